@@ -1,0 +1,45 @@
+"""Errors a user can cause or has to know about: one line each, saying what, where and what to do."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class NmtPbtError(Exception):
+    """Base of every error this package raises on purpose. Its text is one line, fit to be shown to a user."""
+
+
+class UsageError(NmtPbtError):
+    """Wrong use or bad input: a setting, a file, a name. The command line exits with 2."""
+
+
+class JournalError(NmtPbtError):
+    """The journal is damaged, of an unknown version, or does not replay as it was recorded."""
+
+
+class StateError(NmtPbtError):
+    """A trial's state that has to exist is missing, damaged, or not the one that was asked for."""
+
+
+class HandoverError(NmtPbtError):
+    """A member that adopted another's state does not hold what it should: weights, optimizer slots or values."""
+
+
+class SearchError(NmtPbtError):
+    """The search cannot go on, for instance because every member failed."""
+
+
+def suggest(name: str, known: Iterable[str]) -> str:
+    """Return a hint for a misspelt name.
+
+    Args:
+        name: What was written.
+        known: What could have been written.
+
+    Returns:
+        `"; did you mean 'x'?"` when a known name is near, else `"; known: a, b, c"`.
+    """
+    names = list(known)
+    near = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
+    return f"; did you mean '{near[0]}'?" if near else f"; known: {', '.join(sorted(names))}"

@@ -1,0 +1,262 @@
+"""The journal: the append-only record of one run, from which it is resumed and reported.
+
+One JSON object a line, flushed and fsynced when it is appended. Everything but `time` and `seconds` is the same
+whenever the same settings run again with the same seed on one worker.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_serializer
+
+from nmt_pbt.errors import JournalError
+
+VERSION = 1
+
+Value = bool | int | float | str
+
+
+class Record(BaseModel):
+    """What all records share. `time` is seconds since the epoch, when the record was made."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    time: float = Field(default_factory=lambda: round(time.time(), 3))
+
+
+class RunStarted(Record):
+    """The first line of every journal.
+
+    `settings` is the SHA-256 of the resolved settings that decide results, `corpus` that of the prepared corpus.
+    """
+
+    event: Literal["run"] = "run"
+    version: int = VERSION
+    settings: str
+    corpus: str
+
+
+class SearchStarted(Record):
+    """One method begins its search with one seed.
+
+    `budget` and `interval` are in sentence pairs trained, `epoch` is the number of pairs in one epoch.
+    """
+
+    event: Literal["search"] = "search"
+    method: str
+    seed: int
+    objective: str
+    direction: Literal["min", "max"]
+    budget: int
+    interval: int
+    epoch: int
+    population: int
+
+
+class Assigned(Record):
+    """The oracle gave out a trial.
+
+    `parent` is the trial whose final state this one starts from; `inherited` says that the parent was another
+    member's (an exploit). `values` are the hyperparameters in force, `pairs` how many sentence pairs it will train.
+    """
+
+    event: Literal["assigned"] = "assigned"
+    method: str
+    seed: int
+    trial: str
+    worker: str
+    member: int | None = None
+    generation: int = 0
+    parent: str | None = None
+    inherited: bool = False
+    values: dict[str, Value]
+    pairs: int
+
+
+class Seconds(BaseModel):
+    """Wall-clock of one interval, itemised, in seconds."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    load: float = 0.0
+    train: float = 0.0
+    evaluate: float = 0.0
+    save: float = 0.0
+    decide: float = 0.0
+    idle: float = 0.0
+
+
+class Evaluated(Record):
+    """A trial finished one interval and was evaluated.
+
+    `age` is the sentence pairs this state's weights were trained on along the lineage, `spent` what the whole search
+    has trained so far (its place on the budget axis). `state` is the content hash of the saved state and `started`
+    that of the state the interval began with (None: fresh weights). A metric that is not finite is recorded as null.
+    """
+
+    event: Literal["evaluated"] = "evaluated"
+    method: str
+    seed: int
+    trial: str
+    interval: int
+    age: int
+    spent: int
+    metrics: dict[str, float | None]
+    started: str | None = None
+    state: str | None = None
+    seconds: Seconds = Seconds()
+
+    @field_serializer("metrics")
+    def _finite(self, metrics: Mapping[str, float | None]) -> dict[str, float | None]:
+        return {name: value if value is not None and math.isfinite(value) else None for name, value in metrics.items()}
+
+
+class Ended(Record):
+    """A trial ended. `reason` tells why a failed one failed: `nan`, `out of memory`, or the error's text."""
+
+    event: Literal["ended"] = "ended"
+    method: str
+    seed: int
+    trial: str
+    status: Literal["completed", "failed"]
+    reason: str = ""
+
+
+class Tested(Record):
+    """A method's winner, decoded once on the test split with beam search.
+
+    `trial` and `interval` name the state that won on dev; `dev` and `test` are metrics by name (`bleu`, `chrf`),
+    `signatures` sacrebleu's signature for each. `translations` is the file, relative to the run, with one test
+    sentence a line.
+    """
+
+    event: Literal["tested"] = "tested"
+    method: str
+    seed: int
+    trial: str
+    interval: int
+    age: int
+    dev: dict[str, float]
+    test: dict[str, float]
+    signatures: dict[str, str]
+    translations: str
+    seconds: float = 0.0
+
+
+class SearchEnded(Record):
+    """One method's search for one seed is over; `spent` is the sentence pairs it trained in all."""
+
+    event: Literal["search_ended"] = "search_ended"
+    method: str
+    seed: int
+    spent: int
+    reason: str = "budget spent"
+
+
+AnyRecord = RunStarted | SearchStarted | Assigned | Evaluated | Ended | Tested | SearchEnded
+
+_READER: TypeAdapter[AnyRecord] = TypeAdapter(Annotated[AnyRecord, Field(discriminator="event")])
+
+
+class Journal:
+    """An open journal to append to. Only the driver's side of a run writes it.
+
+    Args:
+        path: The file; created when missing. A torn last line, which is what a crash leaves, is cut off.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.records: list[AnyRecord] = []
+        whole = 0
+        if path.exists():
+            self.records, whole = _read(path)
+        self._file = open(path, "ab")
+        if self._file.tell() != whole:
+            self._file.truncate(whole)
+            self._file.seek(whole)
+
+    def append(self, record: AnyRecord) -> None:
+        """Write one record; it is on the disk when this returns."""
+        self._file.write(record.model_dump_json().encode("utf-8") + b"\n")
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self.records.append(record)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def __enter__(self) -> Journal:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def read_journal(path: Path) -> list[AnyRecord]:
+    """Read a journal without changing it.
+
+    Args:
+        path: The `journal.jsonl` of a run.
+
+    Returns:
+        Its records in order; a torn last line is left out.
+
+    Raises:
+        JournalError: A line other than a torn last one is damaged, or the version is not known. The line is named.
+    """
+    return _read(path)[0]
+
+
+def _read(path: Path) -> tuple[list[AnyRecord], int]:
+    """Return the records and the number of bytes they take, without a torn last line."""
+    records: list[AnyRecord] = []
+    whole = 0
+    data = path.read_bytes()
+    for number, line in enumerate(_lines(data), start=1):
+        if not line.endswith(b"\n"):
+            break  # torn by a crash in mid-write; what it would have said never took effect
+        try:
+            record = _READER.validate_json(line)
+        except ValidationError as error:
+            problem = error.errors()[0]
+            where = ".".join(str(part) for part in problem["loc"]) or "the line"
+            raise JournalError(
+                f"{path}, line {number}: damaged ({where}: {problem['msg']}); restore the file from a copy, "
+                "or start a new run"
+            ) from None
+        if not records and not isinstance(record, RunStarted):
+            raise JournalError(f"{path}, line 1: not the start of a journal; restore the file from a copy")
+        if isinstance(record, RunStarted) and record.version != VERSION:
+            raise JournalError(
+                f"{path}, line {number}: journal version {record.version}, this program reads version {VERSION}; "
+                "use the program version that wrote it (see environment.json)"
+            )
+        records.append(record)
+        whole += len(line)
+    return records, whole
+
+
+def _lines(data: bytes) -> Iterator[bytes]:
+    start = 0
+    while start < len(data):
+        end = data.find(b"\n", start)
+        end = len(data) if end < 0 else end + 1
+        yield data[start:end]
+        start = end
+
+
+def without_times(record: AnyRecord) -> dict[str, Any]:
+    """Return a record as plain data without its times, to compare two runs by."""
+    plain = json.loads(record.model_dump_json())
+    plain.pop("time")
+    plain.pop("seconds", None)
+    return dict(plain)

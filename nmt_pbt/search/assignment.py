@@ -1,0 +1,31 @@
+"""What an oracle's trial means for whoever trains it: plain data between `search` and `experiment`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+Value = bool | int | float | str
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """One trial to be trained.
+
+    Attributes:
+        trial: The trial's id.
+        values: The hyperparameters in force, without the oracle's bookkeeping.
+        epochs: How far to train, in epochs (fractions allowed).
+        parent: The trial whose final state this one starts from; None for fresh weights.
+        inherited: The parent was another member's: an exploit, not a continuation.
+        member: The slot of the population; None for methods without one.
+        generation: 0-based index of this interval of the member.
+    """
+
+    trial: str
+    values: Mapping[str, Value]
+    epochs: float
+    parent: str | None = None
+    inherited: bool = False
+    member: int | None = None
+    generation: int = 0

@@ -1,0 +1,362 @@
+"""Settings of a run: one tree, read from YAML and `--set key=value`, checked before anything is built or written."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from nmt_pbt.errors import UsageError, suggest
+
+Value = bool | int | float | str
+Rate = Annotated[float, Field(ge=0.0, lt=1.0)]
+Positive = Annotated[float, Field(gt=0.0)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class CorpusSettings(_Section):
+    """Which sentence pairs, how many, and how they are cut into subwords."""
+
+    name: str = "toy"
+    """A corpus of the catalog (`nmt-pbt data list`) or a folder with train.SRC, train.TGT, val.*, test*.*"""
+    source_language: str = "en"
+    """Language of the text to translate: the file suffix in a folder"""
+    target_language: str = "de"
+    """Language to translate into: the file suffix in a folder"""
+    train_pairs: Count | None = None
+    """Use only so many training pairs, drawn by the seed; null uses all of them"""
+    dev_pairs: Count | None = None
+    """Use only the first so many dev pairs; null uses all of them"""
+    test_pairs: Count | None = None
+    """Use only the first so many test pairs; null uses all of them"""
+    max_length: Annotated[int, Field(ge=4)] = 60
+    """Training pairs with more subwords than this on either side are left out, and counted"""
+    vocabulary_size: Annotated[int, Field(ge=16)] = 400
+    """Subwords in the joint vocabulary of both languages"""
+
+
+class ModelSettings(_Section):
+    """The attention LSTM encoder-decoder. These values decide weight shapes."""
+
+    embedding_units: Count = 96
+    """Width of the subword embeddings"""
+    units: Count = 128
+    """Width of the decoder's LSTM and of each direction of the encoder's"""
+    encoder_layers: Count = 1
+    """Bidirectional LSTM layers of the encoder"""
+    decoder_layers: Count = 1
+    """LSTM layers of the decoder"""
+    attention: Literal["additive", "general", "dot"] = "general"
+    """Score function: additive (Bahdanau et al. 2015), general or dot (Luong et al. 2015)"""
+    tie_embeddings: Literal["none", "output", "all"] = "all"
+    """`output` shares the decoder's embedding with the softmax, `all` the encoder's too"""
+
+
+class TrainingSettings(_Section):
+    """Values in force where the search space names nothing else."""
+
+    epochs: Positive = 8.0
+    """Passes over the training pairs: by each member of a population, and by each trial of the other methods"""
+    learning_rate: Positive = 2e-3
+    """Adam's step size"""
+    batch_size: Count = 32
+    """Sentence pairs in one step"""
+    dropout: Rate = 0.2
+    """Rate on embeddings, between layers and on the attention vector"""
+    recurrent_dropout: Rate = 0.1
+    """Rate on the LSTMs' recurrent state, one mask a sequence (Gal & Ghahramani 2016)"""
+    label_smoothing: Rate = 0.1
+    """Probability mass spread over the whole vocabulary in the training loss; never in the reported loss"""
+    clip_norm: Positive = 1.0
+    """Largest global norm of the gradient"""
+
+
+class NumberDomain(_Section):
+    """A range of numbers to search."""
+
+    min: float
+    """Smallest value"""
+    max: float
+    """Largest value, included"""
+    scale: Literal["linear", "log"] = "linear"
+    """Whether steps add or multiply"""
+    step: Positive | None = None
+    """Grid inside the range: a difference on a linear scale"""
+    integer: bool = False
+    """Whole numbers only"""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> NumberDomain:
+        if self.min > self.max:
+            raise ValueError(f"min {self.min:g} is above max {self.max:g}; swap them")
+        if self.scale == "log" and self.min <= 0:
+            raise ValueError(f"min {self.min:g} on a log scale; a log scale needs min > 0")
+        if self.scale == "log" and self.step is not None:
+            raise ValueError("step is for a linear scale; leave it out")
+        if self.integer and (self.min != int(self.min) or self.max != int(self.max)):
+            raise ValueError("integer needs whole numbers for min and max")
+        return self
+
+
+class ChoiceDomain(_Section):
+    """A list of values to search."""
+
+    choices: Annotated[list[bool | int | float | str], Field(min_length=1)]
+    """The values, in their order if they have one"""
+    ordered: bool | None = None
+    """Whether a step goes to a neighbour; null: yes for numbers, no for words"""
+
+    @model_validator(mode="after")
+    def _distinct(self) -> ChoiceDomain:
+        if len({(type(value).__name__, value) for value in self.choices}) != len(self.choices):
+            raise ValueError("a choice is listed twice; remove it")
+        return self
+
+
+Domain = NumberDomain | ChoiceDomain
+
+
+def _default_space() -> dict[str, Domain]:
+    return {
+        "learning_rate": NumberDomain(min=3e-4, max=1e-2, scale="log"),
+        "dropout": NumberDomain(min=0.0, max=0.6),
+        "recurrent_dropout": NumberDomain(min=0.0, max=0.5),
+        "batch_size": ChoiceDomain(choices=[16, 32, 64, 128]),
+    }
+
+
+class PBTSettings(_Section):
+    """Population Based Training (Jaderberg et al. 2017)."""
+
+    synchronous: bool = False
+    """All members finish a generation before any of them adopts another"""
+    exploit: Literal["truncation"] = "truncation"
+    """Who adopts whom: `truncation` lets the bottom fraction adopt from the top fraction"""
+    fraction: Annotated[float, Field(gt=0.0, le=0.5)] = 0.25
+    """Share of the population that is at the bottom, and at the top"""
+    burn_in: Annotated[float, Field(ge=0.0)] = 0.0
+    """Epochs of training before a member may adopt or be adopted from"""
+    factor: Annotated[float, Field(gt=1.0)] = 1.25
+    """A step on a log scale multiplies or divides by this"""
+    fraction_of_range: Annotated[float, Field(gt=0.0, le=1.0)] = 0.15
+    """A step on a linear scale adds or subtracts this share of the range"""
+    resample_probability: Annotated[float, Field(ge=0.0, le=1.0)] = 0.25
+    """Chance that explore draws a value afresh instead of a step"""
+    frozen: list[str] = []
+    """Hyperparameters of the space that explore leaves alone"""
+
+
+class GridSettings(_Section):
+    """Grid search."""
+
+    levels: dict[str, list[bool | int | float | str]] = {}
+    """Values to cross, by hyperparameter; those left out get evenly spread levels that fit the budget"""
+
+
+class BayesSettings(_Section):
+    """Bayesian optimisation with a Gaussian process (KerasTuner's)."""
+
+    initial_points: Count = 3
+    """Random trials before the first suggestion"""
+    exploration: Positive = 2.6
+    """Weight of uncertainty in the upper confidence bound"""
+
+
+class SearchSettings(_Section):
+    """What is searched, by which methods, for which budget."""
+
+    methods: Annotated[list[str], Field(min_length=1)] = ["pbt", "random", "grid", "bayes"]
+    """Methods to compare"""
+    objective: Literal["val_bleu", "val_chrf", "val_loss"] = "val_bleu"
+    """The dev metric that decides"""
+    seeds: Count = 1
+    """How often each whole search is repeated, with seeds seed, seed + 1, ..."""
+    population: Annotated[int, Field(ge=2)] = 6
+    """Members of the population; the other methods get the same budget: population x epochs"""
+    interval: Positive = 1.0
+    """Epochs between two evaluations, for every method, and between two decisions of PBT"""
+    space: Annotated[dict[str, Domain], Field(min_length=1)] = Field(default_factory=_default_space)
+    """Hyperparameters to search"""
+    pbt: PBTSettings = PBTSettings()
+    """Population Based Training"""
+    grid: GridSettings = GridSettings()
+    """Grid search"""
+    bayes: BayesSettings = BayesSettings()
+    """Bayesian optimisation"""
+
+
+class EvaluationSettings(_Section):
+    """How translations are made and scored."""
+
+    batch_size: Count = 128
+    """Sentences decoded together"""
+    beam: Count = 5
+    """Beam width on the test split and in `translate`; the dev split is decoded greedily"""
+    length_penalty: Annotated[float, Field(ge=0.0)] = 1.0
+    """Exponent of the length normalisation (Wu et al. 2016)"""
+
+
+class EngineSettings(_Section):
+    """Where trials run."""
+
+    name: Literal["inline"] = "inline"
+    """`inline`: in this process"""
+    workers: Count = 1
+    """Trials under way at once"""
+    threads: Annotated[int, Field(ge=0)] = 0
+    """Threads of one worker; 0 uses all cores"""
+
+
+class Settings(_Section):
+    """The whole tree."""
+
+    name: str = Field(default="toy", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    """Name of the run: its folder under results/"""
+    seed: Annotated[int, Field(ge=0)] = 0
+    """Seed of everything random"""
+    corpus: CorpusSettings = CorpusSettings()
+    model: ModelSettings = ModelSettings()
+    training: TrainingSettings = TrainingSettings()
+    search: SearchSettings = SearchSettings()
+    evaluation: EvaluationSettings = EvaluationSettings()
+    engine: EngineSettings = EngineSettings()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Settings:
+        known = set(SEARCHABLE)
+        for name in self.search.space:
+            if name not in known:
+                raise ValueError(f"search.space.{name}: no such hyperparameter{suggest(name, known)}")
+        if self.search.interval > self.training.epochs:
+            raise ValueError(
+                f"search.interval {self.search.interval:g} is longer than training.epochs {self.training.epochs:g}; "
+                "make it shorter"
+            )
+        return self
+
+
+MUTABLE = ("learning_rate", "batch_size", "dropout", "recurrent_dropout", "label_smoothing", "clip_norm")
+"""Hyperparameters that may change during training, in `TrainingSettings`."""
+STRUCTURAL = ("embedding_units", "units", "encoder_layers", "decoder_layers", "attention")
+"""Hyperparameters that change weight shapes, in `ModelSettings`."""
+SEARCHABLE = (*MUTABLE, *STRUCTURAL, "epochs")
+
+
+def load_settings(
+    path: Path | None = None, assignments: Iterable[str] = (), overrides: Mapping[str, Any] | None = None
+) -> Settings:
+    """Read settings: defaults, then a YAML file, then overrides, then `key=value` assignments, the later winning.
+
+    Args:
+        path: A YAML file; None takes the embedded defaults.
+        assignments: Dotted `key=value` texts; the value is YAML, for instance `search.pbt.fraction=0.2`.
+        overrides: Dotted keys to values, for options of the command line that have a name of their own.
+
+    Returns:
+        The checked settings.
+
+    Raises:
+        UsageError: The file or a value cannot be used; says which key, and the nearest known one for a misspelt key.
+    """
+    tree: dict[str, Any] = {}
+    where = "settings"
+    if path is not None:
+        where = str(path)
+        tree = _read_yaml(path)
+    for key, value in (overrides or {}).items():
+        _assign(tree, key, value)
+    for text in assignments:
+        key, separator, value_text = text.partition("=")
+        if not separator or not key.strip():
+            raise UsageError(f"--set {text}: expected key=value, for instance --set training.dropout=0.3")
+        try:
+            value = yaml.safe_load(value_text)
+        except yaml.YAMLError:
+            raise UsageError(f"--set {text}: '{value_text}' is not a YAML value; quote it") from None
+        _assign(tree, key.strip(), value)
+    return _checked(tree, where)
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise UsageError(f"{path}: no such settings file; see configs/ for examples") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: cannot be read as UTF-8 text ({error}); give a YAML file") from None
+    try:
+        tree = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        place = getattr(error, "problem_mark", None)
+        line = f", line {place.line + 1}" if place is not None else ""
+        raise UsageError(f"{path}{line}: not valid YAML; correct it there") from None
+    except RecursionError:
+        raise UsageError(f"{path}: nested too deeply to be settings; flatten it") from None
+    if tree is None:
+        return {}
+    if not isinstance(tree, dict):
+        raise UsageError(f"{path}: expected a mapping of settings at the top; see configs/ for examples")
+    return tree
+
+
+def _assign(tree: dict[str, Any], dotted: str, value: Any) -> None:
+    *sections, last = dotted.split(".")
+    for section in sections:
+        below = tree.setdefault(section, {})
+        if not isinstance(below, dict):
+            raise UsageError(f"{dotted}: '{section}' is a value, not a section; remove the part after it")
+        tree = below
+    tree[last] = value
+
+
+def _checked(tree: Mapping[str, Any], where: str) -> Settings:
+    try:
+        return Settings.model_validate(tree)
+    except ValidationError as error:
+        raise UsageError(f"{where}: {_first_problem(error)}") from None
+
+
+def _first_problem(error: ValidationError) -> str:
+    problems = error.errors()
+    # A value that fits no member of a union is reported once a member: tell the one that got furthest.
+    problem = max(problems, key=lambda item: (item["type"] == "value_error", len(item["loc"])))
+    location = [str(part) for part in problem["loc"] if part not in ("NumberDomain", "ChoiceDomain")]
+    message = problem["msg"].removeprefix("Value error, ")
+    if problem["type"] == "extra_forbidden":
+        return f"{'.'.join(location)}: no such setting{suggest(location[-1], _names_beside(location))}"
+    if not location:
+        return message
+    shown = problem.get("input")
+    got = f", got {shown!r}" if isinstance(shown, (str, int, float, bool)) or shown is None else ""
+    return f"{'.'.join(location)}: {message[:1].lower()}{message[1:]}{got}; correct it"
+
+
+def _names_beside(location: list[str]) -> list[str]:
+    """Return the names of the settings in the section that the last part of `location` was looked for in."""
+    section: type[BaseModel] = Settings
+    for part in location[:-1]:
+        field = section.model_fields.get(part)
+        if field is None or not isinstance(field.annotation, type) or not issubclass(field.annotation, BaseModel):
+            return ["min", "max", "scale", "step", "integer", "choices", "ordered"]
+        section = field.annotation
+    return list(section.model_fields)
+
+
+def dump_settings(settings: Settings) -> str:
+    """Return settings as YAML text that `load_settings` reads back to the same settings."""
+    return yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def settings_hash(settings: Settings) -> str:
+    """Return the SHA-256 of the settings that decide results: all but the run's name and where it runs."""
+    tree = settings.model_dump(mode="json", exclude={"name", "engine"})
+    return hashlib.sha256(json.dumps(tree, sort_keys=True).encode("utf-8")).hexdigest()

@@ -1,0 +1,79 @@
+"""What the experiment asks of a model in training. Anything that keeps this contract can be searched."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+Value = bool | int | float | str
+
+
+@dataclass(frozen=True)
+class MemberState:
+    """Everything that makes a member what it is.
+
+    Attributes:
+        arrays: Named arrays, in a fixed order: `weights/...`, `optimizer/...` (slots and iteration count) and
+            `generator/...` (state of the dropout masks' generator).
+        age: Sentence pairs these weights were trained on; the position in the data.
+    """
+
+    arrays: Mapping[str, np.ndarray]
+    age: int
+
+
+class Trainee(Protocol):
+    """One live model. Same state, same values, same data order: the same next state, bit for bit."""
+
+    def reset(self, seed: int) -> None:
+        """Become a fresh model: weights drawn from `seed`, empty optimizer slots, age 0."""
+        ...
+
+    def load(self, state: MemberState) -> None:
+        """Become the member that `state` describes; its learning rate and rates come along until `apply`."""
+        ...
+
+    def apply(self, values: Mapping[str, Value]) -> None:
+        """Put hyperparameter values in force. Values not named go back to the trainee's configured ones."""
+        ...
+
+    def values_in_force(self) -> Mapping[str, Value]:
+        """Return the mutable values as the live model holds them, read back from its variables."""
+        ...
+
+    def reseed(self, seed: int) -> None:
+        """Start the generator of dropout masks afresh, so that a child does not repeat its donor's masks."""
+        ...
+
+    def train(self, pairs: int) -> Mapping[str, float]:
+        """Train on exactly the next `pairs` sentence pairs; return `train_loss` (nats a target token)."""
+        ...
+
+    def evaluate(self) -> Mapping[str, float]:
+        """Score the dev split; return metrics by name, for instance `val_loss`, `val_bleu`, `val_chrf`."""
+        ...
+
+    def state(self) -> MemberState:
+        """Return a copy of everything that makes this member."""
+        ...
+
+
+class Task(Protocol):
+    """Builds trainees. Small and picklable, so that it can be sent to a worker."""
+
+    def build(self, structural: Mapping[str, Value]) -> Trainee:
+        """Return a live trainee whose shapes the structural values decide."""
+        ...
+
+    @property
+    def structural(self) -> frozenset[str]:
+        """Names of the hyperparameters that change weight shapes."""
+        ...
+
+    @property
+    def epoch(self) -> int:
+        """Sentence pairs in one epoch."""
+        ...
