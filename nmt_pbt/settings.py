@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, model_validator
 
 from nmt_pbt.errors import UsageError, suggest
 
@@ -122,7 +123,14 @@ class ChoiceDomain(_Section):
         return self
 
 
-Domain = NumberDomain | ChoiceDomain
+def _kind(value: object) -> str:
+    listed = "choices" in value if isinstance(value, Mapping) else isinstance(value, ChoiceDomain)
+    return "<choice>" if listed else "<number>"
+
+
+Domain = Annotated[
+    Annotated[NumberDomain, Tag("<number>")] | Annotated[ChoiceDomain, Tag("<choice>")], Discriminator(_kind)
+]
 
 
 def _default_space() -> dict[str, Domain]:
@@ -252,7 +260,7 @@ SEARCHABLE = (*MUTABLE, *STRUCTURAL, "epochs")
 
 
 def load_settings(
-    path: Path | None = None, assignments: Iterable[str] = (), overrides: Mapping[str, Any] | None = None
+    path: Path | None = None, assignments: Sequence[str] = (), overrides: Mapping[str, Any] | None = None
 ) -> Settings:
     """Read settings: defaults, then a YAML file, then overrides, then `key=value` assignments, the later winning.
 
@@ -267,11 +275,14 @@ def load_settings(
     Raises:
         UsageError: The file or a value cannot be used; says which key, and the nearest known one for a misspelt key.
     """
-    tree: dict[str, Any] = {}
+    where = str(path) if path is not None else "settings"
+    settings = _checked(_read_yaml(path) if path is not None else {}, where)
+    if not overrides and not assignments:
+        return settings
+    # What the command line sets is laid over the whole resolved tree: one hyperparameter of the space can be changed
+    # without naming the others.
+    tree = settings.model_dump(mode="json")
     where = "settings"
-    if path is not None:
-        where = str(path)
-        tree = _read_yaml(path)
     for key, value in (overrides or {}).items():
         _assign(tree, key, value)
     for text in assignments:
@@ -326,17 +337,17 @@ def _checked(tree: Mapping[str, Any], where: str) -> Settings:
 
 
 def _first_problem(error: ValidationError) -> str:
-    problems = error.errors()
-    # A value that fits no member of a union is reported once a member: tell the one that got furthest.
-    problem = max(problems, key=lambda item: (item["type"] == "value_error", len(item["loc"])))
-    location = [str(part) for part in problem["loc"] if part not in ("NumberDomain", "ChoiceDomain")]
+    # A misspelt name explains a missing one: tell it first.
+    problem = max(error.errors(), key=lambda item: item["type"] == "extra_forbidden")
+    # Between the names of settings, pydantic puts those of union members: our tags, and plain types.
+    location = [str(part) for part in problem["loc"] if not re.fullmatch(r"<\w+>|bool|int|float|str", str(part))]
     message = problem["msg"].removeprefix("Value error, ")
     if problem["type"] == "extra_forbidden":
         return f"{'.'.join(location)}: no such setting{suggest(location[-1], _names_beside(location))}"
-    if not location:
-        return message
+    if problem["type"] == "value_error":
+        return ": ".join(filter(None, [".".join(location), message]))
     shown = problem.get("input")
-    got = f", got {shown!r}" if isinstance(shown, (str, int, float, bool)) or shown is None else ""
+    got = f", got {shown!r}" if isinstance(shown, (str, int, float, bool)) else ""
     return f"{'.'.join(location)}: {message[:1].lower()}{message[1:]}{got}; correct it"
 
 
@@ -346,7 +357,7 @@ def _names_beside(location: list[str]) -> list[str]:
     for part in location[:-1]:
         field = section.model_fields.get(part)
         if field is None or not isinstance(field.annotation, type) or not issubclass(field.annotation, BaseModel):
-            return ["min", "max", "scale", "step", "integer", "choices", "ordered"]
+            return [*NumberDomain.model_fields, *ChoiceDomain.model_fields]
         section = field.annotation
     return list(section.model_fields)
 
