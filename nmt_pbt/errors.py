@@ -26,6 +26,10 @@ class HandoverError(NmtPbtError):
     """A member that adopted another's state does not hold what it should: weights, optimizer slots or values."""
 
 
+class OutOfMemoryError(NmtPbtError):
+    """Training or decoding did not fit into memory. A search counts the trial as failed and goes on."""
+
+
 class SearchError(NmtPbtError):
     """The search cannot go on, for instance because every member failed."""
 

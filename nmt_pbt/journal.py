@@ -17,10 +17,9 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_serializer
 
 from nmt_pbt.errors import JournalError
+from nmt_pbt.values import Value
 
 VERSION = 1
-
-Value = bool | int | float | str
 
 
 class Record(BaseModel):
@@ -99,6 +98,7 @@ class Evaluated(Record):
     `age` is the sentence pairs this state's weights were trained on along the lineage, `spent` what the whole search
     has trained so far (its place on the budget axis). `state` is the content hash of the saved state and `started`
     that of the state the interval began with (None: fresh weights). A metric that is not finite is recorded as null.
+    `failure` says why the interval failed (`nan`, `out of memory`): it then has no state, and its trial ends.
     """
 
     event: Literal["evaluated"] = "evaluated"
@@ -111,6 +111,7 @@ class Evaluated(Record):
     metrics: dict[str, float | None]
     started: str | None = None
     state: str | None = None
+    failure: str | None = None
     seconds: Seconds = Seconds()
 
     @field_serializer("metrics")
@@ -119,7 +120,7 @@ class Evaluated(Record):
 
 
 class Ended(Record):
-    """A trial ended. `reason` tells why a failed one failed: `nan`, `out of memory`, or the error's text."""
+    """A trial ended. `reason` tells why a failed one failed; it is empty for a completed one."""
 
     event: Literal["ended"] = "ended"
     method: str

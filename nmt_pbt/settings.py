@@ -13,8 +13,8 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, model_validator
 
 from nmt_pbt.errors import UsageError, suggest
+from nmt_pbt.values import Value
 
-Value = bool | int | float | str
 Rate = Annotated[float, Field(ge=0.0, lt=1.0)]
 Positive = Annotated[float, Field(gt=0.0)]
 Count = Annotated[int, Field(ge=1)]
@@ -111,7 +111,7 @@ class NumberDomain(_Section):
 class ChoiceDomain(_Section):
     """A list of values to search."""
 
-    choices: Annotated[list[bool | int | float | str], Field(min_length=1)]
+    choices: Annotated[list[Value], Field(min_length=1)]
     """The values, in their order if they have one"""
     ordered: bool | None = None
     """Whether a step goes to a neighbour; null: yes for numbers, no for words"""
@@ -166,7 +166,7 @@ class PBTSettings(_Section):
 class GridSettings(_Section):
     """Grid search."""
 
-    levels: dict[str, list[bool | int | float | str]] = {}
+    levels: dict[str, list[Value]] = {}
     """Values to cross, by hyperparameter; those left out get evenly spread levels that fit the budget"""
 
 
@@ -244,6 +244,7 @@ class Settings(_Section):
         for name in self.search.space:
             if name not in known:
                 raise ValueError(f"search.space.{name}: no such hyperparameter{suggest(name, known)}")
+            _check_domain(name, self.search.space[name])
         if self.search.interval > self.training.epochs:
             raise ValueError(
                 f"search.interval {self.search.interval:g} is longer than training.epochs {self.training.epochs:g}; "
@@ -257,6 +258,21 @@ MUTABLE = ("learning_rate", "batch_size", "dropout", "recurrent_dropout", "label
 STRUCTURAL = ("embedding_units", "units", "encoder_layers", "decoder_layers", "attention")
 """Hyperparameters that change weight shapes, in `ModelSettings`."""
 SEARCHABLE = (*MUTABLE, *STRUCTURAL, "epochs")
+
+
+def _check_domain(name: str, domain: NumberDomain | ChoiceDomain) -> None:
+    """Refuse a domain that holds a value which the setting itself would not take."""
+    section = ModelSettings if name in STRUCTURAL else TrainingSettings
+    whole = section.model_fields[name].annotation is int
+    if isinstance(domain, NumberDomain) and whole and not domain.integer:
+        raise ValueError(f"search.space.{name}: takes whole numbers; add integer: true, or list choices")
+    extremes: Sequence[Value] = domain.choices if isinstance(domain, ChoiceDomain) else (domain.min, domain.max)
+    for value in extremes:
+        try:
+            section.model_validate({name: value})
+        except ValidationError as error:
+            message = error.errors()[0]["msg"]
+            raise ValueError(f"search.space.{name}: {value!r} is out of place ({message}); correct it") from None
 
 
 def load_settings(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-Value = bool | int | float | str
+from nmt_pbt.values import Value
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
-Value = bool | int | float | str
+from nmt_pbt.values import Value
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,54 @@
+"""The budget: sentence pairs trained, the same for every method compared.
+
+Pairs, not steps, are counted: otherwise a larger batch would buy more data.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from dataclasses import dataclass
+
+from nmt_pbt.search.assignment import Assignment
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How much one method may train with one seed, and how often it is evaluated.
+
+    Attributes:
+        epoch: Sentence pairs in one epoch.
+        epochs: Epochs in the whole search, over all its trials.
+        interval: Epochs between two evaluations.
+    """
+
+    epoch: int
+    epochs: float
+    interval: float
+
+    def pairs(self, epochs: float) -> int:
+        """Return a number of epochs in sentence pairs, to the nearest whole pair."""
+        return round(epochs * self.epoch)
+
+    @property
+    def total(self) -> int:
+        """Sentence pairs that one search may train."""
+        return self.pairs(self.epochs)
+
+    def intervals(self, assignment: Assignment) -> tuple[int, ...]:
+        """Cut a trial into intervals between evaluations.
+
+        Boundaries are rounded, not lengths, so that the intervals of a member add up to its epochs exactly.
+
+        Args:
+            assignment: The trial.
+
+        Returns:
+            Sentence pairs to train in each of its intervals; the last one may be shorter.
+        """
+        start = assignment.generation * self.interval
+        end = start + assignment.epochs
+        # Epochs that are sums of floats may miss a boundary by a rounding error, which must not make an interval.
+        count = max(1, math.ceil(assignment.epochs / self.interval - 1e-9))
+        boundaries = [self.pairs(start + k * self.interval) for k in range(count)] + [self.pairs(end)]
+        return tuple(after - before for before, after in itertools.pairwise(boundaries))

@@ -1,0 +1,305 @@
+"""The loop between an oracle and an engine: gives trials to free workers, tells the oracle, writes the journal.
+
+One rule for every method and every engine. Every change of state goes through a journal record: live, the record is
+appended and then applied; on resume, the recorded ones are applied again to a fresh oracle, which has to decide as
+it did. So a resumed search is where the killed one was.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from nmt_pbt.errors import JournalError, SearchError
+from nmt_pbt.experiment.budget import Budget
+from nmt_pbt.experiment.engine import Engine, Leg, LegResult, StateReference
+from nmt_pbt.journal import Assigned, Ended, Evaluated, Journal, SearchEnded, SearchStarted, Tested, without_times
+from nmt_pbt.randomness import derive_seed
+from nmt_pbt.search.assignment import Assignment
+from nmt_pbt.search.methods import Method
+from nmt_pbt.values import Value
+
+SearchRecord = SearchStarted | Assigned | Evaluated | Ended | Tested | SearchEnded
+Listener = Callable[[SearchRecord], None]
+
+
+@dataclass
+class _Progress:
+    """A trial under way: who trains it, how it is cut into intervals, and how many of them are done."""
+
+    assignment: Assignment
+    worker: str
+    intervals: tuple[int, ...]
+    decided: float = 0.0  # seconds it took to decide on it
+    waited: float = 0.0  # seconds its worker was idle before the interval under way
+    done: int = 0
+    failure: str | None = None
+
+    @property
+    def over(self) -> bool:
+        return self.failure is not None or self.done == len(self.intervals)
+
+
+@dataclass(frozen=True)
+class Winner:
+    """The best evaluation of a search: the trial, which of its intervals, and the state saved then."""
+
+    trial: str
+    interval: int
+    age: int
+    metrics: Mapping[str, float | None]
+    values: Mapping[str, Value]
+    state: StateReference
+
+
+class Driver:
+    """Runs one method's search with one seed.
+
+    Args:
+        method: The oracle and how to read its trials.
+        engine: Where trials run.
+        journal: Where it is written down, and what is read back to resume.
+        budget: How much may be trained.
+        start: The record that opens this search; it names method, seed and objective.
+        listener: Told every record of this search, replayed ones too, for a progress display.
+    """
+
+    def __init__(
+        self,
+        method: Method,
+        engine: Engine,
+        journal: Journal,
+        budget: Budget,
+        start: SearchStarted,
+        listener: Listener = lambda record: None,
+    ) -> None:
+        self._method = method
+        self._engine = engine
+        self._journal = journal
+        self._budget = budget
+        self._start = start
+        self._listener = listener
+        self._under_way: dict[str, _Progress] = {}
+        self._latest: dict[str, StateReference] = {}
+        self._free_since: dict[str, float] = {}
+        self._winner: Winner | None = None
+        self._spent = 0
+        self._started = False
+        self._ended = False
+
+    def run(self) -> Winner:
+        """Search until the budget is spent; resumes what the journal holds of this search.
+
+        Returns:
+            The winner on the dev split.
+
+        Raises:
+            JournalError: The recorded decisions do not come out again.
+            SearchError: No trial succeeded.
+        """
+        for record in list(self._journal.records):
+            if getattr(record, "method", None) == self._start.method and record.seed == self._start.seed:
+                self._replay(record)
+        if not self._started:
+            self._append(self._start)
+        if not self._ended:
+            self._search()
+            self._append(SearchEnded(method=self._start.method, seed=self._start.seed, spent=self._spent))
+        if self._winner is None:
+            raise SearchError(
+                f"{self._start.method}, seed {self._start.seed}: every trial failed, see the 'ended' records of the "
+                "journal for why; a smaller learning rate or batch size usually helps"
+            )
+        return self._winner
+
+    # --- the loop ---
+
+    def _search(self) -> None:
+        self._end_what_is_over()
+        waiting = list(self._under_way.values())  # in flight when the run was stopped: given out again first
+        self._free_since = dict.fromkeys(self._engine.workers, time.perf_counter())
+        busy: set[str] = set()
+        while True:
+            for worker in self._engine.workers:
+                if worker not in busy and (progress := self._next(worker, waiting)) is not None:
+                    self._submit(worker, progress)
+                    busy.add(worker)
+            if not busy:
+                return
+            result = self._engine.wait()
+            self._free_since[result.worker] = time.perf_counter()
+            progress = self._take_in(result)
+            if progress.over:
+                busy.discard(result.worker)
+            else:
+                self._submit(result.worker, progress)
+
+    def _next(self, worker: str, waiting: list[_Progress]) -> _Progress | None:
+        """Return what a free worker does next; None when there is nothing for it now."""
+        if waiting:
+            mine = next((progress for progress in waiting if progress.worker == worker), waiting[0])
+            waiting.remove(mine)
+            return mine
+        began = time.perf_counter()
+        trial = self._method.oracle.create_trial(worker)
+        if trial.status != "RUNNING":
+            return None
+        assigned = self._record_of(self._method.assignment(trial), worker)
+        self._append(assigned)
+        progress = self._under_way[assigned.trial]
+        progress.decided = time.perf_counter() - began
+        return progress
+
+    def _submit(self, worker: str, progress: _Progress) -> None:
+        assignment = progress.assignment
+        source = self._source(progress)
+        # A member that goes on alone keeps its stream of dropout masks; one that begins or adopts gets its own.
+        own_masks = progress.done == 0 and (source is None or assignment.inherited)
+        seed = self._start.seed
+        self._engine.submit(
+            worker,
+            Leg(
+                trial=assignment.trial,
+                values=assignment.values,
+                pairs=progress.intervals[progress.done],
+                start=self._latest[source] if source is not None else None,
+                weights_seed=derive_seed(seed, "weights", assignment.trial),
+                masks_seed=derive_seed(seed, "masks", assignment.trial) if own_masks else None,
+                save_as=self._state_name(assignment.trial, progress.done),
+            ),
+        )
+        progress.waited = max(0.0, time.perf_counter() - self._free_since[worker] - progress.decided)
+
+    def _take_in(self, result: LegResult) -> _Progress:
+        """Write down a result and act on it."""
+        progress = self._under_way[result.trial]
+        source = self._source(progress)
+        self._append(
+            Evaluated(
+                method=self._start.method,
+                seed=self._start.seed,
+                trial=result.trial,
+                interval=progress.done,
+                age=result.age,
+                spent=self._spent + progress.intervals[progress.done],
+                metrics=dict(result.metrics) if result.failure is None else {self._start.objective: None},
+                started=self._latest[source].hash if source is not None else None,
+                state=result.state.hash if result.state is not None else None,
+                failure=result.failure,
+                seconds=result.seconds.model_copy(
+                    update={"decide": round(progress.decided, 6), "idle": round(progress.waited, 6)}
+                ),
+            )
+        )
+        progress.decided = 0.0
+        self._end_what_is_over()
+        self._engine.keep(self._needed())
+        return progress
+
+    def _end_what_is_over(self) -> None:
+        for progress in [progress for progress in self._under_way.values() if progress.over]:
+            self._append(
+                Ended(
+                    method=self._start.method,
+                    seed=self._start.seed,
+                    trial=progress.assignment.trial,
+                    status="completed" if progress.failure is None else "failed",
+                    reason=progress.failure or "",
+                )
+            )
+
+    def _source(self, progress: _Progress) -> str | None:
+        """Return the trial whose latest state the next interval starts from; None for fresh weights."""
+        return progress.assignment.parent if progress.done == 0 else progress.assignment.trial
+
+    def _needed(self) -> frozenset[str]:
+        """Return the names of the states that can still be needed."""
+        trials = set(self._method.needed())
+        for progress in self._under_way.values():
+            trials.update(filter(None, [self._source(progress)]))
+        names = {self._latest[trial].name for trial in trials if trial in self._latest}
+        return frozenset(names | ({self._winner.state.name} if self._winner is not None else set()))
+
+    # --- records: the only way the search's state changes ---
+
+    def _append(self, record: SearchRecord) -> None:
+        self._journal.append(record)
+        self._apply(record)
+
+    def _replay(self, record: SearchRecord) -> None:
+        if isinstance(record, SearchStarted):
+            self._check(record, self._start)
+        elif isinstance(record, Assigned):
+            trial = self._method.oracle.create_trial(record.worker)
+            if trial.status != "RUNNING":
+                raise self._differs(f"trial {record.trial} was given out", f"none is ({trial.status})")
+            self._check(record, self._record_of(self._method.assignment(trial), record.worker))
+        self._apply(record)
+
+    def _check(self, recorded: SearchRecord, decided: SearchRecord) -> None:
+        before, now = without_times(recorded), without_times(decided)
+        for name, value in before.items():
+            if now[name] != value:
+                raise self._differs(f"{name} was {value} in the '{recorded.event}' record", f"it is {now[name]}")
+
+    def _differs(self, recorded: str, now: str) -> JournalError:
+        return JournalError(
+            f"{self._journal.path}: {self._start.method}, seed {self._start.seed}: {recorded}, and on replay {now}; "
+            "resume with the settings and the program version that wrote it (see environment.json)"
+        )
+
+    def _apply(self, record: SearchRecord) -> None:
+        match record:
+            case SearchStarted():
+                self._started = True
+            case Assigned():
+                assignment = self._method.assignment(self._method.oracle.get_trial(record.trial))
+                intervals = self._budget.intervals(assignment)
+                self._under_way[record.trial] = _Progress(assignment, record.worker, intervals)
+            case Evaluated():
+                self._apply_evaluated(record)
+            case Ended():
+                trial = self._method.oracle.get_trial(record.trial)
+                trial.status = "COMPLETED" if record.status == "completed" else "FAILED"
+                trial.message = record.reason or None
+                self._method.oracle.end_trial(trial)
+                del self._under_way[record.trial]
+            case SearchEnded():
+                self._ended = True
+        self._listener(record)
+
+    def _apply_evaluated(self, record: Evaluated) -> None:
+        progress = self._under_way[record.trial]
+        progress.done += 1
+        progress.failure = record.failure
+        self._spent = record.spent
+        if record.state is None:
+            return
+        metrics = {name: value for name, value in record.metrics.items() if value is not None}
+        self._method.oracle.update_trial(record.trial, metrics, step=progress.done)
+        state = StateReference(self._state_name(record.trial, record.interval), record.state)
+        self._latest[record.trial] = state
+        best = self._winner.metrics[self._start.objective] if self._winner is not None else None
+        score = metrics[self._start.objective]
+        if best is None or (score > best if self._start.direction == "max" else score < best):
+            values = progress.assignment.values
+            self._winner = Winner(record.trial, record.interval, record.age, metrics, values, state)
+
+    def _record_of(self, assignment: Assignment, worker: str) -> Assigned:
+        return Assigned(
+            method=self._start.method,
+            seed=self._start.seed,
+            trial=assignment.trial,
+            worker=worker,
+            member=assignment.member,
+            generation=assignment.generation,
+            parent=assignment.parent,
+            inherited=assignment.inherited,
+            values=dict(assignment.values),
+            pairs=sum(self._budget.intervals(assignment)),
+        )
+
+    def _state_name(self, trial: str, interval: int) -> str:
+        # The interval is part of the name: until the record of the next one is on the disk, both have to exist.
+        return f"{self._start.method}-seed{self._start.seed}-trial{trial}-interval{interval}"

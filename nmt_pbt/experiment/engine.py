@@ -1,0 +1,89 @@
+"""What the driver asks of whatever runs trials, and what it hears back: plain data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from nmt_pbt.journal import Seconds
+from nmt_pbt.values import Value
+
+
+@dataclass(frozen=True)
+class StateReference:
+    """A saved state: its name in the run's state store, and the content hash it must have."""
+
+    name: str
+    hash: str
+
+
+@dataclass(frozen=True)
+class Leg:
+    """One interval of one trial, to be trained and evaluated.
+
+    Attributes:
+        trial: The trial's id.
+        values: The hyperparameters in force.
+        pairs: Sentence pairs to train.
+        start: The state to begin with; None for fresh weights.
+        weights_seed: Seed of fresh weights, used when `start` is None.
+        masks_seed: Seed to start the generator of dropout masks with; None goes on with that of the state.
+        save_as: Name to save the resulting state under.
+    """
+
+    trial: str
+    values: Mapping[str, Value]
+    pairs: int
+    start: StateReference | None
+    weights_seed: int
+    masks_seed: int | None
+    save_as: str
+
+
+@dataclass(frozen=True)
+class LegResult:
+    """What became of a leg.
+
+    Attributes:
+        worker: The worker that ran it.
+        trial: The trial's id.
+        metrics: Metrics of the dev split and `train_loss`; empty after a failure.
+        age: Sentence pairs the state was trained on along its lineage.
+        state: The saved state; None after a failure.
+        failure: Why it failed, in a few words; None when it did not. A failed leg leaves no state.
+        seconds: Wall-clock, itemised.
+    """
+
+    worker: str
+    trial: str
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    age: int = 0
+    state: StateReference | None = None
+    failure: str | None = None
+    seconds: Seconds = field(default_factory=Seconds)
+
+
+class Engine(Protocol):
+    """Runs legs on workers. The driver alone calls it."""
+
+    @property
+    def workers(self) -> tuple[str, ...]:
+        """Names of the workers, the same from run to run."""
+        ...
+
+    def submit(self, worker: str, leg: Leg) -> None:
+        """Give a leg to a free worker."""
+        ...
+
+    def wait(self) -> LegResult:
+        """Wait for the next result; its state is on the disk when this returns."""
+        ...
+
+    def keep(self, names: frozenset[str]) -> None:
+        """Delete every saved state but those named."""
+        ...
+
+    def close(self) -> None:
+        """Let the workers go."""
+        ...

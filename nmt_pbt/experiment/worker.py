@@ -1,0 +1,137 @@
+"""A worker: one process with its live models, that turns a leg into a result."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from nmt_pbt.errors import HandoverError, OutOfMemoryError
+from nmt_pbt.experiment.engine import Leg, LegResult, StateReference
+from nmt_pbt.journal import Seconds
+from nmt_pbt.training.protocol import Task, Trainee
+from nmt_pbt.training.state import StateStore
+from nmt_pbt.values import Value
+
+
+@dataclass
+class LiveTrainee:
+    """A trainee, and the saved state that it is at; None when it is somewhere between two."""
+
+    trainee: Trainee
+    at: StateReference | None = None
+
+
+class TraineePool:
+    """Live trainees of one process, one for each combination of structural values, built when first asked for."""
+
+    def __init__(self, task: Task) -> None:
+        self.task = task
+        self._live: dict[tuple[tuple[str, Value], ...], LiveTrainee] = {}
+
+    def get(self, values: Mapping[str, Value]) -> LiveTrainee:
+        """Return the live trainee whose shapes the structural ones among `values` decide."""
+        structural = {name: values[name] for name in sorted(values) if name in self.task.structural}
+        key = tuple(structural.items())
+        if key not in self._live:
+            self._live[key] = LiveTrainee(self.task.build(structural))
+        return self._live[key]
+
+
+class Worker:
+    """Runs legs one after the other.
+
+    Args:
+        name: The worker's name.
+        pool: Its live trainees.
+        states: Where states are read from and saved to.
+    """
+
+    def __init__(self, name: str, pool: TraineePool, states: StateStore) -> None:
+        self.name = name
+        self._pool = pool
+        self._states = states
+
+    def run(self, leg: Leg) -> LegResult:
+        """Train and evaluate one leg, and save its state.
+
+        A loss that is not finite and memory that does not suffice are results, as a search goes on after them. Any
+        other error is a fault of the program or the machine, and is not caught.
+
+        Args:
+            leg: What to do.
+
+        Returns:
+            The metrics and the saved state, or why it failed.
+
+        Raises:
+            StateError: The state to start from is missing or damaged.
+            HandoverError: The values in force after loading are not those of the leg.
+        """
+        clock = _Clock()
+        try:
+            live = self._pool.get(leg.values)
+            self._take_up(live, leg)
+            clock.lap("load")
+            trained = live.trainee.train(leg.pairs)
+            clock.lap("train")
+            if not all(map(math.isfinite, trained.values())):
+                return self._failed(leg, "nan", clock)
+            scored = live.trainee.evaluate()
+            clock.lap("evaluate")
+            if not all(map(math.isfinite, scored.values())):
+                return self._failed(leg, "nan", clock)
+            state = live.trainee.state()
+            live.at = StateReference(leg.save_as, self._states.save(leg.save_as, state))
+            clock.lap("save")
+        except OutOfMemoryError:
+            return self._failed(leg, "out of memory", clock)
+        return LegResult(self.name, leg.trial, {**trained, **scored}, state.age, live.at, None, clock.seconds())
+
+    def _take_up(self, live: LiveTrainee, leg: Leg) -> None:
+        """Bring the live model to where the leg starts, with the leg's values in force."""
+        if leg.start is None:
+            live.trainee.reset(leg.weights_seed)
+        elif live.at != leg.start:
+            live.trainee.load(self._states.load(leg.start.name, leg.start.hash))
+        live.at = None
+        # After the load: it brings the donor's learning rate and rates with it.
+        live.trainee.apply(leg.values)
+        if leg.masks_seed is not None:
+            live.trainee.reseed(leg.masks_seed)
+        _check_in_force(leg, live.trainee.values_in_force())
+
+    def _failed(self, leg: Leg, reason: str, clock: _Clock) -> LegResult:
+        return LegResult(self.name, leg.trial, failure=reason, seconds=clock.seconds())
+
+
+def _check_in_force(leg: Leg, live: Mapping[str, Value]) -> None:
+    """Other systems fail here silently: a restored checkpoint overwrites what was explored."""
+    for name, value in leg.values.items():
+        if name not in live:
+            continue
+        held = live[name]
+        numbers = isinstance(value, (int, float)) and isinstance(held, (int, float))
+        same = math.isclose(float(value), float(held), rel_tol=1e-6, abs_tol=1e-9) if numbers else value == held
+        if not same:
+            raise HandoverError(
+                f"trial {leg.trial}: {name} is {held} in the live model after loading, not {value} as assigned; "
+                "this is a fault of the trainee's load or apply: report it"
+            )
+
+
+class _Clock:
+    """Splits a stretch of wall-clock into named laps, in seconds."""
+
+    def __init__(self) -> None:
+        self._last = time.perf_counter()
+        self._laps: dict[str, float] = {}
+
+    def lap(self, name: str) -> None:
+        now = time.perf_counter()
+        self._laps[name] = round(now - self._last, 6)
+        self._last = now
+
+    def seconds(self) -> Seconds:
+        return Seconds(**self._laps)
