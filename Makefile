@@ -1,0 +1,66 @@
+# `make compare` and `make test` each do all the set-up on a machine with Python 3.10-3.13 and make: they create .venv,
+# install the package with the tested versions of its dependencies, once, and run.
+#
+#   make compare ARGS="--seeds 2"          arguments for nmt-pbt compare
+#   make test ARGS="tests/test_journal.py" arguments for pytest
+#   make test PYTHON=python3.12            the Python to create .venv with
+
+VENV := .venv
+BIN := $(VENV)/bin
+PYTHON ?=
+ARGS ?=
+
+# An installation is repeated when one of these is newer than it.
+INSTALLS_FROM := setup.py pyproject.toml constraints.txt $(BIN)/python
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
+
+.PHONY: help compare test coverage lint clean
+
+help: ## List what make can do here
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1|\2/p' Makefile | awk -F'|' '{printf "%-14s %s\n", $$1, $$2}'
+
+compare: $(VENV)/installed ## Compare PBT, random, grid and Bayesian search on the built-in corpus
+	$(BIN)/nmt-pbt compare $(ARGS)
+
+test: $(VENV)/installed-test ## Run the tests, but for those marked slow or peer
+	$(BIN)/python -m pytest $(ARGS)
+
+coverage: $(VENV)/installed-test ## Run the tests and say which lines and branches they leave out
+	$(BIN)/python -m pytest --cov --cov-report=term $(ARGS)
+
+lint: $(VENV)/installed-test ## Check format, style and types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+clean: ## Remove .venv and what tools leave behind; results stay
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .hypothesis .mypy_cache .ruff_cache .coverage
+	find nmt_pbt tests benchmarks examples -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/installed: $(INSTALLS_FROM)
+	@echo "Installing nmt-pbt and its dependencies into $(VENV); this takes some minutes, once"
+	@$(INSTALL) .
+	@touch $@
+
+$(VENV)/installed-test: $(INSTALLS_FROM)
+	@echo "Installing nmt-pbt, its dependencies and its test tools into $(VENV); this takes some minutes, once"
+	@$(INSTALL) '.[test]'
+	@touch $(VENV)/installed $@
+
+# A candidate has to be run to know it: a launcher on the path may stand for a version that is not there.
+$(BIN)/python:
+	@for candidate in $(or $(PYTHON),python3.11 python3.12 python3.13 python3.10 python3 python); do \
+	  "$$candidate" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14))' >/dev/null 2>&1 || continue; \
+	  if "$$candidate" -c 'import ensurepip, venv' >/dev/null 2>&1; then \
+	    echo "Creating $(VENV) with $$("$$candidate" --version)"; \
+	    exec "$$candidate" -m venv --clear $(VENV); \
+	  fi; \
+	  without_pip="$$candidate"; \
+	done; \
+	if [ -n "$$without_pip" ]; then \
+	  echo "make: $$without_pip cannot create a virtual environment with pip in it: its module venv or ensurepip is missing;" \
+	    "install it (on Debian and Ubuntu: apt-get install python3-venv), or name another Python: make PYTHON=..." >&2; \
+	else \
+	  echo "make: no Python 3.10-3.13 found$(if $(PYTHON), as $(PYTHON)); install one, or name it: make PYTHON=..." >&2; \
+	fi; \
+	exit 2
