@@ -227,8 +227,8 @@ class EngineSettings(_Section):
 class Settings(_Section):
     """The whole tree."""
 
-    name: str = Field(default="toy", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
-    """Name of the run: its folder under results/"""
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] | None = None
+    """Name of the run: its folder under results/; null takes the corpus's name"""
     seed: Annotated[int, Field(ge=0)] = 0
     """Seed of everything random"""
     corpus: CorpusSettings = CorpusSettings()
@@ -237,6 +237,11 @@ class Settings(_Section):
     search: SearchSettings = SearchSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
     engine: EngineSettings = EngineSettings()
+
+    @property
+    def run_name(self) -> str:
+        """The run's name: as given, or else after its corpus."""
+        return self.name or re.sub(r"[^A-Za-z0-9._-]+", "-", Path(self.corpus.name).name).strip("-.") or "run"
 
     @model_validator(mode="after")
     def _consistent(self) -> Settings:
@@ -384,6 +389,10 @@ def dump_settings(settings: Settings) -> str:
 
 
 def settings_hash(settings: Settings) -> str:
-    """Return the SHA-256 of the settings that decide results: all but the run's name and where it runs."""
-    tree = settings.model_dump(mode="json", exclude={"name", "engine"})
+    """Return the SHA-256 of the settings that decide what one search finds.
+
+    Left out are the run's name, where it runs, and which methods and how many seeds: more of these can be added to a
+    run without changing those that are there.
+    """
+    tree = settings.model_dump(mode="json", exclude={"name": True, "engine": True, "search": {"methods", "seeds"}})
     return hashlib.sha256(json.dumps(tree, sort_keys=True).encode("utf-8")).hexdigest()

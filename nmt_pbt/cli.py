@@ -1,0 +1,272 @@
+"""The command line. Each command parses, checks, and makes one call; TensorFlow is imported only where it works."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from nmt_pbt import __version__
+from nmt_pbt.errors import NmtPbtError, UsageError
+
+app = typer.Typer(
+    name="nmt-pbt",
+    help="Tune an attention LSTM translator by Population Based Training, and compare with grid, random and "
+    "Bayesian search at equal budget.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+data_app = typer.Typer(help="Corpora: what there is, fetching, looking.", no_args_is_help=True)
+app.add_typer(data_app, name="data")
+
+Config = Annotated[Path | None, typer.Option("--config", help="Settings in YAML; without it, the embedded default.")]
+CorpusName = Annotated[str | None, typer.Option("--corpus", help="A corpus of `nmt-pbt data list`, or a folder.")]
+Out = Annotated[Path | None, typer.Option("--out", help="The run's folder; without it, results/NAME.")]
+Set = Annotated[list[str] | None, typer.Option("--set", help="key=value, for instance training.dropout=0.3.")]
+Run = Annotated[Path, typer.Argument(help="A run's folder.")]
+Method = Annotated[str | None, typer.Option("--method", help="Whose winner; without it, the best on dev.")]
+Seed = Annotated[int | None, typer.Option("--seed", help="The winner of which seed; without it, the best on dev.")]
+
+
+@app.command("compare")
+def compare_command(
+    config: Config = None,
+    methods: Annotated[str | None, typer.Option(help="Comma-separated: pbt,random,grid,bayes.")] = None,
+    corpus: CorpusName = None,
+    out: Out = None,
+    seeds: Annotated[int | None, typer.Option(help="Repeat every search so often.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Trials under way at once.")] = None,
+    set_: Set = None,
+    resume: Annotated[Path | None, typer.Option(help="Continue the run in this folder.")] = None,
+) -> None:
+    """Search with several methods at equal budget, test each winner, and write a report."""
+    overrides: dict[str, Any] = {}
+    if methods is not None:
+        overrides["search.methods"] = [name.strip() for name in methods.split(",") if name.strip()]
+    if seeds is not None:
+        overrides["search.seeds"] = seeds
+    if workers is not None:
+        overrides["engine.workers"] = workers
+    _run(config, corpus, out, overrides, set_ or [], resume)
+
+
+@app.command("train")
+def train_command(
+    config: Config = None,
+    corpus: CorpusName = None,
+    out: Out = None,
+    set_: Set = None,
+    resume: Annotated[Path | None, typer.Option(help="Continue the run in this folder.")] = None,
+) -> None:
+    """Train one configuration: the values under `training` in the settings."""
+    _run(config, corpus, out, {"search.methods": ["manual"]}, set_ or [], resume)
+
+
+def _run(
+    config: Path | None,
+    corpus: str | None,
+    out: Path | None,
+    overrides: dict[str, Any],
+    assignments: list[str],
+    resume: Path | None,
+) -> None:
+    """Check everything that can be checked without TensorFlow, then search."""
+    from nmt_pbt.corpus.prepared import check
+    from nmt_pbt.experiment.run_directory import RunDirectory
+    from nmt_pbt.search.methods import check_methods
+    from nmt_pbt.settings import load_settings
+
+    if resume is not None and (config is not None or out is not None or corpus is not None):
+        raise UsageError("--resume continues a run with its own settings; leave out --config, --corpus and --out")
+    if corpus is not None:
+        overrides["corpus.name"] = corpus
+    if resume is not None:
+        run = RunDirectory(resume)
+        run.read_settings()
+        settings = load_settings(run.settings_file, assignments, overrides)
+    else:
+        settings = load_settings(config, assignments, overrides)
+        run = RunDirectory(out or Path("results") / settings.run_name)
+        run.check_new()
+    check_methods(settings)
+    text, subwords = check(settings.corpus, settings.seed)
+
+    from nmt_pbt.console import CONSOLE, SearchProgress, results_table
+
+    for reason, count in text.dropped.items():
+        if count:
+            CONSOLE.print(f"{text.name}: left out {count} {reason}")
+    with CONSOLE.status("Starting TensorFlow"):
+        _quiet_tensorflow()
+        from nmt_pbt.corpus.prepared import prepare
+        from nmt_pbt.experiment.compare import compare
+
+        prepared = prepare(text, subwords, settings.corpus)
+    run.create(settings)
+    try:
+        with SearchProgress() as progress:
+            compare(run, settings, prepared, progress)
+    except KeyboardInterrupt:
+        command = sys.argv[1] if len(sys.argv) > 1 else "compare"
+        CONSOLE.print(f"Interrupted. Continue with: nmt-pbt {command} --resume {run.path}")
+        raise typer.Exit(130) from None
+
+    from nmt_pbt.report.page import write_report
+    from nmt_pbt.report.run import load_run
+
+    page = write_report(run.path)
+    typer.echo("")
+    CONSOLE.print(results_table(load_run(run.path).tested))
+    typer.echo(str(page))
+
+
+@app.command("translate")
+def translate_command(
+    run: Run,
+    method: Method = None,
+    seed: Seed = None,
+    beam: Annotated[int | None, typer.Option(min=1, help="Beam width; without it, the run's.")] = None,
+) -> None:
+    """Translate standard input to standard output, a sentence a line."""
+    from nmt_pbt.translation import choose_model
+
+    chosen = choose_model(run, method, seed)
+    _quiet_tensorflow()
+    from nmt_pbt.translation import Translator
+
+    translator = Translator(chosen)
+    if sys.stdin.isatty():
+        typer.echo("A sentence a line; end with Ctrl-D.", err=True)
+        for line in sys.stdin:
+            typer.echo(translator.translate([line.rstrip("\n")], beam)[0])
+        return
+    lines = [line.rstrip("\r\n") for line in _read_standard_input().split("\n")]
+    if lines and not lines[-1]:
+        lines.pop()
+    for translation in translator.translate(lines, beam):
+        typer.echo(translation)
+
+
+def _read_standard_input() -> str:
+    data = sys.stdin.buffer.read()
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        raise UsageError(f"standard input, line {line}: not UTF-8; convert it first") from None
+
+
+@app.command("evaluate")
+def evaluate_command(
+    run: Run,
+    src: Annotated[Path | None, typer.Option(help="Text to translate; without it, the run's test split.")] = None,
+    ref: Annotated[Path | None, typer.Option(help="Its reference translation.")] = None,
+    method: Method = None,
+    seed: Seed = None,
+    beam: Annotated[int | None, typer.Option(min=1, help="Beam width; without it, the run's.")] = None,
+) -> None:
+    """Translate a text and score it with sacrebleu: BLEU and chrF, each with its signature."""
+    from nmt_pbt.translation import choose_model, text_to_evaluate
+
+    chosen = choose_model(run, method, seed)
+    text = text_to_evaluate(chosen, src, ref)
+    _quiet_tensorflow()
+    from nmt_pbt.translation import Translator
+
+    scores = Translator(chosen).evaluate(text, beam)
+    typer.echo(f"{chosen.name}, trial {chosen.trial}: {len(text)} sentences")
+    typer.echo(f"BLEU {scores.bleu:.2f}  {scores.signatures['bleu']}")
+    typer.echo(f"chrF {scores.chrf:.2f}  {scores.signatures['chrf']}")
+
+
+@app.command("report")
+def report_command(run: Run) -> None:
+    """Draw a run's report again from its journal."""
+    from nmt_pbt.report.page import write_report
+
+    typer.echo(str(write_report(run)))
+
+
+@data_app.command("list")
+def data_list_command() -> None:
+    """List the corpora that can be named."""
+    from nmt_pbt.corpus.catalog import list_corpora
+
+    for entry in list_corpora():
+        typer.echo(f"{entry.name:10} {entry.description}")
+
+
+@data_app.command("fetch")
+def data_fetch_command(
+    name: Annotated[str, typer.Argument(help="A corpus that can be downloaded.")],
+    to: Annotated[Path, typer.Option(help="Folder to keep corpora in.")] = Path("data"),
+) -> None:
+    """Download a corpus; goes on where an earlier download stopped, and refuses a wrong file."""
+    from nmt_pbt.corpus.fetch import fetch
+
+    typer.echo(str(fetch(name, to / name)))
+
+
+@data_app.command("show")
+def data_show_command(
+    name: Annotated[str, typer.Argument(help="A corpus of `nmt-pbt data list`, or a folder.")],
+    count: Annotated[int, typer.Option(min=1, help="Pairs to show.")] = 10,
+    set_: Set = None,
+) -> None:
+    """Show a corpus: how many pairs each split has, and the first of them."""
+    from nmt_pbt.corpus.catalog import load_corpus
+    from nmt_pbt.settings import load_settings
+
+    settings = load_settings(None, set_ or [], {"corpus.name": name})
+    corpus = load_corpus(settings.corpus, settings.seed)
+    typer.echo(f"{corpus.name}: {len(corpus.train)} train, {len(corpus.dev)} dev, {len(corpus.test)} test pairs")
+    for reason, dropped in corpus.dropped.items():
+        if dropped:
+            typer.echo(f"left out: {dropped} {reason}")
+    for source, target in list(zip(corpus.train.source, corpus.train.target, strict=True))[:count]:
+        typer.echo(f"{source}\n    {target}")
+
+
+@app.callback(invoke_without_command=True)
+def root(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.", is_eager=True)] = False,
+) -> None:
+    """Handle options that stand before a command."""
+    if version:
+        typer.echo(__version__)
+        raise typer.Exit()
+
+
+def _quiet_tensorflow() -> None:
+    """Keep TensorFlow's start-up messages off the terminal; has to run before its first import."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+
+
+def _stop(signum: int, frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+def main() -> None:
+    """Run the command line: exit code 0 done, 2 wrong use or bad input, 130 interrupted."""
+    signal.signal(signal.SIGTERM, _stop)
+    try:
+        app(prog_name="nmt-pbt")
+    except NmtPbtError as error:
+        typer.echo(f"nmt-pbt: {error}", err=True)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:
+        # The reader of our output went away, as `head` does; nothing is left to say.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,87 @@
+"""What the terminal shows: progress bars while a search runs, and tables when it is over."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+from nmt_pbt.experiment.driver import SearchRecord
+from nmt_pbt.journal import Evaluated, SearchEnded, SearchStarted, Tested
+
+CONSOLE = Console(stderr=True)
+"""Progress goes to standard error: standard output is for results."""
+
+
+class SearchProgress:
+    """A bar for each search, fed with the journal's records; a context manager."""
+
+    def __init__(self) -> None:
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.completed:,.0f}/{task.total:,.0f} pairs"),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[best]}"),
+            console=CONSOLE,
+        )
+        self._bars: dict[tuple[str, int], TaskID] = {}
+        self._starts: dict[tuple[str, int], SearchStarted] = {}
+        self._best: dict[tuple[str, int], float] = {}
+
+    def __enter__(self) -> SearchProgress:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def __call__(self, record: SearchRecord) -> None:
+        """Show a record."""
+        search = (record.method, record.seed)
+        match record:
+            case SearchStarted():
+                self._starts[search] = record
+                self._bars[search] = self._progress.add_task(
+                    f"{record.method}, seed {record.seed}", total=record.budget, best=""
+                )
+            case Evaluated():
+                start = self._starts[search]
+                score = record.metrics.get(start.objective)
+                if score is not None:
+                    better = max if start.direction == "max" else min
+                    self._best[search] = better(score, self._best.get(search, score))
+                best = f"best {start.objective} {self._best[search]:.2f}" if search in self._best else ""
+                self._progress.update(self._bars[search], completed=record.spent, best=best)
+            case SearchEnded():
+                self._progress.update(self._bars[search], completed=record.spent)
+                self._progress.stop_task(self._bars[search])
+            case Tested() if search in self._bars:
+                self._progress.update(self._bars[search], best=f"test BLEU {record.test['bleu']:.1f}")
+
+
+def results_table(records: Iterable[Tested]) -> Table:
+    """Return the final table: each method's winner on dev and on test.
+
+    Args:
+        records: What was tested, in the order to show.
+    """
+    table = Table(title="Winners: dev is what the search saw, test was decoded once")
+    for heading, justify in (("method", "left"), ("seed", "right"), ("dev", "right"), ("test BLEU", "right")):
+        table.add_column(heading, justify=justify)  # type: ignore[arg-type]
+    table.add_column("test chrF", justify="right")
+    table.add_column("trial", justify="right")
+    for record in records:
+        dev = record.dev.get("val_bleu")
+        table.add_row(
+            record.method,
+            str(record.seed),
+            f"{dev:.2f}" if dev is not None else "",
+            f"{record.test['bleu']:.2f}",
+            f"{record.test['chrf']:.2f}",
+            record.trial,
+        )
+    return table

@@ -1,0 +1,149 @@
+"""The main job: each method searches the same space for the same budget; each winner is tested once."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from nmt_pbt.corpus.prepared import PreparedCorpus
+from nmt_pbt.experiment.budget import Budget
+from nmt_pbt.experiment.driver import Driver, SearchRecord, Winner
+from nmt_pbt.experiment.inline import InlineEngine
+from nmt_pbt.experiment.run_directory import RunDirectory
+from nmt_pbt.experiment.worker import TraineePool
+from nmt_pbt.journal import Journal, SearchStarted, Tested
+from nmt_pbt.randomness import generator
+from nmt_pbt.search.methods import build_method
+from nmt_pbt.settings import Settings
+from nmt_pbt.training.score import score_translations
+from nmt_pbt.training.state import StateStore
+from nmt_pbt.training.trainee import TranslationTask
+
+SAMPLE_SENTENCES = 8
+"""Test sentences whose source and reference a run keeps, to be shown beside the translations."""
+
+
+def compare(
+    run: RunDirectory,
+    settings: Settings,
+    prepared: PreparedCorpus,
+    listener: Callable[[SearchRecord], None] = lambda record: None,
+) -> None:
+    """Search with each method and seed, and test each winner; goes on from whatever the run already holds.
+
+    Args:
+        run: An existing run directory.
+        settings: Its settings.
+        prepared: Its corpus, cut into subwords.
+        listener: Told every record, replayed ones too.
+
+    Raises:
+        UsageError: Another process writes this run, or settings or corpus changed since it was begun.
+        JournalError: The journal is damaged, or does not replay.
+        SearchError: Every trial of a method failed.
+    """
+    task = TranslationTask(settings, prepared)
+    pool = TraineePool(task)
+    models = StateStore(run.models)
+    with run.writing(settings, prepared.digest()) as journal:
+        run.subwords_file.write_bytes(prepared.subwords.model)
+        _write_sample(run.translations, settings, prepared)
+        engine = InlineEngine(pool, StateStore(run.states), settings.engine.workers)
+        try:
+            for seed in range(settings.seed, settings.seed + settings.search.seeds):
+                for name in settings.search.methods:
+                    if done := _tested(journal, name, seed):
+                        listener(done)
+                        continue
+                    winner = _search(settings, task.epoch, name, seed, engine, journal, listener)
+                    tested = _test(run, settings, prepared, pool, models, name, seed, winner)
+                    journal.append(tested)
+                    engine.keep(frozenset())
+                    listener(tested)
+        finally:
+            engine.close()
+
+
+def _tested(journal: Journal, method: str, seed: int) -> Tested | None:
+    for record in journal.records:
+        if isinstance(record, Tested) and record.method == method and record.seed == seed:
+            return record
+    return None
+
+
+def _search(
+    settings: Settings,
+    epoch: int,
+    name: str,
+    seed: int,
+    engine: InlineEngine,
+    journal: Journal,
+    listener: Callable[[SearchRecord], None],
+) -> Winner:
+    method = build_method(name, settings, seed)
+    budget = Budget(epoch, method.budget_epochs, settings.search.interval)
+    objective = method.oracle.objective
+    start = SearchStarted(
+        method=name,
+        seed=seed,
+        objective=objective.name,
+        direction=objective.direction,
+        budget=budget.total,
+        interval=budget.pairs(settings.search.interval),
+        epoch=epoch,
+        population=settings.search.population,
+    )
+    return Driver(method, engine, journal, budget, start, listener).run()
+
+
+def _test(
+    run: RunDirectory,
+    settings: Settings,
+    prepared: PreparedCorpus,
+    pool: TraineePool,
+    models: StateStore,
+    method: str,
+    seed: int,
+    winner: Winner,
+) -> Tested:
+    """Decode the test split once, with beam search, by a method's winner, and keep its model."""
+    began = time.perf_counter()
+    state = StateStore(run.states).load(winner.state.name, winner.state.hash)
+    live = pool.get(winner.values)
+    live.at = None
+    live.trainee.load(state)
+    live.trainee.apply(winner.values)
+    test = prepared.corpus.test
+    translations = live.trainee.translate(
+        list(test.source), beam=settings.evaluation.beam, length_penalty=settings.evaluation.length_penalty
+    )
+    scores = score_translations(translations, list(test.target))
+    name = f"{method}-seed{seed}"
+    models.save(name, state)
+    file = run.translations / f"{name}.txt"
+    # A translation is one line of the file, whatever the model says.
+    file.write_text("".join(" ".join(text.split()) + "\n" for text in translations), encoding="utf-8")
+    return Tested(
+        method=method,
+        seed=seed,
+        trial=winner.trial,
+        interval=winner.interval,
+        age=winner.age,
+        dev={metric: value for metric, value in winner.metrics.items() if value is not None},
+        test={"bleu": scores.bleu, "chrf": scores.chrf},
+        signatures=dict(scores.signatures),
+        translations=f"{run.translations.name}/{file.name}",
+        seconds=round(time.perf_counter() - began, 3),
+    )
+
+
+def _write_sample(folder: Path, settings: Settings, prepared: PreparedCorpus) -> None:
+    """Keep a few test sentences, so that the report can show them without the corpus."""
+    folder.mkdir(exist_ok=True)
+    test = prepared.corpus.test
+    count = min(SAMPLE_SENTENCES, len(test))
+    lines = sorted(generator(settings.seed, "sample").choice(len(test), size=count, replace=False).tolist())
+    sample = [{"line": line, "source": test.source[line], "reference": test.target[line]} for line in lines]
+    (folder / "sample.json").write_text(json.dumps(sample, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")

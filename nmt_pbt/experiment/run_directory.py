@@ -1,0 +1,133 @@
+"""The folder of one run: where each file is, who may write, and what must agree before a run is continued."""
+
+from __future__ import annotations
+
+import fcntl
+import importlib.metadata
+import json
+import os
+import platform
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from nmt_pbt.errors import UsageError
+from nmt_pbt.journal import Journal, RunStarted
+from nmt_pbt.settings import Settings, dump_settings, load_settings, settings_hash
+
+_PACKAGES = ("nmt-pbt", "tensorflow", "keras", "keras-tuner", "tensorflow-text", "sentencepiece", "sacrebleu", "numpy")
+
+
+class RunDirectory:
+    """Paths of a run's files.
+
+    Args:
+        path: The run's folder.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.settings_file = path / "settings.yaml"
+        self.environment_file = path / "environment.json"
+        self.journal_file = path / "journal.jsonl"
+        self.subwords_file = path / "subwords.model"
+        self.states = path / "states"
+        self.models = path / "models"
+        self.translations = path / "translations"
+
+    def check_new(self) -> None:
+        """Refuse a folder that already holds something, before anything is built.
+
+        Raises:
+            UsageError: The folder is a file, holds a run, or holds anything else.
+        """
+        if not self.path.exists():
+            return
+        if self.journal_file.exists():
+            raise UsageError(
+                f"{self.path}: already holds a run; continue it with --resume {self.path}, or give another --out"
+            )
+        if not self.path.is_dir() or any(self.path.iterdir()):
+            raise UsageError(f"{self.path}: already exists and is not a run; give another --out")
+
+    def create(self, settings: Settings) -> None:
+        """Make the folder with its settings and the environment it runs in."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        self.settings_file.write_text(dump_settings(settings), encoding="utf-8")
+        self.environment_file.write_text(json.dumps(environment(), indent=2) + "\n", encoding="utf-8")
+
+    def read_settings(self) -> Settings:
+        """Read the settings of an existing run.
+
+        Raises:
+            UsageError: The folder holds no run.
+        """
+        if not self.journal_file.exists() or not self.settings_file.exists():
+            raise UsageError(f"{self.path}: holds no run (no journal.jsonl or no settings.yaml); name a run's folder")
+        return load_settings(self.settings_file)
+
+    @contextmanager
+    def writing(self, settings: Settings, corpus_digest: str) -> Iterator[Journal]:
+        """Open the journal, alone, after checking that settings and corpus are those it was begun with.
+
+        Args:
+            settings: The settings to go on with.
+            corpus_digest: SHA-256 of the prepared corpus.
+
+        Yields:
+            The journal; its first record is written when it is new.
+
+        Raises:
+            UsageError: Another process writes this run, or settings or corpus are not those of the run.
+        """
+        with open(self.path / "lock", "w", encoding="utf-8") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise UsageError(f"{self.path}: another process is writing this run; wait for it or stop it") from None
+            with Journal(self.journal_file) as journal:
+                begun = RunStarted(settings=settings_hash(settings), corpus=corpus_digest)
+                if not journal.records:
+                    journal.append(begun)
+                first = journal.records[0]
+                for name in ("settings", "corpus"):
+                    if getattr(first, name) != getattr(begun, name):
+                        raise UsageError(
+                            f"{self.path}: the {name} changed since the run was begun; "
+                            f"restore the {name}, or start a new run with another --out"
+                        )
+                yield journal
+
+
+def environment() -> dict[str, object]:
+    """Return what a run ran on: versions, commit, machine."""
+    return {
+        "python": platform.python_version(),
+        "packages": {name: _version(name) for name in _PACKAGES},
+        "commit": _commit(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "processors": os.cpu_count(),
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _commit() -> str | None:
+    """Return the commit of the checkout that this code runs from, marked when it was changed; None outside one."""
+    here = Path(__file__).resolve().parent
+    git = ["git", "-C", str(here)]
+    try:
+        inside = subprocess.run([*git, "ls-files", "--error-unmatch", __file__], capture_output=True, check=False)
+        if inside.returncode != 0:
+            return None
+        commit = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
+        changed = subprocess.run([*git, "status", "--porcelain", "--", str(here)], capture_output=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return commit + ("-changed" if changed.stdout.strip() else "")
