@@ -41,6 +41,8 @@ def compare_command(
     out: Out = None,
     seeds: Annotated[int | None, typer.Option(help="Repeat every search so often.")] = None,
     workers: Annotated[int | None, typer.Option(help="Trials under way at once.")] = None,
+    engine: Annotated[str | None, typer.Option(help="inline: in this process; ray: in worker processes.")] = None,
+    address: Annotated[str | None, typer.Option(help="A Ray cluster's address; without it, this machine.")] = None,
     set_: Set = None,
     resume: Annotated[Path | None, typer.Option(help="Continue the run in this folder.")] = None,
 ) -> None:
@@ -48,10 +50,14 @@ def compare_command(
     overrides: dict[str, Any] = {}
     if methods is not None:
         overrides["search.methods"] = [name.strip() for name in methods.split(",") if name.strip()]
-    if seeds is not None:
-        overrides["search.seeds"] = seeds
-    if workers is not None:
-        overrides["engine.workers"] = workers
+    for key, value in (
+        ("search.seeds", seeds),
+        ("engine.workers", workers),
+        ("engine.name", engine),
+        ("engine.address", address),
+    ):
+        if value is not None:
+            overrides[key] = value
     _run(config, corpus, out, overrides, set_ or [], resume)
 
 

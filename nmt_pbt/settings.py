@@ -216,12 +216,16 @@ class EvaluationSettings(_Section):
 class EngineSettings(_Section):
     """Where trials run."""
 
-    name: Literal["inline"] = "inline"
-    """`inline`: in this process"""
+    name: Literal["inline", "ray"] = "inline"
+    """`inline`: in this process; `ray`: in worker processes, on this machine or a cluster"""
     workers: Count = 1
     """Trials under way at once"""
     threads: Annotated[int, Field(ge=0)] = 0
-    """Threads of one worker; 0 uses all cores"""
+    """Threads of one worker; 0 uses all cores inline, one with Ray"""
+    address: str | None = None
+    """A Ray cluster's address; null starts Ray on this machine, reachable from it alone"""
+    gpus: Annotated[float, Field(ge=0.0)] = 0.0
+    """GPUs to reserve for each Ray worker; fractions allowed"""
 
 
 class Settings(_Section):

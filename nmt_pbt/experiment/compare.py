@@ -10,6 +10,7 @@ from pathlib import Path
 from nmt_pbt.corpus.prepared import PreparedCorpus
 from nmt_pbt.experiment.budget import Budget
 from nmt_pbt.experiment.driver import Driver, SearchRecord, Winner
+from nmt_pbt.experiment.engine import Engine
 from nmt_pbt.experiment.inline import InlineEngine
 from nmt_pbt.experiment.run_directory import RunDirectory
 from nmt_pbt.experiment.worker import TraineePool
@@ -50,7 +51,7 @@ def compare(
     with run.writing(settings, prepared.digest()) as journal:
         run.subwords_file.write_bytes(prepared.subwords.model)
         _write_sample(run.translations, settings, prepared)
-        engine = InlineEngine(pool, StateStore(run.states), settings.engine.workers)
+        engine = _engine(settings, task, pool, StateStore(run.states))
         try:
             for seed in range(settings.seed, settings.seed + settings.search.seeds):
                 for name in settings.search.methods:
@@ -66,6 +67,15 @@ def compare(
             engine.close()
 
 
+def _engine(settings: Settings, task: TranslationTask, pool: TraineePool, states: StateStore) -> Engine:
+    chosen = settings.engine
+    if chosen.name == "inline":
+        return InlineEngine(pool, states, chosen.workers)
+    from nmt_pbt.experiment.ray_engine import RayEngine
+
+    return RayEngine(task, states, chosen.workers, chosen.address, float(chosen.threads or 1), chosen.gpus)
+
+
 def _tested(journal: Journal, method: str, seed: int) -> Tested | None:
     for record in journal.records:
         if isinstance(record, Tested) and record.method == method and record.seed == seed:
@@ -78,7 +88,7 @@ def _search(
     epoch: int,
     name: str,
     seed: int,
-    engine: InlineEngine,
+    engine: Engine,
     journal: Journal,
     listener: Callable[[SearchRecord], None],
 ) -> Winner:

@@ -82,6 +82,7 @@ class Driver:
         self._listener = listener
         self._under_way: dict[str, _Progress] = {}
         self._latest: dict[str, StateReference] = {}
+        self._began = 0.0
         self._free_since: dict[str, float] = {}
         self._winner: Winner | None = None
         self._spent = 0
@@ -118,16 +119,18 @@ class Driver:
     def _search(self) -> None:
         self._end_what_is_over()
         waiting = list(self._under_way.values())  # in flight when the run was stopped: given out again first
-        self._free_since = dict.fromkeys(self._engine.workers, time.perf_counter())
+        self._began = time.perf_counter()
         busy: set[str] = set()
         while True:
             for worker in self._engine.workers:
                 if worker not in busy and (progress := self._next(worker, waiting)) is not None:
                     self._submit(worker, progress)
                     busy.add(worker)
-            if not busy:
+            if not busy and self._engine.workers:
                 return
             result = self._engine.wait()
+            if result is None:
+                continue
             self._free_since[result.worker] = time.perf_counter()
             progress = self._take_in(result)
             if progress.over:
@@ -169,7 +172,8 @@ class Driver:
                 save_as=self._state_name(assignment.trial, progress.done),
             ),
         )
-        progress.waited = max(0.0, time.perf_counter() - self._free_since[worker] - progress.decided)
+        free_since = self._free_since.get(worker, self._began)
+        progress.waited = max(0.0, time.perf_counter() - free_since - progress.decided)
 
     def _take_in(self, result: LegResult) -> _Progress:
         """Write down a result and act on it."""

@@ -69,15 +69,15 @@ class Engine(Protocol):
 
     @property
     def workers(self) -> tuple[str, ...]:
-        """Names of the workers, the same from run to run."""
+        """Names of the workers that can be given work; the same from run to run, but some may join late."""
         ...
 
     def submit(self, worker: str, leg: Leg) -> None:
         """Give a leg to a free worker."""
         ...
 
-    def wait(self) -> LegResult:
-        """Wait for the next result; its state is on the disk when this returns."""
+    def wait(self) -> LegResult | None:
+        """Wait for the next result, its state being on the disk; None when a worker joined that can be given work."""
         ...
 
     def keep(self, names: frozenset[str]) -> None:

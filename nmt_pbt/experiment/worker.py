@@ -6,13 +6,25 @@ import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 from nmt_pbt.errors import HandoverError, OutOfMemoryError
 from nmt_pbt.experiment.engine import Leg, LegResult, StateReference
 from nmt_pbt.journal import Seconds
-from nmt_pbt.training.protocol import Task, Trainee
-from nmt_pbt.training.state import StateStore
+from nmt_pbt.training.protocol import MemberState, Task, Trainee
 from nmt_pbt.values import Value
+
+
+class States(Protocol):
+    """Where a worker reads and saves states."""
+
+    def load(self, name: str, expected_hash: str) -> MemberState:
+        """Return a state, which has to have this content hash."""
+        ...
+
+    def save(self, name: str, state: MemberState) -> str:
+        """Save a state and return its content hash."""
+        ...
 
 
 @dataclass
@@ -48,7 +60,7 @@ class Worker:
         states: Where states are read from and saved to.
     """
 
-    def __init__(self, name: str, pool: TraineePool, states: StateStore) -> None:
+    def __init__(self, name: str, pool: TraineePool, states: States) -> None:
         self.name = name
         self._pool = pool
         self._states = states

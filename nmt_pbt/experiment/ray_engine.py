@@ -1,0 +1,216 @@
+"""The engine for several processes: Ray actors on this machine, or on a cluster.
+
+Each worker is an actor with live models of its own. States travel through Ray's object store; only this side reads and
+writes the run's folder, so no shared file system is needed.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from typing import Any
+
+from nmt_pbt.errors import NmtPbtError, SearchError, StateError, UsageError
+from nmt_pbt.experiment.engine import Leg, LegResult, StateReference
+from nmt_pbt.experiment.worker import TraineePool, Worker
+from nmt_pbt.training.protocol import MemberState, Task
+from nmt_pbt.training.state import StateStore, content_hash
+
+MAX_DEATHS = 3
+"""A leg during which so many workers died is not tried again: it is what kills them."""
+
+
+class _CarriedStates:
+    """What an actor sees instead of a folder: the state sent along with a leg, and the one to send back."""
+
+    def __init__(self) -> None:
+        self.sent: MemberState | None = None
+        self.made: MemberState | None = None
+
+    def load(self, name: str, expected_hash: str) -> MemberState:
+        if self.sent is None or content_hash(self.sent) != expected_hash:
+            raise StateError(f"state {name} was changed or lost on its way to a worker; resume the run")
+        return self.sent
+
+    def save(self, name: str, state: MemberState) -> str:
+        self.made = state
+        return content_hash(state)
+
+
+class _Actor:
+    """Lives in a worker's process."""
+
+    def __init__(self, name: str, task: Task) -> None:
+        self._states = _CarriedStates()
+        self._worker = Worker(name, TraineePool(task), self._states)
+
+    def ready(self) -> int:
+        """Return this process's id; answers when the actor is up."""
+        return os.getpid()
+
+    def run(self, leg: Leg, start: MemberState | None) -> tuple[LegResult, MemberState | None]:
+        """Run a leg; `start` is its state, or None when this worker is at it already."""
+        self._states.sent, self._states.made = start, None
+        result = self._worker.run(leg)
+        return result, self._states.made
+
+
+@dataclass
+class _Member:
+    """One worker as this side sees it."""
+
+    actor: Any
+    coming: Any  # answers when the actor is up; None once it has
+    at: StateReference | None = None
+    process: int | None = None
+    leg: Leg | None = None
+    running: Any = None
+    deaths: int = field(default=0)
+
+
+class RayEngine:
+    """Runs legs on Ray actors.
+
+    A worker that dies is started again and its leg given to it anew, from the state the leg starts with.
+
+    Args:
+        task: Builds the trainees; sent to the workers once.
+        states: Where states are saved, on this machine.
+        workers: How many actors to ask for. Those that find no place yet join when the cluster has one.
+        address: A Ray cluster's address; None starts Ray on this machine, reachable from it alone.
+        processors: CPUs to reserve for each worker.
+        gpus: GPUs to reserve for each worker; fractions allowed.
+
+    Raises:
+        UsageError: Ray is not installed, or the cluster cannot be reached.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        states: StateStore,
+        workers: int,
+        address: str | None = None,
+        processors: float = 1.0,
+        gpus: float = 0.0,
+    ) -> None:
+        self._ray = _import_ray()
+        self._states = states
+        self._connect(address, workers, processors)
+        self._task = self._ray.put(task)
+        options = {"num_cpus": processors, "num_gpus": gpus, "max_restarts": 0, "max_concurrency": 1}
+        self._actor = self._ray.remote(_Actor).options(**options)
+        self._members = {f"worker{index}": self._start(f"worker{index}") for index in range(workers)}
+        self._lost: list[str] = []
+
+    def _connect(self, address: str | None, workers: int, processors: float) -> None:
+        common: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR", "namespace": "nmt-pbt"}
+        try:
+            if address is not None:
+                self._ray.init(address=address, **common)
+            else:
+                cores = max(1, int(workers * processors + 0.999))
+                self._ray.init(num_cpus=cores, include_dashboard=False, _node_ip_address="127.0.0.1", **common)
+        except (ConnectionError, ValueError, RuntimeError) as error:
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            where = address or "on this machine"
+            raise UsageError(
+                f"Ray {where}: cannot be reached ({reason}); see that it runs, or leave out --address"
+            ) from None
+
+    def _start(self, name: str) -> _Member:
+        actor = self._actor.remote(name, self._task)
+        return _Member(actor, actor.ready.remote())
+
+    @property
+    def workers(self) -> tuple[str, ...]:
+        """Names of the workers that are up. One that is down for its leg counts as up: the leg is its own."""
+        return tuple(name for name, member in self._members.items() if member.coming is None or member.leg is not None)
+
+    @property
+    def processes(self) -> dict[str, int]:
+        """Process ids of the workers that are up, by name."""
+        return {name: member.process for name, member in self._members.items() if member.process is not None}
+
+    def submit(self, worker: str, leg: Leg) -> None:
+        """Send a leg to a worker, with its state unless the worker is at it."""
+        member = self._members[worker]
+        start = None
+        if leg.start is not None and member.at != leg.start:
+            start = self._states.load(leg.start.name, leg.start.hash)
+        member.leg, member.at = leg, None
+        member.running = member.actor.run.remote(leg, start)
+
+    def wait(self) -> LegResult | None:
+        """Wait for the next result, its state being on the disk; None when a worker came up that can be given work."""
+        while True:
+            pending = {
+                ref: name for name, member in self._members.items() for ref in (member.coming, member.running) if ref
+            }
+            ready, _ = self._ray.wait(list(pending), num_returns=1)
+            name = pending[ready[0]]
+            member = self._members[name]
+            if ready[0] == member.coming:
+                if self._came_up(name):
+                    return None
+                continue
+            result = self._collect(name)
+            if result is not None:
+                return result
+
+    def _came_up(self, name: str) -> bool:
+        """Note that a worker is up; return whether it is free."""
+        member = self._members[name]
+        member.process = self._ray.get(member.coming)
+        member.coming = None
+        return member.leg is None
+
+    def _collect(self, name: str) -> LegResult | None:
+        """Return a worker's result; None when it died, and its leg was given out again."""
+        member = self._members[name]
+        leg = member.leg
+        if leg is None:
+            raise SearchError(f"{name} returned a result without having been given a leg; report this")
+        try:
+            result, state = self._ray.get(member.running)
+        except self._ray.exceptions.OutOfMemoryError:
+            result, state = LegResult(name, leg.trial, failure="out of memory"), None
+        except self._ray.exceptions.RayActorError:
+            self._give_out_again(name, leg, member.deaths + 1)
+            return None
+        except self._ray.exceptions.RayTaskError as error:
+            if isinstance(error.cause, NmtPbtError):
+                raise error.cause from None
+            raise
+        if state is not None:
+            self._states.save(leg.save_as, state)
+        member.leg, member.running, member.deaths, member.at = None, None, 0, result.state
+        return result
+
+    def _give_out_again(self, name: str, leg: Leg, deaths: int) -> None:
+        if deaths >= MAX_DEATHS:
+            raise SearchError(
+                f"trial {leg.trial}: {deaths} workers died training it; look at the machine's memory, then resume the run"
+            )
+        self._members[name] = member = self._start(name)
+        member.deaths = deaths
+        self.submit(name, leg)
+
+    def keep(self, names: frozenset[str]) -> None:
+        """Delete every saved state but those named."""
+        self._states.keep(set(names))
+
+    def close(self) -> None:
+        """Let the workers go, and Ray on this machine."""
+        self._ray.shutdown()
+
+
+def _import_ray() -> Any:
+    try:
+        import ray
+        import ray.exceptions
+    except ImportError:
+        raise UsageError(
+            "engine ray: Ray is not installed; pip install 'nmt-pbt[ray]', or use --engine inline"
+        ) from None
+    return ray
