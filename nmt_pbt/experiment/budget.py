@@ -28,7 +28,8 @@ class Budget:
 
     def pairs(self, epochs: float) -> int:
         """Return a number of epochs in sentence pairs, to the nearest whole pair."""
-        return round(epochs * self.epoch)
+        # Half a pair is rounded up, also when the sum that should be a half falls short of it by a rounding error.
+        return math.floor(epochs * self.epoch + 0.5 + 1e-6)
 
     @property
     def total(self) -> int:
