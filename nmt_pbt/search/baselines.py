@@ -1,0 +1,207 @@
+"""Grid, random, Bayesian and Hyperband search on KerasTuner's oracles, driven to exactly the budget."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from keras_tuner import oracles
+from keras_tuner.engine.trial import Trial
+from sklearn.exceptions import ConvergenceWarning
+
+from nmt_pbt.randomness import derive_seed, generator
+from nmt_pbt.search.acquisition import minimise
+from nmt_pbt.search.assignment import Assignment
+from nmt_pbt.search.grid import grid_points
+from nmt_pbt.search.oracles import EPOCHS, BudgetedOracle, ConstantValuesOracle
+from nmt_pbt.values import Value
+
+
+class RandomOracle(ConstantValuesOracle, oracles.RandomSearchOracle):
+    """Random search. Repeats values only when a small space has no new ones."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(max_trials=None, **kwargs)
+
+
+class GridOracle(ConstantValuesOracle, oracles.GridSearchOracle):
+    """Grid search over the points of `grid_points`; a grid smaller than the budget is gone through again.
+
+    KerasTuner's own walk finds the next point from a trial that has ended, so that workers wait for each other, and
+    begins in a corner. The space being known here, the walk is a list.
+
+    Args:
+        levels: The user's values, by hyperparameter.
+        **kwargs: Of `BudgetedOracle`.
+    """
+
+    def __init__(self, *, levels: Mapping[str, Sequence[Value]], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        lengths = [float(value) for value in levels.get("epochs", ())]
+        lengths = lengths or [
+            float(value) for domain in self.space.domains if domain.name == "epochs" for value in domain.levels(2)
+        ]
+        usual = sum(lengths) / len(lengths) if lengths else self.epochs
+        count = max(1, math.ceil(self.budget / usual - 1e-9))
+        self.points = grid_points(self.space, count, levels, self.seed)
+
+    def populate_space(self, trial_id: str) -> dict[str, Any]:
+        """Return the next point of the grid, until the budget is given out.
+
+        Args:
+            trial_id: The trial's id.
+        """
+        if not self.left:
+            return {"status": "STOPPED"}
+        values = dict(self.points[len(self.trials) % len(self.points)])
+        return self.grant(values, float(values.get("epochs", self.epochs)))
+
+
+class BayesOracle(ConstantValuesOracle, oracles.BayesianOptimizationOracle):
+    """Bayesian optimisation: KerasTuner's Gaussian process and upper confidence bound.
+
+    What differs: trials under way are taken into account from the first suggestion on, and failed trials count as the
+    worst one seen, so that neither is suggested again; no point is suggested twice while there are others; the bound is
+    minimised over many points at once instead of from 50 starts in turn, which took seconds.
+
+    Args:
+        initial_points: Random trials before the first suggestion.
+        exploration: Weight of the standard deviation in the bound.
+        **kwargs: Of `BudgetedOracle`.
+    """
+
+    def __init__(self, *, initial_points: int, exploration: float, **kwargs: Any) -> None:
+        super().__init__(max_trials=None, num_initial_points=initial_points, beta=exploration, **kwargs)
+        self.gpr = self._make_gpr()  # with the seed as given, 0 too
+
+    def populate_space(self, trial_id: str) -> dict[str, Any]:
+        """Return random values, then suggestions, until the budget is given out.
+
+        Args:
+            trial_id: The trial's id.
+        """
+        if not self.left:
+            return {"status": "STOPPED"}
+        scored = [trial for trial in self.trials.values() if trial.status == "COMPLETED"]
+        if len(self.trials) < self.num_initial_points or len(scored) < 2:
+            values = self._random_values()
+        else:
+            values = self._suggest(scored, trial_id)
+        return self.grant(values, float(values.get("epochs", self.epochs)))
+
+    def _suggest(self, scored: list[Trial], trial_id: str) -> dict[str, Value]:
+        sign = -1.0 if self.objective.direction == "max" else 1.0
+        points = [self._unit(trial) for trial in scored]
+        losses = [sign * trial.score for trial in scored]
+        for trial in self.trials.values():
+            if trial.status == "FAILED":
+                points.append(self._unit(trial))
+                losses.append(max(sign * other.score for other in scored))
+        self.gpr.set_params(random_state=derive_seed(self.seed, "process", trial_id) % 2**32)
+        with warnings.catch_warnings():
+            # Few points often do not determine a length scale; the process says so whenever one ends at its bound.
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            self.gpr.fit(np.array(points), np.array(losses))
+        under_way = [self._unit(trial) for trial in self.ongoing_trials.values()]
+        if under_way:
+            # A pessimistic guess of their results keeps this suggestion away from them.
+            mean, deviation = self.gpr.predict(np.array(under_way), return_std=True)
+            optimizer = self.gpr.optimizer
+            kernel = self.gpr.kernel
+            self.gpr.set_params(optimizer=None, kernel=self.gpr.kernel_)
+            self.gpr.fit(np.array(points + under_way), np.array([*losses, *(mean + deviation)]))
+            self.gpr.set_params(optimizer=optimizer, kernel=kernel)
+
+        def bound(units: np.ndarray) -> np.ndarray:
+            mean, deviation = self.gpr.predict(units, return_std=True)
+            return np.asarray(mean - self.beta * deviation)
+
+        random = generator(self.seed, "bayes", trial_id)
+        for unit in minimise(bound, len(self.space.domains), random, np.array(points)):
+            values = {
+                domain.name: domain.from_unit(float(place))
+                for domain, place in zip(self.space.domains, unit, strict=True)
+            }
+            if not self._duplicate(values):
+                return values
+        return self._random_values()
+
+    def _unit(self, trial: Trial) -> list[float]:
+        values = trial.hyperparameters.values
+        return [domain.to_unit(values[domain.name]) for domain in self.space.domains]
+
+
+class HyperbandOracle(BudgetedOracle, oracles.HyperbandOracle):
+    """Hyperband (Li et al. 2018): KerasTuner's brackets, counted in intervals and repeated until the budget is spent.
+
+    A bracket that does not fit into what is left is passed over for a smaller one; the last trial is cut.
+
+    Args:
+        interval: Epochs of the unit in which brackets are counted.
+        factor: Of the trials of a round, one in so many goes on, for so many times as long.
+        **kwargs: Of `BudgetedOracle`.
+    """
+
+    def __init__(self, *, interval: float, factor: int, **kwargs: Any) -> None:
+        self.interval = interval
+        self._promised = 0.0
+        rounds = math.ceil(kwargs["epochs"] / interval - 1e-9)
+        super().__init__(max_epochs=rounds, factor=factor, hyperband_iterations=0, **kwargs)
+
+    def populate_space(self, trial_id: str) -> dict[str, Any]:
+        """Return the next trial of a bracket, until the budget is given out.
+
+        Args:
+            trial_id: The trial's id.
+        """
+        if not self.left:
+            return {"status": "STOPPED"}
+        response = super().populate_space(trial_id)
+        if response["status"] != "RUNNING":
+            return dict(response)
+        values = response["values"]
+        values.pop(EPOCHS, None)
+        epochs = self._epochs_at(values["tuner/epochs"]) - self._epochs_at(values["tuner/initial_epoch"])
+        return self.grant(values, epochs)
+
+    def _epochs_at(self, intervals: int) -> float:
+        return min(intervals * self.interval, self.epochs)
+
+    def _cost(self, bracket: int) -> float:
+        """Return the epochs that all trials of a bracket train."""
+        total, before = 0.0, 0.0
+        for number in range(bracket + 1):
+            after = self._epochs_at(self._get_epochs(bracket, number))
+            total += self._get_size(bracket, number) * (after - before)
+            before = after
+        return total
+
+    def _start_new_bracket(self) -> None:
+        while self._current_bracket > 0 and self._promised + self._cost(self._current_bracket) > self.budget + 1e-9:
+            self._current_bracket -= 1
+        self._promised += self._cost(self._current_bracket)
+        super()._start_new_bracket()
+
+    def assignment(self, trial: Trial) -> Assignment:
+        """Return what a trial means; one that goes on from an earlier round starts from that trial's state."""
+        values = trial.hyperparameters.values
+        return Assignment(
+            trial.trial_id,
+            self.searched(values),
+            float(values[EPOCHS]),
+            parent=values.get("tuner/trial_id"),
+            generation=int(values["tuner/initial_epoch"]),
+        )
+
+    def needed(self) -> set[str]:
+        """Return the trials of open brackets that may still go on to the next round."""
+        needed = set()
+        for bracket in self._brackets:
+            for number, (before, after) in enumerate(zip(bracket["rounds"], bracket["rounds"][1:], strict=False)):
+                if len(after) < self._get_size(bracket["bracket_num"], number + 1):
+                    needed |= {entry["id"] for entry in before} - {entry["past_id"] for entry in after}
+        under_way = (trial.hyperparameters.values.get("tuner/trial_id") for trial in self.ongoing_trials.values())
+        return needed | {parent for parent in under_way if parent is not None}

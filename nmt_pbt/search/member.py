@@ -1,0 +1,112 @@
+"""What a population is made of: a member's slot, the state it stands at, and the interval it is given."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from nmt_pbt.values import Value
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A trained state that a member can start from.
+
+    Attributes:
+        trial: The trial that ended in it.
+        member: The slot that trained it.
+        age: Epochs the weights were trained on along the lineage.
+        score: Last evaluation, higher being better.
+        evaluations: Last evaluations along the lineage, oldest first, higher being better.
+        values: The values that were in force.
+    """
+
+    trial: str
+    member: int
+    age: float
+    score: float
+    evaluations: tuple[float, ...]
+    values: Mapping[str, Value]
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One interval of one member.
+
+    Attributes:
+        trial: The trial's id.
+        member: The slot.
+        generation: 0-based index of the interval in the slot.
+        parent: The trial whose final state it starts from; None for fresh weights.
+        inherited: The parent is not the slot's own latest trial: an exploit.
+        values: The hyperparameters in force.
+        epochs: How far to train.
+        age: Epochs the weights were trained on before.
+    """
+
+    trial: str
+    member: int
+    generation: int
+    parent: str | None
+    inherited: bool
+    values: Mapping[str, Value]
+    epochs: float
+    age: float
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a member's next interval starts: from which state (None: fresh weights), whose, and with which values."""
+
+    parent: Snapshot | None
+    inherited: bool
+    values: Mapping[str, Value]
+
+
+@dataclass
+class Member:
+    """One slot of the population.
+
+    Attributes:
+        index: Its number, from 0.
+        given: Intervals given out to it.
+        done: Intervals of it that ended.
+        failed: Its latest trial failed, and it adopted nothing since.
+        ranked: It has a score of its own, not just the donor's.
+        state: Where it stands: after its latest trial, or after an exploit.
+        best: The best state since it was fresh or adopted; kept only for strategies that look back.
+        turn: The interval it is training.
+        plan: How its next interval starts, when that is decided already.
+    """
+
+    index: int
+    given: int = 0
+    done: int = 0
+    failed: bool = False
+    ranked: bool = False
+    state: Snapshot | None = None
+    best: Snapshot | None = None
+    turn: Turn | None = None
+    plan: Plan | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return everything as plain data."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, plain: Mapping[str, Any]) -> Member:
+        """Build a member from what `to_json` returned, also after it went through JSON."""
+        fields = dict(plain)
+        fields["state"] = _snapshot(fields["state"])
+        fields["best"] = _snapshot(fields["best"])
+        fields["turn"] = Turn(**fields["turn"]) if fields["turn"] is not None else None
+        if (plan := fields["plan"]) is not None:
+            fields["plan"] = Plan(_snapshot(plan["parent"]), plan["inherited"], plan["values"])
+        return cls(**fields)
+
+
+def _snapshot(plain: Mapping[str, Any] | None) -> Snapshot | None:
+    if plain is None:
+        return None
+    return Snapshot(**{**plain, "evaluations": tuple(plain["evaluations"])})

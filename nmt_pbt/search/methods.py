@@ -1,0 +1,178 @@
+"""The methods by name. Checking names and budgets imports no KerasTuner, which takes seconds; building one does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from nmt_pbt.errors import UsageError, suggest
+from nmt_pbt.search.assignment import Assignment
+from nmt_pbt.search.exploit import Exploit, Truncation
+from nmt_pbt.search.explore import Explorer, Perturb
+from nmt_pbt.search.space import Choice, Integer, Real, Space
+from nmt_pbt.settings import Settings
+
+if TYPE_CHECKING:
+    from keras_tuner.engine.trial import Trial
+
+POPULATION_METHODS = ("pbt", "exploit-only", "explore-only")
+"""Methods whose members train on while their values change."""
+METHODS = ("pbt", "random", "grid", "bayes", "exploit-only", "explore-only")
+"""Every method."""
+
+
+@dataclass(frozen=True)
+class Method:
+    """A way of choosing hyperparameters, ready to search once.
+
+    Attributes:
+        name: Its name.
+        oracle: The `keras_tuner.Oracle`, to be driven by create_trial, update_trial and end_trial.
+        budget_epochs: Epochs that it will train in all.
+    """
+
+    name: str
+    oracle: Any
+    budget_epochs: float
+
+    def assignment(self, trial: Trial) -> Assignment:
+        """Return what a trial of the oracle means for whoever trains it."""
+        return self.oracle.assignment(trial)  # type: ignore[no-any-return]
+
+    def needed(self) -> set[str]:
+        """Return the trials whose final states may still be started from; for PBT at most two for each member."""
+        return self.oracle.needed()  # type: ignore[no-any-return]
+
+
+def check_methods(settings: Settings) -> None:
+    """Refuse methods that cannot run with these settings, before anything is built or written.
+
+    Raises:
+        UsageError: A method is unknown or listed twice, cannot search this space, or its budget is too small for one
+            trial.
+    """
+    seen: set[str] = set()
+    space = Space.from_settings(settings.search)
+    for name in settings.search.methods:
+        if name not in METHODS:
+            raise UsageError(f"no such method '{name}'{suggest(name, METHODS)}")
+        if name in seen:
+            raise UsageError(f"method '{name}' is listed twice; remove one, or repeat all with search.seeds")
+        seen.add(name)
+        _check_epochs(name, settings, space)
+
+
+def _check_epochs(name: str, settings: Settings, space: Space) -> None:
+    domain = next((domain for domain in space.domains if domain.name == "epochs"), None)
+    if domain is None:
+        return
+    if name in (*POPULATION_METHODS, "hyperband"):
+        raise UsageError(
+            f"search.space.epochs: {name} decides by itself how long to train; search epochs with random, grid, bayes "
+            "or manual only"
+        )
+    budget = _budget(settings)
+    if isinstance(domain, (Real, Integer)):
+        longest = domain.max
+    else:
+        longest = max(map(float, domain.values if isinstance(domain, Choice) else [domain.value]))
+    if longest > budget:
+        raise UsageError(
+            f"search.space.epochs: a trial of {longest:g} epochs does not fit the budget of {budget:g} epochs "
+            f"(search.population {settings.search.population} x training.epochs {settings.training.epochs:g}); "
+            "search fewer epochs or raise the budget"
+        )
+
+
+def _budget(settings: Settings) -> float:
+    return settings.search.population * settings.training.epochs
+
+
+def build_method(name: str, settings: Settings, seed: int) -> Method:
+    """Build a method with a fresh oracle.
+
+    Args:
+        name: One of `METHODS`.
+        settings: The settings.
+        seed: Seed of this search; 0 is a seed.
+
+    Returns:
+        The method. Of two that are built alike, both decide alike when told the same.
+
+    Raises:
+        UsageError: The name is unknown, or the method cannot run with these settings.
+    """
+    if name not in METHODS:
+        raise UsageError(f"no such method '{name}'{suggest(name, METHODS)}")
+    space = Space.from_settings(settings.search)
+    _check_epochs(name, settings, space)
+    build = _BUILDERS.get(name, _population)
+    oracle = build(name, settings, {"space": space, "seed": seed, "objective": _objective(settings.search.objective)})
+    return Method(name, oracle, oracle.budget)
+
+
+def _objective(metric: str) -> Any:
+    import keras_tuner
+
+    return keras_tuner.Objective(metric, "min" if metric == "val_loss" else "max")
+
+
+def _population(name: str, settings: Settings, common: Mapping[str, Any]) -> Any:
+    from nmt_pbt.search.pbt import JournaledPBTOracle
+
+    exploit, explorer = _exploit(settings), _explorer(settings)
+    explores_only = name == "explore-only"
+    return JournaledPBTOracle(
+        **common,
+        population_size=settings.search.population,
+        interval=settings.search.interval,
+        epochs=settings.training.epochs,
+        exploit=None if explores_only else exploit,
+        trigger=exploit if explores_only else None,
+        explore=None if name == "exploit-only" else explorer,
+        burn_in=settings.search.pbt.burn_in,
+        synchronous=settings.search.pbt.synchronous,
+    )
+
+
+def _exploit(settings: Settings) -> Exploit:
+    return Truncation(settings.search.pbt.fraction)
+
+
+def _explorer(settings: Settings) -> Explorer:
+    pbt = settings.search.pbt
+    return Perturb(pbt.factor, pbt.fraction_of_range, pbt.resample_probability)
+
+
+def _constant(settings: Settings) -> dict[str, Any]:
+    population, epochs = settings.search.population, settings.training.epochs
+    return {"budget": population * epochs, "epochs": epochs, "patience": population}
+
+
+def _random(name: str, settings: Settings, common: Mapping[str, Any]) -> Any:
+    from nmt_pbt.search.baselines import RandomOracle
+
+    return RandomOracle(**common, **_constant(settings))
+
+
+def _grid(name: str, settings: Settings, common: Mapping[str, Any]) -> Any:
+    from nmt_pbt.search.baselines import GridOracle
+
+    return GridOracle(**common, **_constant(settings), levels=settings.search.grid.levels)
+
+
+def _bayes(name: str, settings: Settings, common: Mapping[str, Any]) -> Any:
+    from nmt_pbt.search.baselines import BayesOracle
+
+    bayes = settings.search.bayes
+    return BayesOracle(
+        **common, **_constant(settings), initial_points=bayes.initial_points, exploration=bayes.exploration
+    )
+
+
+_BUILDERS: dict[str, Callable[[str, Settings, Mapping[str, Any]], Any]] = {
+    "random": _random,
+    "grid": _grid,
+    "bayes": _bayes,
+}

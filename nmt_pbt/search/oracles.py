@@ -1,0 +1,250 @@
+"""What all oracles of this project share on top of `keras_tuner.Oracle`."""
+
+from __future__ import annotations
+
+import functools
+import math
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+import keras_tuner
+import numpy as np
+from keras_tuner.engine.trial import Trial
+from keras_tuner.src.engine import metrics_tracking
+from keras_tuner.src.engine.oracle import LOCKS, THREADS
+
+from nmt_pbt.errors import SearchError
+from nmt_pbt.search.assignment import Assignment
+from nmt_pbt.search.keras_tuner_space import to_hyperparameters
+from nmt_pbt.search.space import Space
+from nmt_pbt.values import Value
+
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+EPOCHS = "search/epochs"
+"""Bookkeeping among a trial's values: how many epochs it is to train."""
+
+_SLACK = 1e-9  # epochs: what sums of floats may be off by
+
+
+def locked(method: Method) -> Method:
+    """Hold KerasTuner's lock of the oracle during a method, and let it go whatever happens.
+
+    KerasTuner's own `synchronized` keeps the lock for ever when the method raises. Within this one it finds the lock
+    held by its thread, and leaves it alone.
+    """
+
+    @functools.wraps(method)
+    def holding(oracle: keras_tuner.Oracle, *args: Any, **kwargs: Any) -> Any:
+        thread = threading.current_thread().name
+        if THREADS[oracle] == thread:
+            return method(oracle, *args, **kwargs)
+        with LOCKS[oracle]:
+            THREADS[oracle] = thread
+            try:
+                return method(oracle, *args, **kwargs)
+            finally:
+                THREADS[oracle] = None
+
+    return holding  # type: ignore[return-value]
+
+
+class SafeOracle(keras_tuner.Oracle):
+    """KerasTuner's oracle without what makes it hang, forget its seed, or give up.
+
+    The lock is released when a method raises; seed 0 is a seed; a trial that is issued again starts with empty
+    metrics, so that its new results count; three failures in a row do not end a search; metrics that are not finite
+    cause no warnings.
+    """
+
+    def __init__(self, *args: Any, seed: int | None = None, **kwargs: Any) -> None:
+        super().__init__(*args, seed=seed, **kwargs)
+        if seed is not None:
+            # KerasTuner takes `seed or a random one`.
+            self.seed = seed
+            self._seed_state = seed
+
+    @locked
+    def create_trial(self, tuner_id: str) -> Trial:
+        """Return a trial to run, or one whose status is IDLE (ask again later) or STOPPED (the search is over).
+
+        Args:
+            tuner_id: The worker's id. As long as its trial has not ended, it gets the same one again.
+        """
+        again = tuner_id in self.ongoing_trials or bool(self._retry_queue)
+        trial = super().create_trial(tuner_id)
+        if again:
+            trial.metrics = metrics_tracking.MetricsTracker()
+        return trial
+
+    @locked
+    def update_trial(self, trial_id: str, metrics: Mapping[str, float], step: int = 0) -> Trial:
+        """Take in an evaluation.
+
+        Args:
+            trial_id: A trial under way.
+            metrics: Values by name, the objective among them.
+            step: Its number within the trial, rising.
+
+        Returns:
+            The trial.
+
+        Raises:
+            ValueError: The objective is missing.
+        """
+        trial = self.trials[trial_id]
+        self._check_objective_found(metrics)
+        for name, value in metrics.items():
+            if not trial.metrics.exists(name):
+                trial.metrics.register(name, direction=self._direction(name))
+            # Not `MetricsTracker.update`, which takes the best of all values twice, and warns when none is finite.
+            trial.metrics.metrics[name].update(float(value), step=step)
+        self._save_trial(trial)
+        return trial
+
+    def _direction(self, metric: str) -> str | None:
+        objectives = getattr(self.objective, "objectives", [self.objective])
+        return next((objective.direction for objective in objectives if objective.name == metric), None)
+
+    def observations(self, trial: Trial) -> list[float]:
+        """Return the objective's evaluations of a trial, in the order of their steps; the mean over executions."""
+        if not trial.metrics.exists(self.objective.name):
+            return []
+        return [float(np.mean(observation.value)) for observation in trial.metrics.get_history(self.objective.name)]
+
+    def score_trial(self, trial: Trial) -> None:
+        """Score a trial by its best finite evaluation; NaN without one, which KerasTuner takes for a failure."""
+        finite = [value for value in self.observations(trial) if math.isfinite(value)]
+        trial.score = math.nan
+        if finite:
+            trial.score = max(finite) if self.objective.direction == "max" else min(finite)
+            trial.best_step = trial.metrics.get_best_step(self.objective.name)
+
+    def _check_consecutive_failures(self) -> None:
+        """Go on after failures; each search has its own rule for when to stop."""
+
+
+class JournaledOracle(SafeOracle):
+    """An oracle of this project's own driver: its record is the journal, from which a fresh one is brought back.
+
+    It writes no files and prints nothing, and its space is fixed.
+
+    Args:
+        space: The search space.
+        **kwargs: Of the KerasTuner oracle.
+    """
+
+    def __init__(self, *, space: Space, **kwargs: Any) -> None:
+        self.space = space
+        super().__init__(
+            hyperparameters=to_hyperparameters(space), allow_new_entries=False, tune_new_entries=False, **kwargs
+        )
+        self.verbose = 0
+
+    def save(self) -> None:
+        """Write nothing: the journal is the record."""
+
+    def _save_trial(self, trial: Trial) -> None:
+        """Write nothing: the journal is the record."""
+
+    def searched(self, values: Mapping[str, Value]) -> dict[str, Value]:
+        """Return the values of the space alone, without bookkeeping."""
+        return {name: values[name] for name in self.space.names if name in values}
+
+    def needed(self) -> set[str]:
+        """Return the trials whose final states other trials may start from: none."""
+        return set()
+
+
+class BudgetedOracle(JournaledOracle):
+    """Gives out trials of any length until their epochs add up to exactly the budget; the last one is cut.
+
+    Args:
+        budget: Epochs to train in the whole search.
+        epochs: Epochs of one trial, when the space does not name `epochs`.
+        patience: So many trials may fail, as long as none succeeds, before the search is given up.
+        **kwargs: Of `JournaledOracle`.
+    """
+
+    def __init__(self, *, budget: float, epochs: float, patience: int, **kwargs: Any) -> None:
+        self.budget = budget
+        self.epochs = epochs
+        self.patience = patience
+        super().__init__(**kwargs)
+
+    @property
+    def left(self) -> float:
+        """Epochs of the budget that no trial has been given."""
+        given = math.fsum(float(trial.hyperparameters.values[EPOCHS]) for trial in self.trials.values())
+        left = self.budget - given
+        return left if left > _SLACK else 0.0
+
+    def grant(self, values: Mapping[str, Value], epochs: float) -> dict[str, Any]:
+        """Return KerasTuner's response that starts a trial, cut to what is left of the budget."""
+        left = self.left
+        return {"status": "RUNNING", "values": {**values, EPOCHS: left if epochs > left - _SLACK else epochs}}
+
+    @locked
+    def end_trial(self, trial: Trial) -> None:
+        """Take in the end of a trial.
+
+        Args:
+            trial: With its status COMPLETED, FAILED or INVALID, and a message if it failed.
+
+        Raises:
+            SearchError: The first `patience` trials all failed.
+        """
+        super().end_trial(trial)
+        first = self.end_order[: self.patience]
+        if len(first) == self.patience and all(self.trials[ended].status == "FAILED" for ended in first):
+            raise SearchError(
+                f"the first {self.patience} trials all failed, the last one with: {trial.message or 'unknown'}; "
+                "narrow the search space, for instance to smaller learning rates or batches"
+            )
+
+    def assignment(self, trial: Trial) -> Assignment:
+        """Return what a trial means for whoever trains it."""
+        values = trial.hyperparameters.values
+        searched = self.searched(values)
+        if "epochs" in searched:
+            searched["epochs"] = values[EPOCHS]  # the last trial may be cut
+        return Assignment(trial.trial_id, searched, float(values[EPOCHS]))
+
+    def _random_values(self) -> dict[str, Value]:
+        """Draw values for the next trial, new ones if there are any.
+
+        KerasTuner's way ends the search when 20 draws in a row were tried before: in a small space it stops early.
+        Trial number k starts from the draw that a population's member k starts from, so that methods compared under
+        one seed share what luck there is.
+        """
+        key = len(self.trials)
+        values = self.space.sample(self.seed, "initial", key)
+        for attempt in range(self._max_collisions):
+            if not self._duplicate(values):
+                break
+            values = self.space.sample(self.seed, "initial", key, attempt)
+        return values
+
+    def _compute_values_hash(self, values: Mapping[str, Value]) -> str:
+        return str(super()._compute_values_hash(self.searched(values)))
+
+
+class ConstantValuesOracle(BudgetedOracle):
+    """An oracle each of whose trials is one model, trained from scratch with constant values."""
+
+    def populate_space(self, trial_id: str) -> dict[str, Any]:
+        """Return the next trial's values, as KerasTuner wants them, until the budget is given out.
+
+        Args:
+            trial_id: The trial's id.
+        """
+        if not self.left:
+            return {"status": "STOPPED"}
+        response = super().populate_space(trial_id)
+        if response["status"] != "RUNNING":
+            return dict(response)
+        # KerasTuner's log integers may exceed their largest value by one.
+        drawn = response["values"]
+        values = {domain.name: domain.clip(drawn[domain.name]) for domain in self.space.active(drawn)}
+        return self.grant(values, float(values.get("epochs", self.epochs)))

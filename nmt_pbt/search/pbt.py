@@ -1,0 +1,255 @@
+"""Population Based Training (Jaderberg et al. 2017, arXiv 1711.09846) as a KerasTuner oracle."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+import keras_tuner
+from keras_tuner.engine.trial import Trial
+
+from nmt_pbt.errors import UsageError
+from nmt_pbt.search.archive import TrialArchive
+from nmt_pbt.search.assignment import Assignment
+from nmt_pbt.search.exploit import Exploit, exploit_named
+from nmt_pbt.search.explore import ExploreFunction, Explorer, UserExplore, explorer_named
+from nmt_pbt.search.keras_tuner_space import from_hyperparameters
+from nmt_pbt.search.oracles import EPOCHS, JournaledOracle, SafeOracle, locked
+from nmt_pbt.search.population import Pause, Population
+from nmt_pbt.search.space import Space
+from nmt_pbt.values import Value
+
+MEMBER = "pbt/member"
+"""Slot of the population, from 0."""
+GENERATION = "pbt/generation"
+"""0-based index of the interval in its slot."""
+PARENT = "pbt/parent"
+"""The trial whose final state this one starts from; empty for fresh weights."""
+INHERITED = "pbt/inherited"
+"""Whether the parent is another trial than the slot's own latest: an exploit."""
+AGE = "pbt/age"
+"""Epochs the weights were trained on before this trial."""
+
+
+class PBTOracle(SafeOracle):
+    """Chooses which state each member of a population goes on from, and with which hyperparameters.
+
+    Each trial is one interval of one member. Besides its hyperparameters, a trial's values hold the bookkeeping that a
+    tuner needs to run it: `pbt/member`, `pbt/generation`, `pbt/parent`, `pbt/inherited`, `pbt/age` and
+    `search/epochs`, the epochs to train.
+
+    Args:
+        objective: As for `keras_tuner.Oracle`; the last evaluation of a trial is its score.
+        population_size: Number of members.
+        interval: Epochs between two decisions of a member.
+        epochs: Epochs that each slot trains in all.
+        hyperparameters: The space, when it is known beforehand; otherwise KerasTuner finds that of the hypermodel.
+        structural: Names of hyperparameters that change weight shapes: inherited whole along a lineage.
+        frozen: Names that explore leaves alone.
+        exploit: Who adopts whom: a strategy, the name of one, or None for no exploit.
+        explore: How adopted values move: an `Explorer`, the name of one, a function of (values, space, generator), or
+            None for not at all.
+        trigger: Without exploit, the strategy that picks the members whose values move.
+        burn_in: Epochs of age before a member may adopt or be adopted from.
+        synchronous: All members finish a generation before any decides.
+        initial: Values of the first members; those of the others are drawn from the space.
+        seed: Seed of every draw; 0 is a seed.
+        **kwargs: Of `keras_tuner.Oracle`.
+
+    Raises:
+        UsageError: An argument cannot be used.
+    """
+
+    def __init__(
+        self,
+        objective: Any = None,
+        population_size: int = 8,
+        interval: float = 1.0,
+        epochs: float = 10.0,
+        hyperparameters: keras_tuner.HyperParameters | None = None,
+        structural: Sequence[str] = (),
+        frozen: Sequence[str] = (),
+        exploit: Exploit | str | None = "truncation",
+        explore: Explorer | ExploreFunction | str | None = "perturb",
+        trigger: Exploit | None = None,
+        burn_in: float = 0.0,
+        synchronous: bool = False,
+        initial: Sequence[Mapping[str, Value]] = (),
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        if not (math.isfinite(epochs) and epochs > 0 and interval > 0):
+            raise UsageError(f"interval {interval:g} and epochs {epochs:g}; both have to be above 0")
+        super().__init__(
+            objective=objective,
+            max_trials=population_size * math.ceil(epochs / interval - 1e-9),
+            hyperparameters=hyperparameters,
+            seed=seed,
+            **kwargs,
+        )
+        self._structural = frozenset(structural)
+        self._frozen = frozenset(frozen)
+        exploit_strategy = exploit_named(exploit) if isinstance(exploit, str) else exploit
+        explorer = _explorer(explore)
+
+        def populate(space: Space) -> Population:
+            return Population(
+                space,
+                size=population_size,
+                interval=interval,
+                epochs=epochs,
+                seed=self.seed,
+                exploit=exploit_strategy,
+                explore=explorer,
+                trigger=trigger,
+                burn_in=burn_in,
+                synchronous=synchronous,
+                initial=initial,
+            )
+
+        self._populate = populate
+        self._population: Population | None = None
+        if hyperparameters is not None:
+            self._population = populate(self._space())
+
+    def _space(self) -> Space:
+        return from_hyperparameters(self.hyperparameters, self._structural, self._frozen)
+
+    @property
+    def population(self) -> Population:
+        """The members; they exist from the moment the space is known."""
+        if self._population is None:
+            self._population = self._populate(self._space())
+        return self._population
+
+    @locked
+    def populate_space(self, trial_id: str) -> dict[str, Any]:
+        """Return the next interval's values, as KerasTuner wants them.
+
+        Args:
+            trial_id: The trial's id.
+        """
+        turn = self.population.next_turn(trial_id)
+        if isinstance(turn, Pause):
+            return {"status": "IDLE" if turn is Pause.WAIT else "STOPPED"}
+        bookkeeping: dict[str, Value] = {
+            MEMBER: turn.member,
+            GENERATION: turn.generation,
+            PARENT: turn.parent or "",
+            INHERITED: turn.inherited,
+            AGE: turn.age,
+            EPOCHS: turn.epochs,
+        }
+        # A hypermodel may ask for a new hyperparameter in mid-search, of which this member knows nothing yet.
+        values = self.population.space.complete(turn.values, self.seed, "discovered", turn.member, turn.generation)
+        return {"status": "RUNNING", "values": {**values, **bookkeeping}}
+
+    @locked
+    def end_trial(self, trial: Trial) -> None:
+        """Take in the end of a trial.
+
+        Args:
+            trial: With its status COMPLETED, FAILED or INVALID, and a message if it failed.
+
+        Raises:
+            UsageError: It is completed, and was never evaluated.
+            SearchError: The latest trials of all members failed.
+        """
+        given = self.trials[trial.trial_id].hyperparameters.values
+        # What comes back over KerasTuner's wire has 32 bits: 0.6 would be above a largest value of 0.6.
+        trial.hyperparameters.values = {**trial.hyperparameters.values, **given}
+        if trial.status == "COMPLETED" and not self.observations(self.trials[trial.trial_id]):
+            raise UsageError(
+                f"trial {trial.trial_id} completed without a value of {self.objective.name}; report it to the oracle"
+            )
+        super().end_trial(trial)
+        if self.end_order and self.end_order[-1] == trial.trial_id:
+            self._record(self.trials[trial.trial_id])
+
+    def _record(self, trial: Trial) -> None:
+        population = self.population
+        if len(population.space.domains) != len(self.hyperparameters.space):
+            population.space = self._space()
+        values = trial.hyperparameters.values
+        sign = 1.0 if self.objective.direction == "max" else -1.0
+        evaluations = [sign * value for value in self.observations(trial)] if trial.status == "COMPLETED" else []
+        population.record(
+            trial.trial_id,
+            evaluations,
+            values={domain.name: values[domain.name] for domain in population.space.active(values)},
+            reason=trial.message or "the score is not finite",
+        )
+
+    def score_trial(self, trial: Trial) -> None:
+        """Score a trial by its last evaluation; one that is not finite is the worst of scores, not a failure."""
+        history = trial.metrics.get_history(self.objective.name)
+        last = self.observations(trial)[-1]
+        worst = -math.inf if self.objective.direction == "max" else math.inf
+        trial.score = last if math.isfinite(last) else worst
+        trial.best_step = history[-1].step
+
+    def _record_values(self, trial: Trial) -> None:
+        """Keep no hashes of what was tried: members may have equal values."""
+        trial.hyperparameters.ensure_active_values()
+
+    def get_state(self) -> dict[str, Any]:
+        """Return KerasTuner's state and the population's, as JSON."""
+        state = dict(super().get_state())
+        state["population"] = self._population.get_state() if self._population is not None else None
+        return state
+
+    def set_state(self, state: Mapping[str, Any]) -> None:
+        """Take up what `get_state` returned; the next decision is the one it would have been."""
+        super().set_state(state)
+        self._population = None
+        if state["population"] is not None:
+            self.population.set_state(state["population"])
+
+
+def _explorer(explore: Explorer | ExploreFunction | str | None) -> Explorer | None:
+    if explore is None:
+        return None
+    if isinstance(explore, str):
+        return explorer_named(explore)
+    if hasattr(explore, "propose"):
+        return cast(Explorer, explore)
+    return UserExplore(explore)
+
+
+class JournaledPBTOracle(JournaledOracle, PBTOracle):
+    """Population Based Training under this project's own driver.
+
+    Ended trials are kept in a few hundred bytes each.
+    """
+
+    def __init__(self, *, space: Space, **kwargs: Any) -> None:
+        super().__init__(space=space, **kwargs)
+        self.budget = self.population.size * self.population.epochs
+        self.trials = TrialArchive(self.hyperparameters)
+
+    def _space(self) -> Space:
+        return self.space
+
+    @locked
+    def end_trial(self, trial: Trial) -> None:
+        """Take in the end of a trial; see `PBTOracle`."""
+        PBTOracle.end_trial(self, trial)
+        self.trials.put_away(trial.trial_id)
+
+    def assignment(self, trial: Trial) -> Assignment:
+        """Return what a trial means: one interval of one member."""
+        values = trial.hyperparameters.values
+        return Assignment(
+            trial.trial_id,
+            self.searched(values),
+            float(values[EPOCHS]),
+            parent=values[PARENT] or None,
+            inherited=bool(values[INHERITED]),
+            member=int(values[MEMBER]),
+            generation=int(values[GENERATION]),
+        )
+
+    def needed(self) -> set[str]:
+        """Return the trials whose final states others may start from."""
+        return self.population.needed()

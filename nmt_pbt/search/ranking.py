@@ -1,0 +1,74 @@
+"""The population ranked by score, kept in order as results come in."""
+
+from __future__ import annotations
+
+import bisect
+import math
+from typing import NamedTuple
+
+FAILED = -math.inf
+"""Score of a member whose latest trial failed: below every other, never a donor."""
+
+
+class Entry(NamedTuple):
+    """One member's place: by score, higher being better, then by a draw that breaks ties."""
+
+    score: float
+    tie: int
+    member: int
+
+
+class Ranking:
+    """Members from worst to best. Changing one costs a binary search and a shift of an array."""
+
+    def __init__(self) -> None:
+        self._order: list[Entry] = []
+        self._of: dict[int, Entry] = {}
+
+    def __len__(self) -> int:
+        return len(self._order)
+
+    def put(self, member: int, score: float, tie: int) -> None:
+        """Place a member, or move it.
+
+        Args:
+            member: Its index.
+            score: Its score, higher being better; `FAILED` ranks it last.
+            tie: A seeded draw that decides between equal scores, so that the order of arrival never does.
+        """
+        self.remove(member)
+        entry = Entry(score, tie, member)
+        bisect.insort(self._order, entry)
+        self._of[member] = entry
+
+    def remove(self, member: int) -> None:
+        """Take a member out, if it is in."""
+        entry = self._of.pop(member, None)
+        if entry is not None:
+            del self._order[bisect.bisect_left(self._order, entry)]
+
+    def __contains__(self, member: int) -> bool:
+        return member in self._of
+
+    def count(self, fraction: float) -> int:
+        """Return how many members a fraction is: rounded up, and never so many that bottom and top overlap."""
+        return min(math.ceil(fraction * len(self._order) - 1e-9), len(self._order) // 2)
+
+    def is_bottom(self, member: int, fraction: float) -> bool:
+        """Return whether a member is in the worst fraction."""
+        entry = self._of.get(member)
+        return entry is not None and bisect.bisect_left(self._order, entry) < self.count(fraction)
+
+    def top(self, fraction: float) -> list[int]:
+        """Return the members of the best fraction, worst first, without failed ones."""
+        start = len(self._order) - self.count(fraction)
+        return [entry.member for entry in self._order[start:] if entry.score > FAILED]
+
+    def healthy(self) -> list[int]:
+        """Return all members that have not failed, worst first."""
+        start = bisect.bisect_left(self._order, Entry(FAILED, 2**64, 0))
+        return [entry.member for entry in self._order[start:]]
+
+    def is_better(self, first: int, second: int) -> bool:
+        """Return whether the first of two ranked members is above the second."""
+        return self._of[first] > self._of[second]
