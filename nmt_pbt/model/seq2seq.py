@@ -1,0 +1,300 @@
+"""The attention LSTM encoder-decoder."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, NamedTuple
+
+import keras
+import tensorflow as tf
+
+from nmt_pbt.model.attention import Attention, Kind, pad_bias
+from nmt_pbt.model.dropout import Dropout, MaskGenerator
+from nmt_pbt.model.initial import initial_weights
+from nmt_pbt.model.loss import smoothed_cross_entropy
+from nmt_pbt.model.lstm import LSTM
+
+PAD = 0
+Tie = Literal["none", "output", "all"]
+
+
+class Memory(NamedTuple):
+    """What the decoder sees of a source: computed once, the same at every target position.
+
+    Attributes:
+        keys: What queries are compared with, `[B, S, U]`.
+        states: The encoder's states, `[B, S, 2U]`.
+        bias: Added to attention scores, `[B, 1, S]`.
+    """
+
+    keys: tf.Tensor
+    states: tf.Tensor
+    bias: tf.Tensor
+
+
+class Loss(NamedTuple):
+    """Sums over the real target positions of a batch.
+
+    Attributes:
+        objective: Label-smoothed cross-entropy, nats.
+        likelihood: Negative log-likelihood without smoothing, nats.
+        tokens: Real target positions, float.
+    """
+
+    objective: tf.Tensor
+    likelihood: tf.Tensor
+    tokens: tf.Tensor
+
+
+class Embedding(keras.layers.Layer):
+    """A table of vectors, `[V, E]`, that may serve as an output layer too."""
+
+    def __init__(self, vocabulary: int, units: int, name: str | None = None) -> None:
+        super().__init__(name=name)
+        self.table = self.add_weight(shape=(vocabulary, units), initializer="zeros", name="table")
+        self.built = True
+
+    def call(self, ids: tf.Tensor) -> tf.Tensor:
+        """Return the vectors of these ids, `[..., E]`."""
+        return tf.gather(self.table.value, ids)
+
+
+class Seq2Seq(keras.Model):
+    """Bidirectional LSTM encoder and LSTM decoder with attention (Bahdanau et al. 2015, Luong et al. 2015).
+
+    The decoder starts from the encoder's final states through a bridge: for each decoder layer l,
+    `h_l = tanh(W_h [h_forward; h_backward])` and the same for c without tanh, of the encoder's layer l or, if it has
+    fewer, its last. Attention queries are the states of the decoder's top layer; the attentional vector
+    `tanh(W [context; state])` predicts the next subword. The target's prefix is the only input of the decoder (no
+    input feeding), so that training computes all positions at once.
+
+    Args:
+        vocabulary: Subwords V, of both languages; id 0 is the pad.
+        embedding_units: Width E of the embeddings.
+        units: Width U of the decoder's LSTM and of each direction of the encoder's.
+        encoder_layers: Bidirectional layers.
+        decoder_layers: Decoder layers.
+        attention: Score function.
+        tie_embeddings: `output`: the decoder's embedding is the output layer's; `all`: the encoder's too.
+        seed: Of the initial weights.
+
+    Call arguments:
+        inputs: Source ids `[B, S]`, ending in EOS, and target ids `[B, T]`, beginning with BOS and ending in EOS.
+            Pads only at the end.
+        training: Whether dropout acts; a Python bool.
+
+    Returns:
+        Log-probabilities of `target[:, 1:]`, `[B, T - 1, V]`. Training uses `batch_loss` instead, which is cheaper.
+    """
+
+    def __init__(
+        self,
+        vocabulary: int,
+        embedding_units: int,
+        units: int,
+        encoder_layers: int = 1,
+        decoder_layers: int = 1,
+        attention: Kind = "general",
+        tie_embeddings: Tie = "all",
+        seed: int = 0,
+    ) -> None:
+        super().__init__(name="seq2seq")
+        self.vocabulary = vocabulary
+        self.embedding_units = embedding_units
+        self.units = units
+        self.tie_embeddings = tie_embeddings
+        self.generator = MaskGenerator()
+        self._rates: list[Dropout] = []
+        self._recurrent_rates: list[Dropout] = []
+
+        self.target_embedding = Embedding(vocabulary, embedding_units, name="target_embedding")
+        self.source_embedding = self.target_embedding
+        if tie_embeddings != "all":
+            self.source_embedding = Embedding(vocabulary, embedding_units, name="source_embedding")
+        self.output_embedding = self.target_embedding
+        if tie_embeddings == "none":
+            self.output_embedding = Embedding(vocabulary, embedding_units, name="output_embedding")
+        self.output_bias = self.add_weight(shape=(vocabulary,), initializer="zeros", name="bias")
+
+        self.source_dropout = self._dropout("source_dropout")
+        self.target_dropout = self._dropout("target_dropout")
+        self.attentional_dropout = self._dropout("attentional_dropout")
+        self.encoder_dropouts = [self._dropout(f"encoder_dropout_{layer}") for layer in range(encoder_layers)]
+        self.decoder_dropouts = [self._dropout(f"decoder_dropout_{layer}") for layer in range(1, decoder_layers)]
+        self.forward_lstms = [self._lstm(f"forward_lstm_{layer}") for layer in range(encoder_layers)]
+        self.backward_lstms = [self._lstm(f"backward_lstm_{layer}", reverse=True) for layer in range(encoder_layers)]
+        self.decoder_lstms = [self._lstm(f"decoder_lstm_{layer}") for layer in range(decoder_layers)]
+        self.attention = Attention(attention, units, name="attention")
+
+        for layer in range(encoder_layers):
+            width = embedding_units if layer == 0 else 2 * units
+            self.forward_lstms[layer].build((None, None, width))
+            self.backward_lstms[layer].build((None, None, width))
+        for layer in range(decoder_layers):
+            self.decoder_lstms[layer].build((None, None, embedding_units if layer == 0 else units))
+        self.attention.build(2 * units)
+        self.bridges = [
+            self.add_weight(shape=(2 * units, units), initializer="zeros", name=f"bridge_{kind}_{layer}")
+            for layer in range(decoder_layers)
+            for kind in ("h", "c")
+        ]
+        self.attentional_kernel = self.add_weight(
+            shape=(3 * units, embedding_units), initializer="zeros", name="attentional"
+        )
+        self.built = True
+        self.reset(seed)
+
+    def _dropout(self, name: str) -> Dropout:
+        self._rates.append(Dropout(self.generator, name=name))
+        return self._rates[-1]
+
+    def _lstm(self, name: str, reverse: bool = False) -> LSTM:
+        dropout = Dropout(self.generator, name=f"{name}_dropout")
+        self._recurrent_rates.append(dropout)
+        return LSTM(self.units, dropout, reverse, name=name)
+
+    def reset(self, seed: int) -> None:
+        """Draw all weights afresh, in place; see `initial_weights`."""
+        for weight in self.trainable_variables:
+            weight.assign(initial_weights(weight.path, tuple(weight.shape), seed))
+
+    def set_dropout(self, rate: float) -> None:
+        """Assign the rate on embeddings, between layers and on the attentional vector."""
+        for dropout in self._rates:
+            dropout.rate.assign(rate)
+
+    def set_recurrent_dropout(self, rate: float) -> None:
+        """Assign the rate on the LSTMs' recurrent states."""
+        for dropout in self._recurrent_rates:
+            dropout.rate.assign(rate)
+
+    @property
+    def dropout_rates(self) -> list[keras.Variable]:
+        """Variables of the rates that `set_dropout` assigns."""
+        return [dropout.rate for dropout in self._rates]
+
+    @property
+    def recurrent_dropout_rates(self) -> list[keras.Variable]:
+        """Variables of the rates that `set_recurrent_dropout` assigns."""
+        return [dropout.rate for dropout in self._recurrent_rates]
+
+    def encode(self, source: tf.Tensor, training: bool = False) -> tuple[Memory, list[tuple[tf.Tensor, tf.Tensor]]]:
+        """Read the source.
+
+        Args:
+            source: Ids, int32 `[B, S]`.
+            training: Whether dropout acts.
+
+        Returns:
+            The memory, and the decoder's initial h and c, `[B, U]` each, a layer.
+        """
+        mask = tf.not_equal(source, PAD)
+        time_mask = tf.transpose(mask)
+        inputs = self.source_dropout(self.source_embedding(tf.transpose(source)), training=training)
+        finals = []
+        for layer, (forward, backward) in enumerate(zip(self.forward_lstms, self.backward_lstms, strict=True)):
+            ahead, (ahead_h, ahead_c) = forward(inputs, real=time_mask, training=training)
+            back, (back_h, back_c) = backward(inputs, real=time_mask, training=training)
+            finals.append((tf.concat([ahead_h, back_h], axis=1), tf.concat([ahead_c, back_c], axis=1)))
+            inputs = self.encoder_dropouts[layer](tf.concat([ahead, back], axis=2), training=training)
+        states = tf.transpose(inputs, [1, 0, 2])
+        initial = []
+        for layer in range(len(self.decoder_lstms)):
+            h, c = finals[min(layer, len(finals) - 1)]
+            h_kernel, c_kernel = self.bridges[2 * layer : 2 * layer + 2]
+            initial.append((tf.tanh(tf.matmul(h, h_kernel.value)), tf.matmul(c, c_kernel.value)))
+        return Memory(self.attention.keys(states), states, pad_bias(mask)), initial
+
+    def _vectors(self, source: tf.Tensor, target: tf.Tensor, training: bool) -> tf.Tensor:
+        """Return contexts and decoder states side by side, `[B, T - 1, 3U]`."""
+        memory, initial = self.encode(source, training)
+        inputs = self.target_dropout(self.target_embedding(tf.transpose(target[:, :-1])), training=training)
+        for layer, lstm in enumerate(self.decoder_lstms):
+            if layer > 0:
+                inputs = self.decoder_dropouts[layer - 1](inputs, training=training)
+            inputs, _ = lstm(inputs, initial=initial[layer], training=training)
+        queries = tf.transpose(inputs, [1, 0, 2])
+        contexts, _ = self.attention(queries, memory.keys, memory.states, memory.bias)
+        return tf.concat([contexts, queries], axis=2)
+
+    def _attentional(self, vectors: tf.Tensor, training: bool) -> tf.Tensor:
+        """Return attentional vectors, `[N, E]`, from `[N, 3U]`."""
+        return self.attentional_dropout(tf.tanh(tf.matmul(vectors, self.attentional_kernel.value)), training=training)
+
+    def _logits(self, attentional: tf.Tensor) -> tf.Tensor:
+        product = tf.matmul(attentional, self.output_embedding.table.value, transpose_b=True)
+        return tf.nn.bias_add(product, self.output_bias.value)
+
+    def batch_loss(
+        self, source: tf.Tensor, target: tf.Tensor, label_smoothing: tf.Tensor | float = 0.0, training: bool = False
+    ) -> Loss:
+        """Return the loss of a batch, summed over its real target positions.
+
+        Args:
+            source: Ids, int32 `[B, S]`, ending in EOS.
+            target: Ids, int32 `[B, T]`, from BOS to EOS.
+            label_smoothing: Probability mass spread over the vocabulary; scalar.
+            training: Whether dropout acts.
+        """
+        wanted = target[:, 1:]
+        vectors = self._vectors(source, target, training)
+        flat = tf.reshape(wanted, [-1])
+        real = tf.cast(tf.where(tf.not_equal(flat, PAD))[:, 0], tf.int32)
+        attentional = self._attentional(tf.gather(tf.reshape(vectors, [-1, 3 * self.units]), real), training)
+        objective, likelihood = smoothed_cross_entropy(
+            attentional,
+            self.output_embedding.table.value,
+            self.output_bias.value,
+            tf.gather(flat, real),
+            tf.convert_to_tensor(label_smoothing, tf.float32),
+        )
+        return Loss(objective, likelihood, tf.cast(tf.shape(real)[0], tf.float32))
+
+    def call(self, inputs: tuple[tf.Tensor, tf.Tensor], training: bool = False) -> tf.Tensor:
+        """See the class."""
+        source, target = inputs
+        vectors = self._vectors(source, target, training)
+        attentional = self._attentional(tf.reshape(vectors, [-1, 3 * self.units]), training)
+        shape = tf.stack([tf.shape(target)[0], tf.shape(target)[1] - 1, self.vocabulary])
+        return tf.reshape(tf.nn.log_softmax(self._logits(attentional)), shape)
+
+    def score(self, source: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
+        """Return the log-probability of each target given its source, EOS included, in nats, `[B]`."""
+        log_probabilities = self((source, target))
+        wanted = target[:, 1:]
+        picked = tf.gather(log_probabilities, wanted, batch_dims=2)
+        return tf.reduce_sum(tf.where(tf.not_equal(wanted, PAD), picked, 0.0), axis=1)
+
+    def start(self, source: tf.Tensor) -> tuple[Any, Memory]:
+        """Begin decoding: return the decoder's cache, for a `Step`, and the memory, which stays the same.
+
+        Args:
+            source: Ids, int32 `[B, S]`, ending in EOS.
+        """
+        memory, initial = self.encode(source)
+        cache = tuple((h[:, None], c[:, None]) for h, c in initial)
+        return cache, memory
+
+    def step(self, tokens: tf.Tensor, cache: Any, memory: Memory) -> tuple[tf.Tensor, Any]:
+        """Predict the next subword; this is the `Step` that the samplers of `decoding` take.
+
+        Args:
+            tokens: The subwords before, int32 `[B, K]`.
+            cache: The decoder's h and c a layer, `[B, K, U]` each.
+            memory: From `start`.
+
+        Returns:
+            Log-probabilities, `[B, K, V]`, and the next cache.
+        """
+        shape = tf.shape(tokens)
+        inputs = self.target_embedding(tf.reshape(tokens, [-1]))
+        advanced = []
+        for lstm, (h, c) in zip(self.decoder_lstms, cache, strict=True):
+            state = (tf.reshape(h, [-1, self.units]), tf.reshape(c, [-1, self.units]))
+            inputs, cell = lstm.step(lstm.project(inputs), state)
+            together = tf.concat([shape, [self.units]], axis=0)
+            advanced.append((tf.reshape(inputs, together), tf.reshape(cell, together)))
+        queries = advanced[-1][0]
+        contexts, _ = self.attention(queries, memory.keys, memory.states, memory.bias)
+        vectors = tf.reshape(tf.concat([contexts, queries], axis=2), [-1, 3 * self.units])
+        logits = self._logits(self._attentional(vectors, training=False))
+        return tf.reshape(tf.nn.log_softmax(logits), tf.concat([shape, [self.vocabulary]], axis=0)), tuple(advanced)
