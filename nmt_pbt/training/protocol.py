@@ -16,8 +16,9 @@ class MemberState:
     """Everything that makes a member what it is.
 
     Attributes:
-        arrays: Named arrays, in a fixed order: `weights/...`, `optimizer/...` (slots and iteration count) and
-            `generator/...` (state of the dropout masks' generator).
+        arrays: Named arrays, in a fixed order: `weights/...`, `optimizer/...` (slots and iteration count),
+            `generator/...` (state of the dropout masks' generator) and `values/...` (learning rate, rates and other
+            mutable values in force).
         age: Sentence pairs these weights were trained on; the position in the data.
     """
 

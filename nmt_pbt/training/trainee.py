@@ -1,0 +1,240 @@
+"""One live translation model in training, and the task that builds it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import tensorflow as tf
+
+from nmt_pbt.errors import OutOfMemoryError, UsageError
+from nmt_pbt.randomness import derive_seed
+from nmt_pbt.settings import MUTABLE, STRUCTURAL, Settings
+from nmt_pbt.training.adam import FusedAdam
+from nmt_pbt.training.batches import by_length, source_batch, target_batch
+from nmt_pbt.training.protocol import MemberState
+from nmt_pbt.training.score import score_translations
+from nmt_pbt.training.state import OPTIMIZER
+from nmt_pbt.training.translation_model import TranslationModel, assign
+from nmt_pbt.values import Value
+
+if TYPE_CHECKING:
+    from nmt_pbt.corpus.prepared import PreparedCorpus
+
+__all__ = ["TranslationModel", "TranslationTask", "TranslationTrainee"]
+
+GENERATOR = "generator/"
+VALUES = "values/"
+_IDS = tf.TensorSpec([None, None], tf.int32)
+
+
+@dataclass(frozen=True)
+class TranslationTask:
+    """Builds trainees for one corpus; see `protocol.Task`.
+
+    Attributes:
+        settings: The run's settings.
+        prepared: Its corpus, cut into subwords.
+    """
+
+    settings: Settings
+    prepared: PreparedCorpus
+
+    def build(self, structural: Mapping[str, Value]) -> TranslationTrainee:
+        """Return a live trainee whose shapes the structural values decide."""
+        return TranslationTrainee(self.settings, self.prepared, structural)
+
+    @property
+    def structural(self) -> frozenset[str]:
+        """Names of the hyperparameters that change weight shapes."""
+        return frozenset(STRUCTURAL)
+
+    @property
+    def epoch(self) -> int:
+        """Sentence pairs in one epoch."""
+        return len(self.prepared.train_source)
+
+
+class TranslationTrainee(TranslationModel):
+    """A live model that is trained; keeps the contract `protocol.Trainee`.
+
+    Everything that may change between two intervals is a variable or a dynamic dimension, so that nothing is ever
+    traced again.
+
+    Args:
+        settings: The run's settings.
+        prepared: Its corpus, cut into subwords.
+        structural: Hyperparameters that decide the model's shapes.
+
+    Attributes:
+        traces: How often a function was traced, over the trainee's life.
+        age: Sentence pairs the weights were trained on.
+    """
+
+    def __init__(self, settings: Settings, prepared: PreparedCorpus, structural: Mapping[str, Value]) -> None:
+        super().__init__(settings, prepared.subwords, structural)
+        self.prepared = prepared
+        self.age = 0
+        self._structural = dict(structural)
+        self._stream = prepared.stream(settings.seed)
+        self._optimizer = FusedAdam(learning_rate=settings.training.learning_rate)
+        self._optimizer.build(self.model.trainable_variables)
+        self._label_smoothing = tf.Variable(0.0, trainable=False)
+        self._clip_norm = tf.Variable(1.0, trainable=False)
+        self._batch_size = settings.training.batch_size
+        self._step = tf.function(self._train_batch, input_signature=[_IDS, _IDS], autograph=False)
+        self._likelihood = tf.function(self._likelihood_of_batch, input_signature=[_IDS, _IDS], autograph=False)
+        self.reset(0)
+        self.apply({})
+
+    def reset(self, seed: int) -> None:
+        """Become a fresh model: weights drawn from `seed`, empty optimizer slots, age 0."""
+        self.model.reset(seed)
+        for variable in self._optimizer_variables().values():
+            variable.value.assign(tf.zeros_like(variable.value))
+        self.reseed(derive_seed(seed, "dropout"))
+        self.age = 0
+
+    def reseed(self, seed: int) -> None:
+        """Start the generator of dropout masks afresh, so that a child does not repeat its donor's masks."""
+        self.model.generator.restart(seed)
+
+    def load(self, state: MemberState) -> None:
+        """Become the member that `state` describes; its learning rate and rates come along until `apply`.
+
+        Raises:
+            StateError: The state is of a model of another shape, or of another program.
+        """
+        assign({**self.weights(), **self._optimizer_variables(), **self._generator_variables()}, state)
+        self._put_in_force(
+            {name: state.arrays[VALUES + name].item() for name in MUTABLE if VALUES + name in state.arrays}
+        )
+        self.age = state.age
+
+    def apply(self, values: Mapping[str, Value]) -> None:
+        """Put hyperparameter values in force. Values not named go back to the settings' own.
+
+        Raises:
+            UsageError: A structural value is not the one that this model was built with.
+        """
+        for name in STRUCTURAL:
+            built = getattr(self.shape, name)
+            if name in values and values[name] != built:
+                raise UsageError(
+                    f"{name}: {values[name]} cannot be applied to a model built with {built}; build another"
+                )
+        configured = {name: getattr(self.settings.training, name) for name in MUTABLE}
+        self._put_in_force({**configured, **{name: values[name] for name in MUTABLE if name in values}})
+
+    def _put_in_force(self, values: Mapping[str, Any]) -> None:
+        self._optimizer.learning_rate.assign(values["learning_rate"])
+        self.model.set_dropout(values["dropout"])
+        self.model.set_recurrent_dropout(values["recurrent_dropout"])
+        self._label_smoothing.assign(values["label_smoothing"])
+        self._clip_norm.assign(values["clip_norm"])
+        self._batch_size = int(values["batch_size"])
+
+    def values_in_force(self) -> dict[str, Value]:
+        """Return the mutable values as the live model holds them; the rates as the float32 that they are."""
+        return {
+            "learning_rate": _plain(self._optimizer.learning_rate.value),
+            "batch_size": self._batch_size,
+            "dropout": _common(self.model.dropout_rates),
+            "recurrent_dropout": _common(self.model.recurrent_dropout_rates),
+            "label_smoothing": _plain(self._label_smoothing),
+            "clip_norm": _plain(self._clip_norm),
+        }
+
+    def train(self, pairs: int) -> dict[str, float]:
+        """Train on exactly the next `pairs` sentence pairs.
+
+        Returns:
+            `train_loss`, nats a target subword, without smoothing, under dropout. It is NaN when the training
+            diverged: the interval is then cut short.
+
+        Raises:
+            OutOfMemoryError: A batch did not fit into memory.
+        """
+        likelihood = tokens = 0.0
+        try:
+            for batch in self._stream.batches(self.age, pairs, self._batch_size):
+                step_likelihood, step_tokens = self._step(batch.source, batch.target)
+                likelihood += float(step_likelihood)
+                tokens += float(step_tokens)
+                if not math.isfinite(likelihood):
+                    return {"train_loss": math.nan}
+        except tf.errors.ResourceExhaustedError as error:
+            raise OutOfMemoryError(
+                f"batch_size {self._batch_size} does not fit into memory ({error.message.splitlines()[0]}); "
+                "make it smaller"
+            ) from None
+        self.age += pairs
+        return {"train_loss": likelihood / tokens}
+
+    def evaluate(self) -> dict[str, float]:
+        """Score the dev split.
+
+        Returns:
+            `val_loss`, nats a target subword, without smoothing or dropout; `val_bleu` and `val_chrf` of greedy
+            translations.
+        """
+        likelihood = tokens = 0.0
+        source, target = self.prepared.dev_source, self.prepared.dev_target
+        for indices in by_length(target, self.settings.evaluation.batch_size):
+            found = self._likelihood(
+                source_batch([source[i] for i in indices]), target_batch([target[i] for i in indices])
+            )
+            likelihood += float(found[0])
+            tokens += float(found[1])
+        dev = self.prepared.corpus.dev
+        scores = score_translations(self.translate(dev.source), dev.target)
+        return {"val_loss": likelihood / tokens, "val_bleu": scores.bleu, "val_chrf": scores.chrf}
+
+    def state(self) -> MemberState:
+        """Return a copy of everything that makes this member."""
+        variables = {**self.weights(), **self._optimizer_variables(), **self._generator_variables()}
+        arrays = {name: variable.value.numpy() for name, variable in variables.items()}
+        for name, value in self.values_in_force().items():
+            arrays[VALUES + name] = np.asarray(value, np.int64 if isinstance(value, int) else np.float64)
+        return MemberState(arrays, self.age)
+
+    def _optimizer_variables(self) -> dict[str, Any]:
+        named = {f"{OPTIMIZER}iterations": self._optimizer.iterations}
+        for kind, slots in self._optimizer.slots().items():
+            for weight, slot in zip(self.model.trainable_variables, slots, strict=True):
+                named[f"{OPTIMIZER}{kind}/{weight.path}"] = slot
+        return named
+
+    def _generator_variables(self) -> dict[str, Any]:
+        return {f"{GENERATOR}key": self.model.generator.key, f"{GENERATOR}counter": self.model.generator.counter}
+
+    def _train_batch(self, source: tf.Tensor, target: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        self.traces += 1
+        weights = self.model.trainable_variables
+        with tf.GradientTape() as tape:
+            loss = self.model.batch_loss(source, target, self._label_smoothing, training=True)
+            objective = loss.objective / loss.tokens
+        gradients = [tf.convert_to_tensor(g) for g in tape.gradient(objective, [weight.value for weight in weights])]
+        scale = self._clip_norm / tf.maximum(tf.linalg.global_norm(gradients), self._clip_norm)
+        self._optimizer.apply([gradient * scale for gradient in gradients], weights)
+        self.model.generator.advance()
+        return loss.likelihood, loss.tokens
+
+    def _likelihood_of_batch(self, source: tf.Tensor, target: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        self.traces += 1
+        loss = self.model.batch_loss(source, target)
+        return loss.likelihood, loss.tokens
+
+
+def _plain(variable: Any) -> float:
+    """Return a float32 variable as the shortest decimal that means it: 0.2, not 0.20000000298."""
+    return float(str(np.float32(variable.numpy())))
+
+
+def _common(rates: list[Any]) -> float:
+    """Return the rate that all these variables hold; NaN when they differ, which equals no assigned value."""
+    held = {_plain(rate.value) for rate in rates}
+    return held.pop() if len(held) == 1 else math.nan

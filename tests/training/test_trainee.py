@@ -1,0 +1,201 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from nmt_pbt.errors import OutOfMemoryError, StateError, UsageError
+from nmt_pbt.training.state import StateStore, content_hash
+from nmt_pbt.training.trainee import TranslationTask
+
+OTHER = {
+    "learning_rate": 7e-4,
+    "batch_size": 5,
+    "dropout": 0.45,
+    "recurrent_dropout": 0.3,
+    "label_smoothing": 0.05,
+    "clip_norm": 0.5,
+}
+
+
+@pytest.fixture(scope="module")
+def trainee(small_settings, digits):
+    return TranslationTask(small_settings, digits).build({})
+
+
+def test_a_task_knows_its_epoch_and_what_changes_shapes(small_settings, digits):
+    task = TranslationTask(small_settings, digits)
+    assert task.epoch == 300
+    assert {"units", "attention"} <= task.structural
+    assert "dropout" not in task.structural
+
+
+def test_all_values_and_the_batch_size_change_without_a_trace(trainee):
+    trainee.reset(0)
+    trainee.apply({})
+    trainee.train(20)
+    trainee.evaluate()
+    traced = trainee.traces
+    assert traced == 3  # a training step, the likelihood of a batch, greedy decoding
+    for index, batch_size in enumerate((1, 3, 16, 64)):
+        step = (index + 1) / 5
+        values = {
+            "learning_rate": 10 ** -(index + 2),
+            "batch_size": batch_size,
+            "dropout": step,
+            "recurrent_dropout": step,
+            "label_smoothing": step / 5,
+            "clip_norm": 1 + step,
+        }
+        trainee.apply(values)
+        assert trainee.values_in_force() == pytest.approx(values, rel=1e-6)
+        loaded = trainee.state()
+        trainee.train(70)
+        trainee.evaluate()
+        trainee.load(loaded)
+        trainee.reseed(index)
+        trainee.reset(index)
+    assert trainee.traces == traced
+
+
+def test_values_not_named_go_back_to_the_configured_ones(trainee, small_settings):
+    trainee.apply(OTHER)
+    assert trainee.values_in_force() == OTHER
+    trainee.apply({"dropout": 0.5})
+    configured = {name: getattr(small_settings.training, name) for name in OTHER}
+    assert trainee.values_in_force() == {**configured, "dropout": 0.5}
+
+
+def test_a_structural_value_it_was_not_built_with_is_refused(trainee):
+    trainee.apply({"units": 16, "epochs": 3.0})
+    with pytest.raises(UsageError, match=r"units: 32 .* built with 16"):
+        trainee.apply({"units": 32})
+
+
+def test_the_seed_decides_the_fresh_model(trainee):
+    def fresh(seed):
+        trainee.reset(seed)
+        trainee.apply({})
+        return trainee.state()
+
+    first = fresh(3)
+    trainee.train(40)
+    assert content_hash(fresh(3)) == content_hash(first)
+    other = fresh(4)
+    assert not np.array_equal(*(s.arrays["weights/attention/memory"] for s in (first, other)))
+    assert first.age == 0
+    assert first.arrays["optimizer/iterations"] == 0
+    assert not any(np.any(a) for name, a in first.arrays.items() if name.startswith("optimizer/momentum"))
+
+
+def test_a_state_holds_weights_slots_generator_and_values(trainee):
+    trainee.reset(0)
+    trainee.apply(OTHER)
+    trainee.train(20)
+    state = trainee.state()
+    assert state.age == 20
+    assert state.arrays["optimizer/iterations"] == 4
+    assert state.arrays["generator/counter"] == 4
+    weights = [name.removeprefix("weights/") for name in state.arrays if name.startswith("weights/")]
+    assert len(weights) == len(trainee.model.trainable_variables)
+    for kind in ("momentum", "velocity"):
+        assert [name.split("/", 2)[2] for name in state.arrays if name.startswith(f"optimizer/{kind}/")] == weights
+    before = {name: array.copy() for name, array in state.arrays.items()}
+    trainee.train(20)
+    assert all(np.array_equal(before[name], state.arrays[name]) for name in before)  # a copy, not a view
+
+
+def test_the_same_state_gives_the_same_next_state_bit_for_bit(trainee, small_settings, digits, tmp_path):
+    trainee.reset(1)
+    trainee.apply(OTHER)
+    trainee.train(33)
+    store = StateStore(tmp_path)
+    store.save("middle", trainee.state())
+    trainee.train(50)
+    uninterrupted = content_hash(trainee.state())
+
+    trainee.reset(9)
+    trainee.apply({})
+    trainee.train(10)
+    trainee.load(store.load("middle"))
+    trainee.train(50)
+    assert content_hash(trainee.state()) == uninterrupted
+
+    another = TranslationTask(small_settings, digits).build({})
+    another.load(store.load("middle"))
+    assert another.values_in_force() == OTHER
+    another.train(50)
+    assert content_hash(another.state()) == uninterrupted
+
+
+def test_a_reseeded_child_draws_other_masks(trainee):
+    trainee.reset(1)
+    trainee.apply(OTHER)
+    start = trainee.state()
+    first = trainee.train(20)
+    trainee.load(start)
+    assert trainee.train(20) == first
+    trainee.load(start)
+    trainee.reseed(99)
+    assert trainee.train(20) != first
+
+
+def test_training_counts_exactly_the_pairs_asked_for(trainee):
+    trainee.reset(0)
+    trainee.apply({"batch_size": 8})
+    trainee.train(21)
+    assert trainee.age == 21
+    assert trainee.state().arrays["optimizer/iterations"] == 3
+
+
+def test_a_diverged_training_stops_at_once_with_nan(trainee):
+    trainee.reset(0)
+    trainee.apply({})
+    trainee.model.output_bias.assign(np.full(14, np.nan))
+    assert math.isnan(trainee.train(300)["train_loss"])
+    assert trainee.state().arrays["optimizer/iterations"] == 1
+    trainee.reset(0)
+    assert math.isfinite(trainee.train(8)["train_loss"])
+
+
+def test_a_batch_that_does_not_fit_into_memory_is_told_as_such(trainee, monkeypatch):
+    def full(*_):
+        raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor\nmore")
+
+    monkeypatch.setattr(trainee, "_step", full)
+    with pytest.raises(
+        OutOfMemoryError, match=r"batch_size \d+ does not fit into memory \(OOM when allocating tensor\)"
+    ):
+        trainee.train(20)
+
+
+def test_a_state_of_another_shape_is_refused_and_changes_nothing(trainee, small_settings, digits):
+    other = TranslationTask(small_settings, digits).build({"units": 8})
+    before = content_hash(trainee.state())
+    with pytest.raises(StateError, match=r"bridge.* the model has shape \(32, 16\)"):
+        trainee.load(other.state())
+    assert content_hash(trainee.state()) == before
+
+
+def test_the_loss_reported_is_without_smoothing(trainee):
+    trainee.reset(2)
+    trainee.apply({"dropout": 0.0, "recurrent_dropout": 0.0, "label_smoothing": 0.0, "learning_rate": 1e-12})
+    plain = trainee.train(300)["train_loss"]
+    trainee.reset(2)
+    trainee.apply({"dropout": 0.0, "recurrent_dropout": 0.0, "label_smoothing": 0.4, "learning_rate": 1e-12})
+    assert trainee.train(300)["train_loss"] == pytest.approx(plain, rel=1e-5)
+    # near the uniform distribution over 14 subwords, as fresh weights predict
+    assert plain == pytest.approx(math.log(14), abs=0.3)
+
+
+def test_evaluation_changes_nothing_and_is_repeatable(trainee):
+    trainee.reset(0)
+    trainee.apply(OTHER)
+    trainee.train(100)
+    before = content_hash(trainee.state())
+    metrics = trainee.evaluate()
+    assert set(metrics) == {"val_loss", "val_bleu", "val_chrf"}
+    assert trainee.evaluate() == metrics
+    assert content_hash(trainee.state()) == before
