@@ -1,0 +1,181 @@
+"""What holds for every oracle, in every mode."""
+
+from __future__ import annotations
+
+import json
+import math
+import threading
+from collections.abc import Callable
+
+import keras_tuner
+import numpy as np
+import pytest
+
+from nmt_pbt.errors import SearchError
+from nmt_pbt.search.assignment import Assignment
+from nmt_pbt.search.methods import METHODS, build_method
+from nmt_pbt.search.space import Space
+from nmt_pbt.settings import Settings, load_settings
+from tests.search.driving import Session
+
+MODES = {
+    **{name: (name, []) for name in METHODS},
+    "pbt synchronous": ("pbt", ["search.pbt.synchronous=true"]),
+    "pbt with burn-in": ("pbt", ["search.pbt.burn_in=3.0"]),
+    "pbt minimising": ("pbt", ["search.objective=val_loss"]),
+    "pbt with an interval that does not divide": ("pbt", ["search.interval=1.5"]),
+    "explore-only synchronous": ("explore-only", ["search.pbt.synchronous=true"]),
+    "random over epochs": ("random", ["search.space.epochs={min: 2.0, max: 9.0}"]),
+    "grid over epochs": ("grid", ["search.space.epochs={choices: [3.0, 5.0]}"]),
+    "grid with levels": ("grid", ["search.grid.levels={dropout: [0.0, 0.1, 0.2, 0.3], batch_size: [16, 64]}"]),
+    "bayes over epochs": ("bayes", ["search.space.epochs={min: 2.0, max: 9.0}"]),
+    "bayes minimising": ("bayes", ["search.objective=val_loss"]),
+}
+SPACE = [
+    "search.space.label_smoothing={min: 0.0, max: 0.2, step: 0.05}",
+    "search.space.units={min: 64, max: 128, step: 32, integer: true}",
+    "search.space.attention={choices: [additive, dot]}",
+]
+
+
+@pytest.fixture(params=MODES)
+def mode(request: pytest.FixtureRequest) -> tuple[str, Settings]:
+    name, changes = MODES[request.param]
+    return name, load_settings(assignments=[*SPACE, *changes])
+
+
+def session(mode: tuple[str, Settings], seed: int = 0, **changes: object) -> Session:
+    name, settings = mode
+    objective = settings.search.objective
+    return Session(build_method(name, settings, seed), settings.search.interval, metric=objective, **changes)
+
+
+def test_the_same_seed_gives_the_same_trials_and_another_seed_others(mode: tuple[str, Settings]) -> None:
+    first = session(mode).run(workers=2).assignments
+    assert first == session(mode).run(workers=2).assignments
+    if mode[0] != "manual":
+        assert first != session(mode, seed=1).run(workers=2).assignments
+
+
+def test_a_later_seed_does_not_depend_on_the_process(mode: tuple[str, Settings]) -> None:
+    """Seed 0 is a seed: KerasTuner takes a random one instead."""
+    assert session(mode).method.oracle.seed == 0
+
+
+def test_values_are_within_bounds_and_on_the_grid(mode: tuple[str, Settings]) -> None:
+    space = Space.from_settings(mode[1].search)
+    driven = session(mode).run(workers=3)
+    for assignment in driven.assignments:
+        values = driven.method.oracle.get_trial(assignment.trial).hyperparameters.values
+        assert all(domain.contains(values[domain.name]) for domain in space.domains)
+        assert tuple(assignment.values) == space.names
+        assert all(type(value) in (int, float, str, bool) for value in values.values())
+
+
+@pytest.mark.parametrize("workers", [1, 2, 5])
+def test_the_budget_is_met_exactly(mode: tuple[str, Settings], workers: int) -> None:
+    random = np.random.default_rng(0)
+    driven = session(mode).run(workers, pick=lambda count: int(random.integers(count)))
+    assert driven.epochs == pytest.approx(driven.method.budget_epochs, rel=1e-12)
+    assert driven.method.budget_epochs == 48
+    assert driven.give("worker0") == "STOPPED"
+
+
+@pytest.mark.parametrize(
+    ("fails", "score"),
+    [
+        (lambda assignment: "out of memory" if assignment.values["batch_size"] >= 64 else None, None),
+        (lambda assignment: "nan" if assignment.trial.endswith(("1", "4")) else None, None),
+        (lambda assignment: None, lambda assignment, step: math.nan if assignment.trial.endswith("1") else 5.0 + step),
+        (lambda assignment: None, lambda assignment, step: math.inf if assignment.trial.endswith("1") else 5.0 + step),
+    ],
+    ids=["out of memory", "failure", "nan score", "infinite score"],
+)
+def test_a_search_goes_on_after_failures(
+    mode: tuple[str, Settings],
+    fails: Callable[[Assignment], str | None],
+    score: Callable[[Assignment, int], float] | None,
+) -> None:
+    driven = session(mode, fails=fails, **({"score": score} if score is not None else {})).run(workers=2)
+    assert driven.epochs == pytest.approx(driven.method.budget_epochs)
+
+
+def test_a_search_whose_trials_all_fail_ends_with_the_reason(mode: tuple[str, Settings]) -> None:
+    driven = session(mode, fails=lambda assignment: "out of memory")
+    with pytest.raises(SearchError, match=r"all.*failed, the last one with: out of memory"):
+        driven.run(workers=2)
+    assert len(driven.assignments) >= 5
+
+
+def test_a_fresh_oracle_that_is_told_the_same_decides_the_same(mode: tuple[str, Settings]) -> None:
+    whole = session(mode, fails=lambda assignment: "nan" if assignment.trial.endswith("3") else None).run(workers=3)
+    for count in range(1, len(whole.assignments), 4):
+        part = session(mode, fails=whole.fails).run(workers=3, trials=count)
+        assert part.assignments == whole.assignments[:count]
+        assert part.busy
+        rest = session(mode, fails=whole.fails).run(workers=3)
+        assert rest.assignments == whole.assignments
+
+
+def test_the_same_worker_gets_the_same_trial_until_it_has_ended(mode: tuple[str, Settings]) -> None:
+    oracle = session(mode).method.oracle
+    first = oracle.create_trial("worker0")
+    again = oracle.create_trial("worker0")
+    other = oracle.create_trial("worker1")
+    assert again.trial_id == first.trial_id != other.trial_id
+    assert again.hyperparameters.values == first.hyperparameters.values
+
+
+def test_results_of_a_trial_that_is_given_out_again_start_afresh(mode: tuple[str, Settings]) -> None:
+    driven = session(mode)
+    oracle, metric = driven.method.oracle, driven.metric
+    trial = oracle.create_trial("worker0")
+    oracle.update_trial(trial.trial_id, {metric: 99.0}, step=1)
+    again = oracle.create_trial("worker0")
+    oracle.update_trial(trial.trial_id, {metric: 5.0}, step=1)
+    again.status = "COMPLETED"
+    oracle.end_trial(again)
+    assert oracle.get_trial(trial.trial_id).score == 5.0
+
+
+def test_a_missing_objective_is_an_error_and_holds_no_lock(mode: tuple[str, Settings]) -> None:
+    driven = session(mode)
+    driven.give("worker0")
+    with pytest.raises(ValueError, match="Objective value missing"):
+        driven.method.oracle.update_trial(driven.busy["worker0"].trial, {"train_loss": 1.0}, step=1)
+    finished = threading.Thread(target=driven.finish, args=("worker0",), daemon=True)
+    finished.start()
+    finished.join(timeout=30)
+    assert not finished.is_alive()
+
+
+def test_an_oracle_is_one_of_keras_tuners_and_writes_and_prints_nothing(
+    mode: tuple[str, Settings], tmp_path: object, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    driven = session(mode).run(workers=2, trials=6)
+    assert isinstance(driven.method.oracle, keras_tuner.Oracle)
+    assert list(tmp_path.iterdir()) == []  # type: ignore[attr-defined]
+    assert capsys.readouterr().out == ""
+
+
+def test_trials_that_ended_can_be_looked_up(mode: tuple[str, Settings]) -> None:
+    driven = session(mode).run()
+    oracle = driven.method.oracle
+    best = oracle.get_best_trials(1)[0]
+    scores = [oracle.get_trial(assignment.trial).score for assignment in driven.assignments]
+    assert best.score == (max(scores) if oracle.objective.direction == "max" else min(scores))
+    assert len(oracle.trials) == len(driven.assignments) == len(oracle.end_order)
+    json.dumps(best.get_state())
+
+
+def test_few_states_are_needed(mode: tuple[str, Settings]) -> None:
+    driven = session(mode).run(workers=3)
+    population = mode[1].search.population
+    assert max(map(len, driven.needed)) <= 2 * population
+    parents = {assignment.parent for assignment in driven.assignments if assignment.parent is not None}
+    if mode[0] in ("random", "grid", "bayes", "manual"):
+        assert not parents
+        assert not any(driven.needed)
+    else:
+        assert parents
