@@ -1,0 +1,140 @@
+"""A trainee that costs microseconds and keeps the whole contract: SGD with momentum on a noisy quadratic."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from nmt_pbt.errors import OutOfMemoryError
+from nmt_pbt.experiment.budget import Budget
+from nmt_pbt.experiment.driver import Driver, Winner
+from nmt_pbt.experiment.engine import Engine
+from nmt_pbt.experiment.inline import InlineEngine
+from nmt_pbt.experiment.worker import TraineePool
+from nmt_pbt.journal import Journal, RunStarted, SearchStarted
+from nmt_pbt.search.methods import build_method
+from nmt_pbt.settings import Settings, load_settings
+from nmt_pbt.training.protocol import MemberState
+from nmt_pbt.training.state import StateStore
+from nmt_pbt.values import Value
+
+DEFAULTS: dict[str, Value] = {"learning_rate": 1e-3, "dropout": 0.0, "recurrent_dropout": 0.0, "batch_size": 32}
+
+
+class CheapTrainee:
+    """Minimises |w|^2 / 2; dropout is noise on the gradient, the batch size the number of pairs a step."""
+
+    def __init__(self, task: CheapTask) -> None:
+        self.task = task
+        self.weights = np.zeros(4)
+        self.momentum = np.zeros(4)
+        self.masks = np.zeros(2, np.int64)
+        self.age = 0
+        self.values: dict[str, Value] = dict(DEFAULTS)
+
+    def reset(self, seed: int) -> None:
+        self.weights = np.random.default_rng(seed).normal(size=4)
+        self.momentum = np.zeros(4)
+        self.age = 0
+
+    def load(self, state: MemberState) -> None:
+        self.weights = np.array(state.arrays["weights/w"])
+        self.momentum = np.array(state.arrays["optimizer/m"])
+        self.masks = np.array(state.arrays["generator/masks"])
+        self.values["learning_rate"] = float(state.arrays["optimizer/learning_rate"])
+        self.age = state.age
+
+    def apply(self, values: Mapping[str, Value]) -> None:
+        if not self.task.forgets_to_apply:
+            self.values = {**DEFAULTS, **values}
+
+    def values_in_force(self) -> Mapping[str, Value]:
+        return self.values
+
+    def reseed(self, seed: int) -> None:
+        self.masks = np.array([seed % 2**31, 0], np.int64)
+
+    def train(self, pairs: int) -> Mapping[str, float]:
+        rate = float(self.values["learning_rate"])
+        if rate > self.task.explodes_above:
+            return {"train_loss": math.nan}
+        if int(self.values["batch_size"]) > self.task.largest_batch:
+            raise OutOfMemoryError("batch too large")
+        left = pairs
+        while left:
+            batch = min(left, int(self.values["batch_size"]))
+            noise = np.random.default_rng(self.masks.tolist()).normal(size=4)
+            self.momentum = 0.5 * self.momentum + self.weights + float(self.values["dropout"]) * noise
+            self.weights = self.weights - rate * self.momentum
+            self.masks[1] += 1
+            self.age += batch
+            left -= batch
+        return {"train_loss": float(self.weights @ self.weights)}
+
+    def evaluate(self) -> Mapping[str, float]:
+        loss = float(self.weights @ self.weights)
+        return {"val_loss": loss, "val_bleu": 100 * math.exp(-loss)}
+
+    def state(self) -> MemberState:
+        arrays = {
+            "weights/w": self.weights.copy(),
+            "optimizer/m": self.momentum.copy(),
+            "optimizer/learning_rate": np.array(float(self.values["learning_rate"])),
+            "generator/masks": self.masks.copy(),
+        }
+        return MemberState(arrays, self.age)
+
+
+@dataclass(frozen=True)
+class CheapTask:
+    """Builds cheap trainees, faulty ones if asked."""
+
+    explodes_above: float = math.inf
+    largest_batch: int = 2**31
+    forgets_to_apply: bool = False
+    epoch: int = 200
+    structural: frozenset[str] = field(default=frozenset())
+
+    def build(self, structural: Mapping[str, Value]) -> CheapTrainee:
+        return CheapTrainee(self)
+
+
+def cheap_settings(*assignments: str) -> Settings:
+    """Return settings of a small search: population 4, 3 epochs, an interval of one."""
+    return load_settings(None, ["search.population=4", "training.epochs=3", *assignments])
+
+
+@contextmanager
+def opened(folder: Path) -> Iterator[Journal]:
+    """Open the journal of a run, with its first line."""
+    folder.mkdir(exist_ok=True)
+    with Journal(folder / "journal.jsonl") as journal:
+        if not journal.records:
+            journal.append(RunStarted(settings="settings", corpus="corpus"))
+        yield journal
+
+
+def inline(folder: Path, task: CheapTask, workers: int = 1) -> InlineEngine:
+    return InlineEngine(TraineePool(task), StateStore(folder / "states"), workers)
+
+
+def search(method: str, settings: Settings, task: CheapTask, engine: Engine, journal: Journal, seed: int = 0) -> Winner:
+    """Run, or go on with, one search."""
+    built = build_method(method, settings, seed)
+    budget = Budget(task.epoch, built.budget_epochs, settings.search.interval)
+    start = SearchStarted(
+        method=method,
+        seed=seed,
+        objective=built.oracle.objective.name,
+        direction=built.oracle.objective.direction,
+        budget=budget.total,
+        interval=budget.pairs(settings.search.interval),
+        epoch=task.epoch,
+        population=settings.search.population,
+    )
+    return Driver(built, engine, journal, budget, start).run()

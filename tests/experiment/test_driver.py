@@ -1,0 +1,209 @@
+"""The loop between oracle and engine, on a trainee that costs nothing."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nmt_pbt.errors import HandoverError, JournalError, SearchError, StateError
+from nmt_pbt.experiment.engine import Leg, LegResult
+from nmt_pbt.journal import Assigned, Ended, Evaluated, SearchEnded, read_journal, without_times
+from tests.experiment.cheap import CheapTask, cheap_settings, inline, opened, search
+
+CHEAP = CheapTask()
+METHODS = ("pbt", "random", "grid", "bayes", "exploit-only", "explore-only")
+
+
+def run(folder: Path, method: str, *assignments: str, task: CheapTask = CHEAP, workers: int = 1) -> list[Any]:
+    settings = cheap_settings(*assignments)
+    with opened(folder) as journal:
+        search(method, settings, task, inline(folder, task, workers), journal)
+    return read_journal(folder / "journal.jsonl")
+
+
+def plain(records: list[Any]) -> list[dict[str, Any]]:
+    return [without_times(record) for record in records]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_trains_exactly_the_budget(tmp_path: Path, method: str) -> None:
+    records = run(tmp_path, method)
+    assert records[-1].spent == 4 * 3 * 200
+    assert sum(record.pairs for record in records if isinstance(record, Assigned)) == 4 * 3 * 200
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_same_seed_gives_the_same_journal_but_for_times(tmp_path: Path, method: str) -> None:
+    assert plain(run(tmp_path / "first", method)) == plain(run(tmp_path / "second", method))
+
+
+@pytest.mark.parametrize("method", ["pbt", "random"])
+def test_all_methods_are_evaluated_at_the_same_interval(tmp_path: Path, method: str) -> None:
+    spent = [record.spent for record in run(tmp_path, method) if isinstance(record, Evaluated)]
+    assert spent == list(range(200, 2401, 200))
+
+
+def test_a_trial_of_constant_values_goes_on_from_its_own_state(tmp_path: Path) -> None:
+    evaluated = [record for record in run(tmp_path, "random") if isinstance(record, Evaluated)]
+    assert [record.age for record in evaluated] == [200, 400, 600] * 4
+    for before, after in itertools.pairwise(evaluated):
+        if before.trial == after.trial:
+            assert after.started == before.state
+        else:
+            assert after.started is None
+
+
+def test_a_member_starts_from_its_parents_state_and_its_hash_is_kept(tmp_path: Path) -> None:
+    records = run(tmp_path, "pbt")
+    states = {record.trial: record.state for record in records if isinstance(record, Evaluated)}
+    parents = {record.trial: record.parent for record in records if isinstance(record, Assigned)}
+    started = {record.trial: record.started for record in records if isinstance(record, Evaluated)}
+    assert any(record.inherited for record in records if isinstance(record, Assigned))
+    for trial, parent in parents.items():
+        assert started[trial] == (states[parent] if parent is not None else None)
+
+
+class Killed(BaseException):
+    """What a kill is in one process: nothing that comes after it runs."""
+
+
+class KillingEngine:
+    """Stops everything before, or after, the leg with a certain number is run."""
+
+    def __init__(self, engine: Any, leg: int, after: bool) -> None:
+        self._engine, self._leg, self._after = engine, leg, after
+
+    @property
+    def workers(self) -> tuple[str, ...]:
+        return self._engine.workers
+
+    def submit(self, worker: str, leg: Leg) -> None:
+        self._engine.submit(worker, leg)
+
+    def wait(self) -> LegResult:
+        self._leg -= 1
+        if self._leg == 0 and not self._after:
+            raise Killed
+        result = self._engine.wait()
+        if self._leg == 0:
+            raise Killed
+        return result
+
+    def keep(self, names: frozenset[str]) -> None:
+        self._engine.keep(names)
+
+    def close(self) -> None:
+        self._engine.close()
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["in mid-training", "between state and journal"])
+@pytest.mark.parametrize("method", METHODS)
+def test_a_killed_search_resumes_to_the_journal_of_one_that_never_was(tmp_path: Path, method: str, after: bool) -> None:
+    task, settings = CheapTask(), cheap_settings()
+    whole = plain(run(tmp_path / "whole", method))
+    folder = tmp_path / "killed"
+    for leg in (1, 2, 3, 1, 4):
+        with opened(folder) as journal, pytest.raises(Killed):
+            search(method, settings, task, KillingEngine(inline(folder, task), leg, after), journal)
+    with opened(folder) as journal:
+        search(method, settings, task, inline(folder, task), journal)
+    assert plain(read_journal(folder / "journal.jsonl")) == whole
+
+
+def test_a_finished_search_is_not_run_again(tmp_path: Path) -> None:
+    before = plain(run(tmp_path, "pbt"))
+    assert plain(run(tmp_path, "pbt")) == before
+
+
+def test_other_settings_do_not_replay_and_say_so(tmp_path: Path) -> None:
+    run(tmp_path, "pbt")
+    with pytest.raises(JournalError, match="on replay"):
+        run(tmp_path, "pbt", "search.space.dropout.max=0.3")
+
+
+@pytest.mark.parametrize("method", ["pbt", "random"])
+def test_no_more_states_are_kept_than_can_be_needed(tmp_path: Path, method: str) -> None:
+    task, settings = CheapTask(), cheap_settings()
+    engine = inline(tmp_path, task)
+    most = 0
+
+    def count(record: object) -> None:
+        nonlocal most
+        most = max(most, len(list((tmp_path / "states").glob("*"))))
+
+    keep = engine.keep
+
+    def counting_keep(names: frozenset[str]) -> None:
+        count(None)
+        keep(names)
+
+    engine.keep = counting_keep  # type: ignore[method-assign]
+    with opened(tmp_path) as journal:
+        search(method, settings, task, engine, journal)
+    assert 0 < most <= 2 * 4 + 2
+
+
+def test_a_member_whose_loss_is_not_finite_is_recorded_and_the_search_goes_on(tmp_path: Path) -> None:
+    records = run(tmp_path, "pbt", task=CheapTask(explodes_above=1e-3))
+    failed = [record for record in records if isinstance(record, Ended) and record.status == "failed"]
+    assert {record.reason for record in failed} == {"nan"}
+    assert isinstance(records[-1], SearchEnded)
+    assert all(record.metrics == {"val_bleu": None} for record in records if getattr(record, "failure", None))
+
+
+def test_a_batch_that_does_not_fit_into_memory_fails_its_trial_only(tmp_path: Path) -> None:
+    records = run(tmp_path, "random", task=CheapTask(largest_batch=100))
+    reasons = {record.reason for record in records if isinstance(record, Ended) and record.status == "failed"}
+    assert reasons <= {"out of memory"}
+    assert any(record.status == "completed" for record in records if isinstance(record, Ended))
+
+
+def test_when_every_member_fails_the_search_stops_and_says_why(tmp_path: Path) -> None:
+    with pytest.raises(SearchError, match="nan"):
+        run(tmp_path, "pbt", task=CheapTask(explodes_above=0.0))
+
+
+def test_a_value_that_is_not_in_force_after_the_load_stops_the_run(tmp_path: Path) -> None:
+    with pytest.raises(HandoverError, match=r"not .* as assigned"):
+        run(tmp_path, "pbt", task=CheapTask(forgets_to_apply=True))
+
+
+def test_a_state_that_has_to_exist_and_does_not_is_an_error(tmp_path: Path) -> None:
+    task, settings = CheapTask(), cheap_settings()
+    with opened(tmp_path) as journal, pytest.raises(Killed):
+        search("pbt", settings, task, KillingEngine(inline(tmp_path, task), 6, False), journal)
+    for file in (tmp_path / "states").glob("*"):
+        file.unlink()
+    with opened(tmp_path) as journal, pytest.raises(StateError, match="missing"):
+        search("pbt", settings, task, inline(tmp_path, task), journal)
+
+
+def test_the_synchronous_lineage_is_the_same_with_any_number_of_workers(tmp_path: Path) -> None:
+    def lineage(workers: int) -> list[dict[str, Any]]:
+        records = run(tmp_path / str(workers), "pbt", "search.pbt.synchronous=true", workers=workers)
+        assigned = [record for record in records if isinstance(record, Assigned)]
+        return sorted(
+            ({**without_times(record), "worker": ""} for record in assigned), key=lambda record: record["trial"]
+        )
+
+    assert lineage(1) == lineage(2) == lineage(4)
+
+
+def test_the_winner_is_the_best_evaluation_of_all(tmp_path: Path) -> None:
+    task = CheapTask()
+    with opened(tmp_path) as journal:
+        winner = search("random", cheap_settings(), task, inline(tmp_path, task), journal)
+        scores = [record.metrics["val_bleu"] for record in journal.records if isinstance(record, Evaluated)]
+    assert winner.metrics["val_bleu"] == max(score for score in scores if score is not None)
+
+
+def test_two_workers_with_one_live_model_do_not_mix_their_members(tmp_path: Path) -> None:
+    task = dataclasses.replace(CheapTask(), epoch=100)
+    records = run(tmp_path, "random", task=task, workers=2)
+    alone = run(tmp_path / "alone", "random", task=task, workers=1)
+    scores = {(r.trial, r.interval): r.metrics for r in records if isinstance(r, Evaluated)}
+    assert scores == {(r.trial, r.interval): r.metrics for r in alone if isinstance(r, Evaluated)}
