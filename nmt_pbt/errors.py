@@ -9,6 +9,13 @@ from collections.abc import Iterable
 class NmtPbtError(Exception):
     """Base of every error this package raises on purpose. Its text is one line, fit to be shown to a user."""
 
+    def __str__(self) -> str:
+        # Names of files and settings, and a corpus's text, may hold line breaks or a terminal's control sequences.
+        return "".join(
+            character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
+            for character in super().__str__()
+        )
+
 
 class UsageError(NmtPbtError):
     """Wrong use or bad input: a setting, a file, a name. The command line exits with 2."""
