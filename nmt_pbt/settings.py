@@ -9,19 +9,23 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, model_validator
 
 from nmt_pbt.errors import UsageError, suggest
 from nmt_pbt.values import Value
+from nmt_pbt.yaml_text import dump_yaml, parse_yaml, read_yaml
 
 Rate = Annotated[float, Field(ge=0.0, lt=1.0)]
 Positive = Annotated[float, Field(gt=0.0)]
 Count = Annotated[int, Field(ge=1)]
+FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
+"""Part of a file's name; never a path out of the folder it is looked for in."""
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, allow_inf_nan=False, use_attribute_docstrings=True
+    )
 
 
 class CorpusSettings(_Section):
@@ -29,9 +33,9 @@ class CorpusSettings(_Section):
 
     name: str = "toy"
     """A corpus of the catalog (`nmt-pbt data list`) or a folder with train.SRC, train.TGT, val.*, test*.*"""
-    source_language: str = "en"
+    source_language: FileName = "en"
     """Language of the text to translate: the file suffix in a folder"""
-    target_language: str = "de"
+    target_language: FileName = "de"
     """Language to translate into: the file suffix in a folder"""
     train_pairs: Count | None = None
     """Use only so many training pairs, drawn by the seed; null uses all of them"""
@@ -231,9 +235,9 @@ class EngineSettings(_Section):
 class Settings(_Section):
     """The whole tree."""
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] | None = None
+    name: FileName | None = None
     """Name of the run: its folder under results/; null takes the corpus's name"""
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     """Seed of everything random"""
     corpus: CorpusSettings = CorpusSettings()
     model: ModelSettings = ModelSettings()
@@ -245,7 +249,7 @@ class Settings(_Section):
     @property
     def run_name(self) -> str:
         """The run's name: as given, or else after its corpus."""
-        return self.name or re.sub(r"[^A-Za-z0-9._-]+", "-", Path(self.corpus.name).name).strip("-.") or "run"
+        return self.name or re.sub(r"[^A-Za-z0-9._-]+", "-", Path(self.corpus.name).name)[:100].strip("-.") or "run"
 
     @model_validator(mode="after")
     def _consistent(self) -> Settings:
@@ -267,6 +271,7 @@ MUTABLE = ("learning_rate", "batch_size", "dropout", "recurrent_dropout", "label
 STRUCTURAL = ("embedding_units", "units", "encoder_layers", "decoder_layers", "attention")
 """Hyperparameters that change weight shapes, in `ModelSettings`."""
 SEARCHABLE = (*MUTABLE, *STRUCTURAL, "epochs")
+_DOMAIN_NAMES = [*NumberDomain.model_fields, *ChoiceDomain.model_fields]
 
 
 def _check_domain(name: str, domain: NumberDomain | ChoiceDomain) -> None:
@@ -275,8 +280,11 @@ def _check_domain(name: str, domain: NumberDomain | ChoiceDomain) -> None:
     whole = section.model_fields[name].annotation is int
     if isinstance(domain, NumberDomain) and whole and not domain.integer:
         raise ValueError(f"search.space.{name}: takes whole numbers; add integer: true, or list choices")
-    extremes: Sequence[Value] = domain.choices if isinstance(domain, ChoiceDomain) else (domain.min, domain.max)
-    for value in extremes:
+    if isinstance(domain, ChoiceDomain):
+        held: Sequence[Value] = domain.choices
+    else:
+        held = [int(end) if domain.integer else end for end in (domain.min, domain.max)]
+    for value in held:
         try:
             section.model_validate({name: value})
         except ValidationError as error:
@@ -301,7 +309,7 @@ def load_settings(
         UsageError: The file or a value cannot be used; says which key, and the nearest known one for a misspelt key.
     """
     where = str(path) if path is not None else "settings"
-    settings = _checked(_read_yaml(path) if path is not None else {}, where)
+    settings = _checked(read_yaml(path) if path is not None else {}, where)
     if not overrides and not assignments:
         return settings
     # What the command line sets is laid over the whole resolved tree: one hyperparameter of the space can be changed
@@ -311,37 +319,11 @@ def load_settings(
     for key, value in (overrides or {}).items():
         _assign(tree, key, value)
     for text in assignments:
-        key, separator, value_text = text.partition("=")
-        if not separator or not key.strip():
-            raise UsageError(f"--set {text}: expected key=value, for instance --set training.dropout=0.3")
-        try:
-            value = yaml.safe_load(value_text)
-        except yaml.YAMLError:
-            raise UsageError(f"--set {text}: '{value_text}' is not a YAML value; quote it") from None
-        _assign(tree, key.strip(), value)
+        key, separator, value = text.partition("=")
+        if not separator or not all(part.strip() for part in key.split(".")):
+            raise UsageError(f"--set {_short(text)}: expected key=value, for instance --set training.dropout=0.3")
+        _assign(tree, key.strip(), parse_yaml(value, f"--set {_short(text)}"))
     return _checked(tree, where)
-
-
-def _read_yaml(path: Path) -> dict[str, Any]:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise UsageError(f"{path}: no such settings file; see configs/ for examples") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: cannot be read as UTF-8 text ({error}); give a YAML file") from None
-    try:
-        tree = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        place = getattr(error, "problem_mark", None)
-        line = f", line {place.line + 1}" if place is not None else ""
-        raise UsageError(f"{path}{line}: not valid YAML; correct it there") from None
-    except RecursionError:
-        raise UsageError(f"{path}: nested too deeply to be settings; flatten it") from None
-    if tree is None:
-        return {}
-    if not isinstance(tree, dict):
-        raise UsageError(f"{path}: expected a mapping of settings at the top; see configs/ for examples")
-    return tree
 
 
 def _assign(tree: dict[str, Any], dotted: str, value: Any) -> None:
@@ -365,15 +347,35 @@ def _first_problem(error: ValidationError) -> str:
     # A misspelt name explains a missing one: tell it first.
     problem = max(error.errors(), key=lambda item: item["type"] == "extra_forbidden")
     # Between the names of settings, pydantic puts those of union members: our tags, and plain types.
-    location = [str(part) for part in problem["loc"] if not re.fullmatch(r"<\w+>|bool|int|float|str", str(part))]
+    parts = map(str, problem["loc"])
+    location = [_short(part) for part in parts if not re.fullmatch(r"<\w+>|bool|int|float|str", part)]
+    name = ".".join(location)
     message = problem["msg"].removeprefix("Value error, ")
-    if problem["type"] == "extra_forbidden":
-        return f"{'.'.join(location)}: no such setting{suggest(location[-1], _names_beside(location))}"
-    if problem["type"] == "value_error":
-        return ": ".join(filter(None, [".".join(location), message]))
-    shown = problem.get("input")
-    got = f", got {shown!r}" if isinstance(shown, (str, int, float, bool)) else ""
-    return f"{'.'.join(location)}: {message[:1].lower()}{message[1:]}{got}; correct it"
+    match problem["type"]:
+        case "extra_forbidden" if location[:2] == ["search", "space"] and location[-1] in _DOMAIN_NAMES:
+            return (
+                f"{name}: a domain has either min and max, or choices; give it whole, "
+                f"for instance --set '{'.'.join(location[:-1])}={{choices: [1, 2]}}'"
+            )
+        case "extra_forbidden":
+            return f"{name}: no such setting{suggest(location[-1], _names_beside(location))}"
+        case "value_error":
+            return f"{name}: {message}" if name else message
+        case "missing":
+            return f"{name}: is missing; add it"
+        case "model_type" | "model_attributes_type" | "dict_type":
+            return f"{name}: expected settings under this name; add some, or remove it"
+        case "bool_type" if problem["loc"][-1] == "bool":
+            return f"{name}: expected a number, a word, true or false; correct it"
+        case "bool_type":
+            return f"{name}: expected true or false; correct it"
+    shown = problem["input"]
+    got = f", got {_short(repr(shown))}" if isinstance(shown, (str, int, float, bool)) else ""
+    return f"{name}: {message[:1].lower()}{message[1:]}{got}; correct it"
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 80 else f"{text[:77]}..."
 
 
 def _names_beside(location: list[str]) -> list[str]:
@@ -382,14 +384,14 @@ def _names_beside(location: list[str]) -> list[str]:
     for part in location[:-1]:
         field = section.model_fields.get(part)
         if field is None or not isinstance(field.annotation, type) or not issubclass(field.annotation, BaseModel):
-            return [*NumberDomain.model_fields, *ChoiceDomain.model_fields]
+            return _DOMAIN_NAMES
         section = field.annotation
     return list(section.model_fields)
 
 
 def dump_settings(settings: Settings) -> str:
     """Return settings as YAML text that `load_settings` reads back to the same settings."""
-    return yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+    return dump_yaml(settings.model_dump(mode="json"))
 
 
 def settings_hash(settings: Settings) -> str:
