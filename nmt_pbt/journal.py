@@ -10,11 +10,11 @@ import json
 import math
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_serializer
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator
 
 from nmt_pbt.errors import JournalError
 from nmt_pbt.values import Value
@@ -25,7 +25,7 @@ VERSION = 1
 class Record(BaseModel):
     """What all records share. `time` is seconds since the epoch, when the record was made."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
     time: float = Field(default_factory=lambda: round(time.time(), 3))
 
@@ -82,7 +82,7 @@ class Assigned(Record):
 class Seconds(BaseModel):
     """Wall-clock of one interval, itemised, in seconds."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
     load: float = 0.0
     train: float = 0.0
@@ -108,14 +108,15 @@ class Evaluated(Record):
     interval: int
     age: int
     spent: int
-    metrics: dict[str, float | None]
+    metrics: dict[str, Annotated[float, Field(allow_inf_nan=True)] | None]
     started: str | None = None
     state: str | None = None
     failure: str | None = None
     seconds: Seconds = Seconds()
 
-    @field_serializer("metrics")
-    def _finite(self, metrics: Mapping[str, float | None]) -> dict[str, float | None]:
+    @field_validator("metrics")
+    @classmethod
+    def _finite(cls, metrics: dict[str, float | None]) -> dict[str, float | None]:
         return {name: value if value is not None and math.isfinite(value) else None for name, value in metrics.items()}
 
 
@@ -212,9 +213,13 @@ def read_journal(path: Path) -> list[AnyRecord]:
         Its records in order; a torn last line is left out.
 
     Raises:
-        JournalError: A line other than a torn last one is damaged, or the version is not known. The line is named.
+        JournalError: There is no such file, a line other than a torn last one is damaged, or the version is not known.
+            The line is named.
     """
-    return _read(path)[0]
+    try:
+        return _read(path)[0]
+    except FileNotFoundError:
+        raise JournalError(f"{path}: no such journal; name the folder of a run") from None
 
 
 def _read(path: Path) -> tuple[list[AnyRecord], int]:
@@ -225,25 +230,36 @@ def _read(path: Path) -> tuple[list[AnyRecord], int]:
     for number, line in enumerate(_lines(data), start=1):
         if not line.endswith(b"\n"):
             break  # torn by a crash in mid-write; what it would have said never took effect
+        if number == 1:
+            _check_version(path, line)
         try:
             record = _READER.validate_json(line)
         except ValidationError as error:
-            problem = error.errors()[0]
-            where = ".".join(str(part) for part in problem["loc"]) or "the line"
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"]) or "the line"
             raise JournalError(
-                f"{path}, line {number}: damaged ({where}: {problem['msg']}); restore the file from a copy, "
+                f"{path}, line {number}: damaged ({where}: {first['msg']}); restore the file from a copy, "
                 "or start a new run"
             ) from None
-        if not records and not isinstance(record, RunStarted):
-            raise JournalError(f"{path}, line 1: not the start of a journal; restore the file from a copy")
-        if isinstance(record, RunStarted) and record.version != VERSION:
-            raise JournalError(
-                f"{path}, line {number}: journal version {record.version}, this program reads version {VERSION}; "
-                "use the program version that wrote it (see environment.json)"
-            )
+        if isinstance(record, RunStarted) != (number == 1):
+            problem = "not the start of a journal" if number == 1 else "the start of another journal"
+            raise JournalError(f"{path}, line {number}: {problem}; restore the file from a copy")
         records.append(record)
         whole += len(line)
     return records, whole
+
+
+def _check_version(path: Path, line: bytes) -> None:
+    """Refuse a journal of another version by its first line alone: its records may have other fields."""
+    try:
+        start = json.loads(line)
+    except (ValueError, RecursionError):
+        return  # named as damaged when it is read as a record
+    if isinstance(start, dict) and start.get("event") == "run" and start.get("version") != VERSION:
+        raise JournalError(
+            f"{path}, line 1: journal version {start.get('version')}, this program reads version {VERSION}; "
+            "use the program version that wrote it (see environment.json)"
+        )
 
 
 def _lines(data: bytes) -> Iterator[bytes]:
