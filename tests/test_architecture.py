@@ -1,0 +1,167 @@
+"""Imports go down the house (docs/architecture.md), never in a circle, and light rooms stay light."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from functools import cache
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "nmt_pbt"
+ORDER = [
+    "cli",
+    "console",
+    "__init__",  # what `import nmt_pbt` offers
+    "translation",
+    "experiment",
+    "search",
+    "training",
+    "report",
+    "corpus",
+    "model",
+    "settings",
+    "journal",
+    "significance",
+    "yaml_text",
+    "randomness",
+    "values",
+    "errors",
+]
+TENSORFLOW = {"tensorflow", "tensorflow_text", "keras"}
+HEAVY = TENSORFLOW | {"keras_tuner", "matplotlib", "pandas", "ray", "scipy", "sklearn", "sentencepiece"}
+NEVER: dict[str, set[str]] = {
+    # Below its place in the order, a room may import anything but these.
+    "search": TENSORFLOW | {"experiment", "training", "report", "corpus", "model"},
+    "training": {"keras_tuner", "report"},
+    "report": TENSORFLOW | {"keras_tuner", "corpus", "model"},
+    "corpus": {"keras_tuner", "model"},
+    "model": {"keras_tuner", "settings", "journal", "significance", "yaml_text", "values"},
+    **dict.fromkeys(ORDER[ORDER.index("settings") :], HEAVY),
+}
+FRONT = "nmt_pbt.search.tuner"
+"""The front for other people's Keras models: the only module of `search` that may use Keras."""
+
+
+def sources() -> dict[str, str]:
+    """Every module of the package by its dotted name, `.__init__` left out, with its text."""
+    found = {}
+    for path in sorted(PACKAGE.rglob("*.py")):
+        parts = ["nmt_pbt", *path.relative_to(PACKAGE).with_suffix("").parts]
+        found[".".join(parts).removesuffix(".__init__")] = path.read_text(encoding="utf-8")
+    return found
+
+
+def room(module: str) -> str:
+    return module.split(".")[1] if "." in module else "__init__"
+
+
+@cache
+def parsed(text: str) -> ast.Module:
+    return ast.parse(text)
+
+
+def imported(text: str, modules: Mapping[str, str]) -> Iterator[str]:
+    """Modules that a text imports, wherever in it: also inside functions and for types alone."""
+    for node in ast.walk(parsed(text)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = "." * node.level + (node.module or "")
+            for alias in node.names:
+                below = f"{base}.{alias.name}"
+                yield below if below in modules else base
+
+
+def violations(modules: Mapping[str, str]) -> list[str]:
+    """What is wrong with the imports of some modules; empty when nothing is."""
+    wrong = []
+    graph: dict[str, set[str]] = {}
+    for module, text in modules.items():
+        here = room(module)
+        graph[module] = set()
+        for name in imported(text, modules):
+            ours = name.split(".")[0] == "nmt_pbt"
+            there = room(name) if ours else name.split(".")[0]
+            never = NEVER.get(here, set()) - (TENSORFLOW if module == FRONT else set())
+            if name.startswith("."):
+                wrong.append(f"{module} imports {name}: relative")
+            if there in never:
+                wrong.append(f"{module} imports {name}: never")
+            if ours:
+                graph[module].add(name)
+                if ORDER.index(there) < ORDER.index(here):
+                    wrong.append(f"{module} imports {name}: upwards")
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        wrong.append(f"circle: {' < '.join(error.args[1])}")
+    return wrong
+
+
+def test_every_import_goes_down_and_none_goes_in_a_circle() -> None:
+    assert violations(sources()) == []
+
+
+def test_every_room_has_its_place_and_every_place_a_room() -> None:
+    assert {room(module) for module in sources()} == set(ORDER)
+
+
+@pytest.mark.parametrize(
+    ("module", "text", "why"),
+    [
+        ("nmt_pbt.model.fake", "from nmt_pbt.training import state", "upwards"),
+        ("nmt_pbt.errors", "def f():\n    import nmt_pbt.settings", "upwards"),
+        ("nmt_pbt.corpus.fake", "from nmt_pbt import cli", "upwards"),
+        ("nmt_pbt.training.fake", "if TYPE_CHECKING:\n    from nmt_pbt.search.space import Space", "upwards"),
+        ("nmt_pbt.model.fake", "from nmt_pbt.settings import Settings", "never"),
+        ("nmt_pbt.model.fake", "import keras_tuner as kt", "never"),
+        ("nmt_pbt.search.fake", "import tensorflow as tf", "never"),
+        ("nmt_pbt.search.fake", "from keras.ops import add", "never"),
+        ("nmt_pbt.search.fake", "from nmt_pbt.training.state import StateStore", "never"),
+        ("nmt_pbt.report.fake", "def f():\n    import keras_tuner", "never"),
+        ("nmt_pbt.report.figures.fake", "import tensorflow", "never"),
+        ("nmt_pbt.journal", "import pandas", "never"),
+        ("nmt_pbt.settings", "from matplotlib.figure import Figure", "never"),
+        ("nmt_pbt.search.fake", "from . import space", "relative"),
+    ],
+)
+def test_an_import_that_is_against_the_rules_is_found(module: str, text: str, why: str) -> None:
+    modules = sources()
+    found = violations({**modules, module: modules.get(module, "") + "\n" + text})
+    assert [line for line in found if line.startswith(f"{module} imports ") and line.endswith(f": {why}")]
+
+
+def test_a_circle_inside_one_room_is_found() -> None:
+    circle = {
+        "nmt_pbt.search.one": "from nmt_pbt.search import two",
+        "nmt_pbt.search.two": "import nmt_pbt.search.three",
+        "nmt_pbt.search.three": "def f():\n    from nmt_pbt.search.one import x",
+    }
+    found = violations({**sources(), **circle})
+    assert len(found) == 1
+    assert found[0].startswith("circle: ")
+    assert set(found[0].removeprefix("circle: ").split(" < ")) == set(circle)
+
+
+def test_the_front_alone_of_the_search_may_use_keras() -> None:
+    assert violations({**sources(), FRONT: "import keras"}) == []
+    assert violations({**sources(), FRONT: "import nmt_pbt.training"}) == [f"{FRONT} imports nmt_pbt.training: never"]
+
+
+@pytest.mark.parametrize(
+    ("modules", "kept_out"),
+    [
+        ("nmt_pbt nmt_pbt.settings nmt_pbt.journal nmt_pbt.errors nmt_pbt.randomness", HEAVY),
+        ("nmt_pbt.cli nmt_pbt.corpus.parallel nmt_pbt.search.methods nmt_pbt.experiment.run_directory", HEAVY),
+        ("nmt_pbt.report.page", TENSORFLOW | {"keras_tuner", "sklearn", "ray"}),
+    ],
+)
+def test_importing_what_has_to_answer_at_once_brings_in_nothing_heavy(modules: str, kept_out: set[str]) -> None:
+    program = f"import sys, {', '.join(modules.split())}; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert not kept_out & set(done.stdout.split())
