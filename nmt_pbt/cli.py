@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import tempfile
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -108,7 +109,7 @@ def _run(
         if count:
             CONSOLE.print(f"{text.name}: left out {count} {reason}")
     with CONSOLE.status("Starting TensorFlow"):
-        _quiet_tensorflow()
+        _start_tensorflow()
         from nmt_pbt.corpus.prepared import prepare
         from nmt_pbt.experiment.compare import compare
 
@@ -142,7 +143,7 @@ def translate_command(
     from nmt_pbt.translation import choose_model
 
     chosen = choose_model(run, method, seed)
-    _quiet_tensorflow()
+    _start_tensorflow()
     from nmt_pbt.translation import Translator
 
     translator = Translator(chosen)
@@ -181,7 +182,7 @@ def evaluate_command(
 
     chosen = choose_model(run, method, seed)
     text = text_to_evaluate(chosen, src, ref)
-    _quiet_tensorflow()
+    _start_tensorflow()
     from nmt_pbt.translation import Translator
 
     scores = Translator(chosen).evaluate(text, beam)
@@ -248,10 +249,29 @@ def root(
         raise typer.Exit()
 
 
-def _quiet_tensorflow() -> None:
-    """Keep TensorFlow's start-up messages off the terminal; has to run before its first import."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+def _start_tensorflow() -> None:
+    """Import TensorFlow without its start-up messages.
+
+    The native libraries write some of them before any setting of theirs is read, so standard error is set aside for
+    the moment; what was written is shown after all if the import fails.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    sys.stderr.flush()
+    terminal = os.dup(2)
+    with tempfile.TemporaryFile() as aside:
+        os.dup2(aside.fileno(), 2)
+        try:
+            import tensorflow  # noqa: F401
+            import tensorflow_text  # noqa: F401
+        except ImportError:
+            os.dup2(terminal, 2)
+            aside.seek(0)
+            sys.stderr.write(aside.read().decode(errors="replace"))
+            raise
+        finally:
+            os.dup2(terminal, 2)
+            os.close(terminal)
 
 
 def _stop(signum: int, frame: object) -> None:

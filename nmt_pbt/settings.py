@@ -149,12 +149,22 @@ def _default_space() -> dict[str, Domain]:
 class PBTSettings(_Section):
     """Population Based Training (Jaderberg et al. 2017)."""
 
-    synchronous: bool = False
-    """All members finish a generation before any of them adopts another"""
-    exploit: Literal["truncation"] = "truncation"
-    """Who adopts whom: `truncation` lets the bottom fraction adopt from the top fraction"""
+    synchronous: bool = True
+    """All members finish a generation before any of them adopts another; false lets free workers go on at once, for
+    workers of uneven speed, at the price of lineages of uneven length"""
+    exploit: Literal["truncation", "tournament", "ttest", "backtrack"] = "truncation"
+    """Who adopts whom. `truncation`: the bottom fraction from the top fraction. `tournament`: whoever loses against a
+    member drawn at random. `ttest`: the same, when the last evaluations differ significantly. `backtrack`: the bottom
+    fraction from the best states there have been"""
     fraction: Annotated[float, Field(gt=0.0, le=0.5)] = 0.25
-    """Share of the population that is at the bottom, and at the top"""
+    """Share of the population that is at the bottom, and at the top: for `truncation` and `backtrack`"""
+    significance: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.05
+    """Largest p-value that counts as a difference: for `ttest`"""
+    evaluations: Annotated[int, Field(ge=2, le=10)] = 5
+    """Last evaluations that are compared: for `ttest`"""
+    explore: Literal["perturb", "pb2"] = "perturb"
+    """How adopted values move. `perturb`: by a step, or afresh. `pb2`: a Gaussian process chooses (Parker-Holder et al.
+    2020)"""
     burn_in: Annotated[float, Field(ge=0.0)] = 0.0
     """Epochs of training before a member may adopt or be adopted from"""
     factor: Annotated[float, Field(gt=1.0)] = 1.25
@@ -165,6 +175,8 @@ class PBTSettings(_Section):
     """Chance that explore draws a value afresh instead of a step"""
     frozen: list[str] = []
     """Hyperparameters of the space that explore leaves alone"""
+    initial: list[dict[str, Value]] = []
+    """Values to start the first members with; what is left out is drawn from the space"""
 
 
 class GridSettings(_Section):
@@ -181,6 +193,20 @@ class BayesSettings(_Section):
     """Random trials before the first suggestion"""
     exploration: Positive = 2.6
     """Weight of uncertainty in the upper confidence bound"""
+
+
+class HyperbandSettings(_Section):
+    """Hyperband (Li et al. 2018; KerasTuner's), whose unit is the interval between evaluations."""
+
+    factor: Annotated[int, Field(ge=2)] = 3
+    """One trial in so many goes on, for so many times as long"""
+
+
+class ManualSettings(_Section):
+    """Values somebody chose by hand."""
+
+    guesses: list[dict[str, Value]] = []
+    """Values to try in order; what is left out is as in the sections training and model"""
 
 
 class SearchSettings(_Section):
@@ -204,6 +230,10 @@ class SearchSettings(_Section):
     """Grid search"""
     bayes: BayesSettings = BayesSettings()
     """Bayesian optimisation"""
+    hyperband: HyperbandSettings = HyperbandSettings()
+    """Hyperband"""
+    manual: ManualSettings = ManualSettings()
+    """Guesses by hand"""
 
 
 class EvaluationSettings(_Section):
