@@ -29,25 +29,27 @@ def smoothed_cross_entropy(
     @tf.custom_gradient
     def run(vectors, table, bias):
         logits = tf.nn.bias_add(tf.matmul(vectors, table, transpose_b=True), bias)
-        losses, probabilities = tf.raw_ops.SparseSoftmaxCrossEntropyWithLogits(features=logits, labels=targets)
-        likelihood = tf.reduce_sum(losses)
+        probabilities = tf.nn.softmax(logits)
+        # log sum exp(logits) from the largest logit and its probability, at least 1 / V: exact where log(p) is not
+        normaliser = tf.reduce_max(logits, axis=1) - tf.math.log(tf.reduce_max(probabilities, axis=1))
         picked = tf.gather(table, targets)
+        chosen = tf.reduce_sum(vectors * picked, axis=1) + tf.gather(bias, targets)
+        likelihood = tf.reduce_sum(normaliser - chosen)
         mean_row = tf.reduce_mean(table, axis=0)
-        chosen = tf.reduce_sum(vectors * picked) + tf.reduce_sum(tf.gather(bias, targets))
-        positions = tf.cast(tf.shape(targets)[0], tf.float32)
         summed = tf.reduce_sum(vectors, axis=0)
+        positions = tf.cast(tf.shape(targets)[0], tf.float32)
         mean = tf.reduce_sum(summed * mean_row) + positions * tf.reduce_mean(bias)
-        smoothed = likelihood + smoothing * (chosen - mean)
+        smoothed = likelihood + smoothing * (tf.reduce_sum(chosen) - mean)
 
         def gradient(upstream, _):
-            # d smoothed / d logits = (p - onehot) + smoothing * (onehot - 1 / V); the first term is `probabilities`.
-            weight = smoothing * upstream
-            d_vectors = upstream * tf.matmul(probabilities, table) + weight * (picked - mean_row)
-            d_table = upstream * tf.matmul(probabilities, vectors, transpose_a=True)
-            d_table -= weight / vocabulary * summed
-            d_table = tf.tensor_scatter_nd_add(d_table, targets[:, None], weight * vectors)
-            d_bias = upstream * tf.reduce_sum(probabilities, axis=0) - weight * positions / vocabulary
-            d_bias = tf.tensor_scatter_nd_add(d_bias, targets[:, None], tf.fill(tf.shape(targets), weight))
+            # d smoothed / d logits = p - (1 - smoothing) * onehot - smoothing / V
+            hit = (smoothing - 1.0) * upstream
+            spread = smoothing * upstream / vocabulary
+            d_vectors = upstream * tf.matmul(probabilities, table) + hit * picked - spread * vocabulary * mean_row
+            d_table = upstream * tf.matmul(probabilities, vectors, transpose_a=True) - spread * summed
+            d_table = tf.tensor_scatter_nd_add(d_table, targets[:, None], hit * vectors)
+            d_bias = upstream * tf.reduce_sum(probabilities, axis=0) - spread * positions
+            d_bias = tf.tensor_scatter_nd_add(d_bias, targets[:, None], tf.fill(tf.shape(targets), hit))
             return d_vectors, d_table, d_bias
 
         return (smoothed, likelihood), gradient

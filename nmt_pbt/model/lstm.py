@@ -7,6 +7,8 @@ not depend on the loop's own chain is computed for all steps at once.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import keras
 import tensorflow as tf
 
@@ -16,125 +18,174 @@ HOLD = 1e4
 """Pre-activation that saturates a sigmoid exactly: sigmoid(HOLD) = 1 and sigmoid(-HOLD) = 0 in float32."""
 
 
+class _Saved(NamedTuple):
+    """What the backward pass needs of the forward one, `[T, B, U]` each.
+
+    Attributes:
+        i: Input gate.
+        f: Forget gate.
+        o: Output gate.
+        g: Candidate.
+        tanh_c: tanh of c after the step.
+        c: c before the step.
+        h: What was multiplied with the recurrent kernel: h before the step, masked.
+    """
+
+    i: tf.Tensor
+    f: tf.Tensor
+    o: tf.Tensor
+    g: tf.Tensor
+    tanh_c: tf.Tensor
+    c: tf.Tensor
+    h: tf.Tensor
+
+
 def recurrence(
     projected: tf.Tensor,
     kernel: tf.Tensor,
-    mask: tf.Tensor | None,
     initial_h: tf.Tensor,
     initial_c: tf.Tensor,
+    mask: tf.Tensor | None = None,
+    real: tf.Tensor | None = None,
     reverse: bool = False,
-) -> tuple[tf.Tensor, tf.Tensor]:
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """Run an LSTM's recurrence (Hochreiter & Schmidhuber 1997, with forget gates as in Gers et al. 2000).
 
-    The calculation, for each step t, with gates in the order input, forget, output, candidate::
+    The calculation, for each step t::
 
         i, f, o, g = projected[t] + (h * mask) @ kernel
         c = sigmoid(f) * c + sigmoid(i) * tanh(g)
         h = sigmoid(o) * tanh(c)
 
+    At a pad f is 1, i and o are 0: c is carried over it exactly, h is 0, and no gradient reaches the projection.
+
     Args:
         projected: Inputs times input kernel, plus bias: `[T, B, 4U]`.
         kernel: Recurrent kernel, `[U, 4U]`.
+        initial_h: `[B, U]`; zeros when it runs in reverse over pads.
+        initial_c: `[B, U]`; the same.
         mask: What h is multiplied with before the kernel, `[B, U]`, the same at all steps (variational dropout, Gal &
             Ghahramani 2016); None for none. Its gradient is not computed.
-        initial_h: `[B, U]`.
-        initial_c: `[B, U]`.
+        real: False at pads, bool `[T, B]`, pads only at the end; None when there are none.
         reverse: Whether to run from the last step to the first.
 
     Returns:
-        h at every step, `[T, B, U]`, and c after the whole loop, `[B, U]`.
+        h at every step, `[T, B, U]`; h and c after the last real step in the direction of the run, `[B, U]` each.
     """
-    masks = [] if mask is None else [tf.stop_gradient(mask)]
+    constants = [] if mask is None else [mask]
+    if real is None or reverse:
+        last = tf.fill(tf.shape(initial_h)[:1], 0 if reverse else tf.shape(projected)[0] - 1)
+    else:
+        last = tf.reduce_sum(tf.cast(real, tf.int32), axis=0) - 1
+    where = tf.stack([last, tf.range(tf.shape(last)[0])], axis=1)
 
     @tf.custom_gradient
-    def run(projected, kernel, initial_h, initial_c, *masks):
-        gates, candidates, cells, states = _forward(projected, kernel, masks, initial_h, initial_c, reverse)
-        last = cells[0] if reverse else cells[-1]
+    def run(projected, kernel, initial_h, initial_c, *constants):
+        mask = constants[0] if constants else None
+        held = projected
+        if real is not None:
+            hold = tf.repeat(tf.constant([-HOLD, HOLD, -HOLD, 0.0]), kernel.shape[0])
+            held = tf.where(real[..., None], projected, hold)
+        states, last_c, saved = _forward(held, kernel, initial_h, initial_c, mask, reverse)
 
-        def gradient(states_gradient, last_gradient):
-            saved = (gates, candidates, cells, states)
-            found = _backward(saved, kernel, masks, initial_h, initial_c, reverse, states_gradient, last_gradient)
-            return (*found, *(None for _ in masks))
+        def gradient(d_states, d_last_h, d_last_c):
+            d_states = tf.tensor_scatter_nd_add(d_states, where, d_last_h)
+            found = _backward(saved, kernel, mask, reverse, d_states, d_last_c)
+            return (*found, *(None for _ in constants))
 
-        return (states, last), gradient
+        return (states, tf.gather_nd(states, where), last_c), gradient
 
-    return run(projected, kernel, initial_h, initial_c, *masks)
+    return run(projected, kernel, initial_h, initial_c, *constants)
 
 
-def _forward(projected, kernel, masks, initial_h, initial_c, reverse):
-    """Return what the loop computes at every step: sigmoid gates `[T, B, 3U]`, candidate, c and h `[T, B, U]`."""
+def _forward(
+    projected: tf.Tensor,
+    kernel: tf.Tensor,
+    initial_h: tf.Tensor,
+    initial_c: tf.Tensor,
+    mask: tf.Tensor | None,
+    reverse: bool,
+) -> tuple[tf.Tensor, tf.Tensor, _Saved]:
+    """Return h at every step, c after the loop, and what the backward pass needs."""
     length = tf.shape(projected)[0]
     units = kernel.shape[0]
-    inputs = tf.TensorArray(tf.float32, size=length, element_shape=projected.shape[1:]).unstack(projected)
-    saved = [_array(length, (None, 3 * units)), *(_array(length, (None, units)) for _ in range(3))]
+    arrays = tuple(_array(length, units) for _ in range(8))
 
-    def step(count, h, c, saved):
-        t = length - 1 - count if reverse else count
-        z = inputs.read(t) + tf.matmul(h * masks[0] if masks else h, kernel)
-        gates = tf.sigmoid(z[:, : 3 * units])
-        candidate = tf.tanh(z[:, 3 * units :])
-        i, f, o = tf.split(gates, 3, axis=1)
-        c = f * c + i * candidate
-        h = o * tf.tanh(c)
-        saved = [array.write(t, value) for array, value in zip(saved, (gates, candidate, c, h), strict=True)]
-        return count + 1, h, c, saved
+    def step(t, h, c, arrays):
+        entered = h if mask is None else h * mask
+        z = _at(projected, t) + tf.matmul(entered, kernel)
+        i, f, o, g = tf.split(z, 4, axis=1)
+        i, f, o, g = tf.sigmoid(i), tf.sigmoid(f), tf.sigmoid(o), tf.tanh(g)
+        next_c = f * c + i * g
+        tanh_c = tf.tanh(next_c)
+        next_h = o * tanh_c
+        values = (i, f, o, g, tanh_c, c, entered, next_h)
+        arrays = tuple(array.write(t, value) for array, value in zip(arrays, values, strict=True))
+        return t + (-1 if reverse else 1), next_h, next_c, arrays
 
-    shape = tf.TensorShape([None, units])
-    h, c = (tf.ensure_shape(tensor, shape) for tensor in (initial_h, initial_c))
-    *_, saved = tf.while_loop(lambda count, *_: count < length, step, (0, h, c, saved), maximum_iterations=length)
-    return [array.stack() for array in saved]
+    _, _, last_c, arrays = _over_time(
+        length, reverse, step, _shaped(initial_h, units), _shaped(initial_c, units), arrays
+    )
+    *saved, states = (array.stack() for array in arrays)
+    return states, last_c, _Saved(*saved)
 
 
-def _backward(saved, kernel, masks, initial_h, initial_c, reverse, states_gradient, last_gradient):
+def _backward(
+    saved: _Saved,
+    kernel: tf.Tensor,
+    mask: tf.Tensor | None,
+    reverse: bool,
+    d_states: tf.Tensor,
+    d_last_c: tf.Tensor,
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
     """Return the gradients of projected, kernel, initial h and initial c, by back-propagation through time."""
-    gates, candidates, cells, states = saved
-    length = tf.shape(states)[0]
+    length = tf.shape(d_states)[0]
     units = kernel.shape[0]
-    if reverse:
-        previous_h = tf.concat([states[1:], initial_h[None]], axis=0)
-        previous_c = tf.concat([cells[1:], initial_c[None]], axis=0)
-    else:
-        previous_h = tf.concat([initial_h[None], states[:-1]], axis=0)
-        previous_c = tf.concat([initial_c[None], cells[:-1]], axis=0)
-    i, f, o = tf.split(gates, 3, axis=2)
-    tanh_c = tf.tanh(cells)
-    # How each pre-activation answers to dc (for i, f and g) and to dh (for o), and dc to dh: all steps at once.
-    to_c = tf.concat([i * (1 - i) * candidates, f * (1 - f) * previous_c, i * (1 - tf.square(candidates))], axis=2)
-    to_h = o * (1 - o) * tanh_c
-    h_to_c = o * (1 - tf.square(tanh_c))
-    arrays = [
-        tf.TensorArray(tf.float32, size=length, element_shape=tensor.shape[1:]).unstack(tensor)
-        for tensor in (to_c, to_h, h_to_c, f, states_gradient)
-    ]
+    # How the pre-activations of i, f and g answer to dc, that of o to dh, and dc to dh: all steps at once.
+    to_i = tf.raw_ops.SigmoidGrad(y=saved.i, dy=saved.g)
+    to_f = tf.raw_ops.SigmoidGrad(y=saved.f, dy=saved.c)
+    to_g = tf.raw_ops.TanhGrad(y=saved.g, dy=saved.i)
+    to_o = tf.raw_ops.SigmoidGrad(y=saved.o, dy=saved.tanh_c)
+    h_to_c = tf.raw_ops.TanhGrad(y=saved.tanh_c, dy=saved.o)
     kernel_transposed = tf.transpose(kernel)
 
-    def step(count, dh, dc, written):
-        t = count if reverse else length - 1 - count
-        to_c, to_h, h_to_c, f, given = (array.read(t) for array in arrays)
-        dh = dh + given
-        dc = dc + dh * h_to_c
-        d_i, d_f, d_g = (part * dc for part in tf.split(to_c, 3, axis=1))
-        dz = tf.concat([d_i, d_f, dh * to_h, d_g], axis=1)
+    def step(t, dh, dc, array):
+        dh = dh + _at(d_states, t)
+        dc = dc + dh * _at(h_to_c, t)
+        parts = [dc * _at(to_i, t), dc * _at(to_f, t), dh * _at(to_o, t), dc * _at(to_g, t)]
+        dz = tf.concat(parts, axis=1)
         dh = tf.matmul(dz, kernel_transposed)
-        if masks:
-            dh = dh * masks[0]
-        return count + 1, dh, dc * f, written.write(t, dz)
+        if mask is not None:
+            dh = dh * mask
+        return t + (1 if reverse else -1), dh, dc * _at(saved.f, t), array.write(t, dz)
 
-    shape = tf.TensorShape([None, units])
-    dh = tf.ensure_shape(tf.zeros_like(initial_h), shape)
-    dc = tf.ensure_shape(last_gradient, shape)
-    written = _array(length, (None, 4 * units))
-    _, dh, dc, written = tf.while_loop(
-        lambda count, *_: count < length, step, (0, dh, dc, written), maximum_iterations=length
-    )
-    d_projected = written.stack()
-    entered = previous_h * masks[0] if masks else previous_h
-    d_kernel = tf.matmul(tf.reshape(entered, [-1, units]), tf.reshape(d_projected, [-1, 4 * units]), transpose_a=True)
+    d_last_c = _shaped(d_last_c, units)
+    array = _array(length, 4 * units)
+    _, dh, dc, array = _over_time(length, not reverse, step, tf.zeros_like(d_last_c), d_last_c, array)
+    d_projected = array.stack()
+    flat = tf.reshape(d_projected, [-1, 4 * units])
+    d_kernel = tf.matmul(tf.reshape(saved.h, [-1, units]), flat, transpose_a=True)
     return d_projected, d_kernel, dh, dc
 
 
-def _array(length, shape):
-    return tf.TensorArray(tf.float32, size=length, element_shape=tf.TensorShape(shape))
+def _over_time(length, reverse, step, h, c, arrays):
+    """Run `step` over t = 0 .. length - 1, or the other way round."""
+    first = length - 1 if reverse else tf.zeros_like(length)
+    return tf.while_loop((lambda t, *_: t >= 0) if reverse else (lambda t, *_: t < length), step, (first, h, c, arrays))
+
+
+def _at(sequence: tf.Tensor, t: tf.Tensor) -> tf.Tensor:
+    """Return sequence[t]: a view where memory is aligned; `tf.gather` would copy, indexing takes more operations."""
+    begin = tf.reshape(t, [1])
+    return tf.strided_slice(sequence, begin, begin + 1, [1], shrink_axis_mask=1)
+
+
+def _array(length: tf.Tensor, width: int) -> tf.TensorArray:
+    return tf.TensorArray(tf.float32, size=length, element_shape=tf.TensorShape([None, width]))
+
+
+def _shaped(state: tf.Tensor, units: int) -> tf.Tensor:
+    return tf.ensure_shape(state, tf.TensorShape([None, units]))
 
 
 class LSTM(keras.layers.Layer):
@@ -186,21 +237,11 @@ class LSTM(keras.layers.Layer):
         batch = tf.shape(inputs)[1]
         if initial is None:
             initial = (tf.zeros([batch, self.units]), tf.zeros([batch, self.units]))
-        if real is not None:
-            # Forget gate 1, input gate 0: c is carried exactly, and no gradient reaches the projection.
-            hold = tf.repeat(tf.constant([-HOLD, HOLD, 0.0, 0.0]), self.units)
-            projected = tf.where(real[..., None], projected, hold)
-        dropped = None
+        mask = None
         if training and self.recurrent_dropout is not None:
-            dropped = self.recurrent_dropout.mask(tf.stack([batch, self.units]))
-        outputs, last_c = recurrence(projected, self.recurrent.value, dropped, *initial, reverse=self.reverse)
-        if real is None:
-            return outputs, (outputs[0 if self.reverse else -1], last_c)
-        outputs = outputs * tf.cast(real, tf.float32)[..., None]
-        if self.reverse:
-            return outputs, (outputs[0], last_c)
-        final = tf.reduce_sum(tf.cast(real, tf.int32), axis=0) - 1
-        return outputs, (tf.gather(tf.transpose(outputs, [1, 0, 2]), final, batch_dims=1), last_c)
+            mask = self.recurrent_dropout.mask(tf.stack([batch, self.units]))
+        outputs, h, c = recurrence(projected, self.recurrent.value, *initial, mask, real, self.reverse)
+        return outputs, (h, c)
 
     def step(self, projected: tf.Tensor, state: tuple[tf.Tensor, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
         """Advance by one step without dropout, as decoding does.
