@@ -20,8 +20,12 @@ else:
 ROOT = Path(__file__).parents[1]
 
 
+def metadata() -> dict[str, Any]:
+    return tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+
+
 def project() -> dict[str, Any]:
-    return dict(tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"])
+    return dict(metadata()["project"])
 
 
 def normal(name: str) -> str:
@@ -70,3 +74,11 @@ def test_the_conda_environment_has_a_python_that_the_package_takes() -> None:
     environment = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))["dependencies"]
     python = next(line.removeprefix("python=") for line in environment if str(line).startswith("python="))
     assert SpecifierSet(project()["requires-python"]).contains(python)
+
+
+def test_every_file_of_the_package_is_shipped() -> None:
+    patterns = metadata()["tool"]["setuptools"]["package-data"]["*"]
+    packages = {path.parent for path in (ROOT / "nmt_pbt").rglob("__init__.py")}
+    shipped = {path for package in packages for pattern in ["*.py", *patterns] for path in package.glob(pattern)}
+    files = {path for path in (ROOT / "nmt_pbt").rglob("*") if path.is_file() and "__pycache__" not in path.parts}
+    assert files == shipped
