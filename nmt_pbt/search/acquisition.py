@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import cache
 
 import numpy as np
+from threadpoolctl import ThreadpoolController
 
 Acquisition = Callable[[np.ndarray], np.ndarray]
 """[points, dimensions] in the unit cube -> [points], to be minimised."""
@@ -12,6 +14,15 @@ Acquisition = Callable[[np.ndarray], np.ndarray]
 STARTS = 2048
 SURVIVORS = 64
 ROUNDS = 12
+
+
+@cache
+def thread_pools() -> ThreadpoolController:
+    """Return the control over the threads of linear algebra.
+
+    The matrices of a Gaussian process over a search are small: more than one thread makes them ten times slower.
+    """
+    return ThreadpoolController()
 
 
 def minimise(

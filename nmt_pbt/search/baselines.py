@@ -13,7 +13,7 @@ from keras_tuner.engine.trial import Trial
 from sklearn.exceptions import ConvergenceWarning
 
 from nmt_pbt.randomness import derive_seed, generator
-from nmt_pbt.search.acquisition import minimise
+from nmt_pbt.search.acquisition import minimise, thread_pools
 from nmt_pbt.search.assignment import Assignment
 from nmt_pbt.search.grid import grid_points
 from nmt_pbt.search.oracles import EPOCHS, BudgetedOracle, ConstantValuesOracle
@@ -89,7 +89,8 @@ class BayesOracle(ConstantValuesOracle, oracles.BayesianOptimizationOracle):
         if len(self.trials) < self.num_initial_points or len(scored) < 2:
             values = self._random_values()
         else:
-            values = self._suggest(scored, trial_id)
+            with thread_pools().limit(limits=1):
+                values = self._suggest(scored, trial_id)
         return self.grant(values, float(values.get("epochs", self.epochs)))
 
     def _suggest(self, scored: list[Trial], trial_id: str) -> dict[str, Value]:

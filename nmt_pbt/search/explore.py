@@ -5,30 +5,38 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from nmt_pbt.errors import UsageError, suggest
-from nmt_pbt.search.space import Choice, Constant, Domain, Integer, Real, Space
+from nmt_pbt.errors import UsageError
+from nmt_pbt.search.domains import Choice, Constant, Domain, Integer, Real
+from nmt_pbt.search.space import Space
 from nmt_pbt.values import Value
 
 ExploreFunction = Callable[[dict[str, Value], Space, np.random.Generator], Mapping[str, Value]]
 """A user's own explore: adopted values, the space, a generator -> new values of the same names."""
 
 
+class Moment(NamedTuple):
+    """Where a member stands: epochs its weights were trained on, and its score, higher being better."""
+
+    age: float
+    score: float
+
+
 class Explorer(Protocol):
     """Chooses new values after an exploit."""
 
     def propose(
-        self, space: Space, values: Mapping[str, Value], age: float, random: np.random.Generator
+        self, space: Space, values: Mapping[str, Value], start: Moment, random: np.random.Generator
     ) -> dict[str, Value]:
         """Return new values.
 
         Args:
             space: The search space.
             values: The values to move from, of all active hyperparameters.
-            age: Epochs the adopted weights were trained on.
+            start: Where the adopted state stands.
             random: Generator for this proposal alone.
 
         Returns:
@@ -36,15 +44,17 @@ class Explorer(Protocol):
         """
         ...
 
-    def observe(self, space: Space, values: Mapping[str, Value], age: float, epochs: float, gain: float | None) -> None:
+    def observe(
+        self, space: Space, values: Mapping[str, Value], start: Moment | None, end: Moment | None, epochs: float
+    ) -> None:
         """Learn what an interval brought.
 
         Args:
             space: The search space.
             values: The values in force.
-            age: Epochs the weights had been trained on at the end of the interval.
+            start: Where the member stood before; None for fresh weights.
+            end: Where it stands after; None if the interval failed.
             epochs: Length of the interval.
-            gain: Rise of the score over the interval, higher being better; None when one end is not known.
         """
         ...
 
@@ -80,7 +90,7 @@ class Perturb:
             raise UsageError(f"explore resample_probability {self.resample_probability:g}; it has to be in [0, 1]")
 
     def propose(
-        self, space: Space, values: Mapping[str, Value], age: float, random: np.random.Generator
+        self, space: Space, values: Mapping[str, Value], start: Moment, random: np.random.Generator
     ) -> dict[str, Value]:
         """Return moved values; see `Explorer`."""
         moved = dict(values)
@@ -148,7 +158,9 @@ class Perturb:
         moved = up if random.random() < chance else down
         return domain.clip(mirror - moved if mirror else moved)
 
-    def observe(self, space: Space, values: Mapping[str, Value], age: float, epochs: float, gain: float | None) -> None:
+    def observe(
+        self, space: Space, values: Mapping[str, Value], start: Moment | None, end: Moment | None, epochs: float
+    ) -> None:
         """Learn nothing: a perturbation looks at no results."""
 
     def get_state(self) -> dict[str, Any]:
@@ -170,7 +182,7 @@ class UserExplore:
     function: ExploreFunction
 
     def propose(
-        self, space: Space, values: Mapping[str, Value], age: float, random: np.random.Generator
+        self, space: Space, values: Mapping[str, Value], start: Moment, random: np.random.Generator
     ) -> dict[str, Value]:
         """Return the function's values.
 
@@ -188,7 +200,9 @@ class UserExplore:
                 raise UsageError(f"explore function {name}: changed {key}, which is structural or frozen; keep it")
         return moved
 
-    def observe(self, space: Space, values: Mapping[str, Value], age: float, epochs: float, gain: float | None) -> None:
+    def observe(
+        self, space: Space, values: Mapping[str, Value], start: Moment | None, end: Moment | None, epochs: float
+    ) -> None:
         """Learn nothing."""
 
     def get_state(self) -> dict[str, Any]:
@@ -197,17 +211,6 @@ class UserExplore:
 
     def set_state(self, state: Mapping[str, Any]) -> None:
         """Take up an empty state."""
-
-
-def explorer_named(name: str) -> Explorer:
-    """Return an explorer with its default arguments.
-
-    Raises:
-        UsageError: There is none of that name.
-    """
-    if name != "perturb":
-        raise UsageError(f"no explorer '{name}'{suggest(name, ['perturb'])}")
-    return Perturb()
 
 
 def _plain(value: Any) -> Any:

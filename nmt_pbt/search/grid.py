@@ -9,7 +9,8 @@ import numpy as np
 
 from nmt_pbt.errors import UsageError, suggest
 from nmt_pbt.randomness import generator
-from nmt_pbt.search.space import Space, describe
+from nmt_pbt.search.domains import describe
+from nmt_pbt.search.space import Space
 from nmt_pbt.values import Value
 
 LARGEST = 4096
@@ -48,22 +49,30 @@ def grid_points(space: Space, count: int, levels: Mapping[str, Sequence[Value]],
     ]
 
 
-def _levels(space: Space, count: int, given: Mapping[str, Sequence[Value]]) -> dict[str, Sequence[Value]]:
-    for name in given:
-        if name not in space.names:
+def check_levels(space: Space, levels: Mapping[str, Sequence[Value]]) -> None:
+    """Refuse levels that are not of the space.
+
+    Args:
+        space: The search space.
+        levels: The user's values, by name.
+
+    Raises:
+        UsageError: A level is not of its domain, or its name not in the space.
+    """
+    domains = {domain.name: domain for domain in space.domains}
+    for name, values in levels.items():
+        if name not in domains:
             raise UsageError(f"search.grid.levels.{name}: not in the search space{suggest(name, space.names)}")
-    chosen: dict[str, Sequence[Value]] = {}
-    for domain in space.domains:
-        values = given.get(domain.name)
-        if values is None:
-            chosen[domain.name] = domain.levels(2)
-            continue
         for value in values:
-            if not domain.contains(value):
-                raise UsageError(f"search.grid.levels.{domain.name}: {value!r}; it has to be {describe(domain)}")
+            if not domains[name].contains(value):
+                raise UsageError(f"search.grid.levels.{name}: {value!r}; it has to be {describe(domains[name])}")
         if not values or len(set(values)) != len(values):
-            raise UsageError(f"search.grid.levels.{domain.name}: list at least one value, and none twice")
-        chosen[domain.name] = [domain.clip(value) for value in values]  # type: ignore[arg-type]
+            raise UsageError(f"search.grid.levels.{name}: list at least one value, and none twice")
+
+
+def _levels(space: Space, count: int, given: Mapping[str, Sequence[Value]]) -> dict[str, Sequence[Value]]:
+    check_levels(space, given)
+    chosen = {domain.name: given.get(domain.name) or domain.levels(2) for domain in space.domains}
     free = [domain for domain in space.domains if domain.name not in given]
     while math.prod(map(len, chosen.values())) < count:
         finer = {domain.name: _finer(domain.levels, len(chosen[domain.name])) for domain in free}

@@ -8,6 +8,9 @@ from typing import Any
 
 from nmt_pbt.values import Value
 
+KEPT_EVALUATIONS = 10
+"""Evaluations remembered along a lineage: as many as the PBT paper's t-test uses."""
+
 
 @dataclass(frozen=True)
 class Snapshot:

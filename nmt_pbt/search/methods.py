@@ -8,17 +8,21 @@ from typing import TYPE_CHECKING, Any
 
 from nmt_pbt.errors import UsageError, suggest
 from nmt_pbt.search.assignment import Assignment
-from nmt_pbt.search.exploit import Exploit, Truncation
+from nmt_pbt.search.domains import Choice, Integer, Real
+from nmt_pbt.search.exploit import Backtrack, Exploit, Tournament, Truncation
 from nmt_pbt.search.explore import Explorer, Perturb
-from nmt_pbt.search.space import Choice, Integer, Real, Space
+from nmt_pbt.search.grid import check_levels
+from nmt_pbt.search.significant import TTest
+from nmt_pbt.search.space import Space
 from nmt_pbt.settings import Settings
+from nmt_pbt.values import Value
 
 if TYPE_CHECKING:
     from keras_tuner.engine.trial import Trial
 
 POPULATION_METHODS = ("pbt", "exploit-only", "explore-only")
 """Methods whose members train on while their values change."""
-METHODS = ("pbt", "random", "grid", "bayes", "exploit-only", "explore-only")
+METHODS = ("pbt", "random", "grid", "bayes", "hyperband", "manual", "exploit-only", "explore-only")
 """Every method."""
 
 
@@ -60,7 +64,40 @@ def check_methods(settings: Settings) -> None:
         if name in seen:
             raise UsageError(f"method '{name}' is listed twice; remove one, or repeat all with search.seeds")
         seen.add(name)
-        _check_epochs(name, settings, space)
+        _check(name, settings, space)
+
+
+def _check(name: str, settings: Settings, space: Space) -> None:
+    """Refuse a method that cannot search this space for this budget."""
+    _check_epochs(name, settings, space)
+    if name == "manual":
+        _guesses(settings, space)
+    elif name == "grid":
+        check_levels(space, settings.search.grid.levels)
+    elif name == "hyperband" and settings.training.epochs < settings.search.hyperband.factor * settings.search.interval:
+        raise UsageError(
+            f"hyperband: training.epochs {settings.training.epochs:g} is less than search.hyperband.factor "
+            f"{settings.search.hyperband.factor} x search.interval {settings.search.interval:g}, so no trial could be "
+            "stopped early; train longer or evaluate more often"
+        )
+
+
+def _guesses(settings: Settings, space: Space) -> list[dict[str, Value]]:
+    """Return the guesses of the settings, with the values that are in force where they name nothing."""
+    in_force = {**settings.training.model_dump(), **settings.model.model_dump()}
+    guesses = []
+    for number, guess in enumerate(settings.search.manual.guesses, start=1):
+        whole = {name: guess.get(name, in_force[name]) for name in space.names}
+        space.check({**whole, **guess}, f"search.manual.guesses, number {number}")
+        guesses.append(whole)
+    if not guesses:
+        raise UsageError("manual: no guesses; list some in search.manual.guesses, or leave the method out")
+    if len(guesses) > settings.search.population and "epochs" not in space.names:
+        raise UsageError(
+            f"manual: {len(guesses)} guesses, but the budget is {settings.search.population} trials "
+            "(search.population); remove some or raise the budget"
+        )
+    return guesses
 
 
 def _check_epochs(name: str, settings: Settings, space: Space) -> None:
@@ -106,7 +143,7 @@ def build_method(name: str, settings: Settings, seed: int) -> Method:
     if name not in METHODS:
         raise UsageError(f"no such method '{name}'{suggest(name, METHODS)}")
     space = Space.from_settings(settings.search)
-    _check_epochs(name, settings, space)
+    _check(name, settings, space)
     build = _BUILDERS.get(name, _population)
     oracle = build(name, settings, {"space": space, "seed": seed, "objective": _objective(settings.search.objective)})
     return Method(name, oracle, oracle.budget)
@@ -130,6 +167,7 @@ def _population(name: str, settings: Settings, common: Mapping[str, Any]) -> Any
         epochs=settings.training.epochs,
         exploit=None if explores_only else exploit,
         trigger=exploit if explores_only else None,
+        initial=settings.search.pbt.initial,
         explore=None if name == "exploit-only" else explorer,
         burn_in=settings.search.pbt.burn_in,
         synchronous=settings.search.pbt.synchronous,
@@ -137,12 +175,22 @@ def _population(name: str, settings: Settings, common: Mapping[str, Any]) -> Any
 
 
 def _exploit(settings: Settings) -> Exploit:
-    return Truncation(settings.search.pbt.fraction)
+    pbt = settings.search.pbt
+    if pbt.exploit == "tournament":
+        return Tournament()
+    if pbt.exploit == "ttest":
+        return TTest(pbt.significance, pbt.evaluations)
+    return Backtrack(pbt.fraction) if pbt.exploit == "backtrack" else Truncation(pbt.fraction)
 
 
 def _explorer(settings: Settings) -> Explorer:
     pbt = settings.search.pbt
-    return Perturb(pbt.factor, pbt.fraction_of_range, pbt.resample_probability)
+    perturb = Perturb(pbt.factor, pbt.fraction_of_range, pbt.resample_probability)
+    if pbt.explore == "perturb":
+        return perturb
+    from nmt_pbt.search.pb2 import PB2
+
+    return PB2(pbt.resample_probability, perturb)
 
 
 def _constant(settings: Settings) -> dict[str, Any]:
@@ -171,8 +219,29 @@ def _bayes(name: str, settings: Settings, common: Mapping[str, Any]) -> Any:
     )
 
 
+def _hyperband(name: str, settings: Settings, common: Mapping[str, Any]) -> Any:
+    from nmt_pbt.search.baselines import HyperbandOracle
+
+    search = settings.search
+    return HyperbandOracle(**common, **_constant(settings), interval=search.interval, factor=search.hyperband.factor)
+
+
+def _manual(name: str, settings: Settings, common: Mapping[str, Any]) -> Any:
+    from nmt_pbt.search.manual import ManualOracle
+
+    return ManualOracle(
+        **common,
+        guesses=_guesses(settings, common["space"]),
+        limit=_budget(settings),
+        epochs=settings.training.epochs,
+        patience=settings.search.population,
+    )
+
+
 _BUILDERS: dict[str, Callable[[str, Settings, Mapping[str, Any]], Any]] = {
     "random": _random,
     "grid": _grid,
     "bayes": _bayes,
+    "hyperband": _hyperband,
+    "manual": _manual,
 }

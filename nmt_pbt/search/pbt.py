@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import keras_tuner
 from keras_tuner.engine.trial import Trial
@@ -12,13 +12,18 @@ from keras_tuner.engine.trial import Trial
 from nmt_pbt.errors import UsageError
 from nmt_pbt.search.archive import TrialArchive
 from nmt_pbt.search.assignment import Assignment
-from nmt_pbt.search.exploit import Exploit, exploit_named
-from nmt_pbt.search.explore import ExploreFunction, Explorer, UserExplore, explorer_named
+from nmt_pbt.search.exploit import Exploit
+from nmt_pbt.search.explore import ExploreFunction, Explorer, UserExplore
 from nmt_pbt.search.keras_tuner_space import from_hyperparameters
+from nmt_pbt.search.named import exploit_named, explorer_named
 from nmt_pbt.search.oracles import EPOCHS, JournaledOracle, SafeOracle, locked
 from nmt_pbt.search.population import Pause, Population
+from nmt_pbt.search.significant import Bootstrap
 from nmt_pbt.search.space import Space
 from nmt_pbt.values import Value
+
+if TYPE_CHECKING:
+    from nmt_pbt.significance import Counts
 
 MEMBER = "pbt/member"
 """Slot of the population, from 0."""
@@ -166,6 +171,20 @@ class PBTOracle(SafeOracle):
         super().end_trial(trial)
         if self.end_order and self.end_order[-1] == trial.trial_id:
             self._record(self.trials[trial.trial_id])
+
+    @locked
+    def report_counts(self, trial_id: str, counts: Counts) -> None:
+        """Take in what BLEU of a trial's dev translations is made of: for the exploit strategy `bootstrap` alone.
+
+        Args:
+            trial_id: A trial under way.
+            counts: As of `nmt_pbt.significance.sentence_counts`, [sentences, 10].
+        """
+        strategy = self.population.exploit or self.population.trigger
+        if isinstance(strategy, Bootstrap):
+            under_way = {trial.trial_id for trial in self.ongoing_trials.values()}
+            strategy.keep(self.population.needed() | under_way)
+            strategy.report(trial_id, counts)
 
     def _record(self, trial: Trial) -> None:
         population = self.population

@@ -15,14 +15,11 @@ from typing import Any
 from nmt_pbt.errors import SearchError, UsageError
 from nmt_pbt.randomness import derive_seed, generator
 from nmt_pbt.search.exploit import Exploit
-from nmt_pbt.search.explore import Explorer
-from nmt_pbt.search.member import Member, Plan, Snapshot, Turn
+from nmt_pbt.search.explore import Explorer, Moment
+from nmt_pbt.search.member import KEPT_EVALUATIONS, Member, Plan, Snapshot, Turn
 from nmt_pbt.search.ranking import FAILED, Ranking
 from nmt_pbt.search.space import Space
 from nmt_pbt.values import Value
-
-KEPT_EVALUATIONS = 10
-"""Evaluations remembered along a lineage: the number the PBT paper's t-test uses."""
 
 
 class Pause(Enum):
@@ -244,7 +241,7 @@ class Population:
             return dict(start.values)
         key = (member.index, member.given)
         values = self.space.complete(start.values, self.seed, "activate", *key)
-        moved = self.explore.propose(self.space, values, start.age, generator(self.seed, "explore", *key))
+        moved = self.explore.propose(self.space, values, _moment(start), generator(self.seed, "explore", *key))
         # A moved value may switch others on or off.
         return self.space.complete(moved, self.seed, "activate", *key)
 
@@ -270,8 +267,9 @@ class Population:
 
     def _tell_explorer(self, turn: Turn, before: Snapshot | None, after: Snapshot | None) -> None:
         if self.explore is not None:
-            gain = after.score - before.score if before is not None and after is not None else None
-            self.explore.observe(self.space, turn.values, turn.age + turn.epochs, turn.epochs, gain)
+            start = _moment(before) if before is not None else None
+            end = _moment(after) if after is not None else None
+            self.explore.observe(self.space, turn.values, start, end, turn.epochs)
 
     # --- what exploit strategies see ---
 
@@ -335,6 +333,10 @@ class Population:
             self.exploit.set_state(state["exploit"])
         if self.explore is not None:
             self.explore.set_state(state["explore"])
+
+
+def _moment(state: Snapshot) -> Moment:
+    return Moment(state.age, state.score)
 
 
 def _trial(state: Snapshot | None) -> str | None:

@@ -8,9 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nmt_pbt.errors import UsageError
-from nmt_pbt.search.explore import Perturb, UserExplore, explorer_named
-from nmt_pbt.search.space import Choice, Constant, Domain, Integer, Real, Space
+from nmt_pbt.search.domains import Choice, Constant, Domain, Integer, Real
+from nmt_pbt.search.explore import Moment, Perturb, UserExplore
+from nmt_pbt.search.named import explorer_named
+from nmt_pbt.search.space import Space
 from nmt_pbt.values import Value
+
+HERE = Moment(age=1.0, score=0.0)
 
 
 @st.composite
@@ -44,7 +48,7 @@ def test_a_walk_never_leaves_bounds_and_grid(domain: Domain, perturb: Perturb, s
     space = Space((domain,))
     values: dict[str, Value] = {"x": domain.sample(random)}
     for _ in range(20):
-        values = perturb.propose(space, values, 0.0, random)
+        values = perturb.propose(space, values, HERE, random)
         assert domain.contains(values["x"])
         assert type(values["x"]) is type(domain.sample(random))
 
@@ -135,7 +139,7 @@ def test_structural_and_frozen_values_stay() -> None:
     )
     values: dict[str, Value] = {"rate": 0.5, "units": 5, "clip": 0.5}
     for seed in range(20):
-        moved = Perturb().propose(space, values, 0.0, np.random.default_rng(seed))
+        moved = Perturb().propose(space, values, HERE, np.random.default_rng(seed))
         assert (moved["units"], moved["clip"]) == (5, 0.5)
         assert moved["rate"] != 0.5
 
@@ -143,7 +147,7 @@ def test_structural_and_frozen_values_stay() -> None:
 def test_resampling_happens_as_often_as_asked() -> None:
     space, random = Space((Real("rate", 0.0, 1.0),)), np.random.default_rng(6)
     perturb = Perturb(fraction_of_range=0.1, resample_probability=0.3)
-    moved = [float(perturb.propose(space, {"rate": 0.5}, 0.0, random)["rate"]) for _ in range(4000)]
+    moved = [float(perturb.propose(space, {"rate": 0.5}, HERE, random)["rate"]) for _ in range(4000)]
     stepped = np.mean([min(abs(value - 0.4), abs(value - 0.6)) < 1e-12 for value in moved])
     assert stepped == pytest.approx(0.7, abs=0.03)
 
@@ -164,12 +168,12 @@ def test_a_users_function_is_held_to_the_space(result: object, text: str) -> Non
         return result  # type: ignore[return-value]
 
     with pytest.raises(UsageError, match=text):
-        UserExplore(mine).propose(space, {"rate": 0.5, "units": 5}, 0.0, np.random.default_rng(0))
+        UserExplore(mine).propose(space, {"rate": 0.5, "units": 5}, HERE, np.random.default_rng(0))
 
 
 def test_numpy_numbers_of_a_users_function_become_plain_ones() -> None:
     explore = UserExplore(lambda values, space, random: {"rate": np.float64(0.25)})
-    moved = explore.propose(Space((Real("rate", 0, 1),)), {"rate": 0.5}, 0.0, np.random.default_rng(0))
+    moved = explore.propose(Space((Real("rate", 0, 1),)), {"rate": 0.5}, HERE, np.random.default_rng(0))
     assert type(moved["rate"]) is float
 
 

@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nmt_pbt.errors import UsageError
+from nmt_pbt.search.domains import Choice, Integer, Real
 from nmt_pbt.search.grid import LARGEST, grid_points
-from nmt_pbt.search.space import Choice, Integer, Real, Space
+from nmt_pbt.search.space import Space
 
 SPACE = Space(
     (

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nmt_pbt.errors import UsageError
-from nmt_pbt.search.space import Choice, Condition, Constant, Domain, Integer, Real, Space
+from nmt_pbt.search.domains import Choice, Condition, Constant, Domain, Integer, Real
+from nmt_pbt.search.space import Space
 from nmt_pbt.settings import load_settings
 
 

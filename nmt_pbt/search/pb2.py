@@ -1,0 +1,185 @@
+"""PB2: a bandit chooses the adopted values.
+
+Parker-Holder et al. 2020, "Provably efficient online hyperparameter optimization with population-based bandits".
+A Gaussian process predicts how much the score rises over an interval, from the time, the score at its start, and the
+values. What was seen long ago counts less, as what helps changes during training. Choices under way make the process
+surer where they are, so that members that decide together spread out (Desautels et al. 2014).
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.gaussian_process import GaussianProcessRegressor
+from sklearn.gaussian_process.kernels import ConstantKernel, Kernel, Matern, WhiteKernel
+
+from nmt_pbt.errors import UsageError
+from nmt_pbt.search.acquisition import minimise, thread_pools
+from nmt_pbt.search.domains import Choice, Domain
+from nmt_pbt.search.explore import Moment, Perturb
+from nmt_pbt.search.space import Space
+from nmt_pbt.values import Value
+
+FEWEST = 3
+"""Observed intervals before the process is asked; until then values are perturbed."""
+MOST = 200
+"""Latest observed intervals that the process is fitted to."""
+
+
+@dataclass(frozen=True)
+class _Interval:
+    """What an interval began with, and the rise of the score per epoch; None while it is under way."""
+
+    age: float
+    score: float
+    units: Mapping[str, float]
+    rise: float | None = None
+
+
+class PB2:
+    """Chooses the values of largest upper confidence bound on the rise of the score.
+
+    Unordered choices have no place on a scale: they are kept, or drawn afresh with `resample_probability`.
+
+    Args:
+        resample_probability: Chance that an unordered choice is drawn afresh.
+        perturb: Moves the values until enough is known.
+    """
+
+    def __init__(self, resample_probability: float = 0.25, perturb: Perturb | None = None) -> None:
+        if not 0 <= resample_probability <= 1:
+            raise UsageError(f"explore resample_probability {resample_probability:g}; it has to be in [0, 1]")
+        self.resample_probability = resample_probability
+        self.perturb = perturb or Perturb(resample_probability=resample_probability)
+        self._seen: list[_Interval] = []
+        self._under_way: list[_Interval] = []
+
+    def propose(
+        self, space: Space, values: Mapping[str, Value], start: Moment, random: np.random.Generator
+    ) -> dict[str, Value]:
+        """Return new values; see `Explorer`."""
+        scaled = [domain for domain in space.mutable(values) if _is_scaled(domain)]
+        if len(self._seen) < FEWEST or not scaled:
+            moved = self.perturb.propose(space, values, start, random)
+        else:
+            moved = dict(values)
+            with thread_pools().limit(limits=1):
+                units = self._best(scaled, start, random)
+            for domain, unit in zip(scaled, units, strict=True):
+                moved[domain.name] = domain.from_unit(float(unit))
+            for domain in space.mutable(values):
+                if not _is_scaled(domain) and random.random() < self.resample_probability:
+                    moved[domain.name] = domain.sample(random)
+        self._under_way.append(_Interval(start.age, start.score, _units(space, moved)))
+        return moved
+
+    def observe(
+        self, space: Space, values: Mapping[str, Value], start: Moment | None, end: Moment | None, epochs: float
+    ) -> None:
+        """Learn what an interval brought; see `Explorer`."""
+        if start is None:
+            return
+        units = _units(space, values)
+        begun = _Interval(start.age, start.score, units)
+        if begun in self._under_way:
+            self._under_way.remove(begun)
+        if end is not None:
+            rise = (end.score - start.score) / epochs
+            self._seen = [*self._seen, _Interval(start.age, start.score, units, rise)][-MOST:]
+
+    def _best(self, domains: Sequence[Domain], start: Moment, random: np.random.Generator) -> np.ndarray:
+        names = [domain.name for domain in domains]
+        points = _matrix(self._seen, names)
+        low, high = points[:, :2].min(axis=0), points[:, :2].max(axis=0)
+        width = np.maximum(high - low, 1e-9)
+
+        def scaled(rows: np.ndarray) -> np.ndarray:
+            return np.concatenate([(rows[:, :2] - low) / width, rows[:, 2:]], axis=1)
+
+        rises = np.array([interval.rise for interval in self._seen])
+        rises = np.clip((rises - rises.mean()) / max(float(rises.std()), 1e-9), -2.0, 2.0)
+        process = GaussianProcessRegressor(_kernel(len(names)), random_state=0)
+        with warnings.catch_warnings():
+            # Few points often do not determine a length scale; the process says so whenever one ends at its bound.
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            process.fit(scaled(points), rises)
+        surer = process
+        if self._under_way:
+            both = np.concatenate([points, _matrix(self._under_way, names)])
+            surer = GaussianProcessRegressor(process.kernel_, optimizer=None)
+            surer.fit(scaled(both), np.zeros(len(both)))  # only its deviation is asked for
+        # The paper's schedule of the bound's width, with the constants of its published code.
+        width_of_bound = math.sqrt(0.2 + max(0.0, math.log(0.4 * len(points))))
+        here = scaled(np.array([[start.age, start.score, *([0.5] * len(names))]]))[0, :2]
+
+        def negative_bound(units: np.ndarray) -> np.ndarray:
+            rows = np.concatenate([np.tile(here, (len(units), 1)), units], axis=1)
+            deviation = surer.predict(rows, return_std=True)[1]
+            return np.asarray(-(process.predict(rows) + width_of_bound * deviation))
+
+        return next(minimise(negative_bound, len(names), random, points[:, 2:]))
+
+    def get_state(self) -> dict[str, Any]:
+        """Return what was seen and what is under way, as JSON."""
+        return {
+            "seen": [vars(interval) for interval in self._seen],
+            "under_way": [vars(interval) for interval in self._under_way],
+        }
+
+    def set_state(self, state: Mapping[str, Any]) -> None:
+        """Take up what `get_state` returned."""
+        self._seen = [_Interval(**plain) for plain in state["seen"]]
+        self._under_way = [_Interval(**plain) for plain in state["under_way"]]
+
+
+class _OnColumns(Matern):
+    """A Matérn kernel that looks at some columns only."""
+
+    def __init__(
+        self,
+        columns: Sequence[int] = (0,),
+        length_scale: float | Sequence[float] = 1.0,
+        length_scale_bounds: tuple[float, float] = (1e-5, 1e5),
+        nu: float = 1.5,
+    ) -> None:
+        super().__init__(length_scale, length_scale_bounds, nu)
+        self.columns = columns
+
+    def __call__(self, X: np.ndarray, Y: np.ndarray | None = None, eval_gradient: bool = False) -> Any:
+        columns = list(self.columns)
+        return super().__call__(X[:, columns], None if Y is None else Y[:, columns], eval_gradient)
+
+
+def _kernel(dimensions: int) -> Kernel:
+    """Return the kernel over [time, score, values...].
+
+    A Matérn kernel of order 1/2 in time is the paper's (1 - epsilon)^(|t - t'| / 2).
+    """
+    time = _OnColumns((0,), 1.0, (0.1, 100.0), nu=0.5)
+    rest = _OnColumns(tuple(range(1, 2 + dimensions)), [1.0] * (1 + dimensions), (0.05, 20.0), nu=2.5)
+    return ConstantKernel(1.0, (0.05, 20.0)) * time * rest + WhiteKernel(0.1, (1e-4, 1.0))
+
+
+def _is_scaled(domain: Domain) -> bool:
+    return not isinstance(domain, Choice) or bool(domain.ordered)
+
+
+def _units(space: Space, values: Mapping[str, Value]) -> dict[str, float]:
+    return {
+        domain.name: domain.to_unit(values[domain.name])
+        for domain in space.mutable(values)
+        if _is_scaled(domain) and domain.name in values
+    }
+
+
+def _matrix(intervals: Sequence[_Interval], names: Sequence[str]) -> np.ndarray:
+    """Return [intervals, 2 + names]: age, score, and each value's place between 0 and 1 (0.5 where it had none)."""
+    return np.array(
+        [[interval.age, interval.score, *(interval.units.get(name, 0.5) for name in names)] for interval in intervals]
+    )
