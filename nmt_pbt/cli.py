@@ -112,7 +112,9 @@ def _run(
         _start_tensorflow()
         from nmt_pbt.corpus.prepared import prepare
         from nmt_pbt.experiment.compare import compare
+        from nmt_pbt.training.threads import use_threads
 
+        use_threads(settings.engine.threads)
         prepared = prepare(text, subwords, settings.corpus)
     run.create(settings)
     try:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-PAD, BOS, EOS = 0, 2, 3
+from nmt_pbt.corpus.subwords import BOS, EOS, PAD
 
 
 def source_batch(sentences: Sequence[np.ndarray]) -> np.ndarray:

@@ -4,27 +4,21 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from nmt_pbt.errors import UsageError
 
-
-def use_threads(threads: int) -> None:
-    """Limit TensorFlow to so many threads; has to come before its first operation in a process.
+def use_threads(threads: int) -> int:
+    """Limit TensorFlow to so many threads. Only the first operation of a process decides: call this before it.
 
     Args:
-        threads: Threads inside one operation and operations at once; 0 leaves all cores to it.
+        threads: Threads inside one operation, and operations at once; 0 leaves all cores to it.
 
-    Raises:
-        UsageError: TensorFlow is already running with another number.
+    Returns:
+        The number in force in this process, which is an earlier one where TensorFlow was already running; 0 for all
+        cores.
     """
-    if threads == 0:
-        return
-    try:
-        tf.config.threading.set_intra_op_parallelism_threads(threads)
-        tf.config.threading.set_inter_op_parallelism_threads(threads)
-    except RuntimeError:
-        running = tf.config.threading.get_intra_op_parallelism_threads()
-        if running != threads:
-            raise UsageError(
-                f"engine.threads is {threads}, but TensorFlow already runs with {running or 'all cores'} in this "
-                "process; start a new process"
-            ) from None
+    if threads:
+        try:
+            tf.config.threading.set_intra_op_parallelism_threads(threads)
+            tf.config.threading.set_inter_op_parallelism_threads(threads)
+        except RuntimeError:
+            pass  # TensorFlow runs already, and its threads cannot be changed any more
+    return int(tf.config.threading.get_intra_op_parallelism_threads())

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import tensorflow as tf
 
+from nmt_pbt.corpus.subwords import BOS, EOS, PAD
 from nmt_pbt.errors import StateError, UsageError
 from nmt_pbt.model.decoding import BeamSampler, GreedySampler, Hypotheses
 from nmt_pbt.model.seq2seq import Seq2Seq
 from nmt_pbt.settings import STRUCTURAL, ModelSettings, Settings
-from nmt_pbt.training.batches import BOS, EOS, PAD, by_length, source_batch, target_batch
+from nmt_pbt.training.batches import by_length, source_batch, target_batch
 from nmt_pbt.training.protocol import MemberState
 from nmt_pbt.training.state import WEIGHTS
 from nmt_pbt.training.threads import use_threads
