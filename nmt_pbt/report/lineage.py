@@ -1,0 +1,249 @@
+"""Who descends from whom: the trials along a lineage, and what a hyperparameter's schedule was along it.
+
+A schedule is read along one *lineage* (the chain of parents of one state), never along one slot of the population:
+when a member adopts another's weights, the values those weights were trained with come with them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+from nmt_pbt.errors import JournalError, UsageError, suggest
+from nmt_pbt.journal import AnyRecord, Assigned, Evaluated
+from nmt_pbt.report.series import assignments, hyperparameters, score_of, searches, table, winners
+
+
+class Ancestry:
+    """Who descends from whom in a run; made once, asked often.
+
+    Args:
+        records: The journal's records.
+    """
+
+    def __init__(self, records: Sequence[AnyRecord]) -> None:
+        self._given = assignments(records)
+        self._last = {
+            (record.method, record.seed, record.trial): record for record in records if isinstance(record, Evaluated)
+        }
+        self._searches = {(row["method"], row["seed"]): row for row in searches(records).to_dict("records")}
+        self._names = hyperparameters(records)
+        self._winners = {(row["method"], row["seed"]): row for row in winners(records).to_dict("records")}
+
+    def table(self) -> pd.DataFrame:
+        """One row for each trial that has a parent: see `lineage`."""
+        slot: dict[tuple[str, int, int], str] = {}
+        rows: list[dict[str, Any]] = []
+        for (method, seed, trial), record in self._given.items():
+            held = None if record.member is None else slot.get((method, seed, record.member))
+            if record.member is not None:
+                slot[method, seed, record.member] = trial
+            if record.parent is None:
+                continue
+            parent = self._parent(record)
+            left = held if record.inherited else None
+            row: dict[str, Any] = {
+                "method": method,
+                "seed": seed,
+                "child": trial,
+                "parent": record.parent,
+                "member": record.member,
+                "parent_member": parent.member,
+                "generation": record.generation,
+                "inherited": record.inherited,
+                "left": left,
+                "start": self._age(method, seed, record.parent),
+                "parent_score": self._score(method, seed, record.parent),
+                "left_score": self._score(method, seed, left),
+            }
+            row.update({f"{name}_before": parent.values.get(name) for name in self._names})
+            row.update({f"{name}_after": record.values.get(name) for name in self._names})
+            rows.append(row)
+        columns = ["method", "seed", "child", "parent", "member", "parent_member", "generation", "inherited", "left"]
+        return table(
+            rows,
+            [*columns, "start", "parent_score", "left_score"],
+            [f"{name}_{side}" for name in self._names for side in ("before", "after")],
+        )
+
+    def chain(self, method: str, seed: int, trial: str | None = None) -> pd.DataFrame:
+        """The trials from the root to one trial, or to the winning state: see `trial_lineage` and `winner_lineage`."""
+        won = self._winners.get((method, seed))
+        if trial is None and won is None:
+            raise UsageError(
+                f"{method}, seed {seed}: no evaluation to choose a winner from; see the journal for failures"
+            )
+        current = self._given.get((method, seed, str(won["trial"]) if trial is None and won else str(trial)))
+        if current is None:
+            known = [key[2] for key in self._given if key[:2] == (method, seed)]
+            raise UsageError(f"{method}, seed {seed}: no trial '{trial}'{suggest(str(trial), known)}")
+        rows: list[dict[str, Any]] = []
+        while True:
+            start = 0 if current.parent is None else self._age(method, seed, current.parent)
+            rows.append(
+                {
+                    "method": method,
+                    "seed": seed,
+                    "trial": current.trial,
+                    "member": current.member,
+                    "generation": current.generation,
+                    "parent": current.parent,
+                    "inherited": current.inherited,
+                    "start": start,
+                    "age": max(start, self._age(method, seed, current.trial)),
+                    "score": self._score(method, seed, current.trial),
+                    **current.values,
+                }
+            )
+            if current.parent is None:
+                break
+            current = self._parent(current)
+        if trial is None and won is not None:
+            rows[0].update(age=won["age"], score=won["score"])
+        columns = ["method", "seed", "trial", "member", "generation", "parent", "inherited", "start", "age", "score"]
+        return table(rows[::-1], columns, self._names)
+
+    def steps(self, method: str, seed: int, trial: str | None = None) -> pd.DataFrame:
+        """Return a lineage as stretches of training.
+
+        Args:
+            method: Whose search.
+            seed: Which of its searches.
+            trial: The last trial of the lineage; None takes the winner's.
+
+        Returns:
+            Columns: start, end (in epochs of training of these weights), trial, member, inherited, then one column for
+            each hyperparameter. Trials that were never evaluated are left out.
+        """
+        found = self.chain(method, seed, trial)
+        found = found[found["age"] > found["start"]].reset_index(drop=True)
+        epoch = int(self._searches[method, seed]["epoch"])
+        found["end"] = found["age"] / epoch
+        found["start"] = found["start"] / epoch
+        return found[["start", "end", "trial", "member", "inherited", *self._names]]
+
+    def latest(self, method: str, seed: int) -> list[str]:
+        """Return the last evaluated trial of each member of a population, by member: where its lineage ends."""
+        found: dict[int, str] = {}
+        for (its_method, its_seed, trial), record in self._given.items():
+            evaluated = (its_method, its_seed, trial) in self._last
+            if (its_method, its_seed) == (method, seed) and record.member is not None and evaluated:
+                found[record.member] = trial
+        return [found[member] for member in sorted(found)]
+
+    def founders(self, method: str, seed: int) -> pd.DataFrame:
+        """How many first ancestors are left: see `founders`."""
+        ancestor: dict[str, str] = {}
+        generations: dict[int, list[str]] = {}
+        for (its_method, its_seed, trial), record in self._given.items():
+            if (its_method, its_seed) != (method, seed) or record.member is None:
+                continue
+            ancestor[trial] = trial if record.parent is None else ancestor[self._parent(record).trial]
+            generations.setdefault(record.generation, []).append(ancestor[trial])
+        rows = [
+            {
+                "generation": generation,
+                "founders": len(set(found)),
+                "largest": max(found.count(name) for name in set(found)) / len(found),
+            }
+            for generation, found in sorted(generations.items())
+        ]
+        return pd.DataFrame(rows, columns=["generation", "founders", "largest"])
+
+    def _parent(self, child: Assigned) -> Assigned:
+        parent = self._given.get((child.method, child.seed, child.parent or ""))
+        if parent is None:
+            raise JournalError(
+                f"{child.method}, seed {child.seed}: trial '{child.trial}' has the parent '{child.parent}', "
+                "which the journal does not hold; restore the journal from a copy"
+            )
+        return parent
+
+    def _age(self, method: str, seed: int, trial: str) -> int:
+        point = self._last.get((method, seed, trial))
+        return 0 if point is None else point.age
+
+    def _score(self, method: str, seed: int, trial: str | None) -> float:
+        point = self._last.get((method, seed, trial or ""))
+        return math.nan if point is None else score_of(point.metrics, str(self._searches[method, seed]["objective"]))
+
+
+def lineage(records: Sequence[AnyRecord]) -> pd.DataFrame:
+    """One row for each trial that has a parent: what it took over, and what changed.
+
+    Returns:
+        Columns: method, seed, child, parent, member (of the child), parent_member, generation (of the child), inherited
+        (the parent was another member's: an exploit), left (the trial whose state the member gave up for it; missing
+        where it continued its own), start (the child's age when it began), parent_score (the parent's last score),
+        left_score (that of the trial given up), then for each hyperparameter X the columns `X_before` (the parent's
+        value) and `X_after` (the child's).
+    """
+    return Ancestry(records).table()
+
+
+def trial_lineage(records: Sequence[AnyRecord], method: str, seed: int, trial: str) -> pd.DataFrame:
+    """The chain of trials from the root to one trial.
+
+    Returns:
+        Columns: method, seed, trial, member, generation, parent, inherited, start and age (sentence pairs the weights
+        were trained on when the trial began and when it was last evaluated), score (of its last evaluation), then one
+        column for each hyperparameter. Root first.
+
+    Raises:
+        UsageError: There is no such trial.
+        JournalError: A parent is missing from the journal.
+    """
+    return Ancestry(records).chain(method, seed, trial)
+
+
+def winner_lineage(records: Sequence[AnyRecord], method: str, seed: int) -> pd.DataFrame:
+    """The chain of trials from the root to the state that won one search.
+
+    Returns:
+        Columns as `trial_lineage`; the last row's `age` and `score` are those of the winning evaluation, which need
+        not be its trial's last.
+
+    Raises:
+        UsageError: The search is not in the journal, or has no finite evaluation yet.
+    """
+    return Ancestry(records).chain(method, seed)
+
+
+def schedule(
+    records: Sequence[AnyRecord], hyperparameter: str, method: str = "pbt", seed: int = 0, trial: str | None = None
+) -> pd.DataFrame:
+    """A hyperparameter's value over training along one lineage, as steps.
+
+    Args:
+        records: The journal's records.
+        hyperparameter: Its name.
+        method: Whose search.
+        seed: Which of its searches.
+        trial: The last trial of the lineage; None takes the winner's.
+
+    Returns:
+        Columns: start and end (of the step, in epochs of training of these weights), value, trial, member, inherited
+        (the step begins with an exploit). One row a trial; neighbouring steps may have the same value. Trials that
+        were never evaluated are left out.
+
+    Raises:
+        UsageError: The hyperparameter or the trial is not in the journal.
+    """
+    names = hyperparameters(records)
+    if hyperparameter not in names:
+        raise UsageError(f"no hyperparameter '{hyperparameter}' was searched{suggest(hyperparameter, names)}")
+    found = Ancestry(records).steps(method, seed, trial).rename(columns={hyperparameter: "value"})
+    return found[["start", "end", "value", "trial", "member", "inherited"]]
+
+
+def founders(records: Sequence[AnyRecord], method: str, seed: int) -> pd.DataFrame:
+    """How many of the trials a population began with still have descendants in it: how greedy the selection was.
+
+    Returns:
+        Columns: generation, founders (distinct first ancestors of that generation's trials), largest (share of the
+        generation's trials that descend from its most frequent ancestor).
+    """
+    return Ancestry(records).founders(method, seed)

@@ -1,0 +1,223 @@
+"""A run directory, read back: settings, environment and journal, and everything the journal tells as tables."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from pydantic import ValidationError
+
+from nmt_pbt.errors import UsageError
+from nmt_pbt.journal import AnyRecord, Tested, read_journal
+from nmt_pbt.report import series
+from nmt_pbt.report.lineage import Ancestry
+from nmt_pbt.settings import ChoiceDomain, Domain, NumberDomain
+from nmt_pbt.significance import Counts, corpus_scores, counts_path, read_counts
+from nmt_pbt.yaml_text import read_yaml
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One test sentence that is shown beside its translations.
+
+    Attributes:
+        line: 0-based place in the test split, and in each file of translations.
+        source: The sentence.
+        reference: Its human translation.
+    """
+
+    line: int
+    source: str
+    reference: str
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run, as its directory tells it.
+
+    Tables are made when first asked for; their columns are documented where they are made, and their version is
+    `series.SCHEMA_VERSION`.
+
+    Attributes:
+        path: The run directory.
+        settings: `settings.yaml` as it was recorded, which may name settings this version does not know.
+        environment: `environment.json`.
+        records: The journal.
+    """
+
+    path: Path
+    settings: Mapping[str, Any]
+    environment: Mapping[str, Any]
+    records: Sequence[AnyRecord]
+
+    @property
+    def name(self) -> str:
+        """The run's name: that of its settings, else that of its directory."""
+        return str(self.settings.get("name") or self.path.resolve().name)
+
+    @property
+    def tested(self) -> list[Tested]:
+        """What was tested, one record a search."""
+        found = {(record.method, record.seed): record for record in self.records if isinstance(record, Tested)}
+        return list(found.values())
+
+    @cached_property
+    def searches(self) -> pd.DataFrame:
+        """One row a search: see `series.searches`."""
+        return series.searches(self.records)
+
+    @cached_property
+    def trials(self) -> pd.DataFrame:
+        """One row a trial: see `series.trials`."""
+        return series.trials(self.records)
+
+    @cached_property
+    def evaluations(self) -> pd.DataFrame:
+        """One row an evaluation: see `series.evaluations`."""
+        return series.evaluations(self.records)
+
+    @cached_property
+    def best_so_far(self) -> pd.DataFrame:
+        """The best score at each evaluation: see `series.best_so_far`."""
+        return series.best_so_far(self.records)
+
+    @cached_property
+    def winners(self) -> pd.DataFrame:
+        """The best evaluation of each search: see `series.winners`."""
+        return series.winners(self.records)
+
+    @cached_property
+    def tests(self) -> pd.DataFrame:
+        """One row a winner on the test split: see `series.tests`."""
+        return series.tests(self.records)
+
+    @cached_property
+    def time_spent(self) -> pd.DataFrame:
+        """Wall-clock itemised: see `series.time_spent`."""
+        return series.time_spent(self.records)
+
+    @cached_property
+    def ancestry(self) -> Ancestry:
+        """Lineages to ask for: see `lineage.Ancestry`."""
+        return Ancestry(self.records)
+
+    @cached_property
+    def lineage(self) -> pd.DataFrame:
+        """One row for each trial with a parent: see `lineage.lineage`."""
+        return self.ancestry.table()
+
+    @cached_property
+    def translations(self) -> pd.DataFrame:
+        """One row for each test sentence and search: columns method, seed, line (0-based), translation.
+
+        Raises:
+            UsageError: A file of translations that the journal names is missing.
+        """
+        rows: list[tuple[str, int, int, str]] = []
+        for test in self.tests.itertuples():
+            path = self._inside(str(test.translations))
+            text = _read_text(path).removesuffix("\n")
+            rows += [(str(test.method), int(str(test.seed)), line, row) for line, row in enumerate(text.split("\n"))]
+        return pd.DataFrame(rows, columns=["method", "seed", "line", "translation"])
+
+    @cached_property
+    def samples(self) -> list[Sample]:
+        """The test sentences to show; empty when the run keeps none."""
+        path = self.path / "translations" / "sample.json"
+        if not path.exists():
+            return []
+        try:
+            rows = json.loads(_read_text(path))
+            return [Sample(int(row["line"]), str(row["source"]), str(row["reference"])) for row in rows]
+        except (ValueError, TypeError, KeyError):
+            raise UsageError(f"{path}: not a list of line, source and reference; restore it from a copy") from None
+
+    @cached_property
+    def counts(self) -> dict[tuple[str, int], dict[str, Counts]]:
+        """Sentence counts of each tested search's translations, where the run keeps them: see `significance`.
+
+        Raises:
+            UsageError: A file of counts does not add up to the score in the journal.
+        """
+        found: dict[tuple[str, int], dict[str, Counts]] = {}
+        for test in self.tests.to_dict("records"):
+            path = counts_path(self._inside(str(test["translations"])))
+            if not path.exists():
+                continue
+            counts = read_counts(path)
+            for metric, rows in counts.items():
+                recorded = test.get(f"test_{metric}")
+                score = float(corpus_scores(metric, rows.sum(axis=0)))
+                if recorded is not None and abs(score - recorded) > 0.01:
+                    raise UsageError(
+                        f"{path}: adds up to {metric} {score:.2f}, but the journal says {recorded:.2f}; "
+                        "restore both from the same run"
+                    )
+            found[str(test["method"]), int(test["seed"])] = counts
+        return found
+
+    @cached_property
+    def space(self) -> dict[str, Domain]:
+        """The hyperparameters that were searched, as settings tell them; empty where they do not."""
+        search = self.settings.get("search")
+        space = search.get("space") if isinstance(search, Mapping) else None
+        found: dict[str, Domain] = {}
+        for name, domain in (space or {}).items():
+            kind = ChoiceDomain if "choices" in domain else NumberDomain
+            try:
+                found[str(name)] = kind.model_validate(domain)
+            except ValidationError:
+                raise UsageError(
+                    f"{self.path / 'settings.yaml'}: search.space.{name} is damaged; restore it from a copy"
+                ) from None
+        return found
+
+    def _inside(self, name: str) -> Path:
+        """Return a file of the run by its recorded name, which must not lead out of the run."""
+        path = (self.path / name).resolve()
+        if not path.is_relative_to(self.path.resolve()):
+            raise UsageError(f"{self.path / 'journal.jsonl'}: names the file '{name}', which is outside the run")
+        return path
+
+
+def load_run(path: Path | str) -> Run:
+    """Read a run directory, finished or still running.
+
+    Args:
+        path: The directory that `nmt-pbt compare` or `train` wrote.
+
+    Returns:
+        The run.
+
+    Raises:
+        UsageError: The directory is not a run; says what is missing.
+        JournalError: Its journal is damaged.
+    """
+    path = Path(path)
+    if not path.is_dir():
+        raise UsageError(f"{path}: no such run directory; give the one that compare or train wrote")
+    for name in ("journal.jsonl", "settings.yaml", "environment.json"):
+        if not (path / name).is_file():
+            raise UsageError(f"{path}: not a run, it has no {name}; give the directory that compare or train wrote")
+    settings = read_yaml(path / "settings.yaml")
+    try:
+        environment = json.loads(_read_text(path / "environment.json"))
+    except ValueError:
+        raise UsageError(f"{path / 'environment.json'}: not valid JSON; restore it from a copy") from None
+    if not isinstance(environment, dict):
+        raise UsageError(f"{path / 'environment.json'}: expected names and values; restore it from a copy")
+    return Run(path, settings, environment, read_journal(path / "journal.jsonl"))
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise UsageError(f"{path}: the journal names this file, but it is missing; restore it from a copy") from None
+    except UnicodeDecodeError:
+        raise UsageError(f"{path}: not UTF-8 text; restore it from a copy") from None

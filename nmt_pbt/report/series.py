@@ -1,0 +1,314 @@
+"""Journal records as tidy tables: one row an observation, one column a variable.
+
+Columns every table shares: `method`, `seed` and, where it is about one trial, `trial`. Budgets (`age`, `spent`,
+`pairs`, `budget`, `interval_pairs`) are in sentence pairs, columns named `..._epochs` hold the same in epochs. Times are
+in seconds. `score` is the objective's value, NaN where it was not finite. Hyperparameters and metrics are columns under
+their own names; a hyperparameter that a method does not set is missing there.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from nmt_pbt.errors import JournalError
+from nmt_pbt.journal import AnyRecord, Assigned, Ended, Evaluated, RunStarted, SearchEnded, SearchStarted, Tested
+
+SCHEMA_VERSION = 1
+"""Version of the columns of all tables; grows when one is renamed, removed or changes its meaning."""
+
+SECONDS = ("train", "evaluate", "load", "save", "decide", "idle")
+"""What wall-clock is itemised into, in the order shown."""
+
+_TYPES = {
+    **dict.fromkeys(("method", "trial", "parent", "worker", "status", "reason", "objective", "direction"), "object"),
+    **dict.fromkeys(("translations", "child", "left"), "object"),
+    **dict.fromkeys(("seed", "generation", "interval", "intervals", "age", "spent", "pairs", "budget"), "int64"),
+    **dict.fromkeys(("interval_pairs", "epoch", "population", "start"), "int64"),
+    **dict.fromkeys(("member", "parent_member"), "Int64"),
+    **dict.fromkeys(("score", "best", "age_epochs", "spent_epochs", "seconds", "test", "total", *SECONDS), "float64"),
+    **dict.fromkeys(("parent_score", "left_score"), "float64"),
+    **dict.fromkeys(("inherited", "improved", "finished"), "bool"),
+}
+
+
+def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], extra: Sequence[str] = ()) -> pd.DataFrame:
+    """Return rows as a table whose columns and their types do not depend on which rows there are.
+
+    Args:
+        rows: One mapping a row; what a row does not name is missing there.
+        columns: Columns of this module's vocabulary, in order.
+        extra: Further columns (hyperparameters, metrics), whose type is the narrowest that holds their values.
+
+    Returns:
+        The table, with a fresh index.
+    """
+    data = {name: pd.Series([row[name] for row in rows], dtype=_TYPES[name]) for name in columns}
+    data.update({name: _narrowest([row.get(name) for row in rows]) for name in extra})
+    return pd.DataFrame(data, columns=[*columns, *extra])
+
+
+def _narrowest(values: list[Any]) -> pd.Series[Any]:
+    kinds = {type(value) for value in values if value is not None}
+    if kinds == {bool}:
+        return pd.Series(values, dtype="boolean")
+    if kinds == {int}:
+        return pd.Series(values, dtype="Int64")
+    return pd.Series(values, dtype="float64" if kinds <= {int, float} else "object")
+
+
+def _names(mappings: Iterable[Mapping[str, object]]) -> list[str]:
+    """Return all keys, in the order in which they first appear."""
+    return list(dict.fromkeys(name for mapping in mappings for name in mapping))
+
+
+def hyperparameters(records: Iterable[AnyRecord]) -> list[str]:
+    """Return the names of all hyperparameters that were ever assigned, in order of their first appearance."""
+    return _names(record.values for record in records if isinstance(record, Assigned))
+
+
+def _started(records: Iterable[AnyRecord]) -> dict[tuple[str, int], SearchStarted]:
+    """Return the start of every search; a search that was started again by a resume counts once."""
+    found: dict[tuple[str, int], SearchStarted] = {}
+    for record in records:
+        if isinstance(record, SearchStarted):
+            found.setdefault((record.method, record.seed), record)
+        elif not isinstance(record, RunStarted) and (record.method, record.seed) not in found:
+            raise JournalError(
+                f"journal: '{record.event}' of {record.method}, seed {record.seed}, before its search began; "
+                "restore the journal from a copy"
+            )
+    return found
+
+
+def assignments(records: Iterable[AnyRecord]) -> dict[tuple[str, int, str], Assigned]:
+    """Return every assigned trial by `(method, seed, trial)`, in order; the last one where it was given out again."""
+    found: dict[tuple[str, int, str], Assigned] = {}
+    for record in records:
+        if isinstance(record, Assigned):
+            found[record.method, record.seed, record.trial] = record
+        elif isinstance(record, (Evaluated, Ended)) and (record.method, record.seed, record.trial) not in found:
+            raise JournalError(
+                f"journal: '{record.event}' of {record.method}, seed {record.seed}, trial '{record.trial}', "
+                "before it was given out; restore the journal from a copy"
+            )
+    return found
+
+
+def score_of(metrics: Mapping[str, float | None], objective: str) -> float:
+    """Return the objective's value; NaN where it is missing or was not finite."""
+    value = metrics.get(objective)
+    return math.nan if value is None or not math.isfinite(value) else value
+
+
+def better(score: float, than: float, direction: str) -> bool:
+    """Return whether a score is strictly better. NaN is worse than every number, and no better than itself."""
+    if math.isnan(score) or math.isnan(than):
+        return math.isnan(than) and not math.isnan(score)
+    return score > than if direction == "max" else score < than
+
+
+def searches(records: Sequence[AnyRecord]) -> pd.DataFrame:
+    """One row a search, in the order they were started.
+
+    Returns:
+        Columns: method, seed, objective, direction (`max` or `min`), budget, interval_pairs (sentence pairs between two
+        evaluations), epoch (sentence pairs in one), population, spent (so far), finished (whether the search ended),
+        reason (why it ended; empty while it has not).
+    """
+    ended = {(record.method, record.seed): record for record in records if isinstance(record, SearchEnded)}
+    spent: dict[tuple[str, int], int] = {}
+    for record in records:
+        if isinstance(record, Evaluated):
+            key = record.method, record.seed
+            spent[key] = max(spent.get(key, 0), record.spent)
+    rows = []
+    for key, record in _started(records).items():
+        end = ended.get(key)
+        rows.append(
+            {
+                **record.model_dump(include={"method", "seed", "objective", "direction", "budget", "epoch"}),
+                "interval_pairs": record.interval,
+                "population": record.population,
+                "spent": end.spent if end else spent.get(key, 0),
+                "finished": end is not None,
+                "reason": end.reason if end else "",
+            }
+        )
+    columns = ["method", "seed", "objective", "direction", "budget", "interval_pairs", "epoch", "population"]
+    return table(rows, [*columns, "spent", "finished", "reason"])
+
+
+def trials(records: Sequence[AnyRecord]) -> pd.DataFrame:
+    """One row a trial, in the order they were given out.
+
+    Returns:
+        Columns: method, seed, trial, member, generation, parent, inherited, worker, pairs (to be trained), status
+        (`completed`, `failed`, or `running` when the journal does not tell its end), reason (why it failed), intervals
+        (how often it was evaluated), age (sentence pairs its weights were trained on), score (of the last evaluation),
+        best (its best score), then one column for each hyperparameter.
+    """
+    started = _started(records)
+    given = assignments(records)
+    ended = {(record.method, record.seed, record.trial): record for record in records if isinstance(record, Ended)}
+    evaluated: dict[tuple[str, int, str], list[Evaluated]] = {}
+    for record in records:
+        if isinstance(record, Evaluated):
+            evaluated.setdefault((record.method, record.seed, record.trial), []).append(record)
+    rows: list[dict[str, Any]] = []
+    for key, record in given.items():
+        search = started[key[:2]]
+        points = evaluated.get(key, [])
+        scores = [score_of(point.metrics, search.objective) for point in points]
+        finite = [score for score in scores if not math.isnan(score)]
+        end = ended.get(key)
+        rows.append(
+            {
+                **record.model_dump(exclude={"time", "event", "values"}),
+                "status": end.status if end else "running",
+                "reason": end.reason if end else "",
+                "intervals": len(points),
+                "age": points[-1].age if points else 0,
+                "score": scores[-1] if scores else math.nan,
+                "best": (max if search.direction == "max" else min)(finite) if finite else math.nan,
+                **record.values,
+            }
+        )
+    columns = ["method", "seed", "trial", "member", "generation", "parent", "inherited", "worker", "pairs"]
+    return table(
+        rows,
+        [*columns, "status", "reason", "intervals", "age", "score", "best"],
+        hyperparameters(records),
+    )
+
+
+def evaluations(records: Sequence[AnyRecord]) -> pd.DataFrame:
+    """One row an evaluation, in the order of the journal.
+
+    Returns:
+        Columns: method, seed, trial, member, generation, interval (0-based, within the trial), age, spent (by the whole
+        search), age_epochs, seconds (wall-clock of this interval), score, then one column for each metric, then one for
+        each hyperparameter: the values in force.
+    """
+    started, given = _started(records), assignments(records)
+    points = [record for record in records if isinstance(record, Evaluated)]
+    rows: list[dict[str, Any]] = []
+    for record in points:
+        search = started[record.method, record.seed]
+        trial = given[record.method, record.seed, record.trial]
+        rows.append(
+            {
+                **record.model_dump(include={"method", "seed", "trial", "interval", "age", "spent"}),
+                "member": trial.member,
+                "generation": trial.generation,
+                "age_epochs": record.age / search.epoch,
+                "seconds": math.fsum(record.seconds.model_dump().values()),
+                "score": score_of(record.metrics, search.objective),
+                **record.metrics,
+                **trial.values,
+            }
+        )
+    columns = ["method", "seed", "trial", "member", "generation", "interval", "age", "spent"]
+    return table(
+        rows,
+        [*columns, "age_epochs", "seconds", "score"],
+        [*_names(record.metrics for record in points), *hyperparameters(records)],
+    )
+
+
+def best_so_far(records: Sequence[AnyRecord]) -> pd.DataFrame:
+    """How good the best state was that each search had seen at each evaluation, in the order of the journal.
+
+    Returns:
+        Columns: method, seed, trial, interval, spent, spent_epochs, seconds (working time of this trial's
+        worker since the search began, without the pauses of a run that was stopped and resumed), score, best (of all
+        evaluations up to this one; NaN before the first finite one), improved (this one is the new best).
+    """
+    started, given = _started(records), assignments(records)
+    best: dict[tuple[str, int], float] = {}
+    clock: dict[tuple[str, int, str], float] = {}
+    rows: list[dict[str, Any]] = []
+    for record in records:
+        if not isinstance(record, Evaluated):
+            continue
+        key = record.method, record.seed
+        search = started[key]
+        worker = (*key, given[(*key, record.trial)].worker)
+        clock[worker] = clock.get(worker, 0.0) + math.fsum(record.seconds.model_dump().values())
+        score = score_of(record.metrics, search.objective)
+        improved = better(score, best.get(key, math.nan), search.direction)
+        if improved:
+            best[key] = score
+        rows.append(
+            {
+                **record.model_dump(include={"method", "seed", "trial", "interval", "spent"}),
+                "spent_epochs": record.spent / search.epoch,
+                "seconds": clock[worker],
+                "score": score,
+                "best": best.get(key, math.nan),
+                "improved": improved,
+            }
+        )
+    columns = ["method", "seed", "trial", "interval", "spent", "spent_epochs", "seconds", "score", "best", "improved"]
+    return table(rows, columns)
+
+
+def winners(records: Sequence[AnyRecord]) -> pd.DataFrame:
+    """The best evaluation on the dev split of each search, wherever in it that was; ties go to the first.
+
+    Returns:
+        Columns: method, seed, trial, interval, age, spent (when it was found), age_epochs, score, then
+        one column for each hyperparameter: the values in force. Searches without a finite evaluation are left out.
+    """
+    points = evaluations(records)
+    improved = best_so_far(records)["improved"]
+    last = points[improved.to_numpy(dtype=bool)].groupby(["method", "seed"], sort=False).tail(1)
+    order = {key: place for place, key in enumerate(_started(records))}
+    place = [order[method, seed] for method, seed in zip(last["method"], last["seed"], strict=True)]
+    last = last.iloc[sorted(range(len(last)), key=place.__getitem__)]
+    columns = ["method", "seed", "trial", "interval", "age", "spent", "age_epochs", "score", *hyperparameters(records)]
+    return last[columns].reset_index(drop=True)
+
+
+def time_spent(records: Sequence[AnyRecord]) -> pd.DataFrame:
+    """Wall-clock of each search, itemised and summed over its workers, in seconds.
+
+    Returns:
+        Columns: method, seed, train, evaluate, load, save, decide, idle, test (decoding the test split), total.
+    """
+    spent = {key: dict.fromkeys((*SECONDS, "test"), 0.0) for key in _started(records)}
+    for record in records:
+        if isinstance(record, Evaluated):
+            for name, seconds in record.seconds.model_dump().items():
+                spent[record.method, record.seed][name] += seconds
+        elif isinstance(record, Tested):
+            spent[record.method, record.seed]["test"] += record.seconds
+    rows = [
+        {"method": method, "seed": seed, **items, "total": math.fsum(items.values())}
+        for (method, seed), items in spent.items()
+    ]
+    return table(rows, ["method", "seed", *SECONDS, "test", "total"])
+
+
+def tests(records: Sequence[AnyRecord]) -> pd.DataFrame:
+    """One row a winner that was decoded on the test split; the last record where a search was tested again.
+
+    Returns:
+        Columns: method, seed, trial, interval, age, translations (file, relative to the run), then `dev_X`, `test_X`
+        and `signature_X` for each metric X, for instance `test_bleu`. What the search called `val_X` is `dev_X` here.
+    """
+    found = {(record.method, record.seed): record for record in records if isinstance(record, Tested)}
+    rows: list[dict[str, Any]] = []
+    for record in found.values():
+        row: dict[str, Any] = record.model_dump(include={"method", "seed", "trial", "interval", "age", "translations"})
+        for name, value in record.dev.items():
+            if not name.startswith("train_"):
+                row[f"dev_{name.removeprefix('val_')}"] = value
+        row.update({f"test_{name}": value for name, value in record.test.items()})
+        row.update({f"signature_{name}": value for name, value in record.signatures.items()})
+        rows.append(row)
+    columns = ["method", "seed", "trial", "interval", "age", "translations"]
+    return table(rows, columns, [name for name in _names(rows) if name not in columns])
