@@ -1,0 +1,177 @@
+"""What a population did: its learning curves, its family tree, and how soon it had one ancestor."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+from matplotlib.patches import FancyArrowPatch
+from matplotlib.ticker import MaxNLocator
+
+from nmt_pbt.report.figures.style import (
+    BLUE,
+    FAINT,
+    INK,
+    MUTED,
+    VERMILLION,
+    frame_scores,
+    method_style,
+    metric_label,
+)
+
+_EXPLOIT: dict[str, Any] = {"color": VERMILLION, "linewidth": 0.8, "linestyle": (0, (1.5, 1.5))}
+
+
+def draw_learning_curves(ax: Axes, curves: pd.DataFrame, exploits: pd.DataFrame, objective: str) -> None:
+    """Draw every trial's curve thin, the winner's lineage bold, and each exploit from the state left to the one taken.
+
+    Args:
+        ax: Where to draw.
+        curves: `views.member_curves`.
+        exploits: `views.exploits`.
+        objective: The metric's name.
+    """
+    for _, curve in curves.groupby("trial", sort=False):
+        ax.plot(curve["epochs"], curve["score"], color=FAINT, linewidth=0.9, marker=".", markersize=3.5, zorder=2)
+    for _, curve in curves[curves["winner"]].groupby("trial", sort=False):
+        ax.plot(curve["epochs"], curve["score"], color=BLUE, linewidth=2.2, zorder=4, solid_capstyle="round")
+    finite = curves["score"].dropna()
+    frame_scores(ax, float(finite.min()), float(finite.max()))
+    floor = ax.get_ylim()[0]
+    for row in exploits.to_dict("records"):
+        failed = bool(np.isnan(row["left_score"]))
+        left = floor if failed else row["left_score"]
+        ends = [row["left_epochs"], row["epochs"]], [left, row["score"]]
+        ax.plot(*ends, **_EXPLOIT, zorder=3)
+        ax.plot(ends[0][0], left, color=VERMILLION, marker="x", markersize=5.5, zorder=5, clip_on=False)
+    won = curves[curves["winner"]]
+    handles = [Line2D([], [], color=FAINT, marker=".", markersize=3.5, linewidth=0.9, label="member")]
+    if len(won):
+        last = won.sort_values("epochs", kind="stable").iloc[-1]
+        ax.plot(last["epochs"], last["score"], color=BLUE, marker="*", markersize=11, zorder=6)
+        handles.append(
+            Line2D([], [], color=BLUE, linewidth=2.2, marker="*", markersize=9, label="lineage of the winner")
+        )
+    if len(exploits):
+        handles.append(Line2D([], [], **_EXPLOIT, marker="x", markersize=5.5, label="gives up its state for another's"))
+    ax.set_xlim(0, float(curves["epochs"].max()) * 1.04)
+    ax.set_xlabel("epochs these weights were trained")
+    ax.set_ylabel(metric_label(objective))
+    ax.legend(handles=handles, loc="lower right" if _rises(curves) else "upper right")
+
+
+def _rises(curves: pd.DataFrame) -> bool:
+    ordered = curves.dropna(subset="score").sort_values("epochs", kind="stable")["score"].to_numpy()
+    half = max(1, len(ordered) // 2)
+    return bool(np.median(ordered[-half:]) >= np.median(ordered[:half]))
+
+
+def draw_family_tree(ax: Axes, tree: pd.DataFrame) -> None:
+    """Draw a mark for each trial, member against generation, joined to its parent.
+
+    Args:
+        ax: Where to draw.
+        tree: `views.family_tree`.
+    """
+    members, generations = tree["member"].nunique(), tree["generation"].nunique()
+    size = min(7.5, 150 / max(members, 1), 110 / max(generations, 1))
+    for row in tree.dropna(subset="parent_member").to_dict("records"):
+        start = float(row["parent_generation"]), float(row["parent_member"])
+        end = float(row["generation"]), float(row["member"])
+        if row["inherited"]:
+            ax.add_patch(_arrow(start, end, VERMILLION, 0.9, size, zorder=2))
+        else:
+            ax.plot(*zip(start, end, strict=True), color=FAINT, linewidth=1.0, zorder=1)
+        if row["winner"]:
+            ax.plot(*zip(start, end, strict=True), color=BLUE, linewidth=3.2, alpha=0.75, zorder=1.5)
+    failed = tree["rank"].isna()
+    ax.plot(tree.loc[failed, "generation"], tree.loc[failed, "member"], "x", color=INK, markersize=size, zorder=4)
+    good = tree[~failed]
+    shades = mpl.colormaps["cividis"]
+    marks = ax.scatter(
+        good["generation"],
+        good["member"],
+        c=1 - good["rank"],
+        cmap=shades,
+        vmin=0,
+        vmax=1,
+        s=size**2,
+        edgecolors=MUTED,
+        linewidths=0.6,
+        zorder=4,
+    )
+    last = tree[tree["winner"]]
+    if len(last):
+        ax.plot(
+            last["generation"].iloc[-1],
+            last["member"].iloc[-1],
+            marker="*",
+            color=BLUE,
+            markeredgecolor="white",
+            markersize=2 * size,
+            zorder=5,
+        )
+    bar = ax.figure.colorbar(marks, ax=ax, ticks=[0, 1], fraction=0.035, pad=0.02)
+    bar.ax.set_yticklabels(["worst", "best"])
+    bar.set_label("rank in its generation", labelpad=-22)
+    bar.outline.set_visible(False)
+    handles = [
+        Line2D([], [], color=BLUE, linewidth=3.2, alpha=0.75, marker="*", markersize=8, label="to the winner"),
+        Line2D([], [], color=VERMILLION, linewidth=0.9, label="adopts another's state"),
+    ]
+    if failed.any():
+        handles.append(Line2D([], [], color=INK, marker="x", linestyle="", label="failed"))
+    ax.legend(handles=handles, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=len(handles), columnspacing=1.2)
+    ax.grid(visible=False)
+    ax.invert_yaxis()
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.yaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.set_xlabel("generation")
+    ax.set_ylabel("member")
+
+
+def _arrow(
+    start: tuple[float, float], end: tuple[float, float], color: str, width: float, size: float, zorder: float
+) -> FancyArrowPatch:
+    return FancyArrowPatch(
+        start,
+        end,
+        arrowstyle="-|>",
+        mutation_scale=7,
+        color=color,
+        linewidth=width,
+        shrinkA=size / 2,
+        shrinkB=size / 2,
+        zorder=zorder,
+    )
+
+
+def draw_founders(ax: Axes, founders: pd.DataFrame) -> None:
+    """Draw how many first ancestors each population still descends from, one line a method.
+
+    Args:
+        ax: Where to draw.
+        founders: Columns method, generation, founders (mean over searches).
+    """
+    for method in dict.fromkeys(founders["method"]):
+        curve = founders[founders["method"] == method]
+        style = method_style(method)
+        ax.plot(
+            curve["generation"],
+            curve["founders"],
+            color=style.color,
+            linestyle=style.line,
+            marker=style.marker,
+            markersize=4.5,
+            label=style.label,
+        )
+    ax.set_ylim(0, float(founders["founders"].max()) * 1.08)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.yaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.set_xlabel("generation")
+    ax.set_ylabel("first ancestors left")
+    ax.legend(loc="best")

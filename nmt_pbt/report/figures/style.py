@@ -1,0 +1,210 @@
+"""What all figures share: one colour, line and marker for each method, words for names, and how a figure is saved.
+
+Colours are Okabe & Ito's, which stay apart for colour-blind readers; no figure tells by colour alone.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullFormatter, NullLocator
+
+from nmt_pbt.settings import ChoiceDomain, Domain, NumberDomain
+
+INK = "#1f2328"
+MUTED = "#6e7781"
+FAINT = "#afb8c1"
+GRID = "#e4e8ec"
+PAPER = "#ffffff"
+BLUE, ORANGE, GREEN, PURPLE = "#0072b2", "#e69f00", "#009e73", "#cc79a7"
+SKY, VERMILLION, GREY = "#56b4e9", "#d55e00", "#7a7a7a"
+
+STYLE: dict[Any, Any] = {
+    "font.family": "DejaVu Sans",
+    "font.size": 9.0,
+    "axes.labelsize": 9.0,
+    "axes.edgecolor": MUTED,
+    "axes.labelcolor": INK,
+    "axes.facecolor": "none",
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.8,
+    "axes.unicode_minus": True,
+    "figure.facecolor": PAPER,
+    "grid.color": GRID,
+    "grid.linewidth": 0.7,
+    "legend.fontsize": 8.5,
+    "legend.frameon": False,
+    "legend.handlelength": 2.4,
+    "lines.linewidth": 1.6,
+    "text.color": INK,
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "xtick.labelsize": 8.5,
+    "ytick.labelsize": 8.5,
+    "svg.fonttype": "path",
+    "svg.hashsalt": "nmt-pbt",
+    "path.simplify": True,
+}
+"""In force only while a figure is made."""
+
+DOTS_PER_INCH = 160
+
+RING: dict[str, Any] = {
+    "marker": "o",
+    "linestyle": "",
+    "markersize": 11,
+    "markerfacecolor": "none",
+    "markeredgecolor": INK,
+    "markeredgewidth": 1.2,
+}
+"""Drawn around a winner's mark."""
+
+
+@dataclass(frozen=True)
+class MethodStyle:
+    """How one method looks in every figure.
+
+    Attributes:
+        label: Its name in words.
+        color: Of its lines and marks.
+        line: Its line style.
+        marker: Its mark.
+    """
+
+    label: str
+    color: str
+    line: str | tuple[float, tuple[float, ...]]
+    marker: str
+
+
+_STYLES = {
+    "pbt": MethodStyle("PBT", BLUE, "-", "o"),
+    "random": MethodStyle("Random", ORANGE, (0, (5, 2)), "s"),
+    "grid": MethodStyle("Grid", GREEN, (0, (1.2, 1.2)), "^"),
+    "bayes": MethodStyle("Bayesian", PURPLE, (0, (5, 1.5, 1.2, 1.5)), "D"),
+    "hyperband": MethodStyle("Hyperband", SKY, (0, (8, 2)), "v"),
+    "manual": MethodStyle("Manual", INK, (0, (2.5, 1.5)), "X"),
+    "exploit-only": MethodStyle("Exploit only", VERMILLION, (0, (5, 1.5, 1.2, 1.5, 1.2, 1.5)), "P"),
+    "explore-only": MethodStyle("Explore only", GREY, (0, (3, 3)), "h"),
+}
+
+_METRICS = {"bleu": "BLEU", "chrf": "chrF", "ter": "TER", "loss": "loss (nats a token)"}
+
+
+def method_style(method: str) -> MethodStyle:
+    """Return how a method looks; one that is not known is grey under its own name."""
+    return _STYLES.get(method, MethodStyle(method, GREY, "-", "d"))
+
+
+def metric_label(metric: str) -> str:
+    """Return a metric's name in words: `val_bleu` is "dev BLEU", `bleu` is "BLEU"."""
+    name = metric.removeprefix("val_")
+    return ("dev " if name != metric else "") + _METRICS.get(name, name)
+
+
+def value_label(hyperparameter: str) -> str:
+    """Return a hyperparameter's name in words."""
+    return hyperparameter.replace("_", " ")
+
+
+def render(draw: Callable[[Axes], None], width: float = 4.6, height: float = 3.1) -> tuple[str, bytes]:
+    """Make one figure with one Axes.
+
+    Args:
+        draw: Draws on the Axes it is given.
+        width: In inches.
+        height: In inches.
+
+    Returns:
+        The figure as SVG text and as PNG bytes, the same at every call.
+    """
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(width, height), dpi=DOTS_PER_INCH, layout="constrained")
+        draw(figure.add_subplot())
+        png, svg = io.BytesIO(), io.StringIO()
+        canvas: Any = FigureCanvasAgg(figure)  # its own method draws once, where savefig draws twice
+        canvas.print_png(png, metadata={"Software": None})
+        figure.set_layout_engine("none")  # keep the layout just made
+        canvas = FigureCanvasSVG(figure)
+        canvas.print_svg(svg, metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+    return svg.getvalue(), png.getvalue()
+
+
+def frame_scores(ax: Axes, low: float, high: float) -> None:
+    """Set the limits of the score axis with a margin; a single value gets room around it."""
+    if np.isfinite(low) and np.isfinite(high):
+        margin = 0.06 * (high - low) or max(0.5, 0.02 * abs(high))
+        ax.set_ylim(low - margin, high + margin)
+
+
+def scale_axis(ax: Axes, which: str, domain: Domain | None, low: float, high: float) -> None:
+    """Make an axis that shows a hyperparameter fit its domain.
+
+    Args:
+        ax: The Axes.
+        which: `x` or `y`.
+        domain: What was searched; None leaves a linear axis.
+        low: The smallest value shown.
+        high: The largest value shown.
+    """
+    axis = ax.xaxis if which == "x" else ax.yaxis
+    set_scale, set_limits = (ax.set_xscale, ax.set_xlim) if which == "x" else (ax.set_yscale, ax.set_ylim)
+    if isinstance(domain, ChoiceDomain):
+        numbers = [float(value) for value in domain.choices if _is_number(value)]
+        if len(numbers) < len(domain.choices):
+            axis.set_major_locator(FixedLocator([float(place) for place in range(len(domain.choices))]))
+            axis.set_major_formatter(FuncFormatter(lambda place, _: _choice(domain, place)))
+            set_limits(-0.5, len(domain.choices) - 0.5)
+            return
+        if len(numbers) > 2 and min(numbers) > 0 and max(numbers) >= 4 * min(numbers):
+            set_scale("log", base=2)
+            set_limits(min(numbers) / 1.25, max(numbers) * 1.25)
+        axis.set_major_locator(FixedLocator(sorted(numbers)))
+        axis.set_minor_locator(NullLocator())
+        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        return
+    if isinstance(domain, NumberDomain):
+        low, high = min(low, domain.min), max(high, domain.max)
+        if domain.scale == "log":
+            set_scale("log")
+            set_limits(low / (high / low) ** 0.05, high * (high / low) ** 0.05)
+            decades = np.log10(high / low)
+            steps = (1, 2, 5) if decades < 2.5 else (1,)
+            exponents = range(int(np.floor(np.log10(low))) - 1, int(np.ceil(np.log10(high))) + 1)
+            ticks = [step * 10.0**exponent for exponent in exponents for step in steps]
+            axis.set_major_locator(FixedLocator([tick for tick in ticks if low * 0.999 <= tick <= high * 1.001]))
+            axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+            axis.set_minor_formatter(NullFormatter())
+            return
+        margin = 0.05 * (high - low) or 0.5
+        set_limits(low - margin, high + margin)
+    axis.set_major_locator(MaxNLocator(6))
+
+
+def places(values: Sequence[Any], domain: Domain | None) -> list[float]:
+    """Return where values of a hyperparameter lie on its axis: numbers as they are, words by their place."""
+    if isinstance(domain, ChoiceDomain) and not all(_is_number(value) for value in domain.choices):
+        return [float(domain.choices.index(value)) if value in domain.choices else np.nan for value in values]
+    return [float(value) if _is_number(value) else np.nan for value in values]
+
+
+def _choice(domain: ChoiceDomain, place: float) -> str:
+    return str(domain.choices[round(place)]) if 0 <= round(place) < len(domain.choices) else ""
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float, np.number)) and not isinstance(value, bool)

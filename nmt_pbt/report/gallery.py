@@ -1,0 +1,318 @@
+"""Which figures a run gets, and what is said of each: a caption to read, and an alternative text with its numbers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+
+import pandas as pd
+from matplotlib.axes import Axes
+
+from nmt_pbt.report import statistics, views
+from nmt_pbt.report.answer import reference_method, score_text, value_text
+from nmt_pbt.report.figures.population import draw_family_tree, draw_founders, draw_learning_curves
+from nmt_pbt.report.figures.progress import draw_best_so_far
+from nmt_pbt.report.figures.schedules import draw_schedule
+from nmt_pbt.report.figures.scores import draw_differences, draw_scores
+from nmt_pbt.report.figures.slices import draw_pair, draw_slice, numeric_pairs
+from nmt_pbt.report.figures.style import method_style, metric_label, value_label
+from nmt_pbt.report.figures.times import draw_time_spent
+from nmt_pbt.report.run import Run
+from nmt_pbt.report.series import hyperparameters
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """One figure to be made.
+
+    Attributes:
+        section: Where on the page: `progress`, `test`, `population`, `schedules`, `values` or `time`.
+        name: Of its files.
+        title: A few words.
+        caption: How to read it.
+        alt: What it shows, for those who do not see it.
+        draw: Draws it on an Axes.
+        height: In inches.
+        aside: One of many of its kind, folded away on the page.
+    """
+
+    section: str
+    name: str
+    title: str
+    caption: str
+    alt: str
+    draw: Callable[[Axes], None]
+    height: float = 3.1
+    aside: bool = False
+
+
+def drawings(run: Run, summary: pd.DataFrame, comparisons: dict[str, pd.DataFrame]) -> list[Drawing]:
+    """Return the figures of a run, in the order of the page.
+
+    Args:
+        run: The run; it has at least one finite evaluation.
+        summary: `statistics.summary` of it.
+        comparisons: `statistics.comparisons` of the reference method with each other one, by test metric.
+
+    Returns:
+        What to draw. Nothing is drawn yet.
+    """
+    found = [*_progress(run), *_tests(run, summary, comparisons)]
+    for number, (method, seed) in enumerate(_populations(run)):
+        found += _population(run, method, seed, aside=number > 0)
+    found += [*_founders(run), *_schedules(run), *_values(run), *_time(run)]
+    return found
+
+
+def _populations(run: Run) -> list[tuple[str, int]]:
+    """Return the searches with a population; of the controls only the first, of PBT all."""
+    reference = reference_method(run)
+    pairs = []
+    for method in statistics.population_methods(run):
+        seeds = [int(seed) for seed in run.winners.loc[run.winners["method"] == method, "seed"]]
+        pairs += [(method, seed) for seed in (seeds if method == reference else seeds[:1])]
+    return pairs
+
+
+def _file(*parts: object) -> str:
+    return re.sub(r"[^a-z0-9_]+", "-", "_".join(str(part) for part in parts).lower())
+
+
+def _progress(run: Run) -> Iterator[Drawing]:
+    objective, direction = str(run.searches["objective"].iloc[0]), statistics.direction(run)
+    epoch = int(run.searches["epoch"].iloc[0])
+    several = run.searches["seed"].nunique() > 1
+    band = " Lines are means over searches, bands reach from the worst to the best." if several else ""
+    height = 3.5 if run.searches["method"].nunique() <= 4 else 3.7
+    for against, name, axis, unit in (
+        ("spent_epochs", "best_so_far_budget", "what was spent", epoch),
+        ("seconds", "best_so_far_time", "working time", None),
+    ):
+        curves = views.progress_curves(run.best_so_far, against, direction)
+        last = curves.groupby("method", sort=False)["mean"].last()
+        ends = ", ".join(
+            f"{method_style(str(method)).label} {score_text(float(score), objective)}" for method, score in last.items()
+        )
+        more = (
+            "All trials of a search count, so that methods are compared at equal cost."
+            if unit
+            else "Pauses of a run that was stopped and resumed do not count."
+        )
+        yield Drawing(
+            "progress",
+            name,
+            f"Best so far against {axis}",
+            f"Best {metric_label(objective)} of any model a search had seen, against {axis}. {more}{band} "
+            "Early scores below the frame are cut off.",
+            f"Stepped lines, one a method, of the best {metric_label(objective)} so far against {axis}. "
+            f"In the end: {ends}.",
+            partial(draw_best_so_far, curves=curves, objective=objective, direction=direction, epoch=unit),
+            height,
+        )
+
+
+def _tests(run: Run, summary: pd.DataFrame, comparisons: dict[str, pd.DataFrame]) -> Iterator[Drawing]:
+    several = bool((summary["searches"] > 1).any())
+    height = 1.1 + 0.45 * run.tests["method"].nunique()
+    for metric in statistics.tested_metrics(run):
+        label = metric_label(metric)
+        scores = ", ".join(
+            f"{method_style(row['method']).label} {score_text(row[f'test_{metric}'], metric)}"
+            for row in summary.dropna(subset=f"test_{metric}").to_dict("records")
+        )
+        interval = (
+            "Small marks are single searches; the large mark is their mean with its 95% interval."
+            if several
+            else "Bars are 95% intervals over resampled test sentences: about these models, not about the methods."
+        )
+        yield Drawing(
+            "test",
+            _file("test", metric),
+            f"Test {label}",
+            f"{label} of each method's winner on the test split, decoded once with beam search. {interval}",
+            f"One row a method with its test {label}: {scores}.",
+            partial(
+                draw_scores,
+                tests=run.tests,
+                summary=summary,
+                metric=metric,
+                sentences=statistics.sentence_intervals(run, metric),
+            ),
+            height,
+        )
+    for metric, table in comparisons.items():
+        if table.empty:
+            continue
+        reference = method_style(str(table["method_a"].iloc[0])).label
+        told = ", ".join(
+            f"{row['difference']:+.1f} against {method_style(row['method_b']).label}"
+            for row in table.to_dict("records")
+        )
+        yield Drawing(
+            "test",
+            _file("difference", metric),
+            f"Differences in test {metric_label(metric)}",
+            f"{reference} less each other method: right of the line, {reference} is better. A method is better than "
+            "another only where the interval over searches leaves out zero; the one over test sentences is about "
+            "these very models.",
+            f"Differences in test {metric_label(metric)} of {reference}: {told}.",
+            partial(draw_differences, comparisons=table),
+            0.9 + 0.5 * len(table),
+        )
+
+
+def _population(run: Run, method: str, seed: int, aside: bool) -> Iterator[Drawing]:
+    label, objective = method_style(method).label, str(run.searches["objective"].iloc[0])
+    curves, exploits = views.member_curves(run, method, seed), views.exploits(run, method, seed)
+    members = curves["member"].nunique()
+    which = f"{label}, seed {seed}" if run.searches["seed"].nunique() > 1 else label
+    yield Drawing(
+        "population",
+        _file("learning_curves", method, f"seed{seed}"),
+        f"Learning curves: {which}",
+        "Scores of every member. A cross is a state that its member gave up, dotted to the state "
+        "it took over instead; a cross on the axis is one that failed. The star is the winner, the bold line the way "
+        "that its weights came.",
+        f"Learning curves of {members} members with {len(exploits)} exploits; the winner's lineage is bold.",
+        partial(draw_learning_curves, curves=curves, exploits=exploits, objective=objective),
+        3.4,
+        aside,
+    )
+    tree = views.family_tree(run, method, seed)
+    chain = int(tree["winner"].sum())
+    yield Drawing(
+        "population",
+        _file("family_tree", method, f"seed{seed}"),
+        f"Family tree: {which}",
+        "One mark for each member and generation, shaded by its rank in that generation. Arrows run from the member "
+        "whose state was adopted to the one that adopted it.",
+        f"Family tree of {members} members over {tree['generation'].nunique()} generations with "
+        f"{int(tree['inherited'].sum())} adoptions; {chain} trials lead to the winner.",
+        partial(draw_family_tree, tree=tree),
+        max(3.4, min(8.0, 1.2 + 0.22 * members)),
+        aside,
+    )
+
+
+def _founders(run: Run) -> Iterator[Drawing]:
+    tables = []
+    for method in statistics.population_methods(run):
+        found = [
+            run.ancestry.founders(method, int(seed))
+            for seed in run.searches.loc[run.searches["method"] == method, "seed"]
+        ]
+        means = pd.concat(found).groupby("generation", as_index=False)["founders"].mean()
+        tables.append(means.assign(method=method))
+    if not tables:
+        return
+    table = pd.concat(tables, ignore_index=True)
+    told = ", ".join(
+        f"{method_style(str(method)).label} {value_text(float(rows['founders'].iloc[-1]))}"
+        for method, rows in table.groupby("method", sort=False)
+    )
+    yield Drawing(
+        "population",
+        "founders",
+        "First ancestors left",
+        "How many of the models that a population began with still have descendants in it. A fall to 1 at once is a "
+        "greedy search: it has bet everything on one model.",
+        f"First ancestors left in the last generation: {told}.",
+        partial(draw_founders, founders=table),
+    )
+
+
+def _schedules(run: Run) -> Iterator[Drawing]:
+    for method in statistics.population_methods(run):
+        schedules, label = views.member_schedules(run, method), method_style(method).label
+        for name in hyperparameters(run.records):
+            if not views.schedules_vary(schedules, name):
+                continue
+            won = schedules[schedules["winner"]]
+            told = "; ".join(
+                f"seed {seed}: {', '.join(value_text(value) for value in _changes(rows[name]))}"
+                for seed, rows in won.groupby("seed", sort=False)
+            )
+            yield Drawing(
+                "schedules",
+                _file("schedule", method, name),
+                f"{label}: {value_label(name)}",
+                f"{value_label(name).capitalize()} over training, along the lineage of each member that was alive at "
+                "the end, and of the winner. A dot is where the weights passed to another member.",
+                f"Steps of {value_label(name)} along the winner's lineage: {told}.",
+                partial(
+                    draw_schedule,
+                    schedules=schedules,
+                    hyperparameter=name,
+                    method=method,
+                    domain=run.space.get(name),
+                ),
+                aside=method != reference_method(run),
+            )
+
+
+def _changes(values: pd.Series[float]) -> list[object]:
+    """Return a schedule's values without repeats in a row."""
+    found: list[object] = []
+    for value in values:
+        if not found or value != found[-1]:
+            found.append(value)
+    return found
+
+
+def _values(run: Run) -> Iterator[Drawing]:
+    points = views.value_points(run)
+    objective, direction = str(run.searches["objective"].iloc[0]), statistics.direction(run)
+    names = [name for name in hyperparameters(run.records) if name in run.space]
+    won = points[points["winner"]]
+    for name in names:
+        told = ", ".join(
+            f"{method_style(row['method']).label} {value_text(row[name])}" for row in won.to_dict("records")
+        )
+        yield Drawing(
+            "values",
+            _file("values", name),
+            value_label(name).capitalize(),
+            "One mark for each model trained to the end of its search: its value and its best score; for a population, "
+            "the members alive at the end with the values then in force. Rings are winners, squares those whose value "
+            "lies at an end of its range; dashed lines are the ends, carets models far below the frame.",
+            f"{value_label(name).capitalize()} against {metric_label(objective)}. Winners: {told}.",
+            partial(
+                draw_slice,
+                points=points,
+                hyperparameter=name,
+                domain=run.space.get(name),
+                objective=objective,
+                direction=direction,
+            ),
+            3.3,
+        )
+    for pair in numeric_pairs({name: run.space[name] for name in names}):
+        words = f"{value_label(pair[0])} and {value_label(pair[1])}"
+        yield Drawing(
+            "values",
+            _file("pair", *pair),
+            words.capitalize(),
+            "Two values of each model, shaded by its score; winners are ringed.",
+            f"{len(points)} models over {words}, shaded by {metric_label(objective)}.",
+            partial(draw_pair, points=points, names=pair, space=run.space, objective=objective, direction=direction),
+            3.3,
+            aside=True,
+        )
+
+
+def _time(run: Run) -> Iterator[Drawing]:
+    means = run.time_spent.groupby("method", sort=False)[["train", "total"]].mean()
+    told = ", ".join(
+        f"{method_style(str(method)).label} {row['total'] / 60:.1f} minutes" for method, row in means.iterrows()
+    )
+    yield Drawing(
+        "time",
+        "time_spent",
+        "Where the time went",
+        "Working time of one search, summed over its workers.",
+        f"Stacked bars of working time: {told}.",
+        partial(draw_time_spent, times=run.time_spent),
+        1.1 + 0.45 * len(means),
+    )

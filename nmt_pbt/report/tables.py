@@ -1,0 +1,276 @@
+"""The report's tables: rows of text that also know how to be sorted, for the page, for Markdown and for LaTeX."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from nmt_pbt.report import statistics
+from nmt_pbt.report.answer import main_metric, score_text, signed, value_text
+from nmt_pbt.report.figures.style import method_style, metric_label, value_label
+from nmt_pbt.report.run import Run
+from nmt_pbt.report.series import hyperparameters
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell.
+
+    Attributes:
+        text: What is shown.
+        sort: What rows are sorted by: a number, or the text itself.
+    """
+
+    text: str
+    sort: float | str
+
+    @property
+    def number(self) -> bool:
+        """Whether the cell is a number, to be aligned to the right."""
+        return isinstance(self.sort, float)
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table.
+
+    Attributes:
+        name: For links, and the name of its CSV file where it has one.
+        title: A few words.
+        caption: How to read it.
+        headings: One a column.
+        rows: Cells, as many a row as there are headings.
+        methods: The method of each row, to filter by; empty where rows are not about one method.
+        seeds: The seed of each row, likewise.
+    """
+
+    name: str
+    title: str
+    caption: str
+    headings: list[str]
+    rows: list[list[Cell]]
+    methods: list[str]
+    seeds: list[int]
+
+
+def results(run: Run, summary: pd.DataFrame) -> Table:
+    """One row a method: scores, what they cost, and how soon they were there."""
+    objective, metrics = str(run.searches["objective"].iloc[0]), statistics.tested_metrics(run)
+    baseline = statistics.best_baseline(run)
+    several = bool((summary["searches"] > 1).any())
+    headings = ["method", *(["searches"] if several else []), metric_label(objective)]
+    headings += [f"test {metric_label(metric)}" for metric in metrics]
+    told = main_metric(run)
+    gap = f"gap_{told}" if f"gap_{told}" in summary else None
+    if gap is not None:
+        headings.append(f"dev − test {metric_label(str(told))}")
+    headings += ["mean best so far", "trials", "sentence pairs", "working time"]
+    if baseline is not None:
+        headings.append(f"pairs to reach {method_style(baseline).label}'s best")
+    rows = []
+    for row in summary.to_dict("records"):
+        cells = [
+            _text(method_style(row["method"]).label),
+            *([_count(row["searches"])] if several else []),
+            _mean(row, "dev", objective),
+        ]
+        cells += [_mean(row, f"test_{metric}", metric) for metric in metrics]
+        if gap is not None:
+            cells.append(_score(row[gap], str(told), sign="+"))
+        trials = f"{row['trials']:g}" + (f" ({row['failed']:.2g} failed)" if row["failed"] else "")
+        cells += [
+            _score(row["area"], objective),
+            Cell(trials, float(row["trials"])),
+            _count(row["spent"]),
+            Cell(duration(row["seconds"]), float(row["seconds"])),
+        ]
+        if baseline is not None:
+            never = math.isnan(row["to_target"])
+            reached = f" ({row['reached']} of {row['searches']})" if row["searches"] > 1 else ""
+            text = "not reached" if never else f"{row['to_target']:,.0f}{reached}"
+            cells.append(Cell(text, math.inf if never else float(row["to_target"])))
+        rows.append(cells)
+    caption = (
+        f"{'Means over searches, with 95% intervals where there are several. ' if several else ''}"
+        "Dev is what the search saw and chose by, decoded greedily; test was decoded once, by each winner, with beam "
+        "search. The gap between dev and test is only comparable between methods: the two splits differ in difficulty. "
+        "Mean best so far is the area under the curve, divided by the budget."
+    )
+    methods = [str(method) for method in summary["method"]]
+    return Table("summary", "Results by method", caption, headings, rows, methods, [])
+
+
+def winners(run: Run) -> Table:
+    """One row a search: its winner's scores and values."""
+    objective, metrics = str(run.searches["objective"].iloc[0]), statistics.tested_metrics(run)
+    names = hyperparameters(run.records)
+    tested = {(row["method"], row["seed"]): row for row in run.tests.to_dict("records")}
+    headings = ["method", "seed", metric_label(objective), *(f"test {metric_label(metric)}" for metric in metrics)]
+    headings += ["trial", "epochs of training", *map(value_label, names)]
+    rows, methods, seeds = [], [], []
+    for row in run.winners.to_dict("records"):
+        test = tested.get((row["method"], row["seed"]), {})
+        cells = [_text(method_style(row["method"]).label), _count(row["seed"]), _score(row["score"], objective)]
+        cells += [_score(float(test.get(f"test_{metric}", math.nan)), metric) for metric in metrics]
+        cells += [_text(str(row["trial"])), Cell(f"{row['age_epochs']:g}", float(row["age_epochs"]))]
+        rows.append([*cells, *(_value(row[name]) for name in names)])
+        methods.append(str(row["method"]))
+        seeds.append(int(row["seed"]))
+    caption = (
+        "The best state on dev of each search, and the values in force when it was saved. Weights of a population may "
+        "have been trained with other values before: see the schedules."
+    )
+    return Table("winners", "Winners", caption, headings, rows, methods, seeds)
+
+
+def comparisons(pairs: Mapping[str, pd.DataFrame]) -> list[Table]:
+    """One table a metric, one row a pair of methods; what is about searches is left out where there is one search each.
+
+    Args:
+        pairs: `statistics.comparisons` by test metric.
+    """
+    found: list[Table] = []
+    for metric, pairs_of_metric in pairs.items():
+        if pairs_of_metric.empty:
+            continue
+        several = bool((pairs_of_metric["searches"] > 1).any())
+        headings, rows = _comparison_headings(metric, several), []
+        for row in pairs_of_metric.to_dict("records"):
+            names = (method_style(row["method_a"]).label, method_style(row["method_b"]).label)
+            cells = [_text(" − ".join(names)), _score(row["difference"], metric, sign="+")]
+            if several:
+                cells += [_count(row["searches"]), _range(row["low"], row["high"]), _p(row["p_searches"])]
+            cells += [_range(row["sentences_low"], row["sentences_high"]), _p(row["p_sentences"])]
+            if several:
+                cells.append(Cell(_missing(row["probability"], ".2f"), float(row["probability"])))
+                cells.append(Cell(str(row["needed"] or "–"), float(row["needed"] or math.nan)))
+            verdicts = {**_VERDICTS, "a": f"{names[0]} is better", "b": f"{names[1]} is better"}
+            rows.append([*cells, _text(verdicts[row["verdict"]])])
+        title = f"Method against method, test {metric_label(metric)}"
+        caption = f"As above, in {metric_label(metric)}." if found else _comparison_caption(several)
+        found.append(Table(f"comparisons_{metric}", title, caption, headings, rows, [], []))
+    return found
+
+
+def _comparison_headings(metric: str, several: bool) -> list[str]:
+    searches = ["searches", "95% over searches", "p over searches"] if several else []
+    outlook = ["probability to win", "searches needed"] if several else []
+    sentences = ["95% over test sentences", "p over test sentences"]
+    return ["difference", metric_label(metric), *searches, *sentences, *outlook, "verdict"]
+
+
+def _comparison_caption(several: bool) -> str:
+    sentences = (
+        "Over test sentences: paired bootstrap and approximate randomisation of the winners' translations, which is "
+        "about these models, not about the methods. P-values are adjusted for the number of rows (Holm)."
+    )
+    if not several:
+        return sentences
+    return (
+        f"Over searches: paired t-test of seeds, which is what a statement about methods needs. {sentences} A method "
+        "is called better only where both hold. The probability is that of one search winning over one of the other "
+        "method; searches needed are those of each method that would show the difference, were it as it looks."
+    )
+
+
+_VERDICTS = {"models": "only these models differ", "open": "not enough evidence"}
+
+
+def trials(run: Run) -> Table:
+    """One row a trial."""
+    objective, names = str(run.searches["objective"].iloc[0]), hyperparameters(run.records)
+    populated = bool(run.trials["member"].notna().any())
+    headings = ["method", "seed", "trial", *(["member", "parent", "adopted"] if populated else []), "status"]
+    headings += [f"last {metric_label(objective)}", f"best {metric_label(objective)}", *map(value_label, names)]
+    rows, methods, seeds = [], [], []
+    for row in run.trials.to_dict("records"):
+        cells = [_text(method_style(row["method"]).label), _count(row["seed"]), _text(str(row["trial"]))]
+        if populated:
+            cells += [_value(row["member"]), _text(str(row["parent"] or "")), _text("yes" if row["inherited"] else "")]
+        cells.append(_text(row["status"] + (f": {row['reason']}" if row["reason"] else "")))
+        cells += [_score(row["score"], objective), _score(row["best"], objective)]
+        rows.append([*cells, *(_value(row[name]) for name in names)])
+        methods.append(str(row["method"]))
+        seeds.append(int(row["seed"]))
+    caption = "For a population, one trial is one member for one interval; it goes on from its parent's state."
+    return Table("trials", "Trials", caption, headings, rows, methods, seeds)
+
+
+def markdown(table: Table) -> str:
+    """Return a table as GitHub-flavoured Markdown."""
+    rules = ["---:" if all(row[place].number for row in table.rows) else "---" for place in range(len(table.headings))]
+    lines = [table.headings, rules, *([cell.text for cell in row] for row in table.rows)]
+    return "".join(f"| {' | '.join(text.replace('|', chr(92) + '|') for text in line)} |\n" for line in lines)
+
+
+_LATEX = str.maketrans(
+    {
+        **{character: f"\\{character}" for character in "&%$#_{}"},
+        **{"~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "\\": r"\textbackslash{}"},
+        **{"–": "--", "−": "$-$", "→": r"$\rightarrow$"},
+    }
+)
+
+
+def latex(table: Table) -> str:
+    """Return a table as a LaTeX `tabular`, with the rules of the booktabs package."""
+    alignment = "".join(
+        "r" if all(row[place].number for row in table.rows) else "l" for place in range(len(table.headings))
+    )
+    lines = [_latex_row(table.headings), r"\midrule", *(_latex_row(cell.text for cell in row) for row in table.rows)]
+    body = "\n".join([r"\toprule", *lines, r"\bottomrule"])
+    return f"\\begin{{tabular}}{{{alignment}}}\n{body}\n\\end{{tabular}}\n"
+
+
+def _latex_row(texts: Iterable[str]) -> str:
+    return f"{' & '.join(text.translate(_LATEX) for text in texts)} \\\\"
+
+
+def duration(seconds: float) -> str:
+    """Return a length of time as text: `48 s`, `12 min` or `3 h 05 min`."""
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def _text(text: str) -> Cell:
+    return Cell(text, text)
+
+
+def _count(number: float) -> Cell:
+    return Cell(f"{number:,.0f}", float(number))
+
+
+def _value(value: object) -> Cell:
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return Cell(value_text(value), float(value))
+    return _text(value_text(value))
+
+
+def _score(score: float, metric: str, sign: str = "") -> Cell:
+    text = score_text(score, metric)
+    return Cell(f"+{text}" if sign and score > 0 else text.replace("-", "−"), float(score))
+
+
+def _mean(row: Mapping[Any, Any], name: str, metric: str) -> Cell:
+    text = score_text(row[name], metric)
+    if not math.isnan(row[f"{name}_low"]):
+        text += f" ({score_text(row[f'{name}_low'], metric)} to {score_text(row[f'{name}_high'], metric)})"
+    return Cell(text, float(row[name]))
+
+
+def _range(low: float, high: float) -> Cell:
+    return Cell("–" if math.isnan(low) else f"{signed(low)} to {signed(high)}", float(low))
+
+
+def _p(p: float) -> Cell:
+    return Cell("–" if math.isnan(p) else "< 0.001" if p < 0.001 else f"{p:.3f}", float(p))
+
+
+def _missing(number: float, form: str) -> str:
+    return "–" if math.isnan(number) else format(number, form)
