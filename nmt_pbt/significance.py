@@ -1,0 +1,289 @@
+"""Is one translation of a text better than another, or did the sentences just fall that way?
+
+BLEU and chrF of a corpus are functions of sums of integer counts over its sentences. Keeping the counts of each
+sentence is enough to score any resampled corpus, without the references. The two tests are sacrebleu's (Koehn 2004,
+"Statistical significance tests for machine translation evaluation"; Riezler & Maxwell 2005, "On some pitfalls in
+automatic evaluation and significance testing for MT"), computed for all resamples at once.
+
+Arrays of counts are `(sentences, columns)`, or `(searches, sentences, columns)` when several searches translated the
+same sentences. Columns of `bleu`: hypothesis length, reference length, correct n-grams of order 1 to 4, n-grams of
+order 1 to 4 (tokens). Columns of `chrf`: for each order the n-grams of the hypothesis, of the reference, and of both.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nmt_pbt.errors import UsageError
+
+Counts = npt.NDArray[np.int64]
+Scores = npt.NDArray[np.float64]
+
+COLUMNS: Mapping[str, tuple[str, ...]] = {
+    "bleu": (
+        "hypothesis_length",
+        "reference_length",
+        *(f"correct_{order}" for order in range(1, 5)),
+        *(f"total_{order}" for order in range(1, 5)),
+    ),
+    "chrf": tuple(f"{kind}_{order}" for order in range(1, 7) for kind in ("hypothesis", "reference", "match")),
+}
+"""Names of the counts of each metric, in their order."""
+
+_CHRF_BETA = 2.0
+_EPSILON = 1e-16  # sacrebleu's stand-in for an undefined precision or recall
+_CHUNK = 1000  # resamples drawn together; bounds the memory at 8 kB a sentence
+
+
+@dataclass(frozen=True)
+class PairedResult:
+    """How translation A compares with translation B of the same sentences.
+
+    Attributes:
+        difference: Score of A minus score of B, in points; with several searches, of their mean scores.
+        low: Lower end of the 95% bootstrap interval of the difference; NaN where none was drawn.
+        high: Its upper end.
+        p_value: Two-sided.
+        samples: How many resamples were drawn.
+    """
+
+    difference: float
+    low: float
+    high: float
+    p_value: float
+    samples: int
+
+
+def sentence_counts(hypotheses: Sequence[str], references: Sequence[str]) -> dict[str, Counts]:
+    """Count what BLEU and chrF2 of these translations are made of, with sacrebleu's default settings.
+
+    Args:
+        hypotheses: Translations, detokenised, one a sentence.
+        references: One reference for each.
+
+    Returns:
+        `bleu` and `chrf`, each `(sentences, columns)`.
+
+    Raises:
+        UsageError: There are not as many hypotheses as references.
+    """
+    from sacrebleu.metrics.bleu import BLEU
+    from sacrebleu.metrics.chrf import CHRF
+
+    if len(hypotheses) != len(references):
+        raise UsageError(
+            f"{len(hypotheses)} translations for {len(references)} references; give one translation a line"
+        )
+    counts = {}
+    # `force` silences a guess, by final full stops, at whether the text is detokenised; it changes no count.
+    metrics: dict[str, Any] = {"bleu": BLEU(force=True), "chrf": CHRF()}
+    for name, metric in metrics.items():
+        rows = metric._extract_corpus_statistics(list(hypotheses), [list(references)])
+        counts[name] = np.asarray(rows, dtype=np.int64).reshape(len(hypotheses), len(COLUMNS[name]))
+    return counts
+
+
+def corpus_scores(metric: str, sums: npt.NDArray[Any]) -> Scores:
+    """Score corpora from their summed counts.
+
+    Args:
+        metric: `bleu` (exponential smoothing) or `chrf` (chrF2).
+        sums: `(..., columns)`.
+
+    Returns:
+        `(...)`, from 0 to 100; equal to sacrebleu's `corpus_score`.
+    """
+    sums = np.asarray(sums, dtype=np.float64)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return _bleu(sums) if metric == "bleu" else _chrf(sums)
+
+
+def _bleu(sums: Scores) -> Scores:
+    hypothesis, reference, correct, total = sums[..., 0], sums[..., 1], sums[..., 2:6], sums[..., 6:10]
+    # mteval's smoothing: the k-th order without a match counts as 1/2^k matches.
+    smoothing = 2.0 ** np.cumsum((correct == 0) & (total > 0), axis=-1)
+    precision = np.where(correct > 0, correct, 1 / smoothing) / total
+    geometric_mean = np.exp(np.log(precision).mean(axis=-1))
+    brevity = np.where(hypothesis < reference, np.exp(1 - reference / hypothesis), 1.0)
+    defined = (total > 0).all(axis=-1) & (correct > 0).any(axis=-1)
+    return np.where(defined, 100 * brevity * geometric_mean, 0.0)
+
+
+def _chrf(sums: Scores) -> Scores:
+    hypothesis, reference, match = sums[..., 0::3], sums[..., 1::3], sums[..., 2::3]
+    counted = (hypothesis > 0) & (reference > 0)
+    orders = np.maximum(counted.sum(axis=-1), 1)
+    precision = np.where(counted, match / np.where(counted, hypothesis, 1), 0).sum(axis=-1) / orders
+    recall = np.where(counted, match / np.where(counted, reference, 1), 0).sum(axis=-1) / orders
+    factor = _CHRF_BETA**2
+    return np.where(
+        precision + recall > 0,
+        100 * (1 + factor) * precision * recall / np.maximum(factor * precision + recall, _EPSILON),
+        0.0,
+    )
+
+
+def paired_bootstrap(
+    metric: str, a: Counts, b: Counts, random: np.random.Generator, samples: int = 1000
+) -> PairedResult:
+    """Compare two translations on resampled test sets (Koehn 2004).
+
+    Args:
+        metric: `bleu` or `chrf`.
+        a: Counts of A, `(sentences, columns)` or `(searches, sentences, columns)`.
+        b: Counts of B, as many searches and sentences as A.
+        random: Where the resamples are drawn from.
+        samples: How many.
+
+    Returns:
+        The difference with its percentile interval; the p-value is sacrebleu's, from the centred differences.
+
+    Raises:
+        UsageError: A and B do not have the same shape.
+    """
+    a, b = _paired(a, b)
+    searches, sentences, columns = a.shape
+    both = _exact(np.concatenate([a, b]).transpose(1, 0, 2).reshape(sentences, -1))
+    differences = []
+    for count in _chunks(samples):
+        drawn = random.choice(sentences, size=(count, sentences), replace=True)
+        drawn += np.arange(count)[:, None] * sentences
+        weights = np.bincount(drawn.ravel(), minlength=count * sentences).reshape(count, sentences)
+        scores = corpus_scores(metric, (weights.astype(both.dtype) @ both).reshape(count, 2, searches, columns))
+        differences.append((scores[:, 0] - scores[:, 1]).mean(axis=-1))
+    drawn_differences = np.concatenate(differences)
+    difference = _difference(metric, a, b)
+    low, high = np.quantile(drawn_differences, [0.025, 0.975])
+    absolute = np.abs(drawn_differences)
+    extreme = int(np.sum(absolute - absolute.mean() > abs(difference)))
+    return PairedResult(difference, float(low), float(high), (extreme + 1) / (samples + 1), samples)
+
+
+def approximate_randomisation(
+    metric: str, a: Counts, b: Counts, random: np.random.Generator, samples: int = 10000
+) -> PairedResult:
+    """Test whether two translations differ by more than swapping them sentence by sentence does.
+
+    Args:
+        metric: `bleu` or `chrf`.
+        a: Counts of A, `(sentences, columns)` or `(searches, sentences, columns)`. A sentence is swapped in all
+            searches at once: the sentence is what was sampled.
+        b: Counts of B, as many searches and sentences as A.
+        random: Where the swaps are drawn from.
+        samples: How many.
+
+    Returns:
+        The difference and its p-value, without an interval.
+
+    Raises:
+        UsageError: A and B do not have the same shape.
+    """
+    a, b = _paired(a, b)
+    searches, sentences, columns = a.shape
+    change = _exact((a - b).transpose(1, 0, 2).reshape(sentences, -1))
+    sums_a, sums_b = a.sum(axis=1), b.sum(axis=1)
+    difference = _difference(metric, a, b)
+    extreme = 0
+    for count in _chunks(samples):
+        kept = random.integers(2, size=(count, sentences), dtype=bool)
+        moved = (kept.astype(change.dtype) @ change).reshape(count, searches, columns)
+        swapped = corpus_scores(metric, sums_b + moved) - corpus_scores(metric, sums_a - moved)
+        # A rounding error must not make a swap that changes nothing look like less than the difference itself.
+        extreme += int(np.sum(np.abs(swapped.mean(axis=-1)) > abs(difference) - 1e-9))
+    return PairedResult(difference, float("nan"), float("nan"), (extreme + 1) / (samples + 1), samples)
+
+
+def bootstrap_interval(
+    metric: str, counts: Counts, random: np.random.Generator, samples: int = 1000
+) -> tuple[float, float]:
+    """Return the 95% percentile interval of one translation's score over resampled test sets.
+
+    Args:
+        metric: `bleu` or `chrf`.
+        counts: `(sentences, columns)`.
+        random: Where the resamples are drawn from.
+        samples: How many.
+
+    Returns:
+        Lower and upper end, in points.
+    """
+    result = paired_bootstrap(metric, counts, np.zeros_like(counts), random, samples)
+    return result.low, result.high
+
+
+def _difference(metric: str, a: Counts, b: Counts) -> float:
+    return float((corpus_scores(metric, a.sum(axis=1)) - corpus_scores(metric, b.sum(axis=1))).mean())
+
+
+def _paired(a: Counts, b: Counts) -> tuple[Counts, Counts]:
+    if a.shape != b.shape:
+        raise UsageError(
+            f"translations to compare have counts of shapes {a.shape} and {b.shape}; "
+            "both have to translate the same test sentences, equally often"
+        )
+    return (a, b) if a.ndim == 3 else (a[None], b[None])
+
+
+def _exact(rows: Counts) -> npt.NDArray[np.floating[Any]]:
+    """Return counts in the shortest floating point type that adds up any resample of these rows without rounding."""
+    largest = int(np.abs(rows).max(initial=0)) * len(rows)
+    return rows.astype(np.float32 if largest < 2**24 else np.float64)
+
+
+def _chunks(samples: int) -> list[int]:
+    return [min(_CHUNK, samples - start) for start in range(0, samples, _CHUNK)]
+
+
+def counts_path(translations: Path) -> Path:
+    """Return where the counts of a file of translations are kept: `x.txt` has `x.counts.csv` beside it."""
+    return translations.with_suffix(".counts.csv")
+
+
+def write_counts(path: Path, counts: Mapping[str, Counts]) -> None:
+    """Write sentence counts as CSV: a header `bleu_hypothesis_length, ...`, then one test sentence a row.
+
+    Args:
+        path: The file; an existing one is replaced in one step.
+        counts: As `sentence_counts` returns them.
+    """
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([f"{metric}_{column}" for metric in COLUMNS for column in COLUMNS[metric]])
+    writer.writerows(np.concatenate([counts[metric] for metric in COLUMNS], axis=1).tolist())
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(text.getvalue(), encoding="utf-8", newline="\n")
+    os.replace(partial, path)
+
+
+def read_counts(path: Path) -> dict[str, Counts]:
+    """Read what `write_counts` wrote.
+
+    Args:
+        path: The file.
+
+    Returns:
+        `bleu` and `chrf`, each `(sentences, columns)`.
+
+    Raises:
+        UsageError: The file is not what `write_counts` writes; says which line.
+    """
+    header = [f"{metric}_{column}" for metric in COLUMNS for column in COLUMNS[metric]]
+    with open(path, encoding="utf-8", newline="") as file:
+        rows = list(csv.reader(file))
+    if not rows or rows[0] != header:
+        raise UsageError(f"{path}, line 1: not sentence counts of this version; restore the file from a copy")
+    for number, row in enumerate(rows[1:], start=2):
+        if len(row) != len(header) or not all(cell.isdecimal() for cell in row):
+            raise UsageError(f"{path}, line {number}: damaged; restore the file from a copy")
+    table = np.asarray(rows[1:], dtype=np.int64).reshape(-1, len(header))
+    width = len(COLUMNS["bleu"])
+    return {"bleu": table[:, :width], "chrf": table[:, width:]}
