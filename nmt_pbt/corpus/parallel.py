@@ -58,7 +58,8 @@ class Corpus:
         train: Sentence pairs to train on.
         dev: Sentence pairs that decide between hyperparameters.
         test: Sentence pairs that are scored once, at the end.
-        dropped: Sentence pairs left out while reading, by `split: reason`; only what happened is listed.
+        dropped: Sentence pairs left out while reading, by split and reason, for instance
+            `train pairs with a blank line`; only what happened is listed.
         test_set: Which test set `test` is, for folders that hold several: its file name without the language.
     """
 
@@ -149,7 +150,7 @@ def read_folder(folder: Path, source_language: str, target_language: str) -> Cor
     for split, paths in (("train", train), ("dev", dev), ("test", test)):
         texts[split], blank = read_pair(*paths)
         if blank:
-            dropped[f"{split}: blank line"] = blank
+            dropped[f"{split} pairs with a blank line"] = blank
     name = folder.resolve().name or "corpus"
     return Corpus(name, source_language, target_language, **texts, dropped=dropped, test_set=test_set)
 

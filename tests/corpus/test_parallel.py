@@ -170,7 +170,7 @@ def test_dropped_pairs_are_counted_by_split(tmp_path: Path) -> None:
     write_corpus(tmp_path)
     (tmp_path / "val.en").write_text("a\n\nb\n")
     corpus = read_folder(tmp_path, "en", "de")
-    assert corpus.dropped == {"dev: blank line": 1}
+    assert corpus.dropped == {"dev pairs with a blank line": 1}
     assert corpus.dev.target == ("val de 0", "val de 2")
 
 
@@ -230,7 +230,7 @@ def test_the_digest_tells_texts_orders_and_splits_apart() -> None:
     ]
     assert len({corpus.digest() for corpus in corpora}) == len(corpora)
     assert all(len(corpus.digest()) == 64 for corpus in corpora)
-    assert corpora[0].digest() == Corpus("y", "en", "de", two, ONE, ONE, {"train: blank line": 1}).digest()
+    assert corpora[0].digest() == Corpus("y", "en", "de", two, ONE, ONE, {"train pairs with a blank line": 1}).digest()
 
 
 def test_sides_of_different_length_are_no_parallel_text() -> None:
