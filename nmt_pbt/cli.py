@@ -71,7 +71,8 @@ def train_command(
     resume: Annotated[Path | None, typer.Option(help="Continue the run in this folder.")] = None,
 ) -> None:
     """Train one configuration: the values under `training` in the settings."""
-    _run(config, corpus, out, {"search.methods": ["manual"]}, set_ or [], resume)
+    overrides = {"search.methods": ["manual"], "search.manual.guesses": [{}], "search.seeds": 1}
+    _run(config, corpus, out, overrides, set_ or [], resume, constant=True)
 
 
 def _run(
@@ -81,12 +82,13 @@ def _run(
     overrides: dict[str, Any],
     assignments: list[str],
     resume: Path | None,
+    constant: bool = False,
 ) -> None:
     """Check everything that can be checked without TensorFlow, then search."""
     from nmt_pbt.corpus.prepared import check
     from nmt_pbt.experiment.run_directory import RunDirectory
     from nmt_pbt.search.methods import check_methods
-    from nmt_pbt.settings import load_settings
+    from nmt_pbt.settings import load_settings, without_search
 
     if resume is not None and (config is not None or out is not None or corpus is not None):
         raise UsageError("--resume continues a run with its own settings; leave out --config, --corpus and --out")
@@ -98,6 +100,7 @@ def _run(
         settings = load_settings(run.settings_file, assignments, overrides)
     else:
         settings = load_settings(config, assignments, overrides)
+        settings = without_search(settings) if constant else settings
         run = RunDirectory(out or Path("results") / settings.run_name)
         run.check_new()
     check_methods(settings)

@@ -419,6 +419,12 @@ def _names_beside(location: list[str]) -> list[str]:
     return list(section.model_fields)
 
 
+def without_search(settings: Settings) -> Settings:
+    """Return settings whose space holds the training values alone: nothing is left to search."""
+    space = {name: ChoiceDomain(choices=[getattr(settings.training, name)]) for name in MUTABLE}
+    return settings.model_copy(update={"search": settings.search.model_copy(update={"space": space})})
+
+
 def dump_settings(settings: Settings) -> str:
     """Return settings as YAML text that `load_settings` reads back to the same settings."""
     return dump_yaml(settings.model_dump(mode="json"))
