@@ -1,9 +1,9 @@
 """Journal records as tidy tables: one row an observation, one column a variable.
 
-Columns every table shares: `method`, `seed` and, where it is about one trial, `trial`. Budgets (`age`, `spent`, `pairs`,
-`budget`, `interval_pairs`) are in sentence pairs; columns named `..._epochs` hold the same in epochs. Times are in
-seconds. `score` is the objective's value, NaN where it was not finite. Hyperparameters and metrics are columns under
-their own names; a hyperparameter that a method does not set is missing there.
+Columns every table shares: `method`, `seed` and, where it is about one trial, `trial`. Budgets (`age`, `spent`,
+`pairs`, `budget`, `interval_pairs`) are in sentence pairs; columns named `..._epochs` hold the same in epochs. Times
+are in seconds. `score` is the objective's value, NaN where it was not finite. Hyperparameters and metrics are columns
+under their own names; a hyperparameter that a method does not set is missing there.
 """
 
 from __future__ import annotations
