@@ -89,7 +89,7 @@ def test_ids_have_no_frame(subwords: Subwords) -> None:
 
 
 def test_decoding_undoes_encoding(subwords: Subwords) -> None:
-    for text in (CORPUS.dev.source, CORPUS.dev.target):
+    for text in (CORPUS.train.source, CORPUS.train.target):
         assert tuple(subwords.decode(subwords.encode(text))) == text
 
 

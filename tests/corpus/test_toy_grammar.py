@@ -7,6 +7,7 @@ from itertools import islice
 
 import pytest
 
+from nmt_pbt.corpus.grammar import Alternative
 from nmt_pbt.corpus.grammar_file import toy_grammar
 from nmt_pbt.randomness import generator
 
@@ -57,7 +58,7 @@ NOUN_PHRASE = re.compile(
 
 @pytest.fixture(scope="module")
 def pairs() -> Pairs:
-    return list(islice(toy_grammar().pairs(generator(0, "toy grammar test")), 40_000))
+    return list(islice(toy_grammar().pairs(generator(0, "toy grammar test")), 60_000))
 
 
 def words(text: str) -> list[str]:
@@ -67,7 +68,7 @@ def words(text: str) -> list[str]:
 def german(pairs: Pairs, english: str) -> list[str]:
     """Return the German of all sentences whose English matches a pattern; there have to be some."""
     found = [target for source, target in pairs if re.search(english, source)]
-    assert len(found) >= 3
+    assert found
     return found
 
 
@@ -118,8 +119,14 @@ def test_weak_nouns_and_plurals_have_their_endings(pairs: Pairs) -> None:
         r"\bin (dem|das)\b",
     ):
         assert not re.search(wrong, text)
-    for right in ("dem Jungen ", "einen Bären ", "keinem Studenten ", "den Kindern ", "viele alte "):
-        assert right in text
+    for right in (
+        r"\bdem Jungen\b",
+        r"\beinen Bären\b",
+        r"\beinem Studenten\b",
+        r"\bden Kindern\b",
+        r"\b[Vv]iele alte ",
+    ):
+        assert re.search(right, text)
 
 
 def test_the_verb_stands_second_in_a_statement(pairs: Pairs) -> None:
@@ -213,7 +220,7 @@ def test_context_decides_between_translations(pairs: Pairs, english: str, expect
         (r"^\w+ (cannot|does not want to) (work|wait|sleep|play)\.$", r"\w+ (kann|will) nicht \w+en\."),
         (r"^The dog that sleeps ", r"Der Hund, der ([^,]* )?schläft, [a-zäöü]+ .*"),
         (r"^The dog that eats ", r"Der Hund, der [^,]* frisst, [a-zäöü]+ .*"),
-        (r"^(\w+ )?\w+ goes to the city by bus\.$", r"(\w+ )?\w+ fährt mit dem Bus in die Stadt\."),
+        (r"^(The \w+|He|She|Anna) goes to the city by bus\.$", r"(D\w+ )?\w+ fährt mit dem Bus in die Stadt\."),
         (r"^(Today|Now|Often) (he|she|we) \w+ him\.$", r"(Heute|Jetzt|Oft) \w+ (er|sie|wir) (ihn|ihm)( an| ein)?\."),
         (r"^(\w+ )?\w+ (gives?|shows?) the (man|boy) (the|my) (key|letter|basket)\b", r".* dem \w+ (den|meinen) .*"),
         (r"^Do(es)? (he|she|they|we) \w+ the (man|doctor|boy)\?$", r"\w+ (er|sie|wir) de[nm] \w+( an| ein)?\?"),
@@ -226,3 +233,19 @@ def test_context_decides_between_translations(pairs: Pairs, english: str, expect
 def test_whole_sentences(pairs: Pairs, english: str, expected: str) -> None:
     for text in german(pairs, english):
         assert re.fullmatch(expected, text), text
+
+
+def test_nothing_in_the_grammar_is_idle() -> None:
+    grammar = toy_grammar()
+    reached: set[str] = set()
+    waiting = [grammar.start]
+    while waiting:
+        symbol = waiting.pop()
+        if symbol not in reached:
+            reached.add(symbol)
+            for option in grammar.symbols[symbol].options:
+                if isinstance(option, str):
+                    waiting.append(option)
+                elif isinstance(option, Alternative):
+                    waiting.extend(below for _, below in option.parts)
+    assert reached == set(grammar.symbols)
