@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from nmt_pbt.values import Value
@@ -76,9 +76,10 @@ class Member:
         given: Intervals given out to it.
         done: Intervals of it that ended.
         failed: Its latest trial failed, and it adopted nothing since.
-        ranked: It has a score of its own, not just the donor's.
         state: Where it stands: after its latest trial, or after an exploit.
         best: The best state since it was fresh or adopted; kept only for strategies that look back.
+        results: What its latest two intervals ended in, by generation, but for failures: members that are behind may
+            adopt the older one.
         turn: The interval it is training.
         plan: How its next interval starts, when that is decided already.
     """
@@ -87,9 +88,9 @@ class Member:
     given: int = 0
     done: int = 0
     failed: bool = False
-    ranked: bool = False
     state: Snapshot | None = None
     best: Snapshot | None = None
+    results: dict[int, Snapshot] = field(default_factory=dict)
     turn: Turn | None = None
     plan: Plan | None = None
 
@@ -103,6 +104,7 @@ class Member:
         fields = dict(plain)
         fields["state"] = _snapshot(fields["state"])
         fields["best"] = _snapshot(fields["best"])
+        fields["results"] = {int(key): _snapshot(value) for key, value in fields["results"].items()}
         fields["turn"] = Turn(**fields["turn"]) if fields["turn"] is not None else None
         if (plan := fields["plan"]) is not None:
             fields["plan"] = Plan(_snapshot(plan["parent"]), plan["inherited"], plan["values"])

@@ -180,7 +180,7 @@ class PBTOracle(SafeOracle):
             trial_id: A trial under way.
             counts: As of `nmt_pbt.significance.sentence_counts`, [sentences, 10].
         """
-        strategy = self.population.exploit or self.population.trigger
+        strategy = self.population.strategy
         if isinstance(strategy, Bootstrap):
             under_way = {trial.trial_id for trial in self.ongoing_trials.values()}
             strategy.keep(self.population.needed() | under_way)
@@ -197,7 +197,7 @@ class PBTOracle(SafeOracle):
             trial.trial_id,
             evaluations,
             values={domain.name: values[domain.name] for domain in population.space.active(values)},
-            reason=trial.message or "the score is not finite",
+            reason=(trial.message or "the score is not finite").partition("\n")[0],  # the rest is a traceback
         )
 
     def score_trial(self, trial: Trial) -> None:

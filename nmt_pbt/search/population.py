@@ -18,6 +18,7 @@ from nmt_pbt.search.exploit import Exploit
 from nmt_pbt.search.explore import Explorer, Moment
 from nmt_pbt.search.member import KEPT_EVALUATIONS, Member, Plan, Snapshot, Turn
 from nmt_pbt.search.ranking import FAILED, Ranking
+from nmt_pbt.search.rungs import Rungs
 from nmt_pbt.search.space import Space
 from nmt_pbt.values import Value
 
@@ -44,7 +45,8 @@ class Population:
         explore: How adopted values move; None for no explore.
         trigger: Without exploit, the strategy that picks the members whose values move.
         burn_in: Epochs of age before a member may adopt or be adopted from.
-        synchronous: All members finish a generation before any decides.
+        synchronous: All members finish a generation before any decides. Otherwise a member decides when its turn comes,
+            by the scores there are; with one worker, both come to the same.
         initial: Values for the first members; those of the others are drawn from the space.
     """
 
@@ -70,13 +72,13 @@ class Population:
         self.seed = seed
         self.exploit = exploit
         self.explore = explore
-        self.trigger = trigger
+        self.strategy = exploit or trigger
         self.burn_in = burn_in
         self.synchronous = synchronous
         self.generations = math.ceil(epochs / interval - 1e-9)
         self.exploits = 0
-        self.ranking = Ranking()
-        self.best_ranking = Ranking()
+        self.rungs = Rungs(size)
+        self.best_ranking = Ranking(size)
         self.members = [Member(index) for index in range(size)]
         self._in_flight: dict[str, int] = {}
         for member, given in zip(self.members, initial, strict=False):
@@ -98,11 +100,12 @@ class Population:
             The interval, or why there is none.
         """
         if not self._ready:
-            return Pause.WAIT if self._in_flight and self._more_to_come() else Pause.FINISHED
+            more = any(member.given < self.generations for member in self.members)
+            return Pause.WAIT if more else Pause.FINISHED
         _, _, index = heapq.heappop(self._ready)
         member = self.members[index]
         plan = member.plan or self._decide(member)
-        self._adopt(member, plan)
+        self._take_up(member, plan)
         member.plan = None
         member.turn = Turn(
             trial=trial,
@@ -134,17 +137,13 @@ class Population:
             SearchError: The latest trial of every member failed.
         """
         member = self.members[self._in_flight.pop(trial)]
-        turn = member.turn
+        turn, before = member.turn, member.state
         assert turn is not None
         member.turn = None
         member.done += 1
-        member.ranked = True
-        before = member.state
-        failed = not evaluations or not math.isfinite(evaluations[-1])
-        member.failed = failed
-        if failed:
-            member.state = member.best = None
-        else:
+        member.failed = not evaluations or not math.isfinite(evaluations[-1])
+        member.state = None
+        if not member.failed:
             history = (*(before.evaluations if before is not None else ()), *filter(math.isfinite, evaluations))
             member.state = Snapshot(
                 trial=trial,
@@ -154,9 +153,7 @@ class Population:
                 evaluations=history[-KEPT_EVALUATIONS:],
                 values=dict(turn.values if values is None else values),
             )
-            if self._looks_back and (member.best is None or member.state.score > member.best.score):
-                member.best = member.state
-        self._rank(member)
+        self._rank(member, turn.generation)
         self._tell_explorer(turn, before, member.state)
         if all(other.failed for other in self.members):
             raise SearchError(
@@ -165,11 +162,8 @@ class Population:
             )
         if not self.synchronous:
             self._make_ready([member])
-        elif not self._in_flight and not self._ready and self._more_to_come():
-            self._plan_generation()
-
-    def _more_to_come(self) -> bool:
-        return any(member.given < self.generations for member in self.members)
+        elif not self._in_flight and not self._ready:
+            self._decide_together()
 
     def _length(self, generation: int) -> float:
         """Return the epochs of an interval; the last one takes what is left."""
@@ -183,58 +177,67 @@ class Population:
                 age = member.state.age if member.state is not None else 0.0
                 heapq.heappush(self._ready, (member.given, age, member.index))
 
-    def _rank(self, member: Member) -> None:
-        if not member.ranked:
-            self.ranking.remove(member.index)
-        else:
-            # A draw decides between equal scores: the order of arrival must not.
-            tie = derive_seed(self.seed, "tie", member.index, member.done)
-            self.ranking.put(member.index, member.state.score if member.state is not None else FAILED, tie)
-        if member.best is None:
+    def _rank(self, member: Member, generation: int) -> None:
+        """Give a member its place by the result of its latest interval."""
+        # A draw decides between equal scores: the order of arrival must not.
+        tie = derive_seed(self.seed, "tie", member.index, generation)
+        self.rungs.put(member.index, generation, member.state.score if member.state is not None else FAILED, tie)
+        if member.state is None:
+            self._set_best(member, None)
+            return
+        kept = 1 if self._looks_back else 2
+        member.results = dict([*member.results.items(), (generation, member.state)][-kept:])
+        if member.best is None or member.state.score > member.best.score:
+            self._set_best(member, member.state)
+
+    def _set_best(self, member: Member, state: Snapshot | None) -> None:
+        if state is None or not self._looks_back or state.age < self.burn_in - 1e-9:
+            member.best = None
             self.best_ranking.remove(member.index)
         else:
-            tie = derive_seed(self.seed, "tie", member.index, member.best.trial)
-            self.best_ranking.put(member.index, member.best.score, tie)
+            member.best = state
+            tie = derive_seed(self.seed, "tie", member.index, state.trial)
+            self.best_ranking.put(member.index, state.score, tie)
 
     # --- decisions ---
 
-    def _plan_generation(self) -> None:
-        """Decide for all members at once, all of them seeing the same scores."""
-        plans = [self._decide(member) for member in self.members]
-        for member, plan in zip(self.members, plans, strict=True):
-            member.plan = plan
-            self._adopt(member, plan)
-        self._make_ready(self.members)
+    def _decide_together(self) -> None:
+        """Decide for all members at once, before any of them goes on."""
+        going_on = [member for member in self.members if member.given < self.generations]
+        for member in going_on:
+            member.plan = self._decide(member)
+        self._make_ready(going_on)
+        for member in going_on:
+            assert member.plan is not None
+            self._take_up(member, member.plan)
 
     def _decide(self, member: Member) -> Plan:
         """Choose where a member's next interval starts, and with which values."""
-        index, generation = member.index, member.given
-        if generation == 0:
-            return Plan(None, False, self.space.sample(self.seed, "initial", index))
-        if member.failed:
-            donor = self._any_donor(member) if self.exploit is not None else None
+        key = (member.index, member.given)
+        if member.given == 0:
+            return Plan(None, False, self.space.sample(self.seed, "initial", member.index))
+        view = _View(self, member.given - 1)
+        if member.state is None:
+            donor = self._rescuer(member, view) if self.exploit is not None else None
             if donor is None:
-                return Plan(None, False, self.space.sample(self.seed, "restart", index, generation))
+                return Plan(None, False, self.space.sample(self.seed, "restart", *key))
             return Plan(donor, True, self._moved(member, donor))
-        assert member.state is not None
-        strategy = self.exploit or self.trigger
         chosen = None
-        if strategy is not None and self._past_burn_in(member):
-            chosen = strategy.choose(index, self, generator(self.seed, "exploit", index, generation))
+        if self.strategy is not None and member.state.age >= self.burn_in - 1e-9:
+            chosen = self.strategy.choose(member.index, view, generator(self.seed, "exploit", *key))
         if chosen is None or chosen.trial == member.state.trial:
             return Plan(member.state, False, dict(member.state.values))
         if self.exploit is None:
             return Plan(member.state, False, self._moved(member, member.state))
         return Plan(chosen, True, self._moved(member, chosen))
 
-    def _any_donor(self, member: Member) -> Snapshot | None:
-        """Return a healthy member's state for one that failed: from the better half of those past burn-in."""
-        donors = [index for index in self.ranking.healthy() if self._past_burn_in(self.members[index])]
+    def _rescuer(self, member: Member, view: _View) -> Snapshot | None:
+        """Return a state for a member that failed: from the better half of those past burn-in."""
+        donors = [donor for donor in view.ranking.healthy() if view.may_donate(donor)]
         if not donors:
             return None
         better = donors[len(donors) // 2 :]
-        random = generator(self.seed, "rescue", member.index, member.given)
-        return self.members[better[int(random.integers(len(better)))]].state
+        return view.state(better[int(generator(self.seed, "rescue", member.index, member.given).integers(len(better)))])
 
     def _moved(self, member: Member, start: Snapshot) -> dict[str, Value]:
         if self.explore is None:
@@ -245,25 +248,20 @@ class Population:
         # A moved value may switch others on or off.
         return self.space.complete(moved, self.seed, "activate", *key)
 
-    def _adopt(self, member: Member, plan: Plan) -> None:
-        """Put a member where its plan starts. Until it has a score of its own it is not ranked, and cannot donate."""
+    def _take_up(self, member: Member, plan: Plan) -> None:
+        """Put a member where its plan starts. If that is not where it stood, its old score says nothing of it."""
         if _trial(plan.parent) == _trial(member.state) and not member.failed:
             return
-        if plan.inherited:
-            self.exploits += 1
+        self.exploits += plan.inherited
+        self.rungs.withdraw(member.index, member.given)
         member.state = plan.parent
-        member.best = plan.parent if self._looks_back else None
-        member.failed = False if plan.parent is not None else member.failed
-        member.ranked = False
-        self._rank(member)
-
-    def _past_burn_in(self, member: Member) -> bool:
-        return member.state is not None and member.state.age >= self.burn_in - 1e-9
+        member.failed = member.failed and plan.parent is None
+        member.results = dict([*member.results.items()][-1:])
+        self._set_best(member, plan.parent)
 
     @property
     def _looks_back(self) -> bool:
-        strategy = self.exploit or self.trigger
-        return strategy is not None and strategy.looks_back
+        return self.strategy is not None and self.strategy.looks_back
 
     def _tell_explorer(self, turn: Turn, before: Snapshot | None, after: Snapshot | None) -> None:
         if self.explore is not None:
@@ -271,44 +269,31 @@ class Population:
             end = _moment(after) if after is not None else None
             self.explore.observe(self.space, turn.values, start, end, turn.epochs)
 
-    # --- what exploit strategies see ---
-
-    def latest(self, member: int) -> Snapshot:
-        """Return the state a healthy member stands at."""
-        state = self.members[member].state
-        assert state is not None
-        return state
-
-    def best(self, member: int) -> Snapshot:
-        """Return the best state of a healthy member's present lineage since it came into the slot."""
-        best = self.members[member].best
-        assert best is not None
-        return best
-
-    def may_donate(self, member: int) -> bool:
-        """Return whether a member has a state that is past burn-in."""
-        return self._past_burn_in(self.members[member])
-
     # --- what the experiment asks ---
-
-    def turn_of(self, trial: str) -> Turn:
-        """Return the turn of a trial in flight."""
-        turn = self.members[self._in_flight[trial]].turn
-        assert turn is not None
-        return turn
 
     def needed(self) -> set[str]:
         """Return the trials whose final states may still be started from: at most two for each member."""
-        states = (state for member in self.members for state in (member.state, member.best))
-        return {state.trial for state in states if state is not None}
+        open_generations = [
+            # What is planned is decided; what is under way will be decided upon when it has ended.
+            member.given - (0 if member.plan is not None else 1)
+            for member in self.members
+            if member.given < self.generations
+        ]
+        oldest = min(open_generations, default=self.generations)
+        needed: set[str] = set()
+        for member in self.members:
+            results = (state for generation, state in member.results.items() if generation >= oldest)
+            needed.update(state.trial for state in (member.state, member.best, *results) if state is not None)
+        return needed
 
     def get_state(self) -> dict[str, Any]:
         """Return everything that decides what comes next and is no argument, as JSON."""
         return {
             "members": [member.to_json() for member in self.members],
+            "rungs": self.rungs.to_json(),
             "ready": [list(key) for key in self._ready],
             "exploits": self.exploits,
-            "exploit": self.exploit.get_state() if self.exploit is not None else {},
+            "strategy": self.strategy.get_state() if self.strategy is not None else {},
             "explore": self.explore.get_state() if self.explore is not None else {},
         }
 
@@ -326,13 +311,38 @@ class Population:
         self._in_flight = {member.turn.trial: member.index for member in self.members if member.turn is not None}
         self._ready = [(given, age, index) for given, age, index in state["ready"]]
         self.exploits = state["exploits"]
-        self.ranking, self.best_ranking = Ranking(), Ranking()
+        self.rungs = Rungs.from_json(self.size, state["rungs"])
+        self.best_ranking = Ranking(self.size)
         for member in self.members:
-            self._rank(member)
-        if self.exploit is not None:
-            self.exploit.set_state(state["exploit"])
+            self._set_best(member, member.best)
+        if self.strategy is not None:
+            self.strategy.set_state(state["strategy"])
         if self.explore is not None:
             self.explore.set_state(state["explore"])
+
+
+class _View:
+    """The population as a member sees it that has ended a generation; see `exploit.Standings`."""
+
+    def __init__(self, population: Population, generation: int) -> None:
+        self._population = population
+        self._generation = generation
+        self.ranking = population.rungs.at(generation)
+        self.best_ranking = population.best_ranking
+
+    def state(self, member: int) -> Snapshot:
+        results = self._population.members[member].results
+        later = [generation for generation in results if generation >= self._generation]
+        return results[min(later) if later else max(results)]
+
+    def best(self, member: int) -> Snapshot:
+        best = self._population.members[member].best
+        assert best is not None
+        return best
+
+    def may_donate(self, member: int) -> bool:
+        results = self._population.members[member].results
+        return bool(results) and self.state(member).age >= self._population.burn_in - 1e-9
 
 
 def _moment(state: Snapshot) -> Moment:

@@ -1,13 +1,14 @@
-"""The population ranked by score, kept in order as results come in."""
+"""Members ranked by score, kept in order as results come in."""
 
 from __future__ import annotations
 
 import bisect
 import math
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 FAILED = -math.inf
-"""Score of a member whose latest trial failed: below every other, never a donor."""
+"""Score of a trial that failed: below every other, and never a donor's."""
 
 
 class Entry(NamedTuple):
@@ -19,14 +20,30 @@ class Entry(NamedTuple):
 
 
 class Ranking:
-    """Members from worst to best. Changing one costs a binary search and a shift of an array."""
+    """Members from worst to best. Changing one costs a binary search and a shift of an array.
 
-    def __init__(self) -> None:
-        self._order: list[Entry] = []
-        self._of: dict[int, Entry] = {}
+    Args:
+        size: How many there are when all of the population are ranked.
+        entries: Those to begin with.
+    """
+
+    def __init__(self, size: int, entries: Iterable[Entry] = ()) -> None:
+        self._size = size
+        self._order = sorted(entries)
+        self._of = {entry.member: entry for entry in self._order}
+
+    def copy(self) -> Ranking:
+        """Return a ranking with the same members."""
+        return Ranking(self._size, self._order)
 
     def __len__(self) -> int:
         return len(self._order)
+
+    def __iter__(self) -> Iterator[Entry]:
+        return iter(self._order)
+
+    def __contains__(self, member: int) -> bool:
+        return member in self._of
 
     def put(self, member: int, score: float, tie: int) -> None:
         """Place a member, or move it.
@@ -47,12 +64,15 @@ class Ranking:
         if entry is not None:
             del self._order[bisect.bisect_left(self._order, entry)]
 
-    def __contains__(self, member: int) -> bool:
-        return member in self._of
-
     def count(self, fraction: float) -> int:
-        """Return how many members a fraction is: rounded up, and never so many that bottom and top overlap."""
-        return min(math.ceil(fraction * len(self._order) - 1e-9), len(self._order) // 2)
+        """Return how many members a fraction is, never so many that bottom and top overlap.
+
+        It is rounded up when all members are ranked. As long as some are not, it is rounded down: the worse of the
+        first two to have a score is not the bottom quarter of eight.
+        """
+        share = fraction * len(self._order)
+        count = math.ceil(share - 1e-9) if len(self._order) == self._size else math.floor(share + 1e-9)
+        return min(count, len(self._order) // 2)
 
     def is_bottom(self, member: int, fraction: float) -> bool:
         """Return whether a member is in the worst fraction."""

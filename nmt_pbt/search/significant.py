@@ -43,8 +43,8 @@ class TTest:
         rival = draw_rival(member, standings, random)
         if rival is None:
             return None
-        mine, other = (standings.latest(who).evaluations[-self.evaluations :] for who in (member, rival))
-        return standings.latest(rival) if welch_p_value(other, mine) < self.significance else None
+        mine, other = (standings.state(who).evaluations[-self.evaluations :] for who in (member, rival))
+        return standings.state(rival) if welch_p_value(other, mine) < self.significance else None
 
     def get_state(self) -> dict[str, Any]:
         """Return an empty state."""
@@ -123,10 +123,10 @@ class Bootstrap:
         rival = draw_rival(member, standings, random)
         if rival is None:
             return None
-        mine, other = (self._counts_of(standings.latest(who).trial) for who in (member, rival))
+        mine, other = (self._counts_of(standings.state(who).trial) for who in (member, rival))
         result = paired_bootstrap("bleu", other, mine, random, self.samples)
         better = result.difference > 0 and result.p_value < self.significance
-        return standings.latest(rival) if better else None
+        return standings.state(rival) if better else None
 
     def _counts_of(self, trial: str) -> Counts:
         if trial not in self._counts:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from nmt_pbt.errors import SearchError, UsageError
 from nmt_pbt.search.domains import Integer, Real
-from nmt_pbt.search.exploit import Truncation
+from nmt_pbt.search.exploit import Backtrack, Exploit, Tournament, Truncation
 from nmt_pbt.search.explore import Perturb
 from nmt_pbt.search.member import Turn
 from nmt_pbt.search.population import Pause, Population
@@ -106,7 +106,7 @@ def test_an_interval_is_not_split_by_a_rounding_error() -> None:
 @given(st.integers(0, 10_000), st.sampled_from([1, 2, 4]), st.booleans())
 def test_synchronous_lineage_is_the_same_for_any_workers_and_any_order(seed: int, workers: int, failing: bool) -> None:
     random = np.random.default_rng(seed)
-    fails = (lambda turn: turn.member == 1 and turn.generation == 1) if failing else (lambda turn: False)
+    fails = (lambda turn: turn.member in (1, 2, 4) and turn.generation == 1) if failing else (lambda turn: False)
     one = run(population(synchronous=True), fails=fails)
     other = run(population(synchronous=True), workers, lambda count: int(random.integers(count)), fails)
     assert sorted(one, key=lambda turn: turn.trial) == sorted(other, key=lambda turn: turn.trial)
@@ -187,56 +187,108 @@ def test_one_slow_worker_holds_back_only_its_own_member() -> None:
     assert len(others) == 5 * 10
 
 
-def test_never_more_states_are_needed_than_there_are_members() -> None:
+@pytest.mark.parametrize(("synchronous", "most"), [(True, 6), (False, 12)])
+def test_few_states_are_needed(synchronous: bool, most: int) -> None:
     def few(people: Population) -> None:
-        assert len(people.needed()) <= people.size
+        assert len(people.needed()) <= most
 
     random = np.random.default_rng(0)
-    run(population(epochs=20.0), 4, lambda count: int(random.integers(count)), watch=few)
-    run(population(epochs=20.0, synchronous=True), 4, lambda count: int(random.integers(count)), watch=few)
+    run(population(epochs=20.0, synchronous=synchronous), 4, lambda count: int(random.integers(count)), watch=few)
 
 
-def test_a_parents_state_is_needed_until_its_child_has_ended() -> None:
-    people = population(epochs=12.0)
-    random = np.random.default_rng(1)
-    under_way: list[Turn] = []
-    for number in range(60):
-        turn = people.next_turn(str(number))
+@pytest.mark.parametrize("strategy", [Truncation(1 / 3), Tournament(), Backtrack(1 / 3)])
+@pytest.mark.parametrize("synchronous", [False, True])
+def test_no_state_that_has_been_dropped_is_ever_asked_for(strategy: Exploit, synchronous: bool) -> None:
+    for seed in range(10):
+        random = np.random.default_rng(seed)
+        people = population(epochs=12.0, exploit=strategy, synchronous=synchronous)
+        under_way: list[Turn] = []
+        kept: set[str] = set()
+        for number in range(400):
+            turn = people.next_turn(str(number)) if len(under_way) < 4 else Pause.WAIT
+            if isinstance(turn, Turn):
+                assert turn.parent is None or turn.parent in kept
+                under_way.append(turn)
+            elif under_way:
+                done = under_way.pop(int(random.integers(len(under_way))))
+                kept.add(done.trial)
+                people.record(done.trial, [score(done)] if random.random() < 0.9 else [])
+            # States are deleted for good as soon as they are not needed.
+            kept &= people.needed()
+            assert len(kept) <= 2 * people.size
+            assert {turn.parent for turn in under_way if turn.parent is not None} <= kept
+
+
+def test_with_one_worker_an_asynchronous_run_is_the_synchronous_one() -> None:
+    fails = lambda turn: (turn.member + 2 * turn.generation) % 7 == 0  # noqa: E731
+    for seed in range(10):
+        one, other = (run(population(seed=seed, synchronous=way), fails=fails) for way in (False, True))
+        assert one == other
+
+
+def test_members_that_take_turns_are_compared_after_equally_many_intervals() -> None:
+    """A member that has just trained is not better for it."""
+    people = population(size=4, exploit=Truncation(0.25), epochs=30.0)
+    busy: list[Turn] = []
+    adopters = []
+    for number in range(200):
+        turn = people.next_turn(str(number)) if len(busy) < 2 else Pause.WAIT
         if isinstance(turn, Turn):
-            under_way.append(turn)
-        assert {turn.parent for turn in under_way if turn.parent is not None} <= people.needed()
-        if len(under_way) == 4 or isinstance(turn, Pause):
-            done = under_way.pop(int(random.integers(len(under_way))))
-            people.record(done.trial, [score(done)])
-            assert done.trial in people.needed()
+            adopters += [turn.member] if turn.inherited else []
+            busy.append(turn)
+        elif busy:
+            done = busy.pop(0)
+            # What a member is worth grows by 10 in each interval; member 2 is always a little behind the others.
+            people.record(done.trial, [10.0 * (done.generation + 1) - (done.member == 2)])
+    assert adopters == [2] * len(adopters)
+    assert len(adopters) > 20
 
 
 def test_a_member_that_adopts_takes_over_the_donors_age() -> None:
     people = population(size=2, epochs=4.0, exploit=Truncation(0.5))
-    first, second = (people.next_turn(name) for name in "ab")
-    assert isinstance(first, Turn)
-    assert isinstance(second, Turn)
+    for name in "ab":
+        people.next_turn(name)
     people.record("b", [5.0])
     ahead = people.next_turn("c")
     assert isinstance(ahead, Turn)
     assert (ahead.member, ahead.generation, ahead.age) == (1, 1, 1.0)
     people.record("c", [6.0])
+    ahead = people.next_turn("d")
+    assert isinstance(ahead, Turn)
+    assert (ahead.member, ahead.generation, ahead.age) == (1, 2, 2.0)
+    people.record("d", [7.0])
     people.record("a", [0.0])
-    child = people.next_turn("d")
+    child = people.next_turn("e")
     assert isinstance(child, Turn)
+    # The donor's state after its first interval is gone; the next one there is has trained for two.
     assert (child.member, child.generation, child.parent, child.inherited, child.age) == (0, 1, "c", True, 2.0)
 
 
-def test_a_member_that_has_just_adopted_does_not_donate_before_it_has_a_score_of_its_own() -> None:
+@pytest.mark.parametrize("workers", [1, 2, 3, 6, 9])
+@pytest.mark.parametrize("synchronous", [False, True])
+def test_no_lineage_is_longer_than_a_slot_among_workers_of_equal_speed(workers: int, synchronous: bool) -> None:
+    fails = lambda turn: (turn.member + 2 * turn.generation) % 7 == 0  # noqa: E731
+    for seed in range(5):
+        log = run(population(epochs=12.0, seed=seed, synchronous=synchronous), workers, fails=fails)
+        assert any(turn.inherited for turn in log)
+        assert max(turn.age + turn.epochs for turn in log) <= 12.0
+
+
+def test_a_member_that_has_just_adopted_has_no_score_until_it_has_one_of_its_own() -> None:
     people = population(size=4, epochs=6.0, exploit=Truncation(0.5), explore=None)
-    for name, value in zip("abcd", (0.0, 1.0, 2.0, 3.0), strict=True):
+    for name in "abcd":
         people.next_turn(name)
+    for name, value in zip("abcd", (0.0, 1.0, 2.0, 3.0), strict=True):
         people.record(name, [value])
     adopter = people.next_turn("e")
     assert isinstance(adopter, Turn)
     assert (adopter.member, adopter.inherited) == (0, True)
-    assert 0 not in people.ranking
-    assert {people.latest(member).trial for member in people.ranking.top(0.5)} <= {"c", "d"}
+    # Those at its generation still see what it was worth then; those further on see nothing of it.
+    assert 0 in people.rungs.at(0)
+    ahead = people.next_turn("f")
+    assert isinstance(ahead, Turn)
+    people.record("f", [1.5])
+    assert 0 not in people.rungs.at(1)
 
 
 def test_ties_are_drawn_by_the_seed_not_by_the_order() -> None:
@@ -260,7 +312,7 @@ def test_a_member_that_failed_ranks_last_never_donates_and_is_exploited_away(bad
     for name, value in zip("abcd", ([1.0], [2.0], bad, [3.0]), strict=True):
         people.next_turn(name)
         people.record(name, value)
-    assert people.ranking.is_bottom(2, 0.25)
+    assert people.rungs.at(0).is_bottom(2, 0.25)
     turns = [people.next_turn(name) for name in "efgh"]
     rescued = next(turn for turn in turns if isinstance(turn, Turn) and turn.member == 2)
     assert rescued.inherited

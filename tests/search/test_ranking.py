@@ -17,7 +17,7 @@ moves = st.lists(
 def test_a_ranking_is_the_sorted_list_of_what_was_put_in_last(
     moves: list[tuple[int, float | None]], part: float
 ) -> None:
-    ranking, plain = Ranking(), {}
+    ranking, plain = Ranking(10), {}
     for number, (member, score) in enumerate(moves):
         if score is None:
             ranking.remove(member)
@@ -26,7 +26,8 @@ def test_a_ranking_is_the_sorted_list_of_what_was_put_in_last(
             ranking.put(member, score, tie=number)
             plain[member] = (score, number)
     order = sorted(plain, key=plain.__getitem__)
-    count = min(math.ceil(part * len(order) - 1e-9), len(order) // 2)
+    share = part * len(order)
+    count = min(math.ceil(share - 1e-9) if len(order) == 10 else math.floor(share + 1e-9), len(order) // 2)
     assert len(ranking) == len(order)
     assert [member for member in range(10) if ranking.is_bottom(member, part)] == sorted(order[:count])
     best = order[len(order) - count :] if count else []
@@ -37,8 +38,17 @@ def test_a_ranking_is_the_sorted_list_of_what_was_put_in_last(
 
 
 def test_bottom_and_top_never_overlap() -> None:
-    ranking = Ranking()
+    ranking = Ranking(3)
     for member in range(3):
         ranking.put(member, float(member), tie=0)
     assert ranking.count(0.5) == 1
     assert not any(ranking.is_bottom(member, 0.5) for member in ranking.top(0.5))
+
+
+def test_a_fraction_is_rounded_down_as_long_as_some_have_no_score() -> None:
+    ranking = Ranking(5)
+    for member in range(4):
+        ranking.put(member, float(member), tie=0)
+        assert ranking.count(0.3) == (1 if member == 3 else 0)
+    ranking.put(4, 4.0, tie=0)
+    assert ranking.count(0.3) == 2
