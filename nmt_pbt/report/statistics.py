@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy import stats
+from scipy import special
 
 from nmt_pbt.randomness import generator
 from nmt_pbt.report.run import Run
@@ -51,7 +51,7 @@ def mean_interval(values: Sequence[float] | npt.NDArray[np.float64]) -> tuple[fl
     mean, error = float(sample.mean()), float(sample.std(ddof=1) / math.sqrt(count))
     if error == 0.0:
         return mean, mean
-    low = high = float(stats.t.ppf((1 + LEVEL) / 2, count - 1))
+    low = high = float(special.stdtrit(count - 1, (1 + LEVEL) / 2))
     if count >= STUDENTISED_FROM:
         drawn = sample[generator(0, "mean interval", count).integers(0, count, (_RESAMPLES, count))]
         errors = drawn.std(axis=1, ddof=1) / math.sqrt(count)
@@ -93,7 +93,7 @@ def seeds_needed(differences: Sequence[float] | npt.NDArray[np.float64]) -> int 
         return None
     effect = abs(float(sample.mean())) / float(sample.std(ddof=1))
     # With the spread known, (1.96 + 0.84)^2 / effect^2 would do; estimating it costs a few searches more.
-    least = ((stats.norm.ppf((1 + LEVEL) / 2) + stats.norm.ppf(_POWER)) / effect) ** 2 if effect else math.inf
+    least = ((special.ndtri((1 + LEVEL) / 2) + special.ndtri(_POWER)) / effect) ** 2 if effect else math.inf
     if least > _MOST_SEEDS:
         return None
     return next(
@@ -103,11 +103,11 @@ def seeds_needed(differences: Sequence[float] | npt.NDArray[np.float64]) -> int 
 
 def _power(effect: float, count: int) -> float:
     """Return the power of a two-sided paired t-test at 5% for an effect in standard deviations, in its direction."""
-    critical = float(stats.t.ppf((1 + LEVEL) / 2, count - 1))
+    critical = float(special.stdtrit(count - 1, (1 + LEVEL) / 2))
     shifted = effect * math.sqrt(count)
     if shifted > _CERTAIN:
         return 1.0  # where the noncentral distribution is no longer computed reliably
-    return float(stats.nct.sf(critical, count - 1, shifted))
+    return 1.0 - float(special.nctdtr(count - 1, shifted, critical))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -329,8 +329,10 @@ def _compare(a: str, b: str, metric: str, tested: Mapping[tuple[str, int], float
     low, high = mean_interval(differences)
     p_searches = math.nan
     if len(seeds) > 1:
-        spread = float(differences.std(ddof=1))
-        p_searches = float(stats.ttest_1samp(differences, 0.0).pvalue) if spread > 0 else float(not differences.any())
+        error = float(differences.std(ddof=1)) / math.sqrt(len(seeds))
+        same = 0.0 if not differences.any() else math.inf
+        statistic = abs(float(differences.mean())) / error if error > 0 else same
+        p_searches = 2 * float(special.stdtr(len(seeds) - 1, -statistic))
     row = {
         "method_a": a,
         "method_b": b,

@@ -16,18 +16,17 @@ from hypothesis import strategies as st
 from nmt_pbt.report import statistics
 from nmt_pbt.report.run import Run, load_run
 from nmt_pbt.settings import NumberDomain
-from tests.report.fake_run import write_fake_run
 from tests.report.journals import assigned, evaluated, run_started, search
 
 
 @pytest.fixture(scope="module")
-def one(tmp_path_factory) -> Run:
-    return load_run(write_fake_run(tmp_path_factory.mktemp("runs") / "one", sentences=120))
+def one(one_path) -> Run:
+    return load_run(one_path)
 
 
 @pytest.fixture(scope="module")
-def three(tmp_path_factory) -> Run:
-    return load_run(write_fake_run(tmp_path_factory.mktemp("runs") / "three", seeds=3, sentences=120))
+def three(three_path) -> Run:
+    return load_run(three_path)
 
 
 def run_of(scores: dict[str, list[float]]) -> Run:
@@ -85,10 +84,15 @@ def test_methods_that_differ_by_far_are_told_apart():
     assert row["needed"] <= 4
 
 
+def test_methods_with_the_same_scores_are_not_told_apart():
+    row = statistics.comparisons(run_of({"pbt": [34.0, 35.0], "grid": [34.0, 35.0]}), "bleu").to_dict("records")[0]
+    assert (row["difference"], row["p_searches"], row["verdict"]) == (0.0, 1.0, "open")
+
+
 def test_a_comparison_turned_round_says_the_same(three):
     table = statistics.comparisons(three, "bleu")
     turned = statistics.against(table, "bayes")
-    assert list(turned["method_a"]) == ["bayes"] * 3
+    assert list(turned["method_a"]) == ["bayes"] * 5
     row = table[(table["method_a"] == "pbt") & (table["method_b"] == "bayes")].iloc[0]
     back = turned[turned["method_b"] == "pbt"].iloc[0]
     assert back["difference"] == -row["difference"]
@@ -186,7 +190,7 @@ def test_budget_to_target_is_where_the_best_baselines_final_score_was_reached():
 
 def test_summary_adds_up_what_the_journal_says(three):
     table = statistics.summary(three).set_index("method")
-    assert list(table.index) == ["pbt", "random", "grid", "bayes"]
+    assert list(table.index) == ["pbt", "random", "grid", "bayes", "exploit-only", "explore-only"]
     scores = three.tests[three.tests["method"] == "pbt"]
     row = table.loc["pbt"]
     assert row["searches"] == 3

@@ -173,6 +173,9 @@ def scale_axis(ax: Axes, which: str, domain: Domain | None, low: float, high: fl
         if len(numbers) > 2 and min(numbers) > 0 and max(numbers) >= 4 * min(numbers):
             set_scale("log", base=2)
             set_limits(min(numbers) / 1.25, max(numbers) * 1.25)
+        else:
+            margin = 0.08 * (max(numbers) - min(numbers)) or 0.5
+            set_limits(min(numbers) - margin, max(numbers) + margin)
         axis.set_major_locator(FixedLocator(sorted(numbers)))
         axis.set_minor_locator(NullLocator())
         axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))

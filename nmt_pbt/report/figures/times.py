@@ -45,8 +45,11 @@ def draw_time_spent(ax: Axes, times: pd.DataFrame) -> None:
         )
     ax.set_yticks(places, [method_style(str(method)).label for method in means.index])
     ax.set_ylim(len(means) - 0.45, -0.55)
-    ax.set_xlim(0, max(left) * 1.28)
+    ax.set_xlim(0, max(left) * 1.28 or 1.0)
     ax.tick_params(axis="y", length=0)
     ax.grid(visible=False, axis="y")
     ax.set_xlabel(f"working time in {name}, a search")
-    ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=6, columnspacing=1.0, handlelength=1.4)
+    handles, _ = ax.get_legend_handles_labels()
+    ax.legend(
+        handles=handles, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=6, columnspacing=1.0, handlelength=1.4
+    )

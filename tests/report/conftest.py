@@ -1,0 +1,22 @@
+"""Made-up runs that several test files draw from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.report.fake_run import write_fake_run
+
+
+@pytest.fixture(scope="session")
+def one_path(tmp_path_factory) -> Path:
+    """One search by each of four methods."""
+    return write_fake_run(tmp_path_factory.mktemp("runs") / "one", sentences=120)
+
+
+@pytest.fixture(scope="session")
+def three_path(tmp_path_factory) -> Path:
+    """Three searches by each method, controls among them."""
+    methods = ("pbt", "random", "grid", "bayes", "exploit-only", "explore-only")
+    return write_fake_run(tmp_path_factory.mktemp("runs") / "three", methods, seeds=3, sentences=120)

@@ -1,0 +1,124 @@
+"""What the report says in words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from nmt_pbt.report import statistics
+from nmt_pbt.report.answer import Answer, answer, main_metric, reference_method, score_text, signed, value_text
+from nmt_pbt.report.run import Run, load_run
+from tests.report.fake_run import write_fake_run
+from tests.report.journals import assigned, evaluated, run_started, search, search_ended, small_population
+
+
+def said(run: Run) -> Answer:
+    metric, summary = main_metric(run), statistics.summary(run)
+    if metric is None:
+        return answer(run, summary, pd.DataFrame())
+    return answer(run, summary, statistics.against(statistics.comparisons(run, metric), reference_method(run)))
+
+
+def run_of(records: list, space: dict | None = None) -> Run:
+    return Run(Path("nowhere"), {"search": {"space": space or {}}}, {}, records)
+
+
+def test_one_search_each_says_plainly_that_it_proves_nothing_about_methods(one_path):
+    words = said(load_run(one_path))
+    assert words.headline.startswith(("PBT ", "Grid ", "Bayesian ", "Random "))
+    assert "test BLEU, at a budget of 480,000 sentence pairs (48 epochs) a search" in words.headline
+    text = " ".join(words.findings)
+    assert "One search each proves nothing about the methods" in text
+    assert "significant" not in text
+    assert "over searches" not in text
+
+
+def test_scores_are_told_best_first(one_path):
+    run = load_run(one_path)
+    best = run.tests.sort_values("test_bleu", ascending=False)["method"].iloc[0]
+    label = {"pbt": "PBT", "random": "Random", "grid": "Grid", "bayes": "Bayesian"}[best]
+    assert said(run).headline.startswith(f"{label} {run.tests['test_bleu'].max():.1f}, ")
+
+
+def test_several_searches_say_whether_the_evidence_is_enough_and_how_many_would_be(three_path):
+    words = said(load_run(three_path))
+    assert "mean test BLEU over 3 searches each, with 95% intervals" in words.headline
+    text = " ".join(words.findings)
+    assert "the evidence is not enough" in text or "significant (" in text
+    assert "proves nothing" not in text
+
+
+def test_a_method_that_is_far_better_is_said_to_be(tmp_path):
+    path = write_fake_run(tmp_path / "far", ("pbt", "random"), seeds=3, sentences=80)
+    run = load_run(path)
+    summary, table = statistics.summary(run), statistics.comparisons(run, "bleu")
+    row = table.iloc[[0]].assign(verdict="b", difference=-3.0, low=-3.5, high=-2.5, p_searches=0.0004, wins=0, losses=3)
+    words = answer(run, summary, row)
+    assert words.findings[0] == (
+        "Random is better than PBT by 3.0 BLEU over 3 searches each: the difference is significant (95% over searches "
+        "−3.5 to −2.5, adjusted p < 0.001; Random wins in 3 of 3 seeds)."
+    )
+
+
+def test_a_run_not_yet_tested_is_told_by_its_dev_scores():
+    words = said(run_of(small_population()[:-1]))
+    assert words.headline == (
+        "PBT 15.0: best dev BLEU so far, not yet tested, at a budget of 400 sentence pairs (2 epochs) a search."
+    )
+    assert "PBT is not finished: 100% of its budget is spent." in words.cautions
+
+
+def test_the_schedule_is_told_along_the_winners_lineage():
+    assert said(run_of(small_population())).findings == [
+        "Schedule of PBT's winner: rate 0.1 → 0.08, dropout 0 → 0.2; its weights were adopted once."
+    ]
+
+
+def test_failures_unspent_budgets_and_values_at_an_end_are_cautioned_about():
+    records = [*small_population(), search("grid"), assigned("0", method="grid", rate=0.5, dropout=0.1)]
+    records += [evaluated("0", 11.0, age=100, spent=100, method="grid"), search_ended(100, "grid")]
+    space = {"rate": {"min": 0.08, "max": 0.5, "scale": "log"}, "dropout": {"min": 0.0, "max": 0.6}}
+    words = said(run_of(records, space))
+    assert words.cautions == [
+        "Grid spent only 25% of its budget: what a failed trial leaves is lost.",
+        "1 of 4 trials of PBT failed; see the table of trials for why.",
+        "The winning rate is at the lower end of its range, 0.08, in PBT: a better value may lie outside.",
+        "The winning rate is at the upper end of its range, 0.5, in Grid: a better value may lie outside.",
+    ]
+    assert words.headline.endswith("a search, which not every search has spent.")
+
+
+def test_how_soon_the_best_baseline_was_caught_up_with_is_told():
+    records = [*small_population(), search("grid"), assigned("0", method="grid", rate=0.5, dropout=0.1)]
+    records.append(evaluated("0", 11.0, age=400, spent=400, method="grid"))
+    assert (
+        "On dev, PBT reached the final score of the best baseline, Grid, after 75% of the budget."
+        in said(run_of(records)).findings
+    )
+    records[-1] = evaluated("0", 99.0, age=400, spent=400, method="grid")
+    assert "On dev, PBT never reached the final score of the best baseline, Grid." in said(run_of(records)).findings
+
+
+def test_a_loss_is_better_when_lower():
+    records = [run_started()]
+    for method, loss in (("pbt", 2.5), ("grid", 2.25)):
+        records += [search(method, direction="min"), assigned("0", method=method, rate=0.1)]
+        records.append(evaluated("0", loss, age=100, spent=100, method=method, metric="val_loss"))
+    assert said(run_of(records)).headline.startswith("Grid 2.250, PBT 2.500: best dev loss")
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [(0.00123456, "0.00123"), (16, "16"), ("dot", "dot"), (0.5, "0.5"), (None, "–"), (pd.NA, "–"), (True, "True")],
+)
+def test_values_are_short(given, expected):
+    assert value_text(given) == expected
+
+
+def test_scores_are_short():
+    assert score_text(34.06, "bleu") == "34.1"
+    assert score_text(2.34567, "val_loss") == "2.346"
+    assert score_text(float("nan"), "bleu") == "–"
+    assert (signed(1.04), signed(-0.26)) == ("+1.0", "−0.3")

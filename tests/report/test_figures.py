@@ -1,0 +1,186 @@
+"""Every figure draws in ordinary and in odd cases, changes nothing global, and comes out the same each time."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import matplotlib as mpl
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+
+from nmt_pbt.report import statistics
+from nmt_pbt.report.figures.inline import COLORS, inline_svg
+from nmt_pbt.report.figures.style import method_style, metric_label, places, render, scale_axis
+from nmt_pbt.report.gallery import drawings
+from nmt_pbt.report.run import Run, load_run
+from nmt_pbt.settings import ChoiceDomain, NumberDomain
+from tests.report.journals import assigned, ended, evaluated, run_started, search
+
+
+def gallery(run: Run) -> list:
+    table = statistics.summary(run)
+    metrics = statistics.tested_metrics(run)
+    return drawings(
+        run, table, {name: statistics.against(statistics.comparisons(run, name), "pbt") for name in metrics}
+    )
+
+
+def test_a_run_gets_its_figures(one_path):
+    names = [drawing.name for drawing in gallery(load_run(one_path))]
+    assert len(set(names)) == len(names)
+    assert names[:4] == ["best_so_far_budget", "best_so_far_time", "test_bleu", "test_chrf"]
+    for name in ("learning_curves_pbt_seed0", "family_tree_pbt_seed0", "schedule_pbt_dropout", "values_batch_size"):
+        assert name in names
+    assert all(re.fullmatch(r"[a-z0-9_-]+", name) for name in names)
+
+
+def test_captions_and_alternative_texts_are_whole_sentences_with_numbers(three_path):
+    for drawing in gallery(load_run(three_path)):
+        assert drawing.alt.endswith(".")
+        assert drawing.caption.endswith(".")
+        assert re.search(r"\d", drawing.alt), drawing.name
+
+
+def test_drawing_changes_no_global_style_and_comes_out_the_same(one_path):
+    before = dict(mpl.rcParams)
+    drawing = gallery(load_run(one_path))[0]
+    first = render(drawing.draw)
+    assert render(drawing.draw) == first
+    assert dict(mpl.rcParams) == before
+    assert first[1].startswith(b"\x89PNG")
+    assert "<dc:date>" not in first[0]
+
+
+def test_drawing_neither_needs_nor_loads_pyplot_or_anything_heavy(one_path):
+    code = (
+        "import sys; from nmt_pbt.report.page import write_report; write_report(sys.argv[1]);"
+        "print([name for name in ('matplotlib.pyplot', 'tensorflow', 'keras', 'keras_tuner') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(one_path)], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def odd_runs() -> dict[str, list]:
+    """Searches that are cut short, fail, or are about words and losses."""
+    loss = {"metric": "val_loss"}
+    return {
+        "one evaluation": [run_started(), search(), assigned("0", member=0, rate=0.1), evaluated("0", 1.0, 100, 100)],
+        "a loss, one member failing": [
+            run_started(),
+            search(direction="min"),
+            assigned("0", member=0, rate=0.1),
+            evaluated("0", 2.0, 100, 100, **loss),
+            assigned("1", member=1, rate=0.2),
+            evaluated("1", None, 0, 200, **loss),
+            ended("1", failed="out of memory"),
+            assigned("2", member=1, parent="0", inherited=True, generation=1, rate=0.3),
+            evaluated("2", 1.5, 200, 300, **loss),
+        ],
+        "words and equal scores": [
+            run_started(),
+            search("random"),
+            assigned("0", method="random", rate=0.1, attention="dot"),
+            evaluated("0", 0.0, 100, 100, method="random"),
+            assigned("1", method="random", rate=0.1, attention="additive"),
+            evaluated("1", 0.0, 100, 200, method="random"),
+        ],
+        "no worker's time": [
+            run_started(),
+            search("unheard-of"),
+            assigned("0", method="unheard-of", rate=0.1),
+            evaluated("0", 3.0, 100, 100, method="unheard-of", train=0.0),
+        ],
+    }
+
+
+@pytest.mark.parametrize("which", list(odd_runs()))
+def test_odd_runs_are_drawn_all_the_same(which):
+    space = {"rate": {"min": 0.1, "max": 0.1}, "attention": {"choices": ["dot", "additive"]}}
+    run = Run(Path("nowhere"), {"search": {"space": space}}, {}, odd_runs()[which])
+    for drawing in gallery(run):
+        svg, png = render(drawing.draw, height=drawing.height)
+        assert len(png) > 1000
+        assert "</svg>" in svg
+
+
+def test_no_two_methods_look_alike():
+    methods = ["pbt", "random", "grid", "bayes", "hyperband", "manual", "exploit-only", "explore-only"]
+    styles = [method_style(method) for method in methods]
+    for attribute in ("label", "color", "line", "marker"):
+        assert len({getattr(style, attribute) for style in styles}) == len(styles), attribute
+    assert method_style("something").label == "something"
+
+
+def luminance(color: str) -> float:
+    channels = [int(color[place : place + 2], 16) / 255 for place in (1, 3, 5)]
+    linear = [value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4 for value in channels]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(a: str, b: str) -> float:
+    dark, light = sorted([luminance(a), luminance(b)])
+    return (light + 0.05) / (dark + 0.05)
+
+
+@pytest.mark.parametrize("shade", [0, 1])
+def test_text_and_lines_stand_out_from_the_page_light_and_dark(shade):
+    paper = COLORS["paper"][shade]
+    assert contrast(COLORS["ink"][shade], paper) >= 7
+    assert contrast(COLORS["muted"][shade], paper) >= 4.5
+    for name in ("blue", "orange", "green", "purple", "sky", "vermillion", "grey"):
+        assert contrast(COLORS[name][shade], paper) >= 2.2, name
+
+
+def test_inlined_figures_keep_their_ids_apart_and_share_their_letters(one_path):
+    drawing = gallery(load_run(one_path))[0]
+    svg, _ = render(drawing.draw)
+    glyphs: dict[str, str] = {}
+    first, second = (inline_svg(svg, prefix, glyphs) for prefix in ("a", "b"))
+    ids = [set(re.findall(r' id="([^"]+)"', text)) for text in (first, second)]
+    assert ids[0]
+    assert not ids[0] & ids[1]
+    used = set(re.findall(r'(?:href="|url\()#([^")]+)', first))
+    assert used <= ids[0] | set(glyphs)
+    assert used & set(glyphs)
+    assert "var(--blue)" in first
+    assert COLORS["ink"][0] not in first
+    assert len(first) < 0.6 * len(svg)
+
+
+def test_metrics_have_names_in_words():
+    assert [metric_label(name) for name in ("val_bleu", "chrf", "val_loss", "other")] == [
+        "dev BLEU",
+        "chrF",
+        "dev loss (nats a token)",
+        "other",
+    ]
+
+
+def test_words_are_placed_in_their_order_and_numbers_as_they_are():
+    words = ChoiceDomain(choices=["dot", "additive"])
+    assert places(["additive", "dot"], words) == [1.0, 0.0]
+    assert pd.isna(places(["general"], words)[0])
+    assert places([0.5, 2], NumberDomain(min=0, max=2)) == [0.5, 2.0]
+
+
+@pytest.mark.parametrize(
+    ("domain", "scale", "labels"),
+    [
+        (NumberDomain(min=3e-4, max=1e-2, scale="log"), "log", ["0.0005", "0.001", "0.002", "0.005", "0.01"]),
+        (ChoiceDomain(choices=[16, 32, 64, 128]), "log", ["16", "32", "64", "128"]),
+        (ChoiceDomain(choices=[1, 2]), "linear", ["1", "2"]),
+        (ChoiceDomain(choices=["dot", "additive"]), "linear", ["dot", "additive"]),
+        (NumberDomain(min=1e-8, max=1, scale="log"), "log", None),
+    ],
+)
+def test_axes_suit_their_hyperparameter(domain, scale, labels):
+    ax = Figure().add_subplot()
+    scale_axis(ax, "x", domain, 0.001, 0.002) if isinstance(domain, NumberDomain) else scale_axis(ax, "x", domain, 1, 2)
+    assert ax.get_xscale() == scale
+    low, high = ax.get_xlim()
+    shown = [ax.xaxis.get_major_formatter()(tick, None) for tick in ax.xaxis.get_majorticklocs() if low <= tick <= high]
+    assert shown == labels if labels else 5 <= len(shown) <= 10

@@ -1,0 +1,79 @@
+"""Tables of the report, and their Markdown and LaTeX."""
+
+from __future__ import annotations
+
+import pytest
+
+from nmt_pbt.report import statistics, tables
+from nmt_pbt.report.run import load_run
+from nmt_pbt.report.tables import Cell, Table
+
+
+@pytest.fixture(scope="module")
+def one(one_path):
+    return load_run(one_path)
+
+
+@pytest.fixture(scope="module")
+def three(three_path):
+    return load_run(three_path)
+
+
+def test_every_row_has_a_cell_for_every_heading(one, three):
+    for run in (one, three):
+        pairs = {metric: statistics.comparisons(run, metric) for metric in ("bleu", "chrf")}
+        for table in (
+            tables.results(run, statistics.summary(run)),
+            tables.winners(run),
+            tables.trials(run),
+            *tables.comparisons(pairs),
+        ):
+            assert table.rows
+            assert {len(row) for row in table.rows} == {len(table.headings)}, table.name
+            for kept in (table.methods, table.seeds):
+                assert len(kept) in (0, len(table.rows))
+
+
+def test_one_search_each_leaves_out_what_is_about_searches(one, three):
+    single, several = (
+        tables.comparisons({"bleu": statistics.comparisons(run, "bleu")})[0].headings for run in (one, three)
+    )
+    assert "p over test sentences" in single
+    assert not any("searches" in heading for heading in single)
+    assert "p over searches" in several
+
+
+def test_the_results_are_those_of_the_journal(one):
+    table = tables.results(one, statistics.summary(one))
+    row = dict(zip(table.headings, (cell.text for cell in table.rows[0]), strict=True))
+    tested = one.tests.iloc[0]
+    assert row["method"] == "PBT"
+    assert row["test BLEU"] == f"{tested['test_bleu']:.1f}"
+    assert row["sentence pairs"] == "480,000"
+    assert row["trials"] == "48 (1 failed)"
+
+
+def test_why_a_trial_failed_is_told(one):
+    texts = [cell.text for row in tables.trials(one).rows for cell in row]
+    assert "failed: nan: the loss is <not> a number" in texts
+
+
+TABLE = Table("t", "T", "", ["method", "score_1"], [[Cell("a|b & 5%", "a"), Cell("−1.0", -1.0)]], [], [])
+
+
+def test_markdown_escapes_what_would_break_it():
+    assert tables.markdown(TABLE) == "| method | score_1 |\n| --- | ---: |\n| a\\|b & 5% | −1.0 |\n"
+
+
+def test_latex_escapes_what_would_break_it():
+    assert tables.latex(TABLE) == (
+        "\\begin{tabular}{lr}\n\\toprule\nmethod & score\\_1 \\\\\n\\midrule\na|b \\& 5\\% & $-$1.0 \\\\\n"
+        "\\bottomrule\n\\end{tabular}\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.4, "0 s"), (119, "119 s"), (125, "2 min"), (7199, "2 h 00 min"), (11100, "3 h 05 min")]
+)
+def test_durations_are_told_in_the_unit_that_suits(seconds, text):
+    assert tables.duration(seconds) == text

@@ -1,0 +1,152 @@
+"""Tables made for one figure each."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from nmt_pbt.report import views
+from nmt_pbt.report.run import Run, load_run
+from nmt_pbt.settings import ChoiceDomain, NumberDomain
+from tests.report.journals import assigned, evaluated, run_started, search, small_population
+
+
+def run_of(records: list, settings: dict | None = None) -> Run:
+    return Run(path=Path("nowhere"), settings=settings or {}, environment={}, records=records)
+
+
+def rows(frame: pd.DataFrame) -> list[list[object]]:
+    return [[None if pd.isna(cell) else cell for cell in row] for row in frame.itertuples(index=False)]
+
+
+def test_curves_are_means_over_searches_from_where_all_have_a_score():
+    best = pd.DataFrame(
+        [
+            ("pbt", 0, 1.0, 10.0, 10.0),
+            ("pbt", 0, 2.0, 12.0, 12.0),
+            ("pbt", 1, 2.0, 20.0, 20.0),
+            ("pbt", 1, 3.0, 18.0, 20.0),
+        ],
+        columns=["method", "seed", "spent_epochs", "score", "best"],
+    )
+    frame = views.progress_curves(best, "spent_epochs", "max")
+    assert list(frame.columns) == ["method", "x", "mean", "low", "high", "searches"]
+    assert rows(frame) == [["pbt", 2.0, 16.0, 12.0, 20.0, 2], ["pbt", 3.0, 16.0, 12.0, 20.0, 2]]
+
+
+def test_against_time_the_best_is_taken_in_the_order_of_time():
+    best = pd.DataFrame(
+        [("pbt", 0, 5.0, 10.0, 10.0), ("pbt", 0, 3.0, 12.0, 12.0), ("pbt", 0, 4.0, math.nan, 12.0)],
+        columns=["method", "seed", "seconds", "score", "best"],
+    )
+    frame = views.progress_curves(best, "seconds", "max")
+    assert rows(frame[["x", "mean"]]) == [[3.0, 12.0], [4.0, 12.0], [5.0, 12.0]]
+    falling = views.progress_curves(best, "seconds", "min")
+    assert rows(falling[["x", "mean"]]) == [[3.0, 12.0], [4.0, 12.0], [5.0, 10.0]]
+
+
+def test_member_curves_begin_where_the_parents_ended():
+    frame = views.member_curves(run_of(small_population()), "pbt", 0)
+    assert list(frame.columns) == ["trial", "member", "epochs", "score", "winner", "root"]
+    assert rows(frame) == [
+        ["a0", 0, 0.5, 10.0, True, False],
+        ["b0", 1, 0.5, None, False, False],
+        ["a1", 0, 0.5, 10.0, False, True],
+        ["a1", 0, 1.0, 12.0, False, False],
+        ["b1", 1, 0.5, 10.0, True, True],
+        ["b1", 1, 1.0, 15.0, True, False],
+    ]
+
+
+def test_an_exploit_joins_the_state_given_up_to_the_state_adopted():
+    frame = views.exploits(run_of(small_population()), "pbt", 0)
+    assert rows(frame) == [["b1", 0.5, None, 0.5, 10.0]]
+
+
+def test_the_family_tree_ranks_within_a_generation():
+    frame = views.family_tree(run_of(small_population()), "pbt", 0)
+    assert rows(frame) == [
+        ["a0", 0, 0, None, None, False, 0.0, True],
+        ["b0", 0, 1, None, None, False, None, False],
+        ["a1", 1, 0, 0.0, 0.0, False, 1.0, False],
+        ["b1", 1, 1, 0.0, 0.0, True, 0.0, True],
+    ]
+
+
+def test_member_schedules_follow_every_last_member_and_the_winner():
+    frame = views.member_schedules(run_of(small_population()), "pbt")
+    columns = ["seed", "lineage", "winner", "start", "end", "trial", "dropout"]
+    assert rows(frame[columns]) == [
+        [0, "a1", False, 0.0, 0.5, "a0", 0.0],
+        [0, "a1", False, 0.5, 1.0, "a1", 0.0],
+        [0, "b1", False, 0.0, 0.5, "a0", 0.0],
+        [0, "b1", False, 0.5, 1.0, "b1", 0.2],
+        [0, "b1", True, 0.0, 0.5, "a0", 0.0],
+        [0, "b1", True, 0.5, 1.0, "b1", 0.2],
+    ]
+    assert views.schedules_vary(frame, "dropout")
+    assert not views.schedules_vary(frame.assign(dropout=0.1), "dropout")
+
+
+def test_value_points_are_models_trained_to_the_end_and_flag_winners_at_an_end():
+    space = {"rate": {"min": 0.08, "max": 1.0, "scale": "log"}, "dropout": {"min": 0.0, "max": 0.6}}
+    records = [
+        *small_population(),
+        search("grid"),
+        assigned("0", method="grid", rate=0.5, dropout=0.1),
+        evaluated("0", 11.0, age=100, spent=100, method="grid"),
+        evaluated("0", 9.0, age=200, spent=200, interval=1, method="grid"),
+    ]
+    frame = views.value_points(run_of(records, {"search": {"space": space}}))
+    assert list(frame.columns) == [
+        *("method", "seed", "trial", "score", "winner", "rate", "dropout", "rate_bound", "dropout_bound")
+    ]
+    assert rows(frame) == [
+        ["pbt", 0, "a1", 12.0, False, 0.1, 0.0, "", ""],
+        ["pbt", 0, "b1", 15.0, True, 0.08, 0.2, "lower", ""],
+        ["grid", 0, "0", 11.0, True, 0.5, 0.1, "", ""],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("value", "domain", "expected"),
+    [
+        (0.0, NumberDomain(min=0, max=0.6), ""),
+        (0.6, NumberDomain(min=0, max=0.6), "upper"),
+        (0.1, NumberDomain(min=0.1, max=0.6), "lower"),
+        (0.3, NumberDomain(min=0, max=0.6), ""),
+        (3.1e-4, NumberDomain(min=3e-4, max=1e-2, scale="log"), "lower"),
+        (1e-3, NumberDomain(min=3e-4, max=1e-2, scale="log"), ""),
+        (16, ChoiceDomain(choices=[128, 16, 32]), "lower"),
+        (128, ChoiceDomain(choices=[128, 16, 32]), "upper"),
+        (32, ChoiceDomain(choices=[128, 16, 32]), ""),
+        (0, ChoiceDomain(choices=[0, 1, 2]), ""),
+        ("dot", ChoiceDomain(choices=["additive", "dot"]), ""),
+        ("dot", ChoiceDomain(choices=["additive", "dot"], ordered=True), "upper"),
+        ("additive", ChoiceDomain(choices=["additive", "dot"], ordered=True), "lower"),
+        (5.0, NumberDomain(min=5, max=5), ""),
+        (None, NumberDomain(min=0, max=1), ""),
+        (0.5, None, ""),
+    ],
+)
+def test_a_value_is_at_an_end_only_where_something_lies_beyond(value, domain, expected):
+    assert views.bound(value, domain) == expected
+
+
+def test_a_run_without_a_finite_score_has_views_without_a_winner():
+    run = run_of([run_started(), search(), assigned("0", member=0, rate=0.1), evaluated("0", None, age=100, spent=100)])
+    assert not views.member_curves(run, "pbt", 0)["winner"].any()
+    assert views.value_points(run).empty
+    assert views.progress_curves(run.best_so_far, "spent_epochs", "max").empty
+
+
+def test_views_of_a_whole_run_agree_with_its_tables(three_path):
+    run = load_run(three_path)
+    points = views.value_points(run)
+    assert points["winner"].sum() == len(run.winners) == 18
+    only = dataclasses.replace(run, records=[*run.records])
+    assert len(views.family_tree(only, "pbt", 2)) == 48
