@@ -25,6 +25,9 @@ app = typer.Typer(
 data_app = typer.Typer(help="Corpora: what there is, fetching, looking.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
 
+EMBEDDED_EPOCHS = 10.0
+"""Epochs of the embedded default of `compare`: four searches in a few minutes. `train` takes the settings' default."""
+
 Config = Annotated[Path | None, typer.Option("--config", help="Settings in YAML; without it, the embedded default.")]
 CorpusName = Annotated[str | None, typer.Option("--corpus", help="A corpus of `nmt-pbt data list`, or a folder.")]
 Out = Annotated[Path | None, typer.Option("--out", help="The run's folder; without it, results/NAME.")]
@@ -49,6 +52,8 @@ def compare_command(
 ) -> None:
     """Search with several methods at equal budget, test each winner, and write a report."""
     overrides: dict[str, Any] = {}
+    if config is None and resume is None:
+        overrides["training.epochs"] = EMBEDDED_EPOCHS
     if methods is not None:
         overrides["search.methods"] = [name.strip() for name in methods.split(",") if name.strip()]
     for key, value in (
@@ -119,6 +124,9 @@ def _run(
 
         use_threads(settings.engine.threads)
         prepared = prepare(text, subwords, settings.corpus)
+    if prepared.too_long:
+        limit = settings.corpus.max_length
+        CONSOLE.print(f"{text.name}: left out {prepared.too_long} train pairs longer than {limit} subwords")
     run.create(settings)
     try:
         with SearchProgress() as progress:
@@ -219,9 +227,12 @@ def data_fetch_command(
     to: Annotated[Path, typer.Option(help="Folder to keep corpora in.")] = Path("data"),
 ) -> None:
     """Download a corpus; goes on where an earlier download stopped, and refuses a wrong file."""
+    from nmt_pbt.console import DownloadProgress
     from nmt_pbt.corpus.fetch import fetch
 
-    typer.echo(str(fetch(name, to / name)))
+    with DownloadProgress() as progress:
+        folder = fetch(name, to / name, progress=progress)
+    typer.echo(str(folder))
 
 
 @data_app.command("show")

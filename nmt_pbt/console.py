@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 
 from nmt_pbt.experiment.driver import SearchRecord
@@ -61,6 +69,29 @@ class SearchProgress:
                 self._progress.stop_task(self._bars[search])
             case Tested() if search in self._bars:
                 self._progress.update(self._bars[search], best=f"test BLEU {record.test['bleu']:.1f}")
+
+
+class DownloadProgress:
+    """A bar for each file that is downloaded; a context manager, called with (file, bytes done, bytes in all)."""
+
+    def __init__(self) -> None:
+        self._progress = Progress(
+            TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn(), console=CONSOLE
+        )
+        self._bars: dict[str, TaskID] = {}
+
+    def __enter__(self) -> DownloadProgress:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def __call__(self, file: str, done: int, total: int | None) -> None:
+        """Show how far a file is."""
+        if file not in self._bars:
+            self._bars[file] = self._progress.add_task(file, total=total)
+        self._progress.update(self._bars[file], completed=done, total=total)
 
 
 def results_table(records: Iterable[Tested]) -> Table:

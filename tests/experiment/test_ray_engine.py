@@ -27,6 +27,8 @@ SETTINGS = cheap_settings("search.pbt.synchronous=true")
 @pytest.fixture
 def engine(tmp_path: Path) -> Iterator[RayEngine]:
     engine = RayEngine(CheapTask(), StateStore(tmp_path / "states"), workers=2)
+    while len(engine.workers) < 2:  # a search may otherwise be over before the second worker is up
+        assert engine.wait() is None
     yield engine
     engine.close()
 
