@@ -18,6 +18,7 @@ from nmt_pbt.journal import Journal, SearchStarted, Tested
 from nmt_pbt.randomness import generator
 from nmt_pbt.search.methods import build_method
 from nmt_pbt.settings import Settings
+from nmt_pbt.significance import counts_path, sentence_counts, write_counts
 from nmt_pbt.training.score import score_translations
 from nmt_pbt.training.state import StateStore
 from nmt_pbt.training.trainee import TranslationTask
@@ -135,6 +136,8 @@ def _test(
     file = run.translations / f"{name}.txt"
     # A translation is one line of the file, whatever the model says.
     file.write_text("".join(" ".join(text.split()) + "\n" for text in translations), encoding="utf-8")
+    # What significance tests need of the references, so that the report can make them without the corpus.
+    write_counts(counts_path(file), sentence_counts(translations, list(test.target)))
     return Tested(
         method=method,
         seed=seed,
