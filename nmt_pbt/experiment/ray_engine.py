@@ -190,7 +190,7 @@ class RayEngine:
     def _give_out_again(self, name: str, leg: Leg, deaths: int) -> None:
         if deaths >= MAX_DEATHS:
             raise SearchError(
-                f"trial {leg.trial}: {deaths} workers died training it; look at the memory they had, then resume the run"
+                f"trial {leg.trial}: {deaths} workers died training it; look at their memory, then resume the run"
             )
         self._members[name] = member = self._start(name)
         member.deaths = deaths
