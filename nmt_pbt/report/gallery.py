@@ -226,6 +226,7 @@ def _founders(run: Run) -> Iterator[Drawing]:
 def _schedules(run: Run) -> Iterator[Drawing]:
     for method in statistics.population_methods(run):
         schedules, label = views.member_schedules(run, method), method_style(method).label
+        explained = False
         for name in hyperparameters(run.records):
             if not views.schedules_vary(schedules, name):
                 continue
@@ -234,12 +235,15 @@ def _schedules(run: Run) -> Iterator[Drawing]:
                 f"seed {seed}: {', '.join(value_text(value) for value in _changes(rows[name]))}"
                 for seed, rows in won.groupby("seed", sort=False)
             )
+            long = (
+                "The value over training, along the lineage of each member that was alive at the end, and of the "
+                "winner. A dot is where the weights passed to another member."
+            )
             yield Drawing(
                 "schedules",
                 _file("schedule", method, name),
                 f"{label}: {value_label(name)}",
-                f"{value_label(name).capitalize()} over training, along the lineage of each member that was alive at "
-                "the end, and of the winner. A dot is where the weights passed to another member.",
+                f"As before, of {value_label(name)}." if explained else long,
                 f"Steps of {value_label(name)} along the winner's lineage: {told}.",
                 partial(
                     draw_schedule,
@@ -250,6 +254,7 @@ def _schedules(run: Run) -> Iterator[Drawing]:
                 ),
                 aside=method != reference_method(run),
             )
+            explained = True
 
 
 def _changes(values: pd.Series[float]) -> list[object]:
@@ -266,6 +271,11 @@ def _values(run: Run) -> Iterator[Drawing]:
     objective, direction = str(run.searches["objective"].iloc[0]), statistics.direction(run)
     names = [name for name in hyperparameters(run.records) if name in run.space]
     won = points[points["winner"]]
+    long = (
+        "One mark for each model trained to the end of its search: its value and its best score; for a population, the "
+        "members alive at the end with the values then in force. Rings are winners, squares those whose value lies at "
+        "an end of its range; dashed lines are the ends, carets models far outside the frame."
+    )
     for name in names:
         told = ", ".join(
             f"{method_style(row['method']).label} {value_text(row[name])}" for row in won.to_dict("records")
@@ -274,9 +284,7 @@ def _values(run: Run) -> Iterator[Drawing]:
             "values",
             _file("values", name),
             value_label(name).capitalize(),
-            "One mark for each model trained to the end of its search: its value and its best score; for a population, "
-            "the members alive at the end with the values then in force. Rings are winners, squares those whose value "
-            "lies at an end of its range; dashed lines are the ends, carets models far below the frame.",
+            f"As before, of {value_label(name)}." if name != names[0] else long,
             f"{value_label(name).capitalize()} against {metric_label(objective)}. Winners: {told}.",
             partial(
                 draw_slice,

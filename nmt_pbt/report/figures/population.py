@@ -53,21 +53,13 @@ def draw_learning_curves(ax: Axes, curves: pd.DataFrame, exploits: pd.DataFrame,
     if len(won):
         last = won.sort_values("epochs", kind="stable").iloc[-1]
         ax.plot(last["epochs"], last["score"], color=BLUE, marker="*", markersize=11, zorder=6)
-        handles.append(
-            Line2D([], [], color=BLUE, linewidth=2.2, marker="*", markersize=9, label="lineage of the winner")
-        )
+        handles.append(Line2D([], [], color=BLUE, linewidth=2.2, marker="*", markersize=9, label="way to the winner"))
     if len(exploits):
-        handles.append(Line2D([], [], **_EXPLOIT, marker="x", markersize=5.5, label="gives up its state for another's"))
+        handles.append(Line2D([], [], **_EXPLOIT, marker="x", markersize=5.5, label="gives up its state"))
     ax.set_xlim(0, float(curves["epochs"].max()) * 1.04)
     ax.set_xlabel("epochs these weights were trained")
     ax.set_ylabel(metric_label(objective))
-    ax.legend(handles=handles, loc="lower right" if _rises(curves) else "upper right")
-
-
-def _rises(curves: pd.DataFrame) -> bool:
-    ordered = curves.dropna(subset="score").sort_values("epochs", kind="stable")["score"].to_numpy()
-    half = max(1, len(ordered) // 2)
-    return bool(np.median(ordered[-half:]) >= np.median(ordered[:half]))
+    ax.legend(handles=handles, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, columnspacing=1.2)
 
 
 def draw_family_tree(ax: Axes, tree: pd.DataFrame) -> None:
@@ -87,7 +79,7 @@ def draw_family_tree(ax: Axes, tree: pd.DataFrame) -> None:
         else:
             ax.plot(*zip(start, end, strict=True), color=FAINT, linewidth=1.0, zorder=1)
         if row["winner"]:
-            ax.plot(*zip(start, end, strict=True), color=BLUE, linewidth=3.2, alpha=0.75, zorder=1.5)
+            ax.plot(*zip(start, end, strict=True), color=BLUE, linewidth=3.2, alpha=0.75, zorder=2.5)
     failed = tree["rank"].isna()
     ax.plot(tree.loc[failed, "generation"], tree.loc[failed, "member"], "x", color=INK, markersize=size, zorder=4)
     good = tree[~failed]
@@ -120,8 +112,8 @@ def draw_family_tree(ax: Axes, tree: pd.DataFrame) -> None:
     bar.set_label("rank in its generation", labelpad=-22)
     bar.outline.set_visible(False)
     handles = [
-        Line2D([], [], color=BLUE, linewidth=3.2, alpha=0.75, marker="*", markersize=8, label="to the winner"),
-        Line2D([], [], color=VERMILLION, linewidth=0.9, label="adopts another's state"),
+        Line2D([], [], color=BLUE, linewidth=3.2, alpha=0.75, marker="*", markersize=8, label="way to the winner"),
+        Line2D([], [], color=VERMILLION, linewidth=0.9, label="adopts a state"),
     ]
     if failed.any():
         handles.append(Line2D([], [], color=INK, marker="x", linestyle="", label="failed"))

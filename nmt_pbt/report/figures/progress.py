@@ -48,7 +48,7 @@ def draw_best_so_far(ax: Axes, curves: pd.DataFrame, objective: str, direction: 
     frame_scores(ax, min(lows), max(highs))
     ax.set_xlim(0, right / unit * 1.01 or 1.0)
     ax.set_xlabel(name)
-    ax.set_ylabel(f"best {metric_label(objective)} so far")
+    ax.set_ylabel(f"best {metric_label(objective)}")
     ax.legend(
         handles=handles,
         handlelength=2.8,

@@ -135,6 +135,9 @@ def render(draw: Callable[[Axes], None], width: float = 4.6, height: float = 3.1
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(width, height), dpi=DOTS_PER_INCH, layout="constrained")
         draw(figure.add_subplot())
+        layout = figure.get_layout_engine()
+        if layout is not None:
+            layout.execute(figure)  # once more than savefig does: other ticks may suit the smaller Axes
         png, svg = io.BytesIO(), io.StringIO()
         canvas: Any = FigureCanvasAgg(figure)  # its own method draws once, where savefig draws twice
         canvas.print_png(png, metadata={"Software": None})
