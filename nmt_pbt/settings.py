@@ -165,6 +165,9 @@ class PBTSettings(_Section):
     explore: Literal["perturb", "pb2"] = "perturb"
     """How adopted values move. `perturb`: by a step, or afresh. `pb2`: a Gaussian process chooses (Parker-Holder et al.
     2020)"""
+    frequencies: list[Count] = []
+    """Sub-populations, each deciding within itself after so many intervals, for instance [1, 4], with migration between
+    them: against greed (Doulazmi et al. 2025). Empty: one population that decides after every interval"""
     burn_in: Annotated[float, Field(ge=0.0)] = 0.0
     """Epochs of training before a member may adopt or be adopted from"""
     factor: Annotated[float, Field(gt=1.0)] = 1.25

@@ -11,6 +11,7 @@ from nmt_pbt.search.assignment import Assignment
 from nmt_pbt.search.domains import Choice, Integer, Real
 from nmt_pbt.search.exploit import Backtrack, Exploit, Tournament, Truncation
 from nmt_pbt.search.explore import Explorer, Perturb
+from nmt_pbt.search.frequencies import MultiFrequency
 from nmt_pbt.search.grid import check_levels
 from nmt_pbt.search.significant import TTest
 from nmt_pbt.search.space import Space
@@ -70,7 +71,9 @@ def check_methods(settings: Settings) -> None:
 def _check(name: str, settings: Settings, space: Space) -> None:
     """Refuse a method that cannot search this space for this budget."""
     _check_epochs(name, settings, space)
-    if name == "manual":
+    if name in POPULATION_METHODS:
+        _exploit(settings, space)
+    elif name == "manual":
         _guesses(settings, space)
     elif name == "grid":
         check_levels(space, settings.search.grid.levels)
@@ -158,7 +161,7 @@ def _objective(metric: str) -> Any:
 def _population(name: str, settings: Settings, common: Mapping[str, Any]) -> Any:
     from nmt_pbt.search.pbt import JournaledPBTOracle
 
-    exploit, explorer = _exploit(settings), _explorer(settings)
+    exploit, explorer = _exploit(settings, common["space"]), _explorer(settings)
     explores_only = name == "explore-only"
     return JournaledPBTOracle(
         **common,
@@ -174,8 +177,15 @@ def _population(name: str, settings: Settings, common: Mapping[str, Any]) -> Any
     )
 
 
-def _exploit(settings: Settings) -> Exploit:
+def _exploit(settings: Settings, space: Space) -> Exploit:
     pbt = settings.search.pbt
+    if pbt.frequencies:
+        if pbt.exploit != "truncation":
+            raise UsageError(
+                f"search.pbt.exploit {pbt.exploit}: sub-populations (search.pbt.frequencies) select by truncation; "
+                "leave one of them out"
+            )
+        return MultiFrequency(settings.search.population, tuple(pbt.frequencies), space.structural)
     if pbt.exploit == "tournament":
         return Tournament()
     if pbt.exploit == "ttest":

@@ -14,7 +14,7 @@ from typing import Any
 
 from nmt_pbt.errors import SearchError, UsageError
 from nmt_pbt.randomness import derive_seed, generator
-from nmt_pbt.search.exploit import Exploit
+from nmt_pbt.search.exploit import Adoption, Exploit
 from nmt_pbt.search.explore import Explorer, Moment
 from nmt_pbt.search.member import KEPT_EVALUATIONS, Member, Plan, Snapshot, Turn
 from nmt_pbt.search.ranking import FAILED, Ranking
@@ -221,15 +221,16 @@ class Population:
             donor = self._rescuer(member, view) if self.exploit is not None else None
             if donor is None:
                 return Plan(None, False, self.space.sample(self.seed, "restart", *key))
-            return Plan(donor, True, self._moved(member, donor))
+            return Plan(donor, True, self._moved(member, donor, donor.values))
         chosen = None
         if self.strategy is not None and member.state.age >= self.burn_in - 1e-9:
             chosen = self.strategy.choose(member.index, view, generator(self.seed, "exploit", *key))
-        if chosen is None or chosen.trial == member.state.trial:
+        if chosen is None or chosen.state.trial == member.state.trial:
             return Plan(member.state, False, dict(member.state.values))
         if self.exploit is None:
-            return Plan(member.state, False, self._moved(member, member.state))
-        return Plan(chosen, True, self._moved(member, chosen))
+            chosen = Adoption(member.state, member.state.values, chosen.explore)
+        values = self._moved(member, chosen.state, chosen.values) if chosen.explore else dict(chosen.values)
+        return Plan(chosen.state, chosen.state is not member.state, values)
 
     def _rescuer(self, member: Member, view: _View) -> Snapshot | None:
         """Return a state for a member that failed: from the better half of those past burn-in."""
@@ -239,11 +240,11 @@ class Population:
         better = donors[len(donors) // 2 :]
         return view.state(better[int(generator(self.seed, "rescue", member.index, member.given).integers(len(better)))])
 
-    def _moved(self, member: Member, start: Snapshot) -> dict[str, Value]:
+    def _moved(self, member: Member, start: Snapshot, adopted: Mapping[str, Value]) -> dict[str, Value]:
         if self.explore is None:
-            return dict(start.values)
+            return dict(adopted)
         key = (member.index, member.given)
-        values = self.space.complete(start.values, self.seed, "activate", *key)
+        values = self.space.complete(adopted, self.seed, "activate", *key)
         moved = self.explore.propose(self.space, values, _moment(start), generator(self.seed, "explore", *key))
         # A moved value may switch others on or off.
         return self.space.complete(moved, self.seed, "activate", *key)
@@ -326,13 +327,13 @@ class _View:
 
     def __init__(self, population: Population, generation: int) -> None:
         self._population = population
-        self._generation = generation
+        self.generation = generation
         self.ranking = population.rungs.at(generation)
         self.best_ranking = population.best_ranking
 
     def state(self, member: int) -> Snapshot:
         results = self._population.members[member].results
-        later = [generation for generation in results if generation >= self._generation]
+        later = [generation for generation in results if generation >= self.generation]
         return results[min(later) if later else max(results)]
 
     def best(self, member: int) -> Snapshot:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nmt_pbt.errors import SearchError, UsageError
-from nmt_pbt.search.exploit import Standings, draw_rival
-from nmt_pbt.search.member import KEPT_EVALUATIONS, Snapshot
+from nmt_pbt.search.exploit import Adoption, Standings, draw_rival, whole
+from nmt_pbt.search.member import KEPT_EVALUATIONS
 
 if TYPE_CHECKING:
     from nmt_pbt.significance import Counts
@@ -38,13 +38,13 @@ class TTest:
                 f"exploit evaluations {self.evaluations}; a t-test takes at least 2, and {KEPT_EVALUATIONS} are kept"
             )
 
-    def choose(self, member: int, standings: Standings, random: np.random.Generator) -> Snapshot | None:
+    def choose(self, member: int, standings: Standings, random: np.random.Generator) -> Adoption | None:
         """Return the rival's state, or None; see `Exploit`."""
         rival = draw_rival(member, standings, random)
         if rival is None:
             return None
         mine, other = (standings.state(who).evaluations[-self.evaluations :] for who in (member, rival))
-        return standings.state(rival) if welch_p_value(other, mine) < self.significance else None
+        return whole(standings.state(rival)) if welch_p_value(other, mine) < self.significance else None
 
     def get_state(self) -> dict[str, Any]:
         """Return an empty state."""
@@ -112,7 +112,7 @@ class Bootstrap:
         """Forget the counts of all other trials."""
         self._counts = {trial: counts for trial, counts in self._counts.items() if trial in trials}
 
-    def choose(self, member: int, standings: Standings, random: np.random.Generator) -> Snapshot | None:
+    def choose(self, member: int, standings: Standings, random: np.random.Generator) -> Adoption | None:
         """Return the rival's state, or None; see `Exploit`.
 
         Raises:
@@ -126,7 +126,7 @@ class Bootstrap:
         mine, other = (self._counts_of(standings.state(who).trial) for who in (member, rival))
         result = paired_bootstrap("bleu", other, mine, random, self.samples)
         better = result.difference > 0 and result.p_value < self.significance
-        return standings.state(rival) if better else None
+        return whole(standings.state(rival)) if better else None
 
     def _counts_of(self, trial: str) -> Counts:
         if trial not in self._counts:

@@ -28,6 +28,10 @@ MODES = {
     "pbt by tournament": ("pbt", ["search.pbt.exploit=tournament"]),
     "pbt by t-test": ("pbt", ["search.pbt.exploit=ttest", "search.pbt.significance=0.4", "search.pbt.evaluations=2"]),
     "pbt with backtracking": ("pbt", ["search.pbt.exploit=backtrack"]),
+    "pbt at two frequencies": (
+        "pbt",
+        ["search.population=8", "training.epochs=6.0", "search.pbt.frequencies=[1, 2]"],
+    ),
     "pb2": ("pbt", ["search.pbt.explore=pb2"]),
     "pb2 asynchronous": ("pbt", ["search.pbt.explore=pb2", "search.pbt.synchronous=false"]),
     "hyperband minimising": ("hyperband", ["search.objective=val_loss", "search.hyperband.factor=2"]),

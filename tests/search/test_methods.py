@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from nmt_pbt.errors import UsageError
+from nmt_pbt.search.exploit import Backtrack, Tournament, Truncation
+from nmt_pbt.search.frequencies import MultiFrequency
+from nmt_pbt.search.methods import METHODS, build_method, check_methods
+from nmt_pbt.search.pb2 import PB2
+from nmt_pbt.search.significant import TTest
+from nmt_pbt.settings import load_settings
+
+
+def test_names_and_budgets_are_checked_without_importing_keras_tuner() -> None:
+    program = (
+        "import sys\n"
+        "from nmt_pbt.search.methods import check_methods\n"
+        "from nmt_pbt.settings import load_settings\n"
+        "check_methods(load_settings())\n"
+        "heavy = {'keras_tuner', 'tensorflow', 'keras', 'sklearn', 'scipy'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=120)
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        (["search.methods=[pbt, randon]"], "no such method 'randon'; did you mean 'random'"),
+        (["search.methods=[pbt, pbt]"], "listed twice"),
+        (["search.space.epochs={min: 1.0, max: 5.0}"], "pbt decides by itself how long to train"),
+        (
+            ["search.methods=[random]", "search.space.epochs={min: 1.0, max: 500.0}"],
+            "a trial of 500 epochs does not fit the budget of 48 epochs",
+        ),
+        (["search.methods=[random]", "search.space.epochs={choices: [1.0, 64.0]}"], "a trial of 64 epochs"),
+        (["search.methods=[hyperband]", "training.epochs=2.0"], "no trial could be stopped early"),
+        (["search.methods=[manual]"], "manual: no guesses"),
+        (["search.methods=[manual]", "search.manual.guesses=[{dropuot: 0.1}]"], "did you mean 'dropout'"),
+        (["search.methods=[manual]", "search.manual.guesses=[{dropout: 0.7}]"], "number 1: dropout = 0.7"),
+        (
+            ["search.methods=[manual]", "search.population=2", "search.manual.guesses=[{}, {dropout: 0.1}, {}]"],
+            "3 guesses, but the budget is 2 trials",
+        ),
+        (["search.methods=[grid]", "search.grid.levels={dropout: [0.7]}"], "levels.dropout: 0.7"),
+        (["search.pbt.frequencies=[1, 4]"], "a population of 6 has no 2 equal parts of at least 4 members"),
+        (["search.pbt.frequencies=[4, 1]", "search.population=8"], "give at least two, rising"),
+        (
+            ["search.pbt.frequencies=[1, 4]", "search.population=8", "search.pbt.exploit=tournament"],
+            r"exploit tournament: sub-populations .* select by truncation",
+        ),
+        (["search.pbt.frozen=[dropuot]"], "frozen dropuot: not in the search space; did you mean 'dropout'"),
+    ],
+)
+def test_what_cannot_be_run_is_refused_in_one_line(changes: list[str], text: str) -> None:
+    with pytest.raises(UsageError, match=text) as caught:
+        check_methods(load_settings(assignments=changes))
+    assert "\n" not in str(caught.value)
+
+
+def test_an_unknown_method_cannot_be_built() -> None:
+    with pytest.raises(UsageError, match="did you mean 'hyperband'"):
+        build_method("hyperbandd", load_settings(), 0)
+
+
+def test_settings_choose_exploit_and_explore() -> None:
+    def population(*changes: str, name: str = "pbt") -> object:
+        return build_method(name, load_settings(assignments=list(changes)), 0).oracle.population
+
+    assert population().strategy == Truncation(0.25)  # type: ignore[attr-defined]
+    assert population("search.pbt.exploit=tournament").strategy == Tournament()  # type: ignore[attr-defined]
+    backtrack = population("search.pbt.exploit=backtrack", "search.pbt.fraction=0.5")
+    assert backtrack.strategy == Backtrack(0.5)  # type: ignore[attr-defined]
+    ttest = population("search.pbt.exploit=ttest", "search.pbt.significance=0.1", "search.pbt.evaluations=3")
+    assert ttest.strategy == TTest(0.1, 3)  # type: ignore[attr-defined]
+    parts = population("search.pbt.frequencies=[1, 3]", "search.population=8")
+    assert parts.strategy == MultiFrequency(8, (1, 3))  # type: ignore[attr-defined]
+    assert isinstance(population("search.pbt.explore=pb2").explore, PB2)  # type: ignore[attr-defined]
+    assert population(name="exploit-only").explore is None  # type: ignore[attr-defined]
+    assert population(name="explore-only").exploit is None  # type: ignore[attr-defined]
+
+
+def test_values_to_start_with_can_be_set() -> None:
+    settings = load_settings(assignments=["search.pbt.initial=[{dropout: 0.5, batch_size: 64}]"])
+    method = build_method("pbt", settings, 0)
+    first = method.assignment(method.oracle.create_trial("worker0"))
+    assert (first.values["dropout"], first.values["batch_size"]) == (0.5, 64)
+
+
+@pytest.mark.parametrize("name", [name for name in METHODS if name not in ("manual", "grid", "hyperband")])
+def test_methods_share_their_first_draws_under_one_seed(name: str) -> None:
+    """Common random numbers: what differs between methods is then less the luck of the start."""
+    settings = load_settings(assignments=["search.bayes.initial_points=4"])
+    method = build_method(name, settings, 7)
+    reference = build_method("random", settings, 7)
+    for worker in ("a", "b", "c", "d"):
+        drawn, expected = (one.assignment(one.oracle.create_trial(worker)) for one in (method, reference))
+        assert drawn.values == expected.values
