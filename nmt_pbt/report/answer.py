@@ -140,7 +140,8 @@ def _one_search(row: Mapping[Any, Any]) -> str:
     if math.isnan(row["p_sentences"]):
         return f"{a}'s model and {b}'s differ by {difference:.1f} {name}; whether that is chance was not tested."
     low, high = row["sentences_low"], row["sentences_high"]
-    test = f"95% over test sentences {signed(low)} to {signed(high)}, {_p(row['p_sentences'])}"
+    ends = (-high, -low) if row["verdict"] == "models" and row["difference"] < 0 else (low, high)
+    test = f"95% over test sentences {' to '.join(map(signed, ends))}, {_p(row['p_sentences'])}"
     if row["verdict"] == "open":
         return (
             f"{a}'s model and {b}'s are not told apart by this test split: {signed(row['difference'])} {name} ({test})."
@@ -152,12 +153,13 @@ def _one_search(row: Mapping[Any, Any]) -> str:
 def _significant(row: Mapping[Any, Any]) -> str:
     names = [method_style(row[name]).label for name in ("method_a", "method_b")]
     wins = [row["wins"], row["losses"]]
+    ends = [row["low"], row["high"]]
     if row["verdict"] == "b":
-        names, wins = names[::-1], wins[::-1]
+        names, wins, ends = names[::-1], wins[::-1], [-row["high"], -row["low"]]
     return (
         f"{names[0]} is better than {names[1]} by {abs(row['difference']):.1f} {metric_label(row['metric'])} over "
         f"{row['searches']} searches each: the difference is significant (95% over searches "
-        f"{signed(row['low'])} to {signed(row['high'])}, {_p(row['p_searches'])}; {names[0]} wins in {wins[0]} of "
+        f"{' to '.join(map(signed, ends))}, {_p(row['p_searches'])}; {names[0]} wins in {wins[0]} of "
         f"{row['searches']} seeds)."
     )
 
@@ -173,8 +175,9 @@ def _open(row: Mapping[Any, Any]) -> str:
 
 
 def signed(difference: float) -> str:
-    """Return a difference in points with its sign, for instance `+0.4` or `−1.2`."""
-    return f"{difference:+.1f}".replace("-", "−")
+    """Return a difference in points with its sign, for instance `+0.4` or `−1.2`; zero has none."""
+    text = f"{difference:+.1f}".replace("-", "−")
+    return "0.0" if text[1:] == "0.0" else text
 
 
 def _p(p: float) -> str:
@@ -211,9 +214,10 @@ def _schedules(run: Run) -> list[str]:
         changes = []
         for name in hyperparameters(run.records):
             first, last = chain[name].iloc[0], chain[name].iloc[-1]
-            text = f"{value_label(name)} {value_text(first)}"
+            start, end = value_text(first), value_text(last)
+            text = f"{value_label(name)} {start}"
             if chain[name].nunique() > 1:
-                text += f" → {value_text(last)}" if first != last else " at both ends, with a detour"
+                text += f" → {end}" if start != end else " at both ends, with a detour"
             changes.append(text)
         adopted = int(chain["inherited"].sum())
         seed = f", seed {row['seed']}" if run.searches["seed"].nunique() > 1 else ""

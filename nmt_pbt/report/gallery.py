@@ -88,7 +88,7 @@ def _progress(run: Run) -> Iterator[Drawing]:
     height = 3.5 if run.searches["method"].nunique() <= 4 else 3.7
     for against, name, axis, unit in (
         ("spent_epochs", "best_so_far_budget", "what was spent", epoch),
-        ("seconds", "best_so_far_time", "working time", None),
+        ("seconds", "best_so_far_time", "wall-clock", None),
     ):
         curves = views.progress_curves(run.best_so_far, against, direction)
         last = curves.groupby("method", sort=False)["mean"].last()
@@ -319,7 +319,7 @@ def _time(run: Run) -> Iterator[Drawing]:
         "time",
         "time_spent",
         "Where the time went",
-        "Working time of one search, summed over its workers.",
+        "Working time of one search, summed over its workers: more than wall-clock where there are several.",
         f"Stacked bars of working time: {told}.",
         partial(draw_time_spent, times=run.time_spent),
         1.1 + 0.45 * len(means),

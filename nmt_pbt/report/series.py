@@ -223,7 +223,7 @@ def best_so_far(records: Sequence[AnyRecord]) -> pd.DataFrame:
     """How good the best state was that each search had seen at each evaluation, in the order of the journal.
 
     Returns:
-        Columns: method, seed, trial, interval, spent, spent_epochs, seconds (working time of this trial's
+        Columns: method, seed, trial, interval, spent, spent_epochs, seconds (wall-clock of this trial's
         worker since the search began, without the pauses of a run that was stopped and resumed), score, best (of all
         evaluations up to this one; NaN before the first finite one), improved (this one is the new best).
     """

@@ -68,7 +68,7 @@ def results(run: Run, summary: pd.DataFrame) -> Table:
     gap = f"gap_{told}" if f"gap_{told}" in summary else None
     if gap is not None:
         headings.append(f"dev − test {metric_label(str(told))}")
-    headings += ["mean best so far", "trials", "sentence pairs", "working time"]
+    headings += ["mean best so far", "trials", "sentence pairs", "wall-clock"]
     if baseline is not None:
         headings.append(f"pairs to reach {method_style(baseline).label}'s best")
     rows = []
@@ -86,7 +86,7 @@ def results(run: Run, summary: pd.DataFrame) -> Table:
             _score(row["area"], objective),
             Cell(trials, float(row["trials"])),
             _count(row["spent"]),
-            Cell(duration(row["seconds"]), float(row["seconds"])),
+            Cell(duration(row["wall"]), float(row["wall"])),
         ]
         if baseline is not None:
             never = math.isnan(row["to_target"])

@@ -58,7 +58,27 @@ def test_a_method_that_is_far_better_is_said_to_be(tmp_path):
     words = answer(run, summary, row)
     assert words.findings[0] == (
         "Random is better than PBT by 3.0 BLEU over 3 searches each: the difference is significant (95% over searches "
-        "−3.5 to −2.5, adjusted p < 0.001; Random wins in 3 of 3 seeds)."
+        "+2.5 to +3.5, adjusted p < 0.001; Random wins in 3 of 3 seeds)."
+    )
+
+
+def test_a_better_model_is_told_with_the_interval_by_which_it_is(one_path):
+    run = load_run(one_path)
+    row = (
+        statistics.comparisons(run, "bleu")
+        .iloc[[0]]
+        .assign(
+            **{
+                "verdict": "models",
+                "difference": -1.3,
+                "sentences_low": -2.1,
+                "sentences_high": -0.4,
+                "p_sentences": 0.02,
+            }
+        )
+    )
+    assert answer(run, statistics.summary(run), row).findings[0] == (
+        "Random's model is better than PBT's by 1.3 BLEU (95% over test sentences +0.4 to +2.1, adjusted p = 0.020)."
     )
 
 
@@ -121,4 +141,4 @@ def test_scores_are_short():
     assert score_text(34.06, "bleu") == "34.1"
     assert score_text(2.34567, "val_loss") == "2.346"
     assert score_text(float("nan"), "bleu") == "–"
-    assert (signed(1.04), signed(-0.26)) == ("+1.0", "−0.3")
+    assert (signed(1.04), signed(-0.26), signed(-0.04)) == ("+1.0", "−0.3", "0.0")

@@ -73,8 +73,8 @@ def _clock(seconds: float) -> tuple[float, str]:
     """Return the unit of time that suits an axis, and the axis's name."""
     for unit, name in ((3600.0, "hours"), (60.0, "minutes")):
         if seconds >= 2 * unit:
-            return unit, f"working time in {name}"
-    return 1.0, "working time in seconds"
+            return unit, f"wall-clock in {name}"
+    return 1.0, "wall-clock in seconds"
 
 
 def _short(count: float) -> str:

@@ -48,7 +48,7 @@ def draw_time_spent(ax: Axes, times: pd.DataFrame) -> None:
     ax.set_xlim(0, max(left) * 1.28 or 1.0)
     ax.tick_params(axis="y", length=0)
     ax.grid(visible=False, axis="y")
-    ax.set_xlabel(f"working time in {name}, a search")
+    ax.set_xlabel(f"working time in {name}, all workers of a search")
     handles, _ = ax.get_legend_handles_labels()
     ax.legend(
         handles=handles, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=6, columnspacing=1.0, handlelength=1.4
