@@ -57,7 +57,7 @@ def digit_lines(count: int, longest: int, seed: int) -> tuple[str, ...]:
     return tuple(" ".join(map(str, random.integers(0, 10, random.integers(1, longest + 1)))) for _ in range(count))
 
 
-def prepare_copy(train: int, dev: int, longest: int = 8) -> Prepared:
+def _prepare_copy(train: int, dev: int, longest: int = 8) -> Prepared:
     subwords = Digits()
     text = digit_lines(train, longest, 1)
     dev_text = digit_lines(dev, longest, 2)
@@ -68,7 +68,12 @@ def prepare_copy(train: int, dev: int, longest: int = 8) -> Prepared:
 
 @pytest.fixture(scope="session")
 def digits():
-    return prepare_copy(300, 40)
+    return _prepare_copy(300, 40)
+
+
+@pytest.fixture(scope="session")
+def prepare_copy():
+    return _prepare_copy
 
 
 @pytest.fixture(scope="session")
