@@ -69,11 +69,11 @@ class ModelSettings(_Section):
 class TrainingSettings(_Section):
     """Values in force where the search space names nothing else."""
 
-    epochs: Positive = 8.0
+    epochs: Positive = 30.0
     """Passes over the training pairs: by each member of a population, and by each trial of the other methods"""
-    learning_rate: Positive = 2e-3
+    learning_rate: Positive = 3e-3
     """Adam's step size"""
-    batch_size: Count = 32
+    batch_size: Count = 16
     """Sentence pairs in one step"""
     dropout: Rate = 0.2
     """Rate on embeddings, between layers and on the attention vector"""
