@@ -216,9 +216,8 @@ class LSTM(keras.layers.Layer):
         self.recurrent_dropout = recurrent_dropout
         self.reverse = reverse
 
-    def build(self, input_shape: tuple[int | None, ...]) -> None:
-        """Make the weights; the last of `input_shape` is the width of the inputs."""
-        width = int(input_shape[-1])
+    def build(self, width: int) -> None:
+        """Make the weights for inputs of this width."""
         self.kernel = self.add_weight(shape=(width, 4 * self.units), initializer="zeros", name="kernel")
         self.recurrent = self.add_weight(shape=(self.units, 4 * self.units), initializer="zeros", name="recurrent")
         self.bias = self.add_weight(shape=(4 * self.units,), initializer="zeros", name="bias")
@@ -228,20 +227,23 @@ class LSTM(keras.layers.Layer):
         """Return inputs times kernel plus bias, `[..., 4U]`, for any number of leading dimensions."""
         flat = tf.reshape(inputs, [-1, self.kernel.shape[0]])
         product = tf.nn.bias_add(tf.matmul(flat, self.kernel.value), self.bias.value)
-        return tf.reshape(product, tf.concat([tf.shape(inputs)[:-1], [4 * self.units]], axis=0))
+        projected = tf.reshape(product, tf.concat([tf.shape(inputs)[:-1], [4 * self.units]], axis=0))
+        return tf.ensure_shape(projected, [*inputs.shape[:-1], 4 * self.units])
 
-    def call(self, inputs, real=None, initial=None, training=False):
+    def call(
+        self,
+        inputs: tf.Tensor,
+        real: tf.Tensor | None = None,
+        initial: tuple[tf.Tensor, tf.Tensor] | None = None,
+        training: bool = False,
+    ) -> tuple[tf.Tensor, tuple[tf.Tensor, tf.Tensor]]:
         """See the class."""
-        projected = self.project(inputs)
-        projected.set_shape([None, None, 4 * self.units])
-        batch = tf.shape(inputs)[1]
-        if initial is None:
-            initial = (tf.zeros([batch, self.units]), tf.zeros([batch, self.units]))
-        mask = None
-        if training and self.recurrent_dropout is not None:
-            mask = self.recurrent_dropout.mask(tf.stack([batch, self.units]))
-        outputs, h, c = recurrence(projected, self.recurrent.value, *initial, mask, real, self.reverse)
-        return outputs, (h, c)
+        shape = tf.stack([tf.shape(inputs)[1], self.units])
+        first_h, first_c = initial if initial is not None else (tf.zeros(shape), tf.zeros(shape))
+        mask = self.recurrent_dropout.mask(shape) if training and self.recurrent_dropout is not None else None
+        projected, kernel = self.project(inputs), self.recurrent.value
+        states, h, c = recurrence(projected, kernel, first_h, first_c, mask, real, self.reverse)
+        return states, (h, c)
 
     def step(self, projected: tf.Tensor, state: tuple[tf.Tensor, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
         """Advance by one step without dropout, as decoding does.

@@ -127,10 +127,10 @@ class Seq2Seq(keras.Model):
 
         for layer in range(encoder_layers):
             width = embedding_units if layer == 0 else 2 * units
-            self.forward_lstms[layer].build((None, None, width))
-            self.backward_lstms[layer].build((None, None, width))
+            self.forward_lstms[layer].build(width)
+            self.backward_lstms[layer].build(width)
         for layer in range(decoder_layers):
-            self.decoder_lstms[layer].build((None, None, embedding_units if layer == 0 else units))
+            self.decoder_lstms[layer].build(embedding_units if layer == 0 else units)
         self.attention.build(2 * units)
         self.bridges = [
             self.add_weight(shape=(2 * units, units), initializer="zeros", name=f"bridge_{kind}_{layer}")

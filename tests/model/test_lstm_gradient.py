@@ -15,7 +15,7 @@ def _layer(width: int, units: int, rate: float, reverse: bool) -> LSTM:
     generator = MaskGenerator()
     generator.restart(17)
     layer = LSTM(units, Dropout(generator, rate), reverse, name="lstm")
-    layer.build((None, None, width))
+    layer.build(width)
     for weight in layer.trainable_variables:
         weight.assign(initial_weights(weight.path, tuple(weight.shape), 3))
     return layer
