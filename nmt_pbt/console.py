@@ -81,14 +81,15 @@ class DownloadProgress:
         self._bars: dict[str, TaskID] = {}
 
     def __enter__(self) -> DownloadProgress:
-        self._progress.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._progress.stop()
+        if self._bars:
+            self._progress.stop()
 
     def __call__(self, file: str, done: int, total: int | None) -> None:
         """Show how far a file is."""
+        self._progress.start()  # only now: a refusal leaves the terminal as it was
         if file not in self._bars:
             self._bars[file] = self._progress.add_task(file, total=total)
         self._progress.update(self._bars[file], completed=done, total=total)

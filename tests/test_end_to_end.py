@@ -1,0 +1,125 @@
+"""The main job for real, small: search, resume, report, translate, evaluate, with TensorFlow and all."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nmt_pbt.journal import Evaluated, SearchEnded, Tested, read_journal, without_times
+
+SMALL = [
+    "--corpus=toy",
+    "--set=corpus.train_pairs=200",
+    "--set=corpus.dev_pairs=20",
+    "--set=corpus.test_pairs=20",
+    "--set=corpus.vocabulary_size=200",
+    "--set=model.embedding_units=16",
+    "--set=model.units=16",
+    "--set=search.population=3",
+    "--set=training.epochs=2",
+    "--set=engine.threads=1",
+]
+METHODS = ["pbt", "random", "grid", "bayes"]
+
+
+def start(*arguments: str, cwd: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "nmt_pbt.cli", *arguments],
+        cwd=cwd,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},
+    )
+
+
+def nmt_pbt(*arguments: str, cwd: Path, text: str = "") -> str:
+    process = start(*arguments, cwd=cwd)
+    output, errors = process.communicate(text, timeout=280)
+    assert process.returncode == 0, errors
+    return output
+
+
+def plain(run: Path) -> list[dict[str, Any]]:
+    return [without_times(record) for record in read_journal(run / "journal.jsonl")]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a finished comparison in `run`."""
+    folder = tmp_path_factory.mktemp("main_job")
+    nmt_pbt("compare", f"--methods={','.join(METHODS)}", *SMALL, "--out=run", cwd=folder)
+    return folder
+
+
+def test_every_method_spends_the_same_budget_and_its_winner_is_tested_once(folder: Path) -> None:
+    records = read_journal(folder / "run" / "journal.jsonl")
+    assert {record.method: record.spent for record in records if isinstance(record, SearchEnded)} == dict.fromkeys(
+        METHODS, 3 * 2 * 200
+    )
+    assert [record.method for record in records if isinstance(record, Tested)] == METHODS
+
+
+def test_the_run_holds_a_report_and_a_model_of_each_winner(folder: Path) -> None:
+    run = folder / "run"
+    page = (run / "report" / "index.html").read_text(encoding="utf-8")
+    assert all(name in page for name in ("PBT", "Random", "Grid", "Bayesian"))
+    assert {path.stem for path in (run / "models").iterdir()} == {f"{method}-seed0" for method in METHODS}
+    assert not list((run / "states").iterdir())
+    for method in METHODS:
+        assert len((run / "translations" / f"{method}-seed0.txt").read_text(encoding="utf-8").splitlines()) == 20
+
+
+def test_the_report_is_drawn_again_to_the_same_page_without_tensorflow(folder: Path) -> None:
+    page = folder / "run" / "report" / "index.html"
+    before = page.read_bytes()
+    program = (
+        "import sys; from nmt_pbt.cli import main; sys.argv = ['nmt-pbt', 'report', 'run']\n"
+        "try: main()\nexcept SystemExit as done: assert not done.code\n"
+        "assert not {'tensorflow', 'keras', 'keras_tuner'} & set(sys.modules)"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    subprocess.run([sys.executable, "-c", program], cwd=folder, check=True, env=environment, stdout=subprocess.DEVNULL)
+    assert page.read_bytes() == before
+
+
+def test_translate_answers_every_line_in_order_and_leaves_blank_ones_blank(folder: Path) -> None:
+    lines = nmt_pbt("translate", "run", cwd=folder, text="The cat sleeps.\n\nThe dog is old.\n").split("\n")
+    assert len(lines) == 4
+    assert lines[1] == lines[3] == ""
+    alone = nmt_pbt("translate", "run", cwd=folder, text="The dog is old.\n")
+    assert alone.strip() == lines[2].strip()
+
+
+def test_evaluate_finds_the_score_that_the_journal_recorded(folder: Path) -> None:
+    tested = next(r for r in read_journal(folder / "run" / "journal.jsonl") if isinstance(r, Tested))
+    output = nmt_pbt("evaluate", "run", "--method=pbt", cwd=folder)
+    assert f"BLEU {tested.test['bleu']:.2f}" in output
+    assert tested.signatures["bleu"] in output
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=lambda how: how.name)
+def test_a_run_that_is_stopped_resumes_to_the_journal_of_one_that_was_not(folder: Path, how: signal.Signals) -> None:
+    name = f"stopped_{how.name}"
+    process = start("compare", "--methods=pbt,random,grid,bayes", *SMALL, f"--out={name}", cwd=folder)
+    journal = folder / name / "journal.jsonl"
+    deadline = time.monotonic() + 200
+    while time.monotonic() < deadline and process.poll() is None:
+        if journal.exists() and sum(isinstance(r, Evaluated) for r in read_journal(journal)) >= 4:
+            break
+        time.sleep(0.05)
+    process.send_signal(how)
+    _, errors = process.communicate(timeout=60)
+    if how is not signal.SIGKILL:
+        assert process.returncode == 130
+        assert f"--resume {name}" in errors
+    nmt_pbt("compare", "--resume", name, cwd=folder)
+    assert plain(folder / name) == plain(folder / "run")
