@@ -40,9 +40,14 @@ class RunDirectory:
         """Refuse a folder that already holds something, before anything is built.
 
         Raises:
-            UsageError: The folder is a file, holds a run, or holds anything else.
+            UsageError: The folder is a file, holds a run, holds anything else, or cannot be made.
         """
-        if not self.path.exists():
+        above = next(parent for parent in (self.path, *self.path.absolute().parents) if parent.exists())
+        if above is not self.path:
+            if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
+                raise UsageError(
+                    f"{self.path}: cannot be made in {above}, which is no folder to write to; change --out"
+                )
             return
         if self.journal_file.exists():
             raise UsageError(
