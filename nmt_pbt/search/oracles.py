@@ -32,18 +32,19 @@ def locked(method: Method) -> Method:
     """Hold KerasTuner's lock of the oracle during a method, and let it go whatever happens.
 
     KerasTuner's own `synchronized` keeps the lock for ever when the method raises. Within this one it finds the lock
-    held by its thread, and leaves it alone.
+    held by its thread, and leaves it alone; it still takes the old signature of `end_trial`.
     """
+    inner = keras_tuner.synchronized(method)
 
     @functools.wraps(method)
     def holding(oracle: keras_tuner.Oracle, *args: Any, **kwargs: Any) -> Any:
         thread = threading.current_thread().name
         if THREADS[oracle] == thread:
-            return method(oracle, *args, **kwargs)
+            return inner(oracle, *args, **kwargs)
         with LOCKS[oracle]:
             THREADS[oracle] = thread
             try:
-                return method(oracle, *args, **kwargs)
+                return inner(oracle, *args, **kwargs)
             finally:
                 THREADS[oracle] = None
 
@@ -104,22 +105,45 @@ class SafeOracle(keras_tuner.Oracle):
         return trial
 
     def _direction(self, metric: str) -> str | None:
-        objectives = getattr(self.objective, "objectives", [self.objective])
-        return next((objective.direction for objective in objectives if objective.name == metric), None)
+        return next((objective.direction for objective in self._objectives if objective.name == metric), None)
+
+    def evaluations(self, trial: Trial) -> dict[int, float]:
+        """Return the objective's evaluations of a trial by step, in order; the mean over executions.
+
+        Several objectives count as KerasTuner's sum of them, which is to be minimised.
+        """
+        histories = {
+            objective.name: {
+                observation.step: float(np.mean(observation.value))
+                for observation in trial.metrics.get_history(objective.name)
+            }
+            for objective in self._objectives
+            if trial.metrics.exists(objective.name)
+        }
+        if len(histories) < len(self._objectives):
+            return {}
+        steps = sorted(set.intersection(*map(set, histories.values())))
+        return {
+            step: float(self.objective.get_value({name: history[step] for name, history in histories.items()}))
+            for step in steps
+        }
 
     def observations(self, trial: Trial) -> list[float]:
-        """Return the objective's evaluations of a trial, in the order of their steps; the mean over executions."""
-        if not trial.metrics.exists(self.objective.name):
-            return []
-        return [float(np.mean(observation.value)) for observation in trial.metrics.get_history(self.objective.name)]
+        """Return the objective's evaluations of a trial, in the order of their steps."""
+        return list(self.evaluations(trial).values())
+
+    @property
+    def _objectives(self) -> list[Any]:
+        return list(getattr(self.objective, "objectives", [self.objective]))
 
     def score_trial(self, trial: Trial) -> None:
         """Score a trial by its best finite evaluation; NaN without one, which KerasTuner takes for a failure."""
-        finite = [value for value in self.observations(trial) if math.isfinite(value)]
+        finite = {step: value for step, value in self.evaluations(trial).items() if math.isfinite(value)}
         trial.score = math.nan
         if finite:
-            trial.score = max(finite) if self.objective.direction == "max" else min(finite)
-            trial.best_step = trial.metrics.get_best_step(self.objective.name)
+            best = max if self.objective.direction == "max" else min
+            trial.score = best(finite.values())
+            trial.best_step = next(step for step, value in finite.items() if value == trial.score)
 
     def _check_consecutive_failures(self) -> None:
         """Go on after failures; each search has its own rule for when to stop."""

@@ -171,6 +171,8 @@ class PBTOracle(SafeOracle):
         super().end_trial(trial)
         if self.end_order and self.end_order[-1] == trial.trial_id:
             self._record(self.trials[trial.trial_id])
+            # KerasTuner has saved before the trial was out of its hands, and before the population heard of it.
+            self.save()
 
     @locked
     def report_counts(self, trial_id: str, counts: Counts) -> None:
@@ -202,11 +204,10 @@ class PBTOracle(SafeOracle):
 
     def score_trial(self, trial: Trial) -> None:
         """Score a trial by its last evaluation; one that is not finite is the worst of scores, not a failure."""
-        history = trial.metrics.get_history(self.objective.name)
-        last = self.observations(trial)[-1]
+        step, last = list(self.evaluations(trial).items())[-1]
         worst = -math.inf if self.objective.direction == "max" else math.inf
         trial.score = last if math.isfinite(last) else worst
-        trial.best_step = history[-1].step
+        trial.best_step = step
 
     def _record_values(self, trial: Trial) -> None:
         """Keep no hashes of what was tried: members may have equal values."""

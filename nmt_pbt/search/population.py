@@ -16,6 +16,7 @@ from nmt_pbt.errors import SearchError, UsageError
 from nmt_pbt.randomness import derive_seed, generator
 from nmt_pbt.search.exploit import Adoption, Exploit
 from nmt_pbt.search.explore import Explorer, Moment
+from nmt_pbt.search.keeping import Keeping
 from nmt_pbt.search.member import KEPT_EVALUATIONS, Member, Plan, Snapshot, Turn
 from nmt_pbt.search.ranking import FAILED, Ranking
 from nmt_pbt.search.rungs import Rungs
@@ -87,6 +88,7 @@ class Population:
             member.plan = Plan(None, False, values)
         self._ready: list[tuple[int, float, int]] = []
         self._make_ready(self.members)
+        self._keeping = Keeping(self.members, self.generations)
 
     # --- turns ---
 
@@ -119,6 +121,7 @@ class Population:
         )
         member.given += 1
         self._in_flight[trial] = index
+        self._keeping.update(member)
         return member.turn
 
     def record(
@@ -154,6 +157,7 @@ class Population:
                 values=dict(turn.values if values is None else values),
             )
         self._rank(member, turn.generation)
+        self._keeping.update(member)
         self._tell_explorer(turn, before, member.state)
         if all(other.failed for other in self.members):
             raise SearchError(
@@ -210,6 +214,7 @@ class Population:
         for member in going_on:
             assert member.plan is not None
             self._take_up(member, member.plan)
+            self._keeping.update(member)
 
     def _decide(self, member: Member) -> Plan:
         """Choose where a member's next interval starts, and with which values."""
@@ -274,18 +279,7 @@ class Population:
 
     def needed(self) -> set[str]:
         """Return the trials whose final states may still be started from: at most two for each member."""
-        open_generations = [
-            # What is planned is decided; what is under way will be decided upon when it has ended.
-            member.given - (0 if member.plan is not None else 1)
-            for member in self.members
-            if member.given < self.generations
-        ]
-        oldest = min(open_generations, default=self.generations)
-        needed: set[str] = set()
-        for member in self.members:
-            results = (state for generation, state in member.results.items() if generation >= oldest)
-            needed.update(state.trial for state in (member.state, member.best, *results) if state is not None)
-        return needed
+        return self._keeping.trials
 
     def get_state(self) -> dict[str, Any]:
         """Return everything that decides what comes next and is no argument, as JSON."""
@@ -316,6 +310,7 @@ class Population:
         self.best_ranking = Ranking(self.size)
         for member in self.members:
             self._set_best(member, member.best)
+        self._keeping = Keeping(self.members, self.generations)
         if self.strategy is not None:
             self.strategy.set_state(state["strategy"])
         if self.explore is not None:
@@ -328,6 +323,7 @@ class _View:
     def __init__(self, population: Population, generation: int) -> None:
         self._population = population
         self.generation = generation
+        self.clock = min((generation + 1) * population.interval, population.epochs)
         self.ranking = population.rungs.at(generation)
         self.best_ranking = population.best_ranking
 

@@ -10,6 +10,17 @@ from dataclasses import dataclass, field
 from nmt_pbt.search.assignment import Assignment
 from nmt_pbt.search.methods import Method
 
+SMALL = [
+    "search.population=6",
+    "search.interval=1.0",
+    "training.epochs=8.0",
+    "search.space.learning_rate={min: 3.0e-4, max: 1.0e-2, scale: log}",
+    "search.space.dropout={min: 0.0, max: 0.6}",
+    "search.space.recurrent_dropout={min: 0.0, max: 0.5}",
+    "search.space.batch_size={choices: [16, 32, 64, 128]}",
+]
+"""Settings of a small search, whatever the defaults are."""
+
 Score = Callable[[Assignment, int], float]
 """(trial, 1-based interval) -> the objective."""
 

@@ -16,7 +16,7 @@ from nmt_pbt.search.assignment import Assignment
 from nmt_pbt.search.methods import METHODS, build_method
 from nmt_pbt.search.space import Space
 from nmt_pbt.settings import Settings, load_settings
-from tests.search.driving import Session
+from tests.search.driving import SMALL, Session
 
 GUESSES = [
     {"dropout": dropout, "batch_size": batch_size, "units": 96, "attention": "dot"}
@@ -47,6 +47,7 @@ MODES = {
     "bayes minimising": ("bayes", ["search.objective=val_loss"]),
 }
 SPACE = [
+    *SMALL,
     "search.space.label_smoothing={min: 0.0, max: 0.2, step: 0.05}",
     "search.space.units={min: 64, max: 128, step: 32, integer: true}",
     "search.space.attention={choices: [additive, dot]}",

@@ -23,6 +23,7 @@ class Table:
 
     def __init__(self, scores: Sequence[float | None], generation: int) -> None:
         self.generation = generation
+        self.clock = generation + 1.0
         self.ranking = Ranking(len(scores))
         self.best_ranking = Ranking(len(scores))
         self.states = {}

@@ -12,6 +12,7 @@ from nmt_pbt.search.methods import METHODS, build_method, check_methods
 from nmt_pbt.search.pb2 import PB2
 from nmt_pbt.search.significant import TTest
 from nmt_pbt.settings import load_settings
+from tests.search.driving import SMALL
 
 
 def test_names_and_budgets_are_checked_without_importing_keras_tuner() -> None:
@@ -57,18 +58,18 @@ def test_names_and_budgets_are_checked_without_importing_keras_tuner() -> None:
 )
 def test_what_cannot_be_run_is_refused_in_one_line(changes: list[str], text: str) -> None:
     with pytest.raises(UsageError, match=text) as caught:
-        check_methods(load_settings(assignments=changes))
+        check_methods(load_settings(assignments=[*SMALL, *changes]))
     assert "\n" not in str(caught.value)
 
 
 def test_an_unknown_method_cannot_be_built() -> None:
     with pytest.raises(UsageError, match="did you mean 'hyperband'"):
-        build_method("hyperbandd", load_settings(), 0)
+        build_method("hyperbandd", load_settings(assignments=SMALL), 0)
 
 
 def test_settings_choose_exploit_and_explore() -> None:
     def population(*changes: str, name: str = "pbt") -> object:
-        return build_method(name, load_settings(assignments=list(changes)), 0).oracle.population
+        return build_method(name, load_settings(assignments=[*SMALL, *changes]), 0).oracle.population
 
     assert population().strategy == Truncation(0.25)  # type: ignore[attr-defined]
     assert population("search.pbt.exploit=tournament").strategy == Tournament()  # type: ignore[attr-defined]
@@ -84,7 +85,7 @@ def test_settings_choose_exploit_and_explore() -> None:
 
 
 def test_values_to_start_with_can_be_set() -> None:
-    settings = load_settings(assignments=["search.pbt.initial=[{dropout: 0.5, batch_size: 64}]"])
+    settings = load_settings(assignments=[*SMALL, "search.pbt.initial=[{dropout: 0.5, batch_size: 64}]"])
     method = build_method("pbt", settings, 0)
     first = method.assignment(method.oracle.create_trial("worker0"))
     assert (first.values["dropout"], first.values["batch_size"]) == (0.5, 64)
@@ -93,7 +94,7 @@ def test_values_to_start_with_can_be_set() -> None:
 @pytest.mark.parametrize("name", [name for name in METHODS if name not in ("manual", "grid", "hyperband")])
 def test_methods_share_their_first_draws_under_one_seed(name: str) -> None:
     """Common random numbers: what differs between methods is then less the luck of the start."""
-    settings = load_settings(assignments=["search.bayes.initial_points=4"])
+    settings = load_settings(assignments=[*SMALL, "search.bayes.initial_points=4"])
     method = build_method(name, settings, 7)
     reference = build_method("random", settings, 7)
     for worker in ("a", "b", "c", "d"):

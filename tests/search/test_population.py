@@ -266,10 +266,14 @@ def test_a_member_that_adopts_takes_over_the_donors_age() -> None:
 
 @pytest.mark.parametrize("workers", [1, 2, 3, 6, 9])
 @pytest.mark.parametrize("synchronous", [False, True])
-def test_no_lineage_is_longer_than_a_slot_among_workers_of_equal_speed(workers: int, synchronous: bool) -> None:
+@pytest.mark.parametrize("strategy", [Truncation(1 / 3), Tournament(), Backtrack(1 / 3)])
+def test_no_lineage_is_longer_than_a_slot_among_workers_of_equal_speed(
+    strategy: Exploit, workers: int, synchronous: bool
+) -> None:
     fails = lambda turn: (turn.member + 2 * turn.generation) % 7 == 0  # noqa: E731
     for seed in range(5):
-        log = run(population(epochs=12.0, seed=seed, synchronous=synchronous), workers, fails=fails)
+        people = population(exploit=strategy, epochs=12.0, seed=seed, synchronous=synchronous)
+        log = run(people, workers, fails=fails)
         assert any(turn.inherited for turn in log)
         assert max(turn.age + turn.epochs for turn in log) <= 12.0
 

@@ -11,6 +11,7 @@ from nmt_pbt.errors import UsageError
 from nmt_pbt.search.domains import Choice, Condition, Constant, Domain, Integer, Real
 from nmt_pbt.search.space import Space
 from nmt_pbt.settings import load_settings
+from tests.search.driving import SMALL
 
 
 @st.composite
@@ -146,15 +147,17 @@ def test_settings_become_a_space() -> None:
     space = Space.from_settings(
         load_settings(
             assignments=[
+                *SMALL,
                 "search.space.units={choices: [64, 128]}",
                 "search.space.attention={choices: [dot, general]}",
                 "search.pbt.frozen=[dropout]",
             ]
         ).search
     )
-    assert space.names == ("learning_rate", "dropout", "recurrent_dropout", "batch_size", "units", "attention")
-    assert space.domains[0] == Real("learning_rate", 3e-4, 1e-2, "log")
-    assert space.domains[3] == Choice("batch_size", (16, 32, 64, 128), True)
+    named = {domain.name: domain for domain in space.domains}
+    assert named["learning_rate"] == Real("learning_rate", 3e-4, 1e-2, "log")
+    assert named["dropout"] == Real("dropout", 0.0, 0.6)
+    assert named["batch_size"] == Choice("batch_size", (16, 32, 64, 128), True)
     assert space.structural == {"units", "attention"}
     drawn = space.sample(0, "test")
     assert [domain.name for domain in space.mutable(drawn)] == ["learning_rate", "recurrent_dropout", "batch_size"]
