@@ -52,7 +52,9 @@ def draw_slice(
         outside = mine[~mine["score"].between(bottom, top)]
         edge = bottom if direction == "max" else top
         beyond = 7 if direction == "max" else 6  # a caret pointing out of the frame
-        ax.plot(outside["place"], [edge] * len(outside), marker=beyond, linestyle="", color=style.color, clip_on=False)
+        if len(outside):
+            carets: dict[str, Any] = {"marker": beyond, "linestyle": "", "color": style.color, "clip_on": False}
+            ax.plot(outside["place"], [edge] * len(outside), **carets)
         won = mine[mine["winner"]]
         ax.plot(won["place"], won["score"], **RING, zorder=4)
     if isinstance(domain, NumberDomain):
@@ -118,7 +120,8 @@ def draw_pair(
     for which, name in (("x", horizontal), ("y", vertical)):
         if len(shown):
             scale_axis(ax, which, space.get(name), float(shown[which].min()), float(shown[which].max()))
-    bar = ax.figure.colorbar(scale, ax=ax, fraction=0.035, pad=0.02, extend="min" if direction == "max" else "max")
+    beyond = "min" if shown["score"].min() < low else "max" if shown["score"].max() > high else "neither"
+    bar = ax.figure.colorbar(scale, ax=ax, fraction=0.035, pad=0.02, extend=beyond)
     bar.set_label(metric_label(objective))
     bar.outline.set_visible(False)
     ax.set_xlabel(value_label(horizontal))
