@@ -1,0 +1,78 @@
+"""nmt-pbt's own model and training, as a competitor: through its public classes, input pipeline included."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from typing import Any
+
+from protocol import Calls, Stopwatch, Workload, serve
+
+
+def build(workload: Workload, arguments: argparse.Namespace) -> Calls:
+    """Build the trainee; see `protocol.serve`."""
+    import numpy as np
+
+    from nmt_pbt.corpus.catalog import load_corpus
+    from nmt_pbt.corpus.prepared import prepare
+    from nmt_pbt.corpus.subwords import Subwords
+    from nmt_pbt.settings import Settings
+    from nmt_pbt.training.score import score_translations
+    from nmt_pbt.training.threads import use_threads
+    from nmt_pbt.training.trainee import TranslationTask
+
+    settings = Settings.model_validate(workload.settings["settings"])
+    use_threads(settings.engine.threads)
+    subwords = Subwords.load((workload.folder / "subwords.model").read_bytes())
+    prepared = prepare(load_corpus(settings.corpus, settings.seed), subwords, settings.corpus)
+    trainee = TranslationTask(settings, prepared).build({})
+    trainee.apply({"recurrent_dropout": arguments.recurrent_dropout})
+    dev = prepared.corpus.dev
+    # The other models know a weight by its layer and kind, wherever in ours the layer is.
+    named = {
+        "/".join(name.split("/")[-2:]).removeprefix("seq2seq/"): variable
+        for name, variable in trainee.weights().items()
+    }
+
+    def train(window: int) -> Mapping[str, Any]:
+        pairs = workload.settings["window"]
+        trainee.age = window * pairs
+        stopwatch = Stopwatch()
+        found = trainee.train(pairs)
+        return {**stopwatch.read(), "loss": found["train_loss"]}
+
+    def learn(pairs: int) -> Mapping[str, Any]:
+        trainee.reset(settings.seed)
+        return trainee.train(pairs)
+
+    def load() -> Mapping[str, Any]:
+        weights = workload.weights()
+        for name, variable in named.items():
+            variable.value.assign(weights[name])
+        return {}
+
+    def save() -> Mapping[str, Any]:
+        weights = {name: np.array(variable.value) for name, variable in named.items()}
+        np.savez(workload.folder / "weights.npz", **weights)
+        return {}
+
+    def decode(beam: int, length_penalty: float) -> Mapping[str, Any]:
+        stopwatch = Stopwatch()
+        texts = trainee.translate(dev.source, beam, length_penalty)
+        return {**stopwatch.read(), "texts": texts}
+
+    def evaluate() -> Mapping[str, Any]:
+        """Decode greedily and score, as the search does for `val_bleu`."""
+        stopwatch = Stopwatch()
+        scores = score_translations(trainee.translate(dev.source), dev.target)
+        return {**stopwatch.read(), "bleu": scores.bleu}
+
+    return {"train": train, "learn": learn, "load": load, "save": save, "decode": decode, "evaluate": evaluate}
+
+
+if __name__ == "__main__":
+    serve(
+        ["tensorflow", "keras"],
+        build,
+        lambda parser: parser.add_argument("--recurrent-dropout", type=float, default=0.0),
+    )
