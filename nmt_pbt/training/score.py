@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 from sacrebleu.metrics import BLEU, CHRF
 
 from nmt_pbt.errors import UsageError
@@ -48,35 +47,6 @@ def score_translations(translations: Sequence[str], references: Sequence[str]) -
         chrf=float(chrf_score.score),
         signatures={"bleu": str(bleu.get_signature()), "chrf": str(chrf.get_signature())},
     )
-
-
-def bleu_statistics(translations: Sequence[str], references: Sequence[str]) -> np.ndarray:
-    """Return what corpus BLEU is made of, sentence by sentence, for resampling (Koehn 2004).
-
-    Args:
-        translations: Detokenised, cased text, one sentence an item.
-        references: As many references.
-
-    Returns:
-        Integers, `[sentences, 10]`: length of the translation, length of the reference, then for n-grams of order 1
-        to 4 the matches, and for the same orders the n-grams of the translation.
-
-    Raises:
-        UsageError: There is nothing to score, or the two differ in number.
-    """
-    _check(translations, references)
-    metric = BLEU(effective_order=True)
-    rows = []
-    for translation, reference in zip(translations, references, strict=True):
-        sentence = metric.sentence_score(translation, [reference])
-        rows.append([sentence.sys_len, sentence.ref_len, *sentence.counts, *sentence.totals])
-    return np.asarray(rows, dtype=np.int64)
-
-
-def bleu_from_statistics(statistics: np.ndarray) -> float:
-    """Return corpus BLEU, 0 to 100, of sentences given by their `bleu_statistics`, `[sentences, 10]`."""
-    sums = [int(value) for value in statistics.sum(axis=0)]
-    return float(BLEU.compute_bleu(sums[2:6], sums[6:10], sums[0], sums[1], smooth_method="exp").score)
 
 
 def _check(translations: Sequence[str], references: Sequence[str]) -> None:

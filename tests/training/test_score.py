@@ -1,11 +1,10 @@
 from __future__ import annotations
 
-import numpy as np
 import pytest
 import sacrebleu
 
 from nmt_pbt.errors import UsageError
-from nmt_pbt.training.score import bleu_from_statistics, bleu_statistics, score_translations
+from nmt_pbt.training.score import score_translations
 
 REFERENCES = ["The cat sat on the mat.", "Two dogs are running in the snow.", "A man sleeps."]
 TRANSLATIONS = ["The cat sat on a mat.", "Two dogs run in the snow.", "A man sleeps."]
@@ -24,23 +23,12 @@ def test_equal_text_scores_100():
     assert score_translations(REFERENCES, REFERENCES).bleu == pytest.approx(100)
 
 
-def test_statistics_of_sentences_add_up_to_corpus_bleu_for_any_resample():
-    statistics = bleu_statistics(TRANSLATIONS, REFERENCES)
-    assert statistics.shape == (3, 10)
-    random = np.random.default_rng(0)
-    for _ in range(20):
-        drawn = random.integers(0, 3, 3)
-        expected = sacrebleu.corpus_bleu([TRANSLATIONS[i] for i in drawn], [[REFERENCES[i] for i in drawn]]).score
-        assert bleu_from_statistics(statistics[drawn]) == pytest.approx(expected)
-
-
 def test_empty_translations_score_0():
     assert score_translations(["", "", ""], REFERENCES).bleu == 0
-    assert bleu_from_statistics(bleu_statistics(["", "", ""], REFERENCES)) == 0
 
 
 def test_unequal_numbers_and_nothing_are_refused():
     with pytest.raises(UsageError, match="2 translations but 3 references"):
         score_translations(TRANSLATIONS[:2], REFERENCES)
     with pytest.raises(UsageError, match="nothing to score"):
-        bleu_statistics([], [])
+        score_translations([], [])
