@@ -14,7 +14,17 @@ from dataclasses import dataclass
 from nmt_pbt.errors import JournalError, SearchError
 from nmt_pbt.experiment.budget import Budget
 from nmt_pbt.experiment.engine import Engine, Leg, LegResult, StateReference
-from nmt_pbt.journal import Assigned, Ended, Evaluated, Journal, SearchEnded, SearchStarted, Tested, without_times
+from nmt_pbt.journal import (
+    Assigned,
+    Ended,
+    Evaluated,
+    Journal,
+    RunStarted,
+    SearchEnded,
+    SearchStarted,
+    Tested,
+    without_times,
+)
 from nmt_pbt.randomness import derive_seed
 from nmt_pbt.search.assignment import Assignment
 from nmt_pbt.search.methods import Method
@@ -100,7 +110,9 @@ class Driver:
             SearchError: No trial succeeded.
         """
         for record in list(self._journal.records):
-            if getattr(record, "method", None) == self._start.method and record.seed == self._start.seed:
+            if isinstance(record, RunStarted):
+                continue
+            if (record.method, record.seed) == (self._start.method, self._start.seed):
                 self._replay(record)
         if not self._started:
             self._append(self._start)
