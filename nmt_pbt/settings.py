@@ -439,6 +439,11 @@ def settings_hash(settings: Settings) -> str:
     Left out are the run's name, where it runs, where its corpus lies (what the corpus holds has a hash of its own),
     and which methods and how many seeds: more of these can be added to a run without changing those that are there.
     """
-    left_out = {"name": True, "engine": True, "corpus": {"name"}, "search": {"methods", "seeds"}}
+    left_out: dict[str, bool | set[str]] = {
+        "name": True,
+        "engine": True,
+        "corpus": {"name"},
+        "search": {"methods", "seeds"},
+    }
     tree = settings.model_dump(mode="json", exclude=left_out)
     return hashlib.sha256(json.dumps(tree, sort_keys=True).encode("utf-8")).hexdigest()
