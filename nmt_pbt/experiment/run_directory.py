@@ -12,12 +12,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from nmt_pbt import __version__
 from nmt_pbt.errors import UsageError
 from nmt_pbt.journal import Journal, RunStarted
 from nmt_pbt.settings import Settings, dump_settings, load_settings, settings_hash
 
-_PACKAGES = ("tensorflow", "keras", "keras-tuner", "tensorflow-text", "sentencepiece", "sacrebleu", "numpy")
+_PACKAGES = ("nmt-pbt", "tensorflow", "keras", "keras-tuner", "tensorflow-text", "sentencepiece", "sacrebleu", "numpy")
 
 
 class RunDirectory:
@@ -110,7 +109,7 @@ def environment() -> dict[str, object]:
     """Return what a run ran on: versions, commit, machine."""
     return {
         "python": platform.python_version(),
-        "packages": {"nmt-pbt": __version__, **{name: _version(name) for name in _PACKAGES}},
+        "packages": {name: _version(name) for name in _PACKAGES},
         "commit": _commit(),
         "system": f"{platform.system()} {platform.machine()}",
         "processors": os.cpu_count(),
