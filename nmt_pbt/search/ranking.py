@@ -7,6 +7,8 @@ import math
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+import numpy as np
+
 FAILED = -math.inf
 """Score of a trial that failed: below every other, and never a donor's."""
 
@@ -86,8 +88,17 @@ class Ranking:
 
     def healthy(self) -> list[int]:
         """Return all members that have not failed, worst first."""
-        start = bisect.bisect_left(self._order, Entry(FAILED, 2**64, 0))
-        return [entry.member for entry in self._order[start:]]
+        return [entry.member for entry in self._order[self._failures() :]]
+
+    def draw(self, random: np.random.Generator) -> int | None:
+        """Return a member that has not failed, each as likely as the others; None if there is none."""
+        failures = self._failures()
+        if failures == len(self._order):
+            return None
+        return self._order[int(random.integers(failures, len(self._order)))].member
+
+    def _failures(self) -> int:
+        return bisect.bisect_left(self._order, Entry(FAILED, 2**64, 0))
 
     def is_better(self, first: int, second: int) -> bool:
         """Return whether the first of two ranked members is above the second."""
