@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 from nmt_pbt.corpus.prepared import PreparedCorpus
 from nmt_pbt.experiment.budget import Budget
@@ -21,7 +22,7 @@ from nmt_pbt.settings import Settings
 from nmt_pbt.significance import counts_path, sentence_counts, write_counts
 from nmt_pbt.training.score import score_translations
 from nmt_pbt.training.state import StateStore
-from nmt_pbt.training.trainee import TranslationTask
+from nmt_pbt.training.trainee import TranslationTask, TranslationTrainee
 
 SAMPLE_SENTENCES = 8
 """Test sentences whose source and reference a run keeps, to be shown beside the translations."""
@@ -124,10 +125,11 @@ def _test(
     state = StateStore(run.states).load(winner.state.name, winner.state.hash)
     live = pool.get(winner.values)
     live.at = None
-    live.trainee.load(state)
-    live.trainee.apply(winner.values)
+    trainee = cast(TranslationTrainee, live.trainee)  # the pool's task builds no other
+    trainee.load(state)
+    trainee.apply(winner.values)
     test = prepared.corpus.test
-    translations = live.trainee.translate(
+    translations = trainee.translate(
         list(test.source), beam=settings.evaluation.beam, length_penalty=settings.evaluation.length_penalty
     )
     scores = score_translations(translations, list(test.target))
