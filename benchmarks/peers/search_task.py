@@ -1,0 +1,25 @@
+"""The task that all searches search, built from a workload's folder."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from protocol import Workload
+
+if TYPE_CHECKING:
+    from nmt_pbt.training.trainee import TranslationTask
+
+
+def read_task(workload: Workload) -> TranslationTask:
+    """Return the task of the workload's settings, corpus and subwords."""
+    from nmt_pbt.corpus.catalog import load_corpus
+    from nmt_pbt.corpus.prepared import prepare
+    from nmt_pbt.corpus.subwords import Subwords
+    from nmt_pbt.settings import Settings
+    from nmt_pbt.training.threads import use_threads
+    from nmt_pbt.training.trainee import TranslationTask
+
+    settings = Settings.model_validate(workload.settings["settings"])
+    use_threads(settings.engine.threads)
+    subwords = Subwords.load((workload.folder / "subwords.model").read_bytes())
+    return TranslationTask(settings, prepare(load_corpus(settings.corpus, settings.seed), subwords, settings.corpus))
