@@ -207,6 +207,9 @@ def evaluate_command(
 @app.command("report")
 def report_command(run: Run) -> None:
     """Draw a run's report again from its journal."""
+    from nmt_pbt.experiment.run_directory import RunDirectory
+
+    RunDirectory(run).check_run()  # before the libraries that draw are imported
     from nmt_pbt.report.page import write_report
 
     typer.echo(str(write_report(run)))

@@ -62,14 +62,22 @@ class RunDirectory:
         self.settings_file.write_text(dump_settings(settings), encoding="utf-8")
         self.environment_file.write_text(json.dumps(environment(), indent=2) + "\n", encoding="utf-8")
 
+    def check_run(self) -> None:
+        """Refuse a folder that holds no run.
+
+        Raises:
+            UsageError: It has no journal, or no settings.
+        """
+        if not self.journal_file.exists() or not self.settings_file.exists():
+            raise UsageError(f"{self.path}: holds no run (no journal.jsonl or no settings.yaml); name a run's folder")
+
     def read_settings(self) -> Settings:
         """Read the settings of an existing run.
 
         Raises:
-            UsageError: The folder holds no run.
+            UsageError: The folder holds no run, or one whose settings this version does not know.
         """
-        if not self.journal_file.exists() or not self.settings_file.exists():
-            raise UsageError(f"{self.path}: holds no run (no journal.jsonl or no settings.yaml); name a run's folder")
+        self.check_run()
         return load_settings(self.settings_file)
 
     @contextmanager
