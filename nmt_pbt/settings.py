@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_origin
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, model_validator
 
@@ -416,9 +416,11 @@ def _names_beside(location: list[str]) -> list[str]:
     section: type[BaseModel] = Settings
     for part in location[:-1]:
         field = section.model_fields.get(part)
-        if field is None or not isinstance(field.annotation, type) or not issubclass(field.annotation, BaseModel):
+        kind = field.annotation if field is not None else None
+        # On Python 3.10 a generic alias such as dict[str, Domain] passes for a type.
+        if get_origin(kind) is not None or not isinstance(kind, type) or not issubclass(kind, BaseModel):
             return _DOMAIN_NAMES
-        section = field.annotation
+        section = kind
     return list(section.model_fields)
 
 
