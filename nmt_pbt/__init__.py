@@ -1,5 +1,36 @@
-"""nmt-pbt: an attention LSTM translator, tuned by Population Based Training, compared with other searches."""
+"""nmt-pbt: an attention LSTM translator, tuned by Population Based Training, compared with other searches.
+
+Also Population Based Training for KerasTuner: `PopulationBasedTraining` stands where `keras_tuner.Hyperband` does, and
+`PBTOracle` serves a `keras_tuner.Tuner` of one's own. `load_run` reads a run as tables.
+"""
 
 from __future__ import annotations
 
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from nmt_pbt.report.run import load_run
+    from nmt_pbt.search.front.oracle import PBTOracle
+    from nmt_pbt.search.front.tuner import PopulationBasedTraining
+
+__all__ = ["PBTOracle", "PopulationBasedTraining", "__version__", "load_run"]
+
 __version__ = "0.1.0"
+
+_LAZY = {
+    "PBTOracle": "nmt_pbt.search.front.oracle",
+    "PopulationBasedTraining": "nmt_pbt.search.front.tuner",
+    "load_run": "nmt_pbt.report.run",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import what is asked for: TensorFlow and KerasTuner take seconds, and most commands need neither."""
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_LAZY[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

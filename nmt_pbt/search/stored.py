@@ -1,0 +1,152 @@
+"""KerasTuner's persistence of an oracle, made safe against a kill at any moment and against trials given out twice."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from keras_tuner.engine.trial import Trial
+
+from nmt_pbt.errors import StateError
+from nmt_pbt.search.oracles import SafeOracle, locked
+
+
+class StoredOracle(SafeOracle):
+    """An oracle under KerasTuner's own loop: its record is `oracle.json` and one `trial.json` for each trial.
+
+    To be named before the oracle that decides: `class Stored(StoredOracle, PBTOracle)`.
+
+    What differs from KerasTuner's: files are written whole or not at all; the state is saved once a trial's end has
+    been taken in completely, not in the middle; a trial that was begun but never saved is forgotten, so that it is
+    begun again; after a resume a worker gets its own trial back before it is given to another; of a trial that two
+    workers have, the first result counts; only trials that have a score are among the best.
+    """
+
+    trials: dict[str, Trial]
+    _retry_queue: list[str]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._held_back = False
+        self._over: set[str] = set()
+        self._owners: dict[str, str] = {}
+        self._given_again: set[str] = set()
+
+    # --- trials ---
+
+    @locked
+    def create_trial(self, tuner_id: str) -> Trial:
+        """Return a trial to run; see `SafeOracle`.
+
+        After a resume, other workers' trials are given out only when there is nothing else to do: their workers may
+        still be at them.
+        """
+        with self._saved_once():
+            others = [trial for trial in self._retry_queue if self._owners.get(trial, tuner_id) != tuner_id]
+            self._retry_queue = [trial for trial in self._retry_queue if trial not in others]
+            trial = super().create_trial(tuner_id)
+            self._retry_queue = others + self._retry_queue
+            if others and trial.status != "RUNNING":
+                trial = super().create_trial(tuner_id)
+                self._given_again.add(trial.trial_id)
+        return trial
+
+    @locked
+    def update_trial(self, trial_id: str, metrics: Mapping[str, float], step: int = 0) -> Trial:
+        """Take in an evaluation; see `SafeOracle`. One of a trial that is over is left alone."""
+        if trial_id in self._over:
+            return self.trials[trial_id]
+        return super().update_trial(trial_id, metrics, step)
+
+    @locked
+    def end_trial(self, trial: Trial) -> None:
+        """Take in the end of a trial, once.
+
+        Args:
+            trial: With its status COMPLETED, FAILED or INVALID, and a message if it failed.
+        """
+        known = self.trials[trial.trial_id]
+        if trial.trial_id in self._over:
+            return  # another worker was faster
+        if trial.trial_id in self._given_again and trial.status == "COMPLETED" and not self.observations(known):
+            return  # what this worker had reported was dropped when the trial was given to another
+        if trial.trial_id in self._retry_queue:
+            self._retry_queue.remove(trial.trial_id)  # its worker outlived the chief
+        with self._saved_once():
+            super().end_trial(trial)
+            if known.status in ("COMPLETED", "FAILED"):
+                self._over.add(trial.trial_id)
+
+    def get_best_trials(self, num_trials: int = 1) -> list[Trial]:
+        """Return the best trials, best first, without those that have no score."""
+        completed = sum(trial.status == "COMPLETED" for trial in self.trials.values())
+        return list(super().get_best_trials(min(num_trials, completed)))
+
+    # --- files ---
+
+    @locked
+    def save(self) -> None:
+        """Write the state to the project directory."""
+        if not self._held_back:
+            write_json(Path(self._get_oracle_fname()), self.get_state())
+
+    def _save_trial(self, trial: Trial) -> None:
+        write_json(Path(self._get_trial_dir(trial.trial_id)) / "trial.json", trial.get_state())
+
+    @contextmanager
+    def _saved_once(self) -> Iterator[None]:
+        """Hold back what is saved in the middle; nothing is saved after an error."""
+        assert not self._held_back
+        self._held_back = True
+        try:
+            yield
+        finally:
+            self._held_back = False
+        self.save()
+
+    def set_state(self, state: Mapping[str, Any]) -> None:
+        """Take up what `get_state` returned."""
+        self._owners = {trial: tuner for tuner, trial in state["ongoing_trials"].items()}
+        self._over = set(state["end_order"])
+        super().set_state(state)
+
+    def reload(self) -> None:
+        """Read the project directory; trials under way wait to be given out again.
+
+        Raises:
+            StateError: A file is missing or damaged.
+        """
+        try:
+            super().reload()
+            # A trial that the state does not know was being given out when the process was killed: nobody has it.
+            self.trials = {trial: self.trials[trial] for trial in self.start_order}
+        except (json.JSONDecodeError, KeyError) as error:
+            raise StateError(
+                f"{self._project_dir}: damaged or incomplete ({error}); restore it from a copy, or start afresh with "
+                "overwrite=True"
+            ) from None
+        for trial in self._retry_queue:
+            self.trials[trial].status = "RUNNING"
+
+
+def write_json(path: Path, plain: Any) -> None:
+    """Write plain data to a file, which is replaced whole: a kill leaves the old one or the new one.
+
+    Args:
+        path: The file.
+        plain: What JSON can hold.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with open(temporary, "w", encoding="utf-8") as file:
+            json.dump(plain, file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
