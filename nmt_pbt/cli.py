@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import sys
 import tempfile
@@ -101,8 +102,10 @@ def _run(
         overrides["corpus.name"] = corpus
     if resume is not None:
         run = RunDirectory(resume)
-        run.read_settings()
+        if constant != (run.read_settings().search.methods == ["manual"]):
+            raise UsageError(f"{resume}: was begun with the other of compare and train; resume it with that")
         settings = load_settings(run.settings_file, assignments, overrides)
+        run.check_same(settings)
     else:
         settings = load_settings(config, assignments, overrides)
         settings = without_search(settings) if constant else settings
@@ -110,6 +113,11 @@ def _run(
         run.check_new()
     check_methods(settings)
     text, subwords = check(settings.corpus, settings.seed)
+
+    if settings.search.interval * len(text.train) < 1:
+        raise UsageError(
+            f"search.interval {settings.search.interval:g}: less than one of {len(text.train)} sentence pairs; raise it"
+        )
 
     from nmt_pbt.console import CONSOLE, SearchProgress, results_table
 
@@ -127,13 +135,12 @@ def _run(
     if prepared.too_long:
         limit = settings.corpus.max_length
         CONSOLE.print(f"{text.name}: left out {prepared.too_long} train pairs longer than {limit} subwords")
-    run.create(settings)
     try:
         with SearchProgress() as progress:
             compare(run, settings, prepared, progress)
     except KeyboardInterrupt:
         command = sys.argv[1] if len(sys.argv) > 1 else "compare"
-        CONSOLE.print(f"Interrupted. Continue with: nmt-pbt {command} --resume {run.path}")
+        typer.echo(f"Interrupted. Continue with: nmt-pbt {command} --resume {shlex.quote(str(run.path))}", err=True)
         raise typer.Exit(130) from None
 
     from nmt_pbt.report.page import write_report
@@ -141,7 +148,7 @@ def _run(
 
     page = write_report(run.path)
     typer.echo("")
-    CONSOLE.print(results_table(load_run(run.path).tested))
+    CONSOLE.print(results_table(load_run(run.path).tested, settings.search.objective))
     typer.echo(str(page))
 
 
@@ -307,10 +314,12 @@ def main() -> None:
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)
-    except BrokenPipeError:
-        # The reader of our output went away, as `head` does; nothing is left to say.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
+    except OSError as error:
+        # A full disk, a folder without permission: what was written before is whole, and a run can be resumed.
+        typer.echo(
+            f"nmt-pbt: {error.filename or 'a file'}: {error.strerror or error}; mend that and try again", err=True
+        )
+        sys.exit(2)
 
 
 if __name__ == "__main__":

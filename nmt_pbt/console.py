@@ -95,19 +95,20 @@ class DownloadProgress:
         self._progress.update(self._bars[file], completed=done, total=total)
 
 
-def results_table(records: Iterable[Tested]) -> Table:
+def results_table(records: Iterable[Tested], objective: str) -> Table:
     """Return the final table: each method's winner on dev and on test.
 
     Args:
         records: What was tested, in the order to show.
+        objective: The dev metric that decided.
     """
-    table = Table(title="Winners: dev is what the search saw, test was decoded once")
-    for heading, justify in (("method", "left"), ("seed", "right"), ("dev", "right"), ("test BLEU", "right")):
+    table = Table(title="Winners: the first score is what the search saw, test was decoded once")
+    for heading, justify in (("method", "left"), ("seed", "right"), (objective, "right"), ("test BLEU", "right")):
         table.add_column(heading, justify=justify)  # type: ignore[arg-type]
     table.add_column("test chrF", justify="right")
     table.add_column("trial", justify="right")
     for record in records:
-        dev = record.dev.get("val_bleu")
+        dev = record.dev.get(objective)
         table.add_row(
             record.method,
             str(record.seed),

@@ -427,7 +427,8 @@ def _names_beside(location: list[str]) -> list[str]:
 def without_search(settings: Settings) -> Settings:
     """Return settings whose space holds the training values alone: nothing is left to search."""
     space = {name: ChoiceDomain(choices=[getattr(settings.training, name)]) for name in MUTABLE}
-    return settings.model_copy(update={"search": settings.search.model_copy(update={"space": space})})
+    search = settings.search.model_copy(update={"space": space, "pbt": PBTSettings()})
+    return settings.model_copy(update={"search": search})
 
 
 def dump_settings(settings: Settings) -> str:
@@ -435,17 +436,22 @@ def dump_settings(settings: Settings) -> str:
     return dump_yaml(settings.model_dump(mode="json"))
 
 
-def settings_hash(settings: Settings) -> str:
-    """Return the SHA-256 of the settings that decide what one search finds.
+def deciding_settings(tree: Mapping[str, Any]) -> dict[str, Any]:
+    """Return of a settings tree what decides what one search finds.
 
     Left out are the run's name, where it runs, where its corpus lies (what the corpus holds has a hash of its own),
     and which methods and how many seeds: more of these can be added to a run without changing those that are there.
     """
-    left_out: dict[str, bool | set[str]] = {
-        "name": True,
-        "engine": True,
-        "corpus": {"name"},
-        "search": {"methods", "seeds"},
-    }
-    tree = settings.model_dump(mode="json", exclude=left_out)
-    return hashlib.sha256(json.dumps(tree, sort_keys=True).encode("utf-8")).hexdigest()
+    kept = {name: value for name, value in tree.items() if name not in ("name", "engine")}
+    for section, left_out in (("corpus", ("name",)), ("search", ("methods", "seeds"))):
+        kept[section] = {name: value for name, value in kept[section].items() if name not in left_out}
+    return kept
+
+
+def settings_hash(tree: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of the deciding settings of a tree, as it stands in a run's settings.yaml.
+
+    It is taken of the file, not of settings read from it: these may have gained names since the run was begun.
+    """
+    text = json.dumps(deciding_settings(tree), sort_keys=True)
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()

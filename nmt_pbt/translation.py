@@ -82,7 +82,7 @@ def choose_model(path: Path, method: str | None = None, seed: int | None = None)
         run=run,
         settings=settings,
     )
-    if not (run.models / f"{chosen.name}.safetensors").exists():
+    if not (run.models / f"{chosen.name}.safetensors").exists() or not run.subwords_file.exists():
         raise UsageError(
             f"{path}: the model of {chosen.name} is not there (a run shared without its models?); "
             "run it again with --config settings.yaml and another --out"

@@ -89,6 +89,7 @@ REFUSALS = {
     "an interval longer than the training": (["compare", "--set", "search.interval=99"], ["search.interval"]),
     "a results folder that holds a run": (["compare", "--out", "taken"], ["taken", "--resume"]),
     "a results folder that is a file": (["compare", "--out", "file"], ["file"]),
+    "an interval of less than a pair": (["compare", "--set", "search.interval=1.0e-5"], ["search.interval", "2000"]),
     "a results folder inside a file": (["compare", "--out", "file/run"], ["file/run"]),
     "a run to resume that is none": (["compare", "--resume", "good"], ["good", "holds no run"]),
     "resuming with another corpus": (["compare", "--resume", "taken", "--corpus", "toy"], ["--resume"]),

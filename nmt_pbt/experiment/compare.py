@@ -75,7 +75,10 @@ def _engine(settings: Settings, task: TranslationTask, pool: TraineePool, states
         return InlineEngine(pool, states, chosen.workers)
     from nmt_pbt.experiment.ray_engine import RayEngine
 
-    return RayEngine(task, states, chosen.workers, chosen.address, float(chosen.threads or 1), chosen.gpus)
+    threads = chosen.threads or 1
+    there = settings.model_copy(update={"engine": chosen.model_copy(update={"threads": threads})})
+    task = TranslationTask(there, task.prepared)
+    return RayEngine(task, states, chosen.workers, chosen.address, float(threads), chosen.gpus)
 
 
 def _tested(journal: Journal, method: str, seed: int) -> Tested | None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from nmt_pbt.errors import JournalError, SearchError
 from nmt_pbt.experiment.budget import Budget
@@ -31,6 +32,9 @@ from nmt_pbt.search.methods import Method
 from nmt_pbt.values import Value
 
 SearchRecord = SearchStarted | Assigned | Evaluated | Ended | Tested | SearchEnded
+if TYPE_CHECKING:
+    from keras_tuner.engine.trial import Trial
+
 Listener = Callable[[SearchRecord], None]
 
 
@@ -96,6 +100,7 @@ class Driver:
         self._free_since: dict[str, float] = {}
         self._winner: Winner | None = None
         self._spent = 0
+        self._assigned = 0
         self._started = False
         self._ended = False
 
@@ -133,10 +138,15 @@ class Driver:
         waiting = list(self._under_way.values())  # in flight when the run was stopped: given out again first
         self._began = time.perf_counter()
         busy: set[str] = set()
+        for progress in list(waiting):
+            if progress.worker in self._engine.workers and progress.worker not in busy:
+                waiting.remove(progress)
+                self._submit(progress.worker, progress)
+                busy.add(progress.worker)
         while True:
             for worker in self._engine.workers:
-                if worker not in busy and (progress := self._next(worker, waiting)) is not None:
-                    self._submit(worker, progress)
+                if worker not in busy and (next_one := self._next(worker, waiting)) is not None:
+                    self._submit(worker, next_one)
                     busy.add(worker)
             if not busy and self._engine.workers:
                 return
@@ -153,11 +163,9 @@ class Driver:
     def _next(self, worker: str, waiting: list[_Progress]) -> _Progress | None:
         """Return what a free worker does next; None when there is nothing for it now."""
         if waiting:
-            mine = next((progress for progress in waiting if progress.worker == worker), waiting[0])
-            waiting.remove(mine)
-            return mine
+            return waiting.pop(0)
         began = time.perf_counter()
-        trial = self._method.oracle.create_trial(worker)
+        trial = self._create_trial(worker)
         if trial.status != "RUNNING":
             return None
         assigned = self._record_of(self._method.assignment(trial), worker)
@@ -165,6 +173,11 @@ class Driver:
         progress = self._under_way[assigned.trial]
         progress.decided = time.perf_counter() - began
         return progress
+
+    def _create_trial(self, worker: str) -> Trial:
+        # KerasTuner gives a worker its unfinished trial again. Here a trial may pass to another worker on resume, so
+        # each request comes under a name of its own.
+        return self._method.oracle.create_trial(f"{worker}-{self._assigned}")
 
     def _submit(self, worker: str, progress: _Progress) -> None:
         assignment = progress.assignment
@@ -247,7 +260,7 @@ class Driver:
         if isinstance(record, SearchStarted):
             self._check(record, self._start)
         elif isinstance(record, Assigned):
-            trial = self._method.oracle.create_trial(record.worker)
+            trial = self._create_trial(record.worker)
             if trial.status != "RUNNING":
                 raise self._differs(f"trial {record.trial} was given out", f"none is ({trial.status})")
             self._check(record, self._record_of(self._method.assignment(trial), record.worker))
@@ -273,6 +286,7 @@ class Driver:
                 assignment = self._method.assignment(self._method.oracle.get_trial(record.trial))
                 intervals = self._budget.intervals(assignment)
                 self._under_way[record.trial] = _Progress(assignment, record.worker, intervals)
+                self._assigned += 1
             case Evaluated():
                 self._apply_evaluated(record)
             case Ended():
@@ -286,7 +300,8 @@ class Driver:
         self._listener(record)
 
     def _apply_evaluated(self, record: Evaluated) -> None:
-        progress = self._under_way[record.trial]
+        # In the order in which they were submitted: a resumed run gives them out in it again.
+        progress = self._under_way[record.trial] = self._under_way.pop(record.trial)
         progress.done += 1
         progress.failure = record.failure
         self._spent = record.spent

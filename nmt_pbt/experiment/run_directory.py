@@ -13,8 +13,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from nmt_pbt.errors import UsageError
-from nmt_pbt.journal import Journal, RunStarted
-from nmt_pbt.settings import Settings, dump_settings, load_settings, settings_hash
+from nmt_pbt.journal import Journal, RunStarted, read_journal
+from nmt_pbt.settings import Settings, deciding_settings, dump_settings, load_settings, settings_hash
+from nmt_pbt.yaml_text import dump_yaml, read_yaml
 
 _PACKAGES = ("nmt-pbt", "tensorflow", "keras", "keras-tuner", "tensorflow-text", "sentencepiece", "sacrebleu", "numpy")
 
@@ -56,12 +57,6 @@ class RunDirectory:
         if not self.path.is_dir() or any(self.path.iterdir()):
             raise UsageError(f"{self.path}: already exists and is not a run; give another --out")
 
-    def create(self, settings: Settings) -> None:
-        """Make the folder with its settings and the environment it runs in."""
-        self.path.mkdir(parents=True, exist_ok=True)
-        self.settings_file.write_text(dump_settings(settings), encoding="utf-8")
-        self.environment_file.write_text(json.dumps(environment(), indent=2) + "\n", encoding="utf-8")
-
     def check_run(self) -> None:
         """Refuse a folder that holds no run.
 
@@ -80,37 +75,86 @@ class RunDirectory:
         self.check_run()
         return load_settings(self.settings_file)
 
+    def check_same(self, settings: Settings) -> None:
+        """Refuse to continue a run with settings that decide otherwise, or one whose settings were edited.
+
+        Args:
+            settings: The settings to go on with.
+
+        Raises:
+            UsageError: They are not those that the run was begun with; tells the first that differs.
+            JournalError: The journal is damaged.
+        """
+        tree = read_yaml(self.settings_file)
+        recorded = deciding_settings(self.read_settings().model_dump(mode="json"))
+        wanted = deciding_settings(settings.model_dump(mode="json"))
+        if difference := _first_difference(recorded, wanted):
+            raise UsageError(
+                f"{self.path}: the settings changed since the run was begun ({difference}); leave that out, "
+                "or start a new run with another --out"
+            )
+        records = read_journal(self.journal_file)
+        if records and isinstance(records[0], RunStarted) and records[0].settings != settings_hash(tree):
+            raise UsageError(
+                f"{self.settings_file}: not the settings that the run was begun with; restore the file, "
+                "or start a new run with another --out"
+            )
+
     @contextmanager
     def writing(self, settings: Settings, corpus_digest: str) -> Iterator[Journal]:
-        """Open the journal, alone, after checking that settings and corpus are those it was begun with.
+        """Open the journal, alone; a new run gets its settings, its environment and the journal's first line.
 
         Args:
             settings: The settings to go on with.
             corpus_digest: SHA-256 of the prepared corpus.
 
         Yields:
-            The journal; its first record is written when it is new.
+            The journal.
 
         Raises:
             UsageError: Another process writes this run, or settings or corpus are not those of the run.
         """
+        self.path.mkdir(parents=True, exist_ok=True)
         with open(self.path / "lock", "w", encoding="utf-8") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise UsageError(f"{self.path}: another process is writing this run; wait for it or stop it") from None
+            if self.journal_file.exists():
+                self.check_same(settings)
+                self._extend(settings)
+            else:
+                self.settings_file.write_text(dump_settings(settings), encoding="utf-8")
+                self.environment_file.write_text(json.dumps(environment(), indent=2) + "\n", encoding="utf-8")
             with Journal(self.journal_file) as journal:
-                begun = RunStarted(settings=settings_hash(settings), corpus=corpus_digest)
                 if not journal.records:
-                    journal.append(begun)
+                    begun = settings_hash(read_yaml(self.settings_file))
+                    journal.append(RunStarted(settings=begun, corpus=corpus_digest))
                 first = journal.records[0]
-                for name in ("settings", "corpus"):
-                    if getattr(first, name) != getattr(begun, name):
-                        raise UsageError(
-                            f"{self.path}: the {name} changed since the run was begun; "
-                            f"restore the {name}, or start a new run with another --out"
-                        )
+                if isinstance(first, RunStarted) and first.corpus != corpus_digest:
+                    raise UsageError(
+                        f"{self.path}: the corpus changed since the run was begun; restore it, "
+                        "or start a new run with another --out"
+                    )
                 yield journal
+
+    def _extend(self, settings: Settings) -> None:
+        """Note methods and seeds that were added to the run; the rest of the file stays as it is."""
+        tree = read_yaml(self.settings_file)
+        wanted = {"methods": list(settings.search.methods), "seeds": settings.search.seeds}
+        if any(tree["search"].get(name) != value for name, value in wanted.items()):
+            tree["search"] |= wanted
+            self.settings_file.write_text(dump_yaml(tree), encoding="utf-8")
+
+
+def _first_difference(before: object, now: object, name: str = "") -> str | None:
+    if isinstance(before, dict) and isinstance(now, dict):
+        for key in dict.fromkeys([*before, *now]):
+            inside = f"{name}.{key}" if name else str(key)
+            if difference := _first_difference(before.get(key), now.get(key), inside):
+                return difference
+        return None
+    return None if before == now else f"{name} was {before!r} and is {now!r}"
 
 
 def environment() -> dict[str, object]:

@@ -101,16 +101,19 @@ class KillingEngine:
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["in mid-training", "between state and journal"])
+@pytest.mark.parametrize("workers", [1, 2, 3])
 @pytest.mark.parametrize("method", METHODS)
-def test_a_killed_search_resumes_to_the_journal_of_one_that_never_was(tmp_path: Path, method: str, after: bool) -> None:
+def test_a_killed_search_resumes_to_the_journal_of_one_that_never_was(
+    tmp_path: Path, method: str, after: bool, workers: int
+) -> None:
     task, settings = CheapTask(), cheap_settings()
-    whole = plain(run(tmp_path / "whole", method))
+    whole = plain(run(tmp_path / "whole", method, workers=workers))
     folder = tmp_path / "killed"
     for leg in (1, 2, 3, 1, 4):
         with opened(folder) as journal, pytest.raises(Killed):
-            search(method, settings, task, KillingEngine(inline(folder, task), leg, after), journal)
+            search(method, settings, task, KillingEngine(inline(folder, task, workers), leg, after), journal)
     with opened(folder) as journal:
-        search(method, settings, task, inline(folder, task), journal)
+        search(method, settings, task, inline(folder, task, workers), journal)
     assert plain(read_journal(folder / "journal.jsonl")) == whole
 
 

@@ -14,7 +14,6 @@ from nmt_pbt.settings import Settings, load_settings
 @pytest.fixture
 def run(tmp_path: Path) -> RunDirectory:
     run = RunDirectory(tmp_path / "run")
-    run.create(Settings())
     with run.writing(Settings(), "corpus"):
         pass
     return run
