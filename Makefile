@@ -20,7 +20,7 @@ help: ## List what make can do here
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1|\2/p' Makefile | awk -F'|' '{printf "%-14s %s\n", $$1, $$2}'
 
 compare: $(VENV)/installed ## Compare PBT, random, grid and Bayesian search on the built-in corpus
-	$(BIN)/nmt-pbt compare $(ARGS)
+	$(BIN)/nmt-pbt compare $(or $(ARGS),$(if $(wildcard results/toy/journal.jsonl),--resume results/toy))
 
 test: $(VENV)/installed-test ## Run the tests, but for those marked slow or peer
 	$(BIN)/python -m pytest $(ARGS)
