@@ -26,7 +26,7 @@ app = typer.Typer(
 data_app = typer.Typer(help="Corpora: what there is, fetching, looking.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
 
-EMBEDDED_EPOCHS = 10.0
+EMBEDDED_EPOCHS = 8.0
 """Epochs of the embedded default of `compare`: four searches in a few minutes. `train` takes the settings' default."""
 
 Config = Annotated[Path | None, typer.Option("--config", help="Settings in YAML; without it, the embedded default.")]
