@@ -1,0 +1,103 @@
+"""The examples run, in about a minute each, and show what they say they show."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from nmt_pbt.corpus.catalog import load_corpus
+from nmt_pbt.settings import CorpusSettings, load_settings
+
+ROOT = Path(__file__).parents[1]
+EXAMPLES = ROOT / "examples"
+
+
+def environment(**changes: str) -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "2", **changes}
+
+
+def run(example: str, folder: Path) -> str:
+    """Run an example in an empty folder; return what it printed."""
+    done = subprocess.run(
+        [sys.executable, str(EXAMPLES / example)], cwd=folder, env=environment(), capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert list(folder.iterdir()) == []
+    return done.stdout
+
+
+def blocks(document: Path, language: str) -> list[str]:
+    """Return the fenced blocks of a document that are marked with a language."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", document.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+
+
+def test_every_example_is_tested() -> None:
+    text = Path(__file__).read_text(encoding="utf-8")
+    assert [path.name for path in sorted(EXAMPLES.iterdir()) if path.is_file() and path.name not in text] == []
+
+
+def test_population_based_training_of_a_keras_model_is_as_good_as_hyperband_within_reason(tmp_path: Path) -> None:
+    printed = run("keras_model.py", tmp_path)
+    accuracies = dict(re.findall(r"^(\w+) .*test accuracy ([\d.]+)%", printed, re.MULTILINE))
+    assert accuracies.keys() == {"Hyperband", "PBT"}
+    assert float(accuracies["PBT"]) >= 92.0  # a tenth is chance
+    assert float(accuracies["PBT"]) >= float(accuracies["Hyperband"]) - 3.0
+    rows = [line.split() for line in printed.split("PBT found:")[1].splitlines() if line.strip()]
+    assert rows[0] == ["epoch", "until", "dropout", "learning_rate", "score", "inherited"]
+    assert [row[0] for row in rows[1:]] == [str(epoch) for epoch in range(len(rows) - 1)]
+    assert len({row[3] for row in rows[1:]}) > 1  # a schedule, no constant
+    assert float(rows[-1][4]) < float(rows[1][4])
+
+
+def test_the_same_oracles_grow_forests(tmp_path: Path) -> None:
+    lines = re.findall(r"^(\w+) +dev ([\d.]+) +test ([\d.]+) +trees: (.*)$", run("decision_trees.py", tmp_path), re.M)
+    assert [name for name, *_ in lines] == ["grid", "random", "bayes", "pbt"]
+    losses = {name: (float(dev), float(test)) for name, dev, test, _ in lines}
+    assert all(test < 0.7 for _, test in losses.values())  # chance is 2.3
+    assert losses["pbt"][0] <= min(dev for dev, _ in losses.values()) + 0.05
+    depths = {name: re.findall(r"(\d+) of depth (\d+)", grown) for name, *_, grown in lines}
+    assert all(len(depths[name]) == 1 for name in ("grid", "random", "bayes"))
+    assert len(depths["pbt"]) > 1  # it changed the depth while the forest grew
+    assert sum(int(count) for count, _ in depths["pbt"]) == 30
+
+
+def test_an_explore_function_of_ones_own_reaches_the_summit_and_a_multiplicative_one_does_not(tmp_path: Path) -> None:
+    heights = {name: float(height) for name, height in map(str.split, run("custom_explore.py", tmp_path).splitlines())}
+    assert heights["small_steps"] >= 1.15
+    assert heights["perturb"] >= 1.15
+    assert heights["doubled_or_halved"] <= 0.391
+    assert heights["none"] <= 0.391
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="the example is written for a shell")
+def test_a_corpus_of_ones_own_is_searched_translated_and_evaluated(tmp_path: Path) -> None:
+    toy = load_corpus(CorpusSettings(train_pairs=800), seed=0).train
+    (tmp_path / "all.en").write_text("".join(line + "\n" for line in toy.source), encoding="utf-8")
+    (tmp_path / "all.de").write_text("".join(line + "\n" for line in toy.target), encoding="utf-8")
+    command = tmp_path / "bin" / "nmt-pbt"
+    command.parent.mkdir()
+    command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m nmt_pbt.cli "$@"\n')
+    command.chmod(0o755)
+    program = "set -euo pipefail\n" + "\n".join(blocks(EXAMPLES / "own_corpus.md", "sh"))
+    path = f"{command.parent}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        ["bash", "-c", program], cwd=tmp_path, env=environment(PATH=path), capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "400 train, 200 dev, 200 test pairs" in done.stdout
+    assert re.search(r"^BLEU [\d.]+ .*nrefs:1", done.stdout, re.M)
+    assert (tmp_path / "results/first-try/report/index.html").stat().st_size > 10_000
+
+
+def test_the_settings_for_a_corpus_of_ones_own_are_accepted(tmp_path: Path) -> None:
+    (text,) = blocks(EXAMPLES / "own_corpus.md", "yaml")
+    (tmp_path / "my-search.yaml").write_text(text, encoding="utf-8")
+    settings = load_settings(tmp_path / "my-search.yaml")
+    assert settings.run_name == "my-corpus"
+    assert settings.search.population == 8
