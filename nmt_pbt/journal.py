@@ -17,6 +17,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator
 
 from nmt_pbt.errors import JournalError
+from nmt_pbt.files import named
 from nmt_pbt.values import Value
 
 VERSION = 1
@@ -180,16 +181,30 @@ class Journal:
         whole = 0
         if path.exists():
             self.records, whole = _read(path)
-        self._file = open(path, "ab")
-        if self._file.tell() != whole:
-            self._file.truncate(whole)
-            self._file.seek(whole)
+        # Unbuffered: what cannot be written must not be tried again behind our back when the file is closed.
+        self._file = open(path, "ab", buffering=0)
+        self._whole = whole
+        self._file.truncate(whole)
 
     def append(self, record: AnyRecord) -> None:
-        """Write one record; it is on the disk when this returns."""
-        self._file.write(record.model_dump_json().encode("utf-8") + b"\n")
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        """Write one record; it is on the disk when this returns.
+
+        Args:
+            record: What to append.
+
+        Raises:
+            OSError: The disk is full or cannot be written; the journal is as it was. The error names it.
+        """
+        line = memoryview(record.model_dump_json().encode("utf-8") + b"\n")
+        try:
+            written = 0
+            while written < len(line):  # a disk that is nearly full takes a part
+                written += self._file.write(line[written:])
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            self._file.truncate(self._whole)
+            raise named(error, self.path) from error
+        self._whole += len(line)
         self.records.append(record)
 
     def close(self) -> None:

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nmt_pbt.errors import UsageError
+from nmt_pbt.files import replace_file
 
 Counts = npt.NDArray[np.int64]
 Scores = npt.NDArray[np.float64]
@@ -259,9 +259,7 @@ def write_counts(path: Path, counts: Mapping[str, Counts]) -> None:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow([f"{metric}_{column}" for metric in COLUMNS for column in COLUMNS[metric]])
     writer.writerows(np.concatenate([counts[metric] for metric in COLUMNS], axis=1).tolist())
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(text.getvalue(), encoding="utf-8", newline="\n")
-    os.replace(partial, path)
+    replace_file(path, text.getvalue().encode("utf-8"))
 
 
 def read_counts(path: Path) -> dict[str, Counts]:

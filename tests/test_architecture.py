@@ -31,6 +31,7 @@ ORDER = [
     "yaml_text",
     "randomness",
     "values",
+    "files",
     "errors",
 ]
 TENSORFLOW = {"tensorflow", "tensorflow_text", "keras"}

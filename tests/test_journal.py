@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
+import os
 from pathlib import Path
 from typing import Any
 
@@ -333,3 +335,26 @@ def test_two_runs_are_compared_without_their_times() -> None:
 def test_records_cannot_be_changed_once_made() -> None:
     with pytest.raises(ValueError, match="frozen"):
         ENDED.trial = "2"  # type: ignore[misc]
+
+
+def test_on_a_full_disk_the_journal_stays_as_it_was_and_can_go_on_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "journal.jsonl"
+    record = RunStarted(settings="a", corpus="b")
+
+    def full(handle: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with Journal(path) as journal:
+        journal.append(record)
+        whole = path.read_bytes()
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "fsync", full)
+            with pytest.raises(OSError, match="No space left") as caught:
+                journal.append(SearchEnded(method="pbt", seed=0, spent=1))
+        assert caught.value.filename == str(path)
+        assert path.read_bytes() == whole
+        assert journal.records == [record]
+        journal.append(SearchEnded(method="pbt", seed=0, spent=1))
+    assert len(read_journal(path)) == 2

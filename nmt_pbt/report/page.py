@@ -6,7 +6,6 @@ import base64
 import difflib
 import hashlib
 import json
-import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from nmt_pbt.errors import UsageError
+from nmt_pbt.files import refuse_links, replace_file
 from nmt_pbt.journal import RunStarted
 from nmt_pbt.report import statistics, tables
 from nmt_pbt.report.answer import answer, main_metric, reference_method, value_text
@@ -65,10 +65,11 @@ def write_report(run: Path | str, progress: Progress | None = None) -> Path:
         The page, `report/index.html` in the run.
 
     Raises:
-        UsageError: The directory is not a run, or nothing in it has been evaluated yet.
+        UsageError: The directory is not a run, nothing in it has been evaluated yet, or its report leads elsewhere.
         JournalError: Its journal is damaged.
     """
     loaded = load_run(run)
+    refuse_links(loaded.path, "report", "report/figures")
     if loaded.winners.empty:
         raise UsageError(f"{loaded.path}: no model has been evaluated yet; try again after the first interval")
     summary = statistics.summary(loaded)
@@ -273,9 +274,7 @@ def _write(folder: Path, files: Mapping[str, bytes]) -> Path:
         path = folder / name
         if path.exists() and path.read_bytes() == files[name]:
             continue
-        partial = path.with_name(path.name + ".partial")
-        partial.write_bytes(files[name])
-        os.replace(partial, path)
+        replace_file(path, files[name])
     stale = [*folder.glob("*.csv"), *(folder / "figures").glob("*.png"), *(folder / "figures").glob("*.svg")]
     for path in stale:
         if path.relative_to(folder).as_posix() not in files:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 from keras_tuner.engine.trial import Trial
 
 from nmt_pbt.errors import StateError
+from nmt_pbt.files import replace_file
 from nmt_pbt.search.oracles import SafeOracle, locked
 
 
@@ -140,13 +140,4 @@ def write_json(path: Path, plain: Any) -> None:
         path: The file.
         plain: What JSON can hold.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with open(temporary, "w", encoding="utf-8") as file:
-            json.dump(plain, file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    replace_file(path, json.dumps(plain).encode("utf-8"))

@@ -8,7 +8,6 @@ is also the one that was asked for.
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 from collections.abc import Set
 from pathlib import Path
@@ -18,6 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from nmt_pbt.errors import StateError, UsageError
+from nmt_pbt.files import TEMPORARY, replace_file
 from nmt_pbt.training.protocol import MemberState
 
 VERSION = "1"
@@ -106,17 +106,7 @@ class StateStore:
             # safetensors orders arrays by type and name; the order of a state is part of it
             "order": "\n".join(state.arrays),
         }
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        try:
-            with open(temporary, "wb") as file:
-                file.write(save(arrays, metadata))
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
-        _sync_folder(self.folder)
+        replace_file(path, save(arrays, metadata))
         return content
 
     def load(self, name: str, expected_hash: str | None = None) -> MemberState:
@@ -175,16 +165,5 @@ class StateStore:
             return
         for name in self.names() - set(names):
             self.path(name).unlink(missing_ok=True)
-        for left in self.folder.glob(f".*{SUFFIX}.*.tmp"):
+        for left in self.folder.glob(TEMPORARY):
             left.unlink(missing_ok=True)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make a rename durable. Windows cannot open a folder, and needs no such thing."""
-    if os.name == "nt":
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

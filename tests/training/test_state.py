@@ -115,7 +115,7 @@ def test_a_failed_save_leaves_the_old_state_and_nothing_else(tmp_path, monkeypat
     def full(_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("nmt_pbt.training.state.os.fsync", full)
+    monkeypatch.setattr("nmt_pbt.files.os.fsync", full)
     with pytest.raises(OSError, match="No space"):
         store.save("a", make_state(age=8))
     assert [path.name for path in tmp_path.iterdir()] == ["a.safetensors"]
