@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -91,7 +92,7 @@ def test_a_worker_gets_the_same_trial_until_it_has_ended(tmp_path: Path) -> None
 def test_a_search_killed_at_any_write_ends_as_if_it_had_not_been(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stored.os, "fsync", lambda handle: None)  # slow, and of no use to a test
+    monkeypatch.setattr(os, "fsync", lambda handle: None)  # slow, and of no use to a test
     whole = oracle(tmp_path / "whole")
     run(whole)
     write, count = stored.write_json, 0
@@ -133,7 +134,7 @@ def test_nothing_is_left_of_a_file_that_could_not_be_written(tmp_path: Path, mon
     def full(*_: object) -> None:
         raise OSError("disk full")
 
-    monkeypatch.setattr(stored.os, "fsync", full)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match="disk full"):
         stored.write_json(tmp_path / "a.json", {"kept": 2})
     assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
