@@ -132,9 +132,14 @@ def render(draw: Callable[[Axes], None], width: float = 4.6, height: float = 3.1
     Returns:
         The figure as SVG text and as PNG bytes, the same at every call.
     """
+    return render_figure(lambda figure: draw(figure.add_subplot()), width, height)
+
+
+def render_figure(draw: Callable[[Figure], None], width: float, height: float) -> tuple[str, bytes]:
+    """Make one figure; see `render`, but that `draw` makes the Axes itself."""
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(width, height), dpi=DOTS_PER_INCH, layout="constrained")
-        draw(figure.add_subplot())
+        draw(figure)
         layout = figure.get_layout_engine()
         if layout is not None:
             layout.execute(figure)  # once more than savefig does: other ticks may suit the smaller Axes

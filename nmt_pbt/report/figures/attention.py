@@ -1,0 +1,100 @@
+"""Where a translation model looks: attention as a heat map."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.axes import Axes
+from matplotlib.collections import PatchCollection
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from nmt_pbt.report.figures.style import BLUE, FAINT, render_figure
+
+_CELL = 0.22  # inches of a subword
+_LETTER = 0.075  # inches of a letter of a label
+_FAINTEST = 0.005  # a weight below this would not be seen
+
+
+@dataclass(frozen=True, eq=False)
+class AttentionMatrix:
+    """What a model attended to while it translated one sentence.
+
+    Attributes:
+        source: Subwords of the source, S.
+        target: Subwords of the translation, T.
+        weights: `[T, S]`; each row sums to 1.
+    """
+
+    source: Sequence[str]
+    target: Sequence[str]
+    weights: npt.NDArray[np.floating]
+
+
+def draw_attention(
+    ax: Axes, source_subwords: Sequence[str], target_subwords: Sequence[str], matrix: npt.NDArray[np.floating]
+) -> None:
+    """Draw one row a target subword and one column a source subword, the darker the more it was attended to.
+
+    A cell is white for weight 0 and full blue for weight 1, whatever the largest weight is, so that figures compare.
+
+    Args:
+        ax: Where to draw; its cells become square.
+        source_subwords: S of them, from left to right.
+        target_subwords: T of them, from top to bottom.
+        matrix: Weights, `[T, S]`, from 0 to 1.
+
+    Raises:
+        ValueError: The matrix is not `[T, S]`.
+    """
+    rows, columns = len(target_subwords), len(source_subwords)
+    if matrix.shape != (rows, columns):
+        raise ValueError(f"Expected weights of shape {(rows, columns)}. Received: shape {matrix.shape}")
+    seen = [tuple(place) for place in np.argwhere(matrix >= _FAINTEST).tolist()]
+    cells = PatchCollection([Rectangle((column - 0.5, row - 0.5), 1, 1) for row, column in seen])
+    cells.set_facecolor([(*to_rgb(BLUE), min(1.0, float(matrix[place]))) for place in seen])
+    cells.set_edgecolor("none")
+    ax.add_collection(cells)
+    ax.set_xlim(-0.5, columns - 0.5)
+    ax.set_ylim(rows - 0.5, -0.5)
+    ax.set_aspect("equal")
+    # A subword may hold a dollar sign: labels are text, not formulas.
+    ax.set_xticks(range(columns), source_subwords, rotation=90, parse_math=False)
+    ax.set_yticks(range(rows), target_subwords, parse_math=False)
+    ax.tick_params(length=0, labeltop=True, labelbottom=False)
+    ax.grid(visible=False)
+    for side in ("top", "right", "bottom", "left"):
+        ax.spines[side].set_visible(True)
+        ax.spines[side].set_color(FAINT)
+
+
+def attention_size(source_subwords: Sequence[str], target_subwords: Sequence[str]) -> tuple[float, float]:
+    """Return the width and height, in inches, of a figure whose cells and labels are large enough to read."""
+    across, down = (
+        _CELL * len(cells) + _LETTER * max((len(label) for label in labels), default=0) + 0.3
+        for cells, labels in ((source_subwords, target_subwords), (target_subwords, source_subwords))
+    )
+    return max(across, 1.5), max(down, 1.5)
+
+
+def render_attention(matrices: Sequence[AttentionMatrix]) -> tuple[str, bytes]:
+    """Make a figure of several sentences, one below the other.
+
+    Args:
+        matrices: At least one.
+
+    Returns:
+        The figure as SVG text and as PNG bytes.
+    """
+    sizes = [attention_size(matrix.source, matrix.target) for matrix in matrices]
+
+    def draw(figure: Figure) -> None:
+        panels = figure.subplots(len(matrices), squeeze=False, height_ratios=[height for _, height in sizes])
+        for ax, matrix in zip(panels[:, 0], matrices, strict=True):
+            draw_attention(ax, matrix.source, matrix.target, matrix.weights)
+
+    return render_figure(draw, max(width for width, _ in sizes), sum(height for _, height in sizes))
