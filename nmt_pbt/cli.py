@@ -33,6 +33,9 @@ Config = Annotated[Path | None, typer.Option("--config", help="Settings in YAML;
 CorpusName = Annotated[str | None, typer.Option("--corpus", help="A corpus of `nmt-pbt data list`, or a folder.")]
 Out = Annotated[Path | None, typer.Option("--out", help="The run's folder; without it, results/NAME.")]
 Set = Annotated[list[str] | None, typer.Option("--set", help="key=value, for instance training.dropout=0.3.")]
+AcceptChanges = Annotated[
+    bool, typer.Option("--accept-changes", help="Resume under another version of the program or its libraries.")
+]
 Run = Annotated[Path, typer.Argument(help="A run's folder.")]
 Method = Annotated[str | None, typer.Option("--method", help="Whose winner; without it, the best on dev.")]
 Seed = Annotated[int | None, typer.Option("--seed", help="The winner of which seed; without it, the best on dev.")]
@@ -50,6 +53,7 @@ def compare_command(
     address: Annotated[str | None, typer.Option(help="A Ray cluster's address; without it, this machine.")] = None,
     set_: Set = None,
     resume: Annotated[Path | None, typer.Option(help="Continue the run in this folder.")] = None,
+    accept_changes: AcceptChanges = False,
 ) -> None:
     """Search with several methods at equal budget, test each winner, and write a report."""
     overrides: dict[str, Any] = {}
@@ -65,7 +69,7 @@ def compare_command(
     ):
         if value is not None:
             overrides[key] = value
-    _run(config, corpus, out, overrides, set_ or [], resume)
+    _run(config, corpus, out, overrides, set_ or [], resume, accept_changes)
 
 
 @app.command("train")
@@ -75,10 +79,11 @@ def train_command(
     out: Out = None,
     set_: Set = None,
     resume: Annotated[Path | None, typer.Option(help="Continue the run in this folder.")] = None,
+    accept_changes: AcceptChanges = False,
 ) -> None:
     """Train one configuration: the values under `training` in the settings."""
     overrides = {"search.methods": ["manual"], "search.manual.guesses": [{}], "search.seeds": 1}
-    _run(config, corpus, out, overrides, set_ or [], resume, constant=True)
+    _run(config, corpus, out, overrides, set_ or [], resume, accept_changes, constant=True)
 
 
 def _run(
@@ -88,23 +93,28 @@ def _run(
     overrides: dict[str, Any],
     assignments: list[str],
     resume: Path | None,
+    accept_changes: bool,
     constant: bool = False,
 ) -> None:
     """Check everything that can be checked without TensorFlow, then search."""
     from nmt_pbt.corpus.prepared import check
+    from nmt_pbt.experiment.reachable import check_engine
     from nmt_pbt.experiment.run_directory import RunDirectory
     from nmt_pbt.search.methods import check_methods
     from nmt_pbt.settings import load_settings, without_search
 
     if resume is not None and (config is not None or out is not None or corpus is not None):
         raise UsageError("--resume continues a run with its own settings; leave out --config, --corpus and --out")
+    if accept_changes and resume is None:
+        raise UsageError("--accept-changes goes with --resume; leave it out")
     if corpus is not None:
         overrides["corpus.name"] = corpus
     if resume is not None:
-        run = RunDirectory(resume)
+        run = RunDirectory(resume, accept_changes)
         if constant != (run.read_settings().search.methods == ["manual"]):
             raise UsageError(f"{resume}: was begun with the other of compare and train; resume it with that")
         settings = load_settings(run.settings_file, assignments, overrides)
+        run.check_free()
         run.check_same(settings)
     else:
         settings = load_settings(config, assignments, overrides)
@@ -112,6 +122,7 @@ def _run(
         run = RunDirectory(out or Path("results") / settings.run_name)
         run.check_new()
     check_methods(settings)
+    check_engine(settings.engine)
     text, subwords = check(settings.corpus, settings.seed)
 
     if settings.search.interval * len(text.train) < 1:

@@ -93,6 +93,15 @@ REFUSALS = {
     "a results folder inside a file": (["compare", "--out", "file/run"], ["file/run"]),
     "a run to resume that is none": (["compare", "--resume", "good"], ["good", "holds no run"]),
     "resuming with another corpus": (["compare", "--resume", "taken", "--corpus", "toy"], ["--resume"]),
+    "an address without the engine for it": (
+        ["compare", "--address", "127.0.0.1:1"],
+        ["engine.address", "--engine ray"],
+    ),
+    "an address where nobody listens": (
+        ["compare", "--engine", "ray", "--address", "127.0.0.1:1"],
+        ["127.0.0.1:1", "cannot be reached"],
+    ),
+    "accepting changes of a new run": (["compare", "--accept-changes"], ["--accept-changes", "--resume"]),
     "translating with what is no run": (["translate", "good"], ["good", "holds no run"]),
     "evaluating what is no run": (["evaluate", "nowhere"], ["nowhere"]),
     "a report of what is no run": (["report", "good"], ["good"]),

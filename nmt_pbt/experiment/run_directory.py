@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import fcntl
-import importlib.metadata
 import json
 import os
-import platform
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from nmt_pbt.errors import UsageError
+from nmt_pbt.experiment.environment import environment, environment_changes, with_change
+from nmt_pbt.files import TEMPORARY, refuse_links, replace_file
 from nmt_pbt.journal import Journal, RunStarted, read_journal
 from nmt_pbt.settings import Settings, deciding_settings, dump_settings, load_settings, settings_hash
 from nmt_pbt.yaml_text import dump_yaml, read_yaml
 
-_PACKAGES = ("nmt-pbt", "tensorflow", "keras", "keras-tuner", "tensorflow-text", "sentencepiece", "sacrebleu", "numpy")
+_WRITTEN = ("lock", "journal.jsonl", "states", "models", "translations")
+"""What is written in place, and so never through a link."""
+_SHOWN = 4  # differences told in one line
 
 
 class RunDirectory:
@@ -25,10 +26,13 @@ class RunDirectory:
 
     Args:
         path: The run's folder.
+        accept_changes: Go on with a run under another version of this program or of the libraries it stands on.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, accept_changes: bool = False) -> None:
         self.path = path
+        self._accept_changes = accept_changes
+        self.lock_file = path / "lock"
         self.settings_file = path / "settings.yaml"
         self.environment_file = path / "environment.json"
         self.journal_file = path / "journal.jsonl"
@@ -54,16 +58,45 @@ class RunDirectory:
             raise UsageError(
                 f"{self.path}: already holds a run; continue it with --resume {self.path}, or give another --out"
             )
-        if not self.path.is_dir() or any(self.path.iterdir()):
+        if not self.path.is_dir() or any(file.name not in self._before_the_journal() for file in self.path.iterdir()):
             raise UsageError(f"{self.path}: already exists and is not a run; give another --out")
+        self.check_free()
+
+    def _before_the_journal(self) -> set[str]:
+        """Return the files of a run that was killed before it had a journal: nothing is lost with them."""
+        if not self.lock_file.exists():
+            return set()
+        left = {file.name for file in self.path.glob(TEMPORARY)}
+        return left | {file.name for file in (self.lock_file, self.environment_file, self.settings_file)}
+
+    def check_free(self) -> None:
+        """Refuse a run that another process writes, before anything heavy is imported.
+
+        Raises:
+            UsageError: Another process writes this run.
+        """
+        if self.lock_file.exists():
+            with self._alone():
+                pass
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        refuse_links(self.path, *_WRITTEN)
+        with open(self.lock_file, "a", encoding="utf-8") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise UsageError(f"{self.path}: another process is writing this run; wait for it or stop it") from None
+            yield
 
     def check_run(self) -> None:
         """Refuse a folder that holds no run.
 
         Raises:
-            UsageError: It has no journal, or no settings.
+            UsageError: It has no settings, or no journal and no sign that it was about to get one.
         """
-        if not self.journal_file.exists() or not self.settings_file.exists():
+        begun = self.journal_file.exists() or self.lock_file.exists()
+        if not begun or not self.settings_file.exists():
             raise UsageError(f"{self.path}: holds no run (no journal.jsonl or no settings.yaml); name a run's folder")
 
     def read_settings(self) -> Settings:
@@ -76,25 +109,47 @@ class RunDirectory:
         return load_settings(self.settings_file)
 
     def check_same(self, settings: Settings) -> None:
-        """Refuse to continue a run with settings that decide otherwise, or one whose settings were edited.
+        """Refuse to continue a run with settings or a program that may decide otherwise, or with edited settings.
 
         Args:
             settings: The settings to go on with.
 
         Raises:
-            UsageError: They are not those that the run was begun with; tells the first that differs.
+            UsageError: They, or the program, are not those that the run was begun with; tells what differs.
             JournalError: The journal is damaged.
         """
-        tree = read_yaml(self.settings_file)
+        self._check_settings(settings)
+        self._check_environment()
+        self._check_journal()
+
+    def _check_settings(self, settings: Settings) -> None:
         recorded = deciding_settings(self.read_settings().model_dump(mode="json"))
         wanted = deciding_settings(settings.model_dump(mode="json"))
-        if difference := _first_difference(recorded, wanted):
+        if differences := list(_differences(recorded, wanted)):
             raise UsageError(
-                f"{self.path}: the settings changed since the run was begun ({difference}); leave that out, "
+                f"{self.path}: the settings changed since the run was begun ({_listed(differences)}); leave that out, "
                 "or start a new run with another --out"
             )
-        records = read_journal(self.journal_file)
-        if records and isinstance(records[0], RunStarted) and records[0].settings != settings_hash(tree):
+
+    def _check_environment(self) -> None:
+        if self._accept_changes:
+            return
+        if not self.environment_file.exists():
+            raise UsageError(
+                f"{self.environment_file}: is missing, so that nobody knows what the run was begun with; restore it "
+                "from a copy, or add --accept-changes"
+            )
+        if changes := environment_changes(self.environment_file):
+            raise UsageError(
+                f"{self.path}: the program changed since the run was begun ({_listed(changes)}); go back to what it "
+                "was, or add --accept-changes: what was decided has to come out again all the same, but later scores "
+                "may not be what they would have been"
+            )
+
+    def _check_journal(self) -> None:
+        records = read_journal(self.journal_file) if self.journal_file.exists() else []
+        begun = settings_hash(read_yaml(self.settings_file))
+        if records and isinstance(records[0], RunStarted) and records[0].settings != begun:
             raise UsageError(
                 f"{self.settings_file}: not the settings that the run was begun with; restore the file, "
                 "or start a new run with another --out"
@@ -112,20 +167,19 @@ class RunDirectory:
             The journal.
 
         Raises:
-            UsageError: Another process writes this run, or settings or corpus are not those of the run.
+            UsageError: Another process writes this run, or settings, corpus or program are not those of the run.
         """
         self.path.mkdir(parents=True, exist_ok=True)
-        with open(self.path / "lock", "w", encoding="utf-8") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise UsageError(f"{self.path}: another process is writing this run; wait for it or stop it") from None
-            if self.journal_file.exists():
+        with self._alone():
+            for left in self.path.glob(TEMPORARY):
+                left.unlink()
+            if self.settings_file.exists():
                 self.check_same(settings)
                 self._extend(settings)
             else:
-                self.settings_file.write_text(dump_settings(settings), encoding="utf-8")
-                self.environment_file.write_text(json.dumps(environment(), indent=2) + "\n", encoding="utf-8")
+                # The settings come last: a folder that has them can be gone on with.
+                self._write_environment(environment())
+                replace_file(self.settings_file, dump_settings(settings).encode("utf-8"))
             with Journal(self.journal_file) as journal:
                 if not journal.records:
                     begun = settings_hash(read_yaml(self.settings_file))
@@ -136,7 +190,12 @@ class RunDirectory:
                         f"{self.path}: the corpus changed since the run was begun; restore it, "
                         "or start a new run with another --out"
                     )
+                if self._accept_changes and (changed := with_change(self.environment_file, len(journal.records))):
+                    self._write_environment(changed)
                 yield journal
+
+    def _write_environment(self, found: dict[str, object]) -> None:
+        replace_file(self.environment_file, (json.dumps(found, indent=2) + "\n").encode("utf-8"))
 
     def _extend(self, settings: Settings) -> None:
         """Note methods and seeds that were added to the run; the rest of the file stays as it is."""
@@ -144,47 +203,17 @@ class RunDirectory:
         wanted = {"methods": list(settings.search.methods), "seeds": settings.search.seeds}
         if any(tree["search"].get(name) != value for name, value in wanted.items()):
             tree["search"] |= wanted
-            self.settings_file.write_text(dump_yaml(tree), encoding="utf-8")
+            replace_file(self.settings_file, dump_yaml(tree).encode("utf-8"))
 
 
-def _first_difference(before: object, now: object, name: str = "") -> str | None:
+def _differences(before: object, now: object, name: str = "") -> Iterator[str]:
     if isinstance(before, dict) and isinstance(now, dict):
         for key in dict.fromkeys([*before, *now]):
-            inside = f"{name}.{key}" if name else str(key)
-            if difference := _first_difference(before.get(key), now.get(key), inside):
-                return difference
-        return None
-    return None if before == now else f"{name} was {before!r} and is {now!r}"
+            yield from _differences(before.get(key), now.get(key), f"{name}.{key}" if name else str(key))
+    elif before != now:
+        yield f"{name} was {before!r} and is {now!r}"
 
 
-def environment() -> dict[str, object]:
-    """Return what a run ran on: versions, commit, machine."""
-    return {
-        "python": platform.python_version(),
-        "packages": {name: _version(name) for name in _PACKAGES},
-        "commit": _commit(),
-        "system": f"{platform.system()} {platform.machine()}",
-        "processors": os.cpu_count(),
-    }
-
-
-def _version(package: str) -> str | None:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None
-
-
-def _commit() -> str | None:
-    """Return the commit of the checkout that this code runs from, marked when it was changed; None outside one."""
-    here = Path(__file__).resolve().parent
-    git = ["git", "-C", str(here)]
-    try:
-        inside = subprocess.run([*git, "ls-files", "--error-unmatch", __file__], capture_output=True, check=False)
-        if inside.returncode != 0:
-            return None
-        commit = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
-        changed = subprocess.run([*git, "status", "--porcelain", "--", str(here)], capture_output=True, check=True)
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return commit + ("-changed" if changed.stdout.strip() else "")
+def _listed(differences: list[str]) -> str:
+    more = f", and {len(differences) - _SHOWN} more" if len(differences) > _SHOWN else ""
+    return "; ".join(differences[:_SHOWN]) + more
