@@ -79,6 +79,9 @@ class Forest:
         """Let the next trees be others than the donor's."""
         self.seed = seed
 
+    def reorder(self, seed: int) -> None:
+        """Nothing: a tree draws its own sample."""
+
     def load(self, state: MemberState) -> None:
         """Take over another forest; its trees are not grown again."""
         depths, seeds = state.arrays["weights/depths"], state.arrays["weights/seeds"]

@@ -41,6 +41,10 @@ class SearchError(NmtPbtError):
     """The search cannot go on, for instance because every member failed."""
 
 
+class AllFailedError(SearchError):
+    """So many trials of one search failed that it is given up; other searches of the run go on."""
+
+
 def suggest(name: str, known: Iterable[str]) -> str:
     """Return a hint for a misspelt name.
 

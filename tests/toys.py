@@ -77,6 +77,9 @@ class NumpyTrainee:
     def reseed(self, seed: int) -> None:
         pass
 
+    def reorder(self, seed: int) -> None:
+        pass
+
     def train(self, pairs: int) -> Mapping[str, float]:
         for _ in range(pairs):
             self.vector = self.task.step(self.vector, self.values, self.age)

@@ -43,7 +43,7 @@ class PairStream:
     Args:
         source: Ids of each source sentence, without BOS and EOS.
         target: Ids of its translation, likewise.
-        seed: Decides the order.
+        seed: Decides the order; may be assigned at any time.
     """
 
     def __init__(self, source: Sequence[np.ndarray], target: Sequence[np.ndarray], seed: int) -> None:
@@ -51,8 +51,8 @@ class PairStream:
             raise ValueError(f"expected pairs, as many sources as targets; received {len(source)} and {len(target)}")
         self._source = _Sentences(source, before=0)
         self._target = _Sentences(target, before=1)
-        self._seed = seed
-        self._orders: OrderedDict[int, np.ndarray] = OrderedDict()
+        self.seed = seed
+        self._orders: OrderedDict[tuple[int, int], np.ndarray] = OrderedDict()
 
     @property
     def epoch(self) -> int:
@@ -89,9 +89,10 @@ class PairStream:
 
     def _order(self, epoch: int) -> np.ndarray:
         """Return the indices of all pairs in the order of an epoch."""
-        order = self._orders.get(epoch)
+        order = self._orders.get((self.seed, epoch))
         if order is None:
-            order = self._orders[epoch] = self._new_order(generator(self._seed, "pair order", epoch))
+            order = self._new_order(generator(self.seed, "pair order", epoch))
+            self._orders[self.seed, epoch] = order
             if len(self._orders) > _ORDERS_KEPT:
                 self._orders.popitem(last=False)
         return order

@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import cast
 
 from nmt_pbt.corpus.prepared import PreparedCorpus
+from nmt_pbt.errors import SearchError
 from nmt_pbt.experiment.budget import Budget
 from nmt_pbt.experiment.driver import Driver, SearchRecord, Winner
 from nmt_pbt.experiment.engine import Engine
 from nmt_pbt.experiment.inline import InlineEngine
 from nmt_pbt.experiment.run_directory import RunDirectory
 from nmt_pbt.experiment.worker import TraineePool
-from nmt_pbt.journal import Journal, SearchStarted, Tested
+from nmt_pbt.journal import Journal, SearchEnded, SearchStarted, Tested
 from nmt_pbt.randomness import generator
 from nmt_pbt.search.methods import build_method
 from nmt_pbt.settings import Settings
@@ -45,7 +46,7 @@ def compare(
     Raises:
         UsageError: Another process writes this run, or settings or corpus changed since it was begun.
         JournalError: The journal is damaged, or does not replay.
-        SearchError: Every trial of a method failed.
+        SearchError: Every trial of every method failed.
     """
     task = TranslationTask(settings, prepared)
     pool = TraineePool(task)
@@ -61,12 +62,21 @@ def compare(
                         listener(done)
                         continue
                     winner = _search(settings, task.epoch, name, seed, engine, journal, listener)
+                    if winner is None:
+                        continue
                     tested = _test(run, settings, prepared, pool, models, name, seed, winner)
                     journal.append(tested)
                     engine.keep(frozenset())
                     listener(tested)
         finally:
             engine.close()
+        _check_any_succeeded(run, journal)
+
+
+def _check_any_succeeded(run: RunDirectory, journal: Journal) -> None:
+    if not any(isinstance(record, Tested) for record in journal.records):
+        reason = next(record.reason for record in reversed(journal.records) if isinstance(record, SearchEnded))
+        raise SearchError(f"{run.path}: no search of this run has a winner; the last one: {reason}")
 
 
 def _engine(settings: Settings, task: TranslationTask, pool: TraineePool, states: StateStore) -> Engine:
@@ -96,7 +106,7 @@ def _search(
     engine: Engine,
     journal: Journal,
     listener: Callable[[SearchRecord], None],
-) -> Winner:
+) -> Winner | None:
     method = build_method(name, settings, seed)
     budget = Budget(epoch, method.budget_epochs, settings.search.interval)
     objective = method.oracle.objective

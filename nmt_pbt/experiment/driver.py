@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from nmt_pbt.errors import JournalError, SearchError
+from nmt_pbt.errors import AllFailedError, JournalError
 from nmt_pbt.experiment.budget import Budget
 from nmt_pbt.experiment.engine import Engine, Leg, LegResult, StateReference
 from nmt_pbt.journal import (
@@ -103,16 +103,17 @@ class Driver:
         self._assigned = 0
         self._started = False
         self._ended = False
+        self._given_up: str | None = None
 
-    def run(self) -> Winner:
+    def run(self) -> Winner | None:
         """Search until the budget is spent; resumes what the journal holds of this search.
 
         Returns:
-            The winner on the dev split.
+            The winner on the dev split; None when every trial failed, which the journal then says.
 
         Raises:
             JournalError: The recorded decisions do not come out again.
-            SearchError: No trial succeeded.
+            SearchError: The engine cannot go on.
         """
         for record in list(self._journal.records):
             if isinstance(record, RunStarted):
@@ -123,11 +124,9 @@ class Driver:
             self._append(self._start)
         if not self._ended:
             self._search()
-            self._append(SearchEnded(method=self._start.method, seed=self._start.seed, spent=self._spent))
-        if self._winner is None:
-            raise SearchError(
-                f"{self._start.method}, seed {self._start.seed}: every trial failed, see the 'ended' records of the "
-                "journal for why; a smaller learning rate or batch size usually helps"
+            reason = self._given_up or ("budget spent" if self._winner is not None else "every trial failed")
+            self._append(
+                SearchEnded(method=self._start.method, seed=self._start.seed, spent=self._spent, reason=reason)
             )
         return self._winner
 
@@ -164,6 +163,8 @@ class Driver:
         """Return what a free worker does next; None when there is nothing for it now."""
         if waiting:
             return waiting.pop(0)
+        if self._given_up is not None:
+            return None
         began = time.perf_counter()
         trial = self._create_trial(worker)
         if trial.status != "RUNNING":
@@ -192,7 +193,9 @@ class Driver:
                 values=assignment.values,
                 pairs=progress.intervals[progress.done],
                 start=self._latest[source] if source is not None else None,
-                weights_seed=derive_seed(seed, "weights", assignment.trial),
+                # KerasTuner pads ids to a width that differs between methods; the number is what they share.
+                weights_seed=derive_seed(seed, "weights", int(assignment.trial)),
+                order_seed=seed,
                 masks_seed=derive_seed(seed, "masks", assignment.trial) if own_masks else None,
                 save_as=self._state_name(assignment.trial, progress.done),
             ),
@@ -293,7 +296,10 @@ class Driver:
                 trial = self._method.oracle.get_trial(record.trial)
                 trial.status = "COMPLETED" if record.status == "completed" else "FAILED"
                 trial.message = record.reason or None
-                self._method.oracle.end_trial(trial)
+                try:
+                    self._method.oracle.end_trial(trial)
+                except AllFailedError as error:
+                    self._given_up = str(error)  # trials under way go on: one of them may yet succeed
                 del self._under_way[record.trial]
             case SearchEnded():
                 self._ended = True

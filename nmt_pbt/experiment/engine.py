@@ -28,6 +28,7 @@ class Leg:
         pairs: Sentence pairs to train.
         start: The state to begin with; None for fresh weights.
         weights_seed: Seed of fresh weights, used when `start` is None.
+        order_seed: Seed of the order of the training pairs.
         masks_seed: Seed to start the generator of dropout masks with; None goes on with that of the state.
         save_as: Name to save the resulting state under.
     """
@@ -37,6 +38,7 @@ class Leg:
     pairs: int
     start: StateReference | None
     weights_seed: int
+    order_seed: int
     masks_seed: int | None
     save_as: str
 

@@ -110,6 +110,7 @@ class Worker:
         live.at = None
         # After the load: it brings the donor's learning rate and rates with it.
         live.trainee.apply(leg.values)
+        live.trainee.reorder(leg.order_seed)
         if leg.masks_seed is not None:
             live.trainee.reseed(leg.masks_seed)
         _check_in_force(leg, live.trainee.values_in_force())

@@ -235,7 +235,7 @@ def _cautions(run: Run, summary: pd.DataFrame) -> list[str]:
         if not search["finished"]:
             cautions.append(f"{name} is not finished: {100 * share:.0f}% of its budget is spent.")
         elif share < _SPENT:
-            cautions.append(f"{name} spent only {100 * share:.0f}% of its budget: what a failed trial leaves is lost.")
+            cautions.append(f"{name} spent only {100 * share:.0f}% of its budget: {search['reason']}.")
         elif share > 1 / _SPENT:
             cautions.append(f"{name} spent {100 * share:.0f}% of its budget.")
     for row in summary.to_dict("records"):

@@ -136,20 +136,19 @@ class BayesOracle(ConstantValuesOracle, oracles.BayesianOptimizationOracle):
 
 
 class HyperbandOracle(BudgetedOracle, oracles.HyperbandOracle):
-    """Hyperband (Li et al. 2018): KerasTuner's brackets, counted in intervals and repeated until the budget is spent.
+    """Hyperband (Li et al. 2018): KerasTuner's brackets, counted in intervals between evaluations.
 
-    A bracket that does not fit into what is left is passed over for a smaller one; the last trial is cut.
+    Brackets are repeated until the budget is spent. A bracket that does not fit into what is left is passed over for a
+    smaller one; the last trial is cut.
 
     Args:
-        interval: Epochs of the unit in which brackets are counted.
         factor: Of the trials of a round, one in so many goes on, for so many times as long.
         **kwargs: Of `BudgetedOracle`.
     """
 
-    def __init__(self, *, interval: float, factor: int, **kwargs: Any) -> None:
-        self.interval = interval
+    def __init__(self, *, factor: int, **kwargs: Any) -> None:
         self._promised = 0.0
-        rounds = math.ceil(kwargs["epochs"] / interval - 1e-9)
+        rounds = math.ceil(kwargs["epochs"] / kwargs["interval"] - 1e-9)
         super().__init__(max_epochs=rounds, factor=factor, hyperband_iterations=0, **kwargs)
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:

@@ -205,7 +205,12 @@ def _explorer(settings: Settings) -> Explorer:
 
 def _constant(settings: Settings) -> dict[str, Any]:
     population, epochs = settings.search.population, settings.training.epochs
-    return {"budget": population * epochs, "epochs": epochs, "patience": population}
+    return {
+        "budget": population * epochs,
+        "epochs": epochs,
+        "interval": settings.search.interval,
+        "patience": population,
+    }
 
 
 def _random(name: str, settings: Settings, common: Mapping[str, Any]) -> Any:
@@ -232,8 +237,7 @@ def _bayes(name: str, settings: Settings, common: Mapping[str, Any]) -> Any:
 def _hyperband(name: str, settings: Settings, common: Mapping[str, Any]) -> Any:
     from nmt_pbt.search.baselines import HyperbandOracle
 
-    search = settings.search
-    return HyperbandOracle(**common, **_constant(settings), interval=search.interval, factor=search.hyperband.factor)
+    return HyperbandOracle(**common, **_constant(settings), factor=settings.search.hyperband.factor)
 
 
 def _manual(name: str, settings: Settings, common: Mapping[str, Any]) -> Any:
@@ -244,6 +248,7 @@ def _manual(name: str, settings: Settings, common: Mapping[str, Any]) -> Any:
         guesses=_guesses(settings, common["space"]),
         limit=_budget(settings),
         epochs=settings.training.epochs,
+        interval=settings.search.interval,
         patience=settings.search.population,
     )
 

@@ -14,7 +14,7 @@ from keras_tuner.engine.trial import Trial
 from keras_tuner.src.engine import metrics_tracking
 from keras_tuner.src.engine.oracle import LOCKS, THREADS
 
-from nmt_pbt.errors import SearchError
+from nmt_pbt.errors import AllFailedError
 from nmt_pbt.search.assignment import Assignment
 from nmt_pbt.search.keras_tuner_space import to_hyperparameters
 from nmt_pbt.search.space import Space
@@ -184,25 +184,36 @@ class JournaledOracle(SafeOracle):
 class BudgetedOracle(JournaledOracle):
     """Gives out trials of any length until their epochs add up to exactly the budget; the last one is cut.
 
+    What a failed trial did not train goes back into the budget.
+
     Args:
         budget: Epochs to train in the whole search.
         epochs: Epochs of one trial, when the space does not name `epochs`.
+        interval: Epochs between two evaluations of a trial.
         patience: So many trials may fail, as long as none succeeds, before the search is given up.
         **kwargs: Of `JournaledOracle`.
     """
 
-    def __init__(self, *, budget: float, epochs: float, patience: int, **kwargs: Any) -> None:
+    def __init__(self, *, budget: float, epochs: float, interval: float, patience: int, **kwargs: Any) -> None:
         self.budget = budget
         self.epochs = epochs
+        self.interval = interval
         self.patience = patience
         super().__init__(**kwargs)
 
     @property
     def left(self) -> float:
-        """Epochs of the budget that no trial has been given."""
-        given = math.fsum(float(trial.hyperparameters.values[EPOCHS]) for trial in self.trials.values())
+        """Epochs of the budget that no trial has been given, or that one gave back by failing."""
+        given = math.fsum(self._taken(trial) for trial in self.trials.values())
         left = self.budget - given
         return left if left > _SLACK else 0.0
+
+    def _taken(self, trial: Trial) -> float:
+        """Return the epochs that a trial has taken or may still take; the interval in which it failed counts whole."""
+        given = float(trial.hyperparameters.values[EPOCHS])
+        if trial.status != "FAILED":
+            return given
+        return min(given, (len(self.observations(trial)) + 1) * self.interval)
 
     def grant(self, values: Mapping[str, Value], epochs: float) -> dict[str, Any]:
         """Return KerasTuner's response that starts a trial, cut to what is left of the budget."""
@@ -217,12 +228,12 @@ class BudgetedOracle(JournaledOracle):
             trial: With its status COMPLETED, FAILED or INVALID, and a message if it failed.
 
         Raises:
-            SearchError: The first `patience` trials all failed.
+            AllFailedError: The first `patience` trials all failed.
         """
         super().end_trial(trial)
         first = self.end_order[: self.patience]
         if len(first) == self.patience and all(self.trials[ended].status == "FAILED" for ended in first):
-            raise SearchError(
+            raise AllFailedError(
                 f"the first {self.patience} trials all failed, the last one with: {trial.message or 'unknown'}; "
                 "narrow the search space, for instance to smaller learning rates or batches"
             )

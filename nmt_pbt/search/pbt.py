@@ -159,7 +159,7 @@ class PBTOracle(SafeOracle):
 
         Raises:
             UsageError: It is completed, and was never evaluated.
-            SearchError: The latest trials of all members failed.
+            AllFailedError: The latest trials of all members failed.
         """
         given = self.trials[trial.trial_id].hyperparameters.values
         # What comes back over KerasTuner's wire has 32 bits: 0.6 would be above a largest value of 0.6.

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from enum import Enum
 from typing import Any
 
-from nmt_pbt.errors import SearchError, UsageError
+from nmt_pbt.errors import AllFailedError, UsageError
 from nmt_pbt.randomness import derive_seed, generator
 from nmt_pbt.search.exploit import Adoption, Exploit
 from nmt_pbt.search.explore import Explorer, Moment
@@ -137,7 +137,7 @@ class Population:
             reason: Why it failed, for the error when all do.
 
         Raises:
-            SearchError: The latest trial of every member failed.
+            AllFailedError: The latest trial of every member failed.
         """
         member = self.members[self._in_flight.pop(trial)]
         turn, before = member.turn, member.state
@@ -160,7 +160,7 @@ class Population:
         self._keeping.update(member)
         self._tell_explorer(turn, before, member.state)
         if all(other.failed for other in self.members):
-            raise SearchError(
+            raise AllFailedError(
                 f"the latest trials of all {self.size} members failed, the last one with: {reason or 'unknown'}; "
                 "narrow the search space, for instance to smaller learning rates or batches"
             )

@@ -49,6 +49,10 @@ class Trainee(Protocol):
         """Start the generator of dropout masks afresh, so that a child does not repeat its donor's masks."""
         ...
 
+    def reorder(self, seed: int) -> None:
+        """Take the training pairs in the order of this seed; the position in the data, `age`, stays."""
+        ...
+
     def train(self, pairs: int) -> Mapping[str, float]:
         """Train on exactly the next `pairs` sentence pairs; return `train_loss` (nats a target token)."""
         ...

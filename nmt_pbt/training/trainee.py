@@ -102,6 +102,10 @@ class TranslationTrainee(TranslationModel):
         """Start the generator of dropout masks afresh, so that a child does not repeat its donor's masks."""
         self.model.generator.restart(seed)
 
+    def reorder(self, seed: int) -> None:
+        """Take the training pairs in the order of this seed; the position in the data, `age`, stays."""
+        self._stream.seed = seed
+
     def load(self, state: MemberState) -> None:
         """Become the member that `state` describes; its learning rate and rates come along until `apply`.
 

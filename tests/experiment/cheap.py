@@ -59,6 +59,9 @@ class CheapTrainee:
     def reseed(self, seed: int) -> None:
         self.masks = np.array([seed % 2**31, 0], np.int64)
 
+    def reorder(self, seed: int) -> None:
+        """All pairs are alike."""
+
     def train(self, pairs: int) -> Mapping[str, float]:
         rate = float(self.values["learning_rate"])
         if rate > self.task.explodes_above:
@@ -123,7 +126,9 @@ def inline(folder: Path, task: CheapTask, workers: int = 1) -> InlineEngine:
     return InlineEngine(TraineePool(task), StateStore(folder / "states"), workers)
 
 
-def search(method: str, settings: Settings, task: CheapTask, engine: Engine, journal: Journal, seed: int = 0) -> Winner:
+def search(
+    method: str, settings: Settings, task: CheapTask, engine: Engine, journal: Journal, seed: int = 0
+) -> Winner | None:
     """Run, or go on with, one search."""
     built = build_method(method, settings, seed)
     budget = Budget(task.epoch, built.budget_epochs, settings.search.interval)

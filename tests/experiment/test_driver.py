@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from nmt_pbt.errors import HandoverError, JournalError, SearchError, StateError
+from nmt_pbt.errors import HandoverError, JournalError, StateError
 from nmt_pbt.experiment.engine import Leg, LegResult
 from nmt_pbt.journal import Assigned, Ended, Evaluated, SearchEnded, read_journal, without_times
 from tests.experiment.cheap import CheapTask, cheap_settings, inline, opened, search
@@ -165,9 +165,44 @@ def test_a_batch_that_does_not_fit_into_memory_fails_its_trial_only(tmp_path: Pa
     assert any(record.status == "completed" for record in records if isinstance(record, Ended))
 
 
-def test_when_every_member_fails_the_search_stops_and_says_why(tmp_path: Path) -> None:
-    with pytest.raises(SearchError, match="nan"):
-        run(tmp_path, "pbt", task=CheapTask(explodes_above=0.0))
+@pytest.mark.parametrize("workers", [1, 3])
+@pytest.mark.parametrize("method", ["pbt", "random", "hyperband"])
+def test_when_every_trial_fails_the_search_ends_without_a_winner_and_says_why(
+    tmp_path: Path, method: str, workers: int
+) -> None:
+    task, settings = CheapTask(explodes_above=0.0), cheap_settings()
+    for _ in range(2):  # the second time from the journal
+        with opened(tmp_path) as journal:
+            assert search(method, settings, task, inline(tmp_path, task, workers), journal) is None
+        records = read_journal(tmp_path / "journal.jsonl")
+        assert sum(isinstance(record, SearchEnded) for record in records) == 1
+        assert records[-1].reason.endswith("narrow the search space, for instance to smaller learning rates or batches")
+        assert "all failed, the last one with: nan" in records[-1].reason or "nan" in records[-1].reason
+
+
+@pytest.mark.parametrize("method", ["random", "grid", "bayes", "hyperband"])
+def test_what_a_failed_trial_did_not_train_is_trained_by_others(tmp_path: Path, method: str) -> None:
+    records = run(tmp_path, method, "training.epochs=9", task=CheapTask(explodes_above=2e-3))
+    assert any(isinstance(record, Ended) and record.status == "failed" for record in records)
+    assert records[-1].spent == 4 * 9 * 200
+
+
+def test_searches_of_several_seeds_see_the_pairs_in_different_orders(tmp_path: Path) -> None:
+    seen = set()
+
+    class Watching(KillingEngine):
+        def submit(self, worker: str, leg: Leg) -> None:
+            seen.add((leg.order_seed, leg.weights_seed if leg.start is None else None))
+            super().submit(worker, leg)
+
+    for seed in (0, 1):
+        with opened(tmp_path) as journal:
+            search(
+                "random", cheap_settings(), CHEAP, Watching(inline(tmp_path, CHEAP), 10**6, False), journal, seed=seed
+            )
+    fresh = [pair for pair in seen if pair[1] is not None]
+    assert {order for order, _ in seen} == {0, 1}
+    assert len({weights for _, weights in fresh}) == len(fresh) == 8
 
 
 def test_a_value_that_is_not_in_force_after_the_load_stops_the_run(tmp_path: Path) -> None:

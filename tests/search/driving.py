@@ -86,5 +86,8 @@ class Session:
 
     @property
     def epochs(self) -> float:
-        """Epochs given out."""
-        return math.fsum(assignment.epochs for assignment in self.assignments)
+        """Epochs trained; of a trial that failed, the interval in which it did."""
+        return math.fsum(
+            assignment.epochs if self.fails(assignment) is None else min(assignment.epochs, self.interval)
+            for assignment in self.assignments
+        )

@@ -25,7 +25,15 @@ SPACE = Space((Real("rate", 1e-4, 1e-2, "log"), Real("dropout", 0.0, 0.6), Choic
 
 
 def session(kind: Any, space: Space = SPACE, budget: float = 48.0, **changes: Any) -> Session:
-    arguments = {"space": space, "objective": BLEU, "seed": 0, "budget": budget, "epochs": 8.0, "patience": 6}
+    arguments = {
+        "space": space,
+        "objective": BLEU,
+        "seed": 0,
+        "budget": budget,
+        "epochs": 8.0,
+        "interval": 1.0,
+        "patience": 6,
+    }
     if kind is ManualOracle:
         arguments["limit"] = arguments.pop("budget")
     oracle = kind(**{**arguments, **changes})

@@ -55,7 +55,9 @@ def multiplied(values: dict[str, Value], space: Space, random: np.random.Generat
 def test_on_the_papers_toy_grid_search_ends_at_its_ceiling() -> None:
     space = Space((Choice("start", ("first", "second")),))
     for seed in SEEDS:
-        oracle = GridOracle(space=space, levels={}, budget=80.0, epochs=40.0, patience=2, objective=QUALITY, seed=seed)
+        oracle = GridOracle(
+            space=space, levels={}, budget=80.0, epochs=40.0, interval=1.0, patience=2, objective=QUALITY, seed=seed
+        )
         result = search(PAPER, oracle)
         assert {record.values["start"] for record in result.assigned} == {"first", "second"}
         assert 0.37 < quality(result) <= 0.391
