@@ -100,6 +100,8 @@ class Evaluated(Record):
     has trained so far (its place on the budget axis). `state` is the content hash of the saved state and `started`
     that of the state the interval began with (None: fresh weights). A metric that is not finite is recorded as null.
     `failure` says why the interval failed (`nan`, `out of memory`): it then has no state, and its trial ends.
+    `counts` is what BLEU of the dev translations is made of, packed by `significance.pack_counts`; it is kept only
+    where the search decides by it.
     """
 
     event: Literal["evaluated"] = "evaluated"
@@ -113,6 +115,7 @@ class Evaluated(Record):
     started: str | None = None
     state: str | None = None
     failure: str | None = None
+    counts: str | None = None
     seconds: Seconds = Seconds()
 
     @field_validator("metrics")

@@ -152,14 +152,15 @@ class PBTSettings(_Section):
     synchronous: bool = True
     """All members finish a generation before any of them adopts another; false lets free workers go on at once, for
     workers of uneven speed, at the price of lineages of uneven length"""
-    exploit: Literal["truncation", "tournament", "ttest", "backtrack"] = "truncation"
+    exploit: Literal["truncation", "tournament", "ttest", "bootstrap", "backtrack"] = "truncation"
     """Who adopts whom. `truncation`: the bottom fraction from the top fraction. `tournament`: whoever loses against a
-    member drawn at random. `ttest`: the same, when the last evaluations differ significantly. `backtrack`: the bottom
-    fraction from the best states there have been"""
+    member drawn at random. `ttest`: the same, when the last evaluations differ significantly. `bootstrap`: the same,
+    when BLEU differs significantly over resampled dev sentences. `backtrack`: the bottom fraction from the best states
+    there have been"""
     fraction: Annotated[float, Field(gt=0.0, le=0.5)] = 0.25
     """Share of the population that is at the bottom, and at the top: for `truncation` and `backtrack`"""
     significance: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.05
-    """Largest p-value that counts as a difference: for `ttest`"""
+    """Largest p-value that counts as a difference: for `ttest` (one-sided) and `bootstrap` (two-sided)"""
     evaluations: Annotated[int, Field(ge=2, le=10)] = 5
     """Last evaluations that are compared: for `ttest`"""
     explore: Literal["perturb", "pb2"] = "perturb"

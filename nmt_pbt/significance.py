@@ -12,8 +12,11 @@ order 1 to 4 (tokens). Columns of `chrf`: for each order the n-grams of the hypo
 
 from __future__ import annotations
 
+import base64
+import binascii
 import csv
 import io
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +25,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nmt_pbt.errors import UsageError
+from nmt_pbt.errors import JournalError, UsageError
 from nmt_pbt.files import replace_file
 
 Counts = npt.NDArray[np.int64]
@@ -241,6 +244,37 @@ def _exact(rows: Counts) -> npt.NDArray[np.floating[Any]]:
 
 def _chunks(samples: int) -> list[int]:
     return [min(_CHUNK, samples - start) for start in range(0, samples, _CHUNK)]
+
+
+def pack_counts(counts: Counts) -> str:
+    """Return counts as a short text, for a record of the journal: compressed, column by column.
+
+    Args:
+        counts: `(sentences, columns)`.
+    """
+    columns = np.ascontiguousarray(counts.T.astype("<u4"))
+    return base64.b64encode(zlib.compress(columns.tobytes(), level=9)).decode("ascii")
+
+
+def unpack_counts(metric: str, text: str) -> Counts:
+    """Return the counts that `pack_counts` made a text of.
+
+    Args:
+        metric: `bleu` or `chrf`: what they are counts of.
+        text: The text.
+
+    Returns:
+        `(sentences, columns)`.
+
+    Raises:
+        JournalError: The text is damaged.
+    """
+    width = len(COLUMNS[metric])
+    try:
+        columns = np.frombuffer(zlib.decompress(base64.b64decode(text, validate=True)), "<u4")
+        return columns.reshape(width, -1).T.astype(np.int64)
+    except (binascii.Error, zlib.error, ValueError):
+        raise JournalError("journal: sentence counts are damaged; restore the journal from a copy") from None
 
 
 def counts_path(translations: Path) -> Path:

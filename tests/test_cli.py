@@ -67,6 +67,10 @@ REFUSALS = {
     "a file that is not YAML": (["compare", "--config", "broken.yaml"], ["broken.yaml", "line"]),
     "a missing settings file": (["compare", "--config", "none.yaml"], ["none.yaml"]),
     "a value out of range": (["compare", "--set", "training.dropout=1.5"], ["training.dropout", "1.5"]),
+    "a bootstrap of what is not BLEU": (
+        ["compare", "--set", "search.pbt.exploit=bootstrap", "--set", "search.objective=val_loss"],
+        ["search.pbt.exploit bootstrap", "val_loss"],
+    ),
     "an engine that is none": (["compare", "--engine", "spark"], ["engine.name", "spark"]),
     "an assignment without value": (["compare", "--set", "seed"], ["key=value"]),
     "files of unequal length, with both counts": (["compare", "--corpus", "./unequal"], ["40", "37"]),

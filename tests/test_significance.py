@@ -11,15 +11,17 @@ from hypothesis import strategies as st
 from sacrebleu.metrics import BLEU, CHRF
 from sacrebleu.significance import PairedTest
 
-from nmt_pbt.errors import UsageError
+from nmt_pbt.errors import JournalError, UsageError
 from nmt_pbt.significance import (
     approximate_randomisation,
     bootstrap_interval,
     corpus_scores,
     counts_path,
+    pack_counts,
     paired_bootstrap,
     read_counts,
     sentence_counts,
+    unpack_counts,
     write_counts,
 )
 
@@ -162,3 +164,23 @@ def test_randomisation_finds_a_difference_where_there_is_none_5_times_in_100():
         a, b = np.where(swap, a, b), np.where(swap, b, a)
         found += approximate_randomisation("bleu", a, b, random, 400).p_value < 0.05
     assert found <= 60
+
+
+@given(st.lists(st.tuples(SENTENCE, SENTENCE), max_size=6))
+def test_packed_counts_are_unpacked_to_the_same(pairs):
+    counts = sentence_counts([pair[0] for pair in pairs], [pair[1] for pair in pairs])
+    for name in METRICS:
+        again = unpack_counts(name, pack_counts(counts[name]))
+        assert again.dtype == np.int64
+        assert np.array_equal(again, counts[name])
+
+
+def test_a_thousand_sentences_are_packed_into_less_than_8_kilobytes():
+    references, (translations,) = corpus(1000, (0.3,))
+    assert len(pack_counts(sentence_counts(translations, references)["bleu"])) < 8 * 1000
+
+
+@pytest.mark.parametrize("damage", ["", "no base64", "AAAA", pack_counts(np.zeros((3, 10), np.int64))[:-4]])
+def test_damaged_counts_are_told(damage):
+    with pytest.raises(JournalError, match="damaged"):
+        unpack_counts("bleu", damage)

@@ -16,7 +16,7 @@ from nmt_pbt.experiment.inline import InlineEngine
 from nmt_pbt.experiment.worker import TraineePool
 from nmt_pbt.journal import AnyRecord, Assigned, Evaluated, SearchStarted
 from nmt_pbt.search.methods import Method
-from nmt_pbt.training.protocol import MemberState
+from nmt_pbt.training.protocol import Evaluation, MemberState
 from nmt_pbt.training.state import content_hash
 from nmt_pbt.values import Value
 
@@ -86,8 +86,8 @@ class NumpyTrainee:
             self.age += 1
         return {"train_loss": 0.0}
 
-    def evaluate(self) -> Mapping[str, float]:
-        return {"val_q": float(self.task.quality(self.vector))}
+    def evaluate(self, counts: bool = False) -> Evaluation:
+        return Evaluation({"val_q": float(self.task.quality(self.vector))})
 
     def state(self) -> MemberState:
         return MemberState({"weights/vector": self.vector.copy()}, self.age)

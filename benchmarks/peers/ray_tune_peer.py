@@ -117,7 +117,7 @@ def build(workload: Workload, arguments: argparse.Namespace) -> Calls:
 
 def _train_and_evaluate(trainee: TranslationTrainee, pairs: int) -> dict[str, Any]:
     began = time.perf_counter()
-    metrics = {**trainee.train(pairs), **trainee.evaluate()}
+    metrics = {**trainee.train(pairs), **trainee.evaluate().metrics}
     return {**metrics, "work_seconds": time.perf_counter() - began}
 
 

@@ -29,6 +29,7 @@ from nmt_pbt.journal import (
 from nmt_pbt.randomness import derive_seed
 from nmt_pbt.search.assignment import Assignment
 from nmt_pbt.search.methods import Method
+from nmt_pbt.significance import pack_counts, unpack_counts
 from nmt_pbt.values import Value
 
 SearchRecord = SearchStarted | Assigned | Evaluated | Ended | Tested | SearchEnded
@@ -198,6 +199,7 @@ class Driver:
                 order_seed=seed,
                 masks_seed=derive_seed(seed, "masks", assignment.trial) if own_masks else None,
                 save_as=self._state_name(assignment.trial, progress.done),
+                counts=self._method.needs_counts,
             ),
         )
         free_since = self._free_since.get(worker, self._began)
@@ -219,6 +221,7 @@ class Driver:
                 started=self._latest[source].hash if source is not None else None,
                 state=result.state.hash if result.state is not None else None,
                 failure=result.failure,
+                counts=pack_counts(result.counts) if result.counts is not None else None,
                 seconds=result.seconds.model_copy(
                     update={"decide": round(progress.decided, 6), "idle": round(progress.waited, 6)}
                 ),
@@ -314,6 +317,8 @@ class Driver:
         if record.state is None:
             return
         metrics = {name: value for name, value in record.metrics.items() if value is not None}
+        if record.counts is not None:
+            self._method.oracle.report_counts(record.trial, unpack_counts("bleu", record.counts))
         self._method.oracle.update_trial(record.trial, metrics, step=progress.done)
         state = StateReference(self._state_name(record.trial, record.interval), record.state)
         self._latest[record.trial] = state

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from nmt_pbt.journal import Seconds
+from nmt_pbt.significance import Counts
 from nmt_pbt.values import Value
 
 
@@ -31,6 +32,7 @@ class Leg:
         order_seed: Seed of the order of the training pairs.
         masks_seed: Seed to start the generator of dropout masks with; None goes on with that of the state.
         save_as: Name to save the resulting state under.
+        counts: Whether to count what BLEU of each dev sentence is made of.
     """
 
     trial: str
@@ -41,6 +43,7 @@ class Leg:
     order_seed: int
     masks_seed: int | None
     save_as: str
+    counts: bool = False
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,7 @@ class LegResult:
         state: The saved state; None after a failure.
         failure: Why it failed, in a few words; None when it did not. A failed leg leaves no state.
         seconds: Wall-clock, itemised.
+        counts: What BLEU of the dev translations is made of, `(sentences, 10)`; None where the leg did not ask.
     """
 
     worker: str
@@ -64,6 +68,7 @@ class LegResult:
     state: StateReference | None = None
     failure: str | None = None
     seconds: Seconds = field(default_factory=Seconds)
+    counts: Counts | None = None
 
 
 class Engine(Protocol):

@@ -90,16 +90,24 @@ class Worker:
             clock.lap("train")
             if not all(map(math.isfinite, trained.values())):
                 return self._failed(leg, "nan", clock)
-            scored = live.trainee.evaluate()
+            evaluation = live.trainee.evaluate(leg.counts)
             clock.lap("evaluate")
-            if not all(map(math.isfinite, scored.values())):
+            if not all(map(math.isfinite, evaluation.metrics.values())):
                 return self._failed(leg, "nan", clock)
             state = live.trainee.state()
             live.at = StateReference(leg.save_as, self._states.save(leg.save_as, state))
             clock.lap("save")
         except OutOfMemoryError:
             return self._failed(leg, "out of memory", clock)
-        return LegResult(self.name, leg.trial, {**trained, **scored}, state.age, live.at, None, clock.seconds())
+        return LegResult(
+            worker=self.name,
+            trial=leg.trial,
+            metrics={**trained, **evaluation.metrics},
+            age=state.age,
+            state=live.at,
+            seconds=clock.seconds(),
+            counts=evaluation.counts,
+        )
 
     def _take_up(self, live: LiveTrainee, leg: Leg) -> None:
         """Bring the live model to where the leg starts, with the leg's values in force."""

@@ -13,7 +13,7 @@ from nmt_pbt.search.exploit import Backtrack, Exploit, Tournament, Truncation
 from nmt_pbt.search.explore import Explorer, Perturb
 from nmt_pbt.search.frequencies import MultiFrequency
 from nmt_pbt.search.grid import check_levels
-from nmt_pbt.search.significant import TTest
+from nmt_pbt.search.significant import Bootstrap, TTest
 from nmt_pbt.search.space import Space
 from nmt_pbt.settings import Settings
 from nmt_pbt.values import Value
@@ -48,6 +48,11 @@ class Method:
     def needed(self) -> set[str]:
         """Return the trials whose final states may still be started from; for PBT at most two for each member."""
         return self.oracle.needed()  # type: ignore[no-any-return]
+
+    @property
+    def needs_counts(self) -> bool:
+        """Whether the oracle has to be told what BLEU of each trial's dev translations is made of."""
+        return bool(self.oracle.needs_counts)
 
 
 def check_methods(settings: Settings) -> None:
@@ -190,6 +195,13 @@ def _exploit(settings: Settings, space: Space) -> Exploit:
         return Tournament()
     if pbt.exploit == "ttest":
         return TTest(pbt.significance, pbt.evaluations)
+    if pbt.exploit == "bootstrap":
+        if settings.search.objective != "val_bleu":
+            raise UsageError(
+                f"search.pbt.exploit bootstrap: resamples sentences for BLEU, but search.objective is "
+                f"{settings.search.objective}; set it to val_bleu, or take another exploit"
+            )
+        return Bootstrap(pbt.significance)
     return Backtrack(pbt.fraction) if pbt.exploit == "backtrack" else Truncation(pbt.fraction)
 
 

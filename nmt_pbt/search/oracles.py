@@ -157,7 +157,12 @@ class JournaledOracle(SafeOracle):
     Args:
         space: The search space.
         **kwargs: Of the KerasTuner oracle.
+
+    Attributes:
+        needs_counts: Whether it decides by what BLEU of dev sentences is made of: by `report_counts`.
     """
+
+    needs_counts = False
 
     def __init__(self, *, space: Space, **kwargs: Any) -> None:
         self.space = space

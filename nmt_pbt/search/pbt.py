@@ -246,6 +246,7 @@ class JournaledPBTOracle(JournaledOracle, PBTOracle):
     def __init__(self, *, space: Space, **kwargs: Any) -> None:
         super().__init__(space=space, **kwargs)
         self.budget = self.population.size * self.population.epochs
+        self.needs_counts = isinstance(self.population.strategy, Bootstrap)
         self.trials = TrialArchive(self.hyperparameters)
 
     def _space(self) -> Space:

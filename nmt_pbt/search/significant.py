@@ -131,8 +131,8 @@ class Bootstrap:
     def _counts_of(self, trial: str) -> Counts:
         if trial not in self._counts:
             raise SearchError(
-                f"exploit bootstrap: no sentence counts of trial {trial}; report them to the strategy, or use another "
-                "one (truncation, tournament, ttest, backtrack)"
+                f"exploit bootstrap: no sentence counts of trial {trial}; tell the oracle by report_counts, or use "
+                "another one (truncation, tournament, ttest, backtrack)"
             )
         return self._counts[trial]
 

@@ -8,6 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
+from nmt_pbt.significance import Counts
 from nmt_pbt.values import Value
 
 
@@ -24,6 +25,20 @@ class MemberState:
 
     arrays: Mapping[str, np.ndarray]
     age: int
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What the dev split says of a model.
+
+    Attributes:
+        metrics: By name, for instance `val_loss`, `val_bleu`, `val_chrf`.
+        counts: What BLEU of the dev translations is made of, `(sentences, 10)` as of `significance.sentence_counts`;
+            None where it was not asked for.
+    """
+
+    metrics: Mapping[str, float]
+    counts: Counts | None = None
 
 
 class Trainee(Protocol):
@@ -57,8 +72,8 @@ class Trainee(Protocol):
         """Train on exactly the next `pairs` sentence pairs; return `train_loss` (nats a target token)."""
         ...
 
-    def evaluate(self) -> Mapping[str, float]:
-        """Score the dev split; return metrics by name, for instance `val_loss`, `val_bleu`, `val_chrf`."""
+    def evaluate(self, counts: bool = False) -> Evaluation:
+        """Score the dev split; with `counts`, keep what BLEU of each sentence is made of."""
         ...
 
     def state(self) -> MemberState:

@@ -13,9 +13,10 @@ import tensorflow as tf
 from nmt_pbt.errors import OutOfMemoryError, UsageError
 from nmt_pbt.randomness import derive_seed
 from nmt_pbt.settings import MUTABLE, STRUCTURAL, Settings
+from nmt_pbt.significance import sentence_counts
 from nmt_pbt.training.adam import FusedAdam
 from nmt_pbt.training.batches import by_length, source_batch, target_batch
-from nmt_pbt.training.protocol import MemberState
+from nmt_pbt.training.protocol import Evaluation, MemberState
 from nmt_pbt.training.score import score_translations
 from nmt_pbt.training.state import OPTIMIZER
 from nmt_pbt.training.translation_model import TranslationModel, assign
@@ -178,8 +179,11 @@ class TranslationTrainee(TranslationModel):
         self.age += pairs
         return {"train_loss": likelihood / tokens}
 
-    def evaluate(self) -> dict[str, float]:
+    def evaluate(self, counts: bool = False) -> Evaluation:
         """Score the dev split.
+
+        Args:
+            counts: Whether to count what BLEU of each sentence is made of.
 
         Returns:
             `val_loss`, nats a target subword, without smoothing or dropout; `val_bleu` and `val_chrf` of greedy
@@ -194,8 +198,12 @@ class TranslationTrainee(TranslationModel):
             likelihood += float(found[0])
             tokens += float(found[1])
         dev = self.prepared.corpus.dev
-        scores = score_translations(self.translate(dev.source), dev.target)
-        return {"val_loss": likelihood / tokens, "val_bleu": scores.bleu, "val_chrf": scores.chrf}
+        translations = self.translate(dev.source)
+        scores = score_translations(translations, dev.target)
+        return Evaluation(
+            {"val_loss": likelihood / tokens, "val_bleu": scores.bleu, "val_chrf": scores.chrf},
+            sentence_counts(translations, list(dev.target))["bleu"] if counts else None,
+        )
 
     def state(self) -> MemberState:
         """Return a copy of everything that makes this member."""

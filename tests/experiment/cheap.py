@@ -19,7 +19,8 @@ from nmt_pbt.experiment.worker import TraineePool
 from nmt_pbt.journal import Journal, RunStarted, SearchStarted
 from nmt_pbt.search.methods import build_method
 from nmt_pbt.settings import Settings, load_settings
-from nmt_pbt.training.protocol import MemberState
+from nmt_pbt.significance import Counts
+from nmt_pbt.training.protocol import Evaluation, MemberState
 from nmt_pbt.training.state import StateStore
 from nmt_pbt.values import Value
 
@@ -79,9 +80,10 @@ class CheapTrainee:
             left -= batch
         return {"train_loss": float(self.weights @ self.weights)}
 
-    def evaluate(self) -> Mapping[str, float]:
+    def evaluate(self, counts: bool = False) -> Evaluation:
         loss = float(self.weights @ self.weights)
-        return {"val_loss": loss, "val_bleu": 100 * math.exp(-loss)}
+        metrics = {"val_loss": loss, "val_bleu": 100 * math.exp(-loss)}
+        return Evaluation(metrics, sentence_counts_like(math.exp(-loss)) if counts else None)
 
     def state(self) -> MemberState:
         arrays = {
@@ -91,6 +93,19 @@ class CheapTrainee:
             "generator/masks": self.masks.copy(),
         }
         return MemberState(arrays, self.age)
+
+
+def sentence_counts_like(quality: float, sentences: int = 30) -> Counts:
+    """Counts of BLEU of sentences of 20 tokens, of which such a share is right, in some sentences more than in others.
+
+    Args:
+        quality: From 0 to 1.
+        sentences: How many.
+    """
+    shares = np.clip(quality + np.linspace(-0.2, 0.2, sentences), 0, 1)
+    correct = [np.round((21 - order) * shares**order) for order in range(1, 5)]
+    total = [np.full(sentences, 21 - order) for order in range(1, 5)]
+    return np.stack([np.full(sentences, 20), np.full(sentences, 20), *correct, *total], axis=1).astype(np.int64)
 
 
 @dataclass(frozen=True)

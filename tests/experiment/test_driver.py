@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 
-from nmt_pbt.errors import HandoverError, JournalError, StateError
+from nmt_pbt.errors import HandoverError, JournalError, StateError, UsageError
 from nmt_pbt.experiment.engine import Leg, LegResult
 from nmt_pbt.journal import Assigned, Ended, Evaluated, SearchEnded, read_journal, without_times
+from nmt_pbt.search.methods import check_methods
+from nmt_pbt.significance import corpus_scores, unpack_counts
 from tests.experiment.cheap import CheapTask, cheap_settings, inline, opened, search
 
 CHEAP = CheapTask()
@@ -245,3 +247,43 @@ def test_two_workers_with_one_live_model_do_not_mix_their_members(tmp_path: Path
     alone = run(tmp_path / "alone", "random", task=task, workers=1)
     scores = {(r.trial, r.interval): r.metrics for r in records if isinstance(r, Evaluated)}
     assert scores == {(r.trial, r.interval): r.metrics for r in alone if isinstance(r, Evaluated)}
+
+
+BOOTSTRAP = ("search.pbt.exploit=bootstrap", "search.population=5", "training.epochs=5")
+
+
+def test_a_bootstrap_exploit_decides_by_the_sentence_counts_in_the_journal(tmp_path: Path) -> None:
+    records = run(tmp_path, "pbt", *BOOTSTRAP)
+    counts = {record.trial: record.counts for record in records if isinstance(record, Evaluated)}
+    assert None not in counts.values()
+    adoptions = [record for record in records if isinstance(record, Assigned) and record.inherited]
+    assert adoptions
+    held = {(record.member, record.generation): record.trial for record in records if isinstance(record, Assigned)}
+    for adoption in adoptions:
+        left = held[adoption.member, adoption.generation - 1]
+        bleu = [corpus_scores("bleu", unpack_counts("bleu", counts[t]).sum(axis=0)) for t in (adoption.parent, left)]
+        assert bleu[0] > bleu[1]
+
+
+def test_sentence_counts_are_kept_only_where_a_search_decides_by_them(tmp_path: Path) -> None:
+    for method, exploit in (("pbt", "truncation"), ("random", "bootstrap")):
+        records = run(tmp_path / method, method, f"search.pbt.exploit={exploit}")
+        assert {record.counts for record in records if isinstance(record, Evaluated)} == {None}
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_a_killed_search_with_bootstrap_resumes_to_the_same_journal(tmp_path: Path, workers: int) -> None:
+    task, settings = CheapTask(), cheap_settings(*BOOTSTRAP)
+    whole = plain(run(tmp_path / "whole", "pbt", *BOOTSTRAP, workers=workers))
+    folder = tmp_path / "killed"
+    for leg in (6, 3, 1, 7):
+        with opened(folder) as journal, pytest.raises(Killed):
+            search("pbt", settings, task, KillingEngine(inline(folder, task, workers), leg, True), journal)
+    with opened(folder) as journal:
+        search("pbt", settings, task, inline(folder, task, workers), journal)
+    assert plain(read_journal(folder / "journal.jsonl")) == whole
+
+
+def test_a_bootstrap_of_another_score_than_bleu_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"bootstrap.*val_chrf"):
+        check_methods(cheap_settings("search.pbt.exploit=bootstrap", "search.objective=val_chrf"))

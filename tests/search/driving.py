@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from nmt_pbt.search.assignment import Assignment
 from nmt_pbt.search.methods import Method
+from tests.experiment.cheap import sentence_counts_like
 
 SMALL = [
     "search.population=6",
@@ -64,7 +65,11 @@ class Session:
         failure = self.fails(assignment)
         if failure is None:
             for step in range(1, math.ceil(assignment.epochs / self.interval - 1e-9) + 1):
-                metrics: Mapping[str, float] = {self.metric: self.score(assignment, step), "train_loss": 1.0}
+                score = self.score(assignment, step)
+                metrics: Mapping[str, float] = {self.metric: score, "train_loss": 1.0}
+                if self.method.needs_counts:
+                    share = score / 40 if math.isfinite(score) else 0.0
+                    oracle.report_counts(assignment.trial, sentence_counts_like(share))
                 oracle.update_trial(assignment.trial, metrics, step=step)
         trial.status = "COMPLETED" if failure is None else "FAILED"
         trial.message = failure

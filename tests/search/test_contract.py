@@ -27,6 +27,15 @@ MODES = {
     "manual": ("manual", [f"search.manual.guesses={json.dumps(GUESSES)}"]),
     "pbt by tournament": ("pbt", ["search.pbt.exploit=tournament"]),
     "pbt by t-test": ("pbt", ["search.pbt.exploit=ttest", "search.pbt.significance=0.4", "search.pbt.evaluations=2"]),
+    "pbt by bootstrap": ("pbt", ["search.pbt.exploit=bootstrap", "search.pbt.significance=0.4"]),
+    "pbt by bootstrap asynchronous": (
+        "pbt",
+        ["search.pbt.exploit=bootstrap", "search.pbt.significance=0.4", "search.pbt.synchronous=false"],
+    ),
+    "explore-only triggered by bootstrap": (
+        "explore-only",
+        ["search.pbt.exploit=bootstrap", "search.pbt.significance=0.4"],
+    ),
     "pbt with backtracking": ("pbt", ["search.pbt.exploit=backtrack"]),
     "pbt at two frequencies": (
         "pbt",

@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 
 from nmt_pbt.errors import OutOfMemoryError, StateError, UsageError
+from nmt_pbt.significance import COLUMNS, corpus_scores
 from nmt_pbt.training.state import StateStore, content_hash
 from nmt_pbt.training.trainee import TranslationTask
 
@@ -195,7 +196,16 @@ def test_evaluation_changes_nothing_and_is_repeatable(trainee):
     trainee.apply(OTHER)
     trainee.train(100)
     before = content_hash(trainee.state())
-    metrics = trainee.evaluate()
+    metrics = trainee.evaluate().metrics
     assert set(metrics) == {"val_loss", "val_bleu", "val_chrf"}
-    assert trainee.evaluate() == metrics
+    assert trainee.evaluate().metrics == metrics
     assert content_hash(trainee.state()) == before
+
+
+def test_sentence_counts_add_up_to_the_bleu_of_the_evaluation(trainee):
+    trainee.reset(0)
+    trainee.train(300)
+    evaluation = trainee.evaluate(counts=True)
+    assert evaluation.counts.shape == (len(trainee.prepared.dev_source), len(COLUMNS["bleu"]))
+    assert corpus_scores("bleu", evaluation.counts.sum(axis=0)) == pytest.approx(evaluation.metrics["val_bleu"])
+    assert trainee.evaluate().counts is None
