@@ -154,21 +154,52 @@ def paired_bootstrap(
         UsageError: A and B do not have the same shape.
     """
     a, b = _paired(a, b)
-    searches, sentences, columns = a.shape
-    both = _exact(np.concatenate([a, b]).transpose(1, 0, 2).reshape(sentences, -1))
-    differences = []
+    scores = resampled_scores(metric, np.concatenate([a, b]), random, samples)
+    return resampled_difference(metric, a, b, scores[:, : len(a)], scores[:, len(a) :])
+
+
+def resampled_scores(metric: str, counts: Counts, random: np.random.Generator, samples: int = 1000) -> Scores:
+    """Score several translations of the same sentences on resampled test sets, the same for all of them.
+
+    Args:
+        metric: `bleu` or `chrf`.
+        counts: `(translations, sentences, columns)`.
+        random: Where the resamples are drawn from.
+        samples: How many.
+
+    Returns:
+        `(samples, translations)`, in points.
+    """
+    translations, sentences, columns = counts.shape
+    rows = _exact(counts.transpose(1, 0, 2).reshape(sentences, -1))
+    found = []
     for count in _chunks(samples):
         drawn = random.choice(sentences, size=(count, sentences), replace=True)
         drawn += np.arange(count)[:, None] * sentences
         weights = np.bincount(drawn.ravel(), minlength=count * sentences).reshape(count, sentences)
-        scores = corpus_scores(metric, (weights.astype(both.dtype) @ both).reshape(count, 2, searches, columns))
-        differences.append((scores[:, 0] - scores[:, 1]).mean(axis=-1))
-    drawn_differences = np.concatenate(differences)
+        found.append(corpus_scores(metric, (weights.astype(rows.dtype) @ rows).reshape(count, translations, columns)))
+    return np.concatenate(found)
+
+
+def resampled_difference(metric: str, a: Counts, b: Counts, scores_a: Scores, scores_b: Scores) -> PairedResult:
+    """Compare two translations by their scores on the same resampled test sets: see `paired_bootstrap`.
+
+    Args:
+        metric: `bleu` or `chrf`.
+        a: Counts of A, `(searches, sentences, columns)`.
+        b: Counts of B, likewise.
+        scores_a: `resampled_scores` of A, `(samples, searches)`.
+        scores_b: Those of B on the same resamples.
+
+    Returns:
+        The difference with its percentile interval and sacrebleu's p-value.
+    """
+    drawn = (scores_a - scores_b).mean(axis=-1)
     difference = _difference(metric, a, b)
-    low, high = np.quantile(drawn_differences, [0.025, 0.975])
-    absolute = np.abs(drawn_differences)
+    low, high = np.quantile(drawn, [0.025, 0.975])
+    absolute = np.abs(drawn)
     extreme = int(np.sum(absolute - absolute.mean() > abs(difference)))
-    return PairedResult(difference, float(low), float(high), (extreme + 1) / (samples + 1), samples)
+    return PairedResult(difference, float(low), float(high), (extreme + 1) / (len(drawn) + 1), len(drawn))
 
 
 def approximate_randomisation(
@@ -190,37 +221,49 @@ def approximate_randomisation(
     Raises:
         UsageError: A and B do not have the same shape.
     """
-    a, b = _paired(a, b)
-    searches, sentences, columns = a.shape
-    change = _exact((a - b).transpose(1, 0, 2).reshape(sentences, -1))
-    sums_a, sums_b = a.sum(axis=1), b.sum(axis=1)
-    difference = _difference(metric, a, b)
-    extreme = 0
-    for count in _chunks(samples):
-        kept = random.integers(2, size=(count, sentences), dtype=bool)
-        moved = (kept.astype(change.dtype) @ change).reshape(count, searches, columns)
-        swapped = corpus_scores(metric, sums_b + moved) - corpus_scores(metric, sums_a - moved)
-        # A rounding error must not make a swap that changes nothing look like less than the difference itself.
-        extreme += int(np.sum(np.abs(swapped.mean(axis=-1)) > abs(difference) - 1e-9))
-    return PairedResult(difference, float("nan"), float("nan"), (extreme + 1) / (samples + 1), samples)
+    return approximate_randomisations(metric, [(a, b)], random, samples)[0]
 
 
-def bootstrap_interval(
-    metric: str, counts: Counts, random: np.random.Generator, samples: int = 1000
-) -> tuple[float, float]:
-    """Return the 95% percentile interval of one translation's score over resampled test sets.
+def approximate_randomisations(
+    metric: str, pairs: Sequence[tuple[Counts, Counts]], random: np.random.Generator, samples: int = 10000
+) -> list[PairedResult]:
+    """Make several tests with the same swaps, in the time of little more than one: see `approximate_randomisation`.
 
     Args:
         metric: `bleu` or `chrf`.
-        counts: `(sentences, columns)`.
-        random: Where the resamples are drawn from.
+        pairs: Counts of A and of B; all are translations of the same sentences.
+        random: Where the swaps are drawn from.
         samples: How many.
 
     Returns:
-        Lower and upper end, in points.
+        One result a pair.
+
+    Raises:
+        UsageError: The counts of a pair do not have the same shape.
     """
-    result = paired_bootstrap(metric, counts, np.zeros_like(counts), random, samples)
-    return result.low, result.high
+    paired = [_paired(a, b) for a, b in pairs]
+    if not paired:
+        return []
+    sentences = paired[0][0].shape[1]
+    changes = _exact(np.concatenate([(a - b).transpose(1, 0, 2).reshape(sentences, -1) for a, b in paired], axis=1))
+    differences = [_difference(metric, a, b) for a, b in paired]
+    sums = [(a.sum(axis=1), b.sum(axis=1)) for a, b in paired]
+    extreme = [0] * len(paired)
+    for count in _chunks(samples):
+        kept = random.integers(2, size=(count, sentences), dtype=bool)
+        moved = kept.astype(changes.dtype) @ changes
+        start = 0
+        for place, (sums_a, sums_b) in enumerate(sums):
+            change = moved[:, start : start + sums_a.size].reshape(count, *sums_a.shape)
+            start += sums_a.size
+            swapped = corpus_scores(metric, sums_b + change) - corpus_scores(metric, sums_a - change)
+            # A rounding error must not make a swap that changes nothing look like less than the difference itself.
+            extreme[place] += int(np.sum(np.abs(swapped.mean(axis=-1)) > abs(differences[place]) - 1e-9))
+    nan = float("nan")
+    return [
+        PairedResult(difference, nan, nan, (beyond + 1) / (samples + 1), samples)
+        for difference, beyond in zip(differences, extreme, strict=True)
+    ]
 
 
 def _difference(metric: str, a: Counts, b: Counts) -> float:

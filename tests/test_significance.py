@@ -14,12 +14,13 @@ from sacrebleu.significance import PairedTest
 from nmt_pbt.errors import JournalError, UsageError
 from nmt_pbt.significance import (
     approximate_randomisation,
-    bootstrap_interval,
+    approximate_randomisations,
     corpus_scores,
     counts_path,
     pack_counts,
     paired_bootstrap,
     read_counts,
+    resampled_scores,
     sentence_counts,
     unpack_counts,
     write_counts,
@@ -89,11 +90,25 @@ def test_the_number_of_resamples_drawn_together_changes_no_bootstrap(monkeypatch
     assert paired_bootstrap("bleu", *counts, np.random.default_rng(1), 300) == at_once
 
 
-def test_the_interval_of_one_translation_holds_its_score():
-    references, (a,) = corpus(100, (0.2,))
-    counts = sentence_counts(a, references)["bleu"]
-    low, high = bootstrap_interval("bleu", counts, np.random.default_rng(0))
-    assert low < float(corpus_scores("bleu", counts.sum(axis=0))) < high
+def test_several_translations_are_scored_on_the_same_resamples():
+    references, translations = corpus(100, (0.2, 0.5))
+    counts = np.stack([sentence_counts(text, references)["bleu"] for text in translations])
+    together = resampled_scores("bleu", counts, np.random.default_rng(0), 200)
+    alone = [resampled_scores("bleu", one[None], np.random.default_rng(0), 200)[:, 0] for one in counts]
+    assert np.array_equal(together, np.stack(alone, axis=1))
+    low, high = np.quantile(together[:, 0], [0.025, 0.975])
+    assert low < float(corpus_scores("bleu", counts[0].sum(axis=0))) < high
+
+
+def test_randomisation_of_several_pairs_at_once_gives_what_each_gives_alone():
+    references, translations = corpus(60, (0.2, 0.25, 0.5))
+    a, b, c = (sentence_counts(text, references)["chrf"] for text in translations)
+    pairs = [(a, b), (np.stack([a, b]), np.stack([c, c])), (b, c)]
+    together = approximate_randomisations("chrf", pairs, np.random.default_rng(1), 1500)
+    alone = [approximate_randomisation("chrf", *pair, np.random.default_rng(1), 1500) for pair in pairs]
+    assert [result.p_value for result in together] == [result.p_value for result in alone]
+    assert [result.difference for result in together] == [result.difference for result in alone]
+    assert approximate_randomisations("chrf", [], np.random.default_rng(1)) == []
 
 
 def test_counts_survive_their_file(tmp_path):

@@ -21,7 +21,8 @@ from nmt_pbt.files import refuse_links, replace_file
 from nmt_pbt.journal import RunStarted
 from nmt_pbt.report import statistics, tables
 from nmt_pbt.report.answer import answer, main_metric, reference_method, value_text
-from nmt_pbt.report.figures.inline import COLORS, inline_svg
+from nmt_pbt.report.figures.inline import inline_svg
+from nmt_pbt.report.figures.palette import COLORS
 from nmt_pbt.report.figures.style import method_style, metric_label, render, value_label
 from nmt_pbt.report.gallery import Drawing, drawings
 from nmt_pbt.report.run import Run, load_run
@@ -84,10 +85,11 @@ def write_report(run: Path | str, progress: Progress | None = None) -> Path:
     for number, drawing in enumerate(planned):
         if progress is not None:
             progress(number, len(planned), drawing.name)
-        svg, png = render(drawing.draw, height=drawing.height)
-        files[f"figures/{drawing.name}.svg"] = svg.encode("utf-8")
-        files[f"figures/{drawing.name}.png"] = png
-        shown[drawing.section].append(_Shown(drawing, Markup(inline_svg(svg, drawing.name, glyphs))))
+        made = render(drawing.draw, height=drawing.height, dark=True)
+        files[f"figures/{drawing.name}.svg"] = made.file_svg.encode("utf-8")
+        files[f"figures/{drawing.name}.png"] = made.png
+        files[f"figures/{drawing.name}-dark.png"] = made.dark_png
+        shown[drawing.section].append(_Shown(drawing, Markup(inline_svg(made.svg, drawing.name, glyphs))))
     if progress is not None:
         progress(len(planned), len(planned), "index.html")
     files.update(_data_files(loaded, summary, pairs))

@@ -142,15 +142,22 @@ class Run:
         """Sentence counts of each tested search's translations, where the run keeps them: see `significance`.
 
         Raises:
-            UsageError: A file of counts does not add up to the score in the journal.
+            UsageError: A file of counts does not add up to the score in the journal, or is of another text.
         """
         found: dict[tuple[str, int], dict[str, Counts]] = {}
+        sentences: int | None = None
         for test in self.tests.to_dict("records"):
             path = counts_path(self._inside(str(test["translations"])))
             if not path.exists():
                 continue
             counts = read_counts(path)
             for metric, rows in counts.items():
+                sentences = len(rows) if sentences is None else sentences
+                if len(rows) != sentences:
+                    raise UsageError(
+                        f"{path}: counts {len(rows)} sentences, other files of the run {sentences}; "
+                        "restore them from the same run"
+                    )
                 recorded = test.get(f"test_{metric}")
                 score = float(corpus_scores(metric, rows.sum(axis=0)))
                 if recorded is not None and abs(score - recorded) > 0.01:

@@ -18,8 +18,8 @@ from scipy import special
 
 from nmt_pbt.randomness import generator
 from nmt_pbt.report.run import Run
+from nmt_pbt.report.sentences import SentenceTests
 from nmt_pbt.report.series import better
-from nmt_pbt.significance import approximate_randomisation, bootstrap_interval, paired_bootstrap
 
 LEVEL = 0.95
 """Confidence of every interval."""
@@ -253,10 +253,11 @@ def population_methods(run: Run) -> list[str]:
 
 def sentence_intervals(run: Run, metric: str) -> dict[tuple[str, int], tuple[float, float]]:
     """Return the 95% interval of each winner's test score over resampled test sentences, by method and seed."""
-    return {
-        key: bootstrap_interval(metric, counts[metric], generator(0, "sentence interval", metric))
-        for key, counts in run.counts.items()
-    }
+    return _sentence_tests(run, metric).intervals()
+
+
+def _sentence_tests(run: Run, metric: str) -> SentenceTests:
+    return SentenceTests(metric, {search: counts[metric] for search, counts in run.counts.items()})
 
 
 def comparisons(run: Run, metric: str) -> pd.DataFrame:
@@ -277,7 +278,20 @@ def comparisons(run: Run, metric: str) -> pd.DataFrame:
     """
     tested = {(row["method"], int(row["seed"])): float(row[f"test_{metric}"]) for row in run.tests.to_dict("records")}
     methods = list(dict.fromkeys(method for method, _ in tested))
-    rows = [_compare(a, b, metric, tested, run) for place, a in enumerate(methods) for b in methods[place + 1 :]]
+    pairs = [(a, b) for place, a in enumerate(methods) for b in methods[place + 1 :]]
+    seeds = [[seed for method, seed in tested if method == a and (b, seed) in tested] for a, b in pairs]
+    over_sentences = _sentence_tests(run, metric).compare(
+        [
+            ([(a, seed) for seed in both], [(b, seed) for seed in both])
+            for (a, b), both in zip(pairs, seeds, strict=True)
+        ]
+    )
+    rows = []
+    for (a, b), both, sentences in zip(pairs, seeds, over_sentences, strict=True):
+        row = _compare(a, b, metric, [tested[a, seed] for seed in both], [tested[b, seed] for seed in both])
+        if sentences is not None:
+            row["sentences_low"], row["sentences_high"], row["p_sentences"] = sentences
+        rows.append(row)
     for name in ("p_searches", "p_sentences"):
         for row, adjusted in zip(rows, holm([row[name] for row in rows]), strict=True):
             row[name] = adjusted
@@ -325,41 +339,34 @@ _COMPARISON = [
 ]
 
 
-def _compare(a: str, b: str, metric: str, tested: Mapping[tuple[str, int], float], run: Run) -> dict[str, Any]:
-    seeds = [seed for method, seed in tested if method == a and (b, seed) in tested]
-    scores_a, scores_b = ([tested[method, seed] for seed in seeds] for method in (a, b))
+def _compare(a: str, b: str, metric: str, scores_a: list[float], scores_b: list[float]) -> dict[str, Any]:
+    """Compare two methods by their scores with the same seeds."""
+    count = len(scores_a)
     differences = np.subtract(scores_a, scores_b)
     low, high = mean_interval(differences)
     p_searches = math.nan
-    if len(seeds) > 1:
-        error = float(differences.std(ddof=1)) / math.sqrt(len(seeds))
+    if count > 1:
+        error = float(differences.std(ddof=1)) / math.sqrt(count)
         same = 0.0 if not differences.any() else math.inf
         statistic = abs(float(differences.mean())) / error if error > 0 else same
-        p_searches = 2 * float(special.stdtr(len(seeds) - 1, -statistic))
-    row = {
+        p_searches = 2 * float(special.stdtr(count - 1, -statistic))
+    return {
         "method_a": a,
         "method_b": b,
         "metric": metric,
-        "searches": len(seeds),
-        "difference": float(differences.mean()) if seeds else math.nan,
+        "searches": count,
+        "difference": float(differences.mean()) if count else math.nan,
         "low": low,
         "high": high,
         "p_searches": p_searches,
         "sentences_low": math.nan,
         "sentences_high": math.nan,
         "p_sentences": math.nan,
-        "probability": probability_of_superiority(scores_a, scores_b) if len(seeds) > 1 else math.nan,
+        "probability": probability_of_superiority(scores_a, scores_b) if count > 1 else math.nan,
         "wins": int((differences > 0).sum()),
         "losses": int((differences < 0).sum()),
         "needed": seeds_needed(differences) or 0,
     }
-    counted = [seed for seed in seeds if (a, seed) in run.counts and (b, seed) in run.counts]
-    if counted and counted == seeds:
-        counts_a, counts_b = (np.stack([run.counts[method, seed][metric] for seed in seeds]) for method in (a, b))
-        resampled = paired_bootstrap(metric, counts_a, counts_b, generator(0, "paired bootstrap", metric))
-        swapped = approximate_randomisation(metric, counts_a, counts_b, generator(0, "randomisation", metric))
-        row.update(sentences_low=resampled.low, sentences_high=resampled.high, p_sentences=swapped.p_value)
-    return row
 
 
 def _verdict(row: Mapping[str, Any]) -> str:

@@ -71,8 +71,8 @@ def ended(trial: str, failed: str = "", method: str = "pbt", seed: int = 0) -> E
     )
 
 
-def search_ended(spent: int, method: str = "pbt", seed: int = 0) -> SearchEnded:
-    return SearchEnded(method=method, seed=seed, spent=spent, time=4.0)
+def search_ended(spent: int, method: str = "pbt", seed: int = 0, reason: str = "budget spent") -> SearchEnded:
+    return SearchEnded(method=method, seed=seed, spent=spent, reason=reason, time=4.0)
 
 
 def small_population() -> list[AnyRecord]:

@@ -98,11 +98,14 @@ def test_the_schedule_is_told_along_the_winners_lineage():
 
 def test_failures_unspent_budgets_and_values_at_an_end_are_cautioned_about():
     records = [*small_population(), search("grid"), assigned("0", method="grid", rate=0.5, dropout=0.1)]
-    records += [evaluated("0", 11.0, age=100, spent=100, method="grid"), search_ended(100, "grid")]
+    records += [
+        evaluated("0", 11.0, age=100, spent=100, method="grid"),
+        search_ended(100, "grid", reason="the oracle has no more trials"),
+    ]
     space = {"rate": {"min": 0.08, "max": 0.5, "scale": "log"}, "dropout": {"min": 0.0, "max": 0.6}}
     words = said(run_of(records, space))
     assert words.cautions == [
-        "Grid spent only 25% of its budget: what a failed trial leaves is lost.",
+        "Grid spent only 25% of its budget: the oracle has no more trials.",
         "1 of 4 trials of PBT failed; see the table of trials for why.",
         "The winning rate is at the lower end of its range, 0.08, in PBT: a better value may lie outside.",
         "The winning rate is at the upper end of its range, 0.5, in Grid: a better value may lie outside.",

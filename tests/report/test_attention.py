@@ -50,7 +50,7 @@ def test_weights_of_another_shape_are_refused():
 
 @pytest.mark.parametrize("subword", ["$", "$x_1$", "_", "\\", "<&>", '"', "ß", "▁"])
 def test_a_subword_is_drawn_as_it_is_whatever_it_holds(subword):
-    svg, _ = render_attention([AttentionMatrix([subword] * 2, [subword], np.full((1, 2), 0.5))])
+    svg = render_attention([AttentionMatrix([subword] * 2, [subword], np.full((1, 2), 0.5))]).svg
     assert svg.count("<use ") == 3 * len(subword)
 
 
@@ -58,7 +58,7 @@ def test_a_figure_of_many_sentences_is_as_high_as_all_of_them_and_the_same_each_
     one, other = AttentionMatrix(SOURCE, TARGET, WEIGHTS), AttentionMatrix(SOURCE * 9, TARGET, np.tile(WEIGHTS / 9, 9))
     first = render_attention([one, other])
     assert render_attention([one, other]) == first
-    height, width = imread(io.BytesIO(first[1])).shape[:2]
+    height, width = imread(io.BytesIO(first.png)).shape[:2]
     sizes = [attention_size(matrix.source, matrix.target) for matrix in (one, other)]
     assert height == pytest.approx(sum(size[1] for size in sizes) * DOTS_PER_INCH, abs=2)
     assert width == pytest.approx(sizes[1][0] * DOTS_PER_INCH, abs=2)

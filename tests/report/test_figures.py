@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import io
 import re
 import subprocess
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 import matplotlib as mpl
+import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
 from nmt_pbt.report import statistics
-from nmt_pbt.report.figures.inline import COLORS, inline_svg
+from nmt_pbt.report.figures.inline import inline_svg
+from nmt_pbt.report.figures.palette import COLORS
 from nmt_pbt.report.figures.style import method_style, metric_label, places, render, scale_axis
 from nmt_pbt.report.gallery import drawings
 from nmt_pbt.report.run import Run, load_run
@@ -51,8 +55,8 @@ def test_drawing_changes_no_global_style_and_comes_out_the_same(one_path):
     first = render(drawing.draw)
     assert render(drawing.draw) == first
     assert dict(mpl.rcParams) == before
-    assert first[1].startswith(b"\x89PNG")
-    assert "<dc:date>" not in first[0]
+    assert first.png.startswith(b"\x89PNG")
+    assert "<dc:date>" not in first.svg
 
 
 def test_drawing_neither_needs_nor_loads_pyplot_or_anything_heavy(one_path):
@@ -102,7 +106,8 @@ def test_odd_runs_are_drawn_all_the_same(which):
     space = {"rate": {"min": 0.1, "max": 0.1}, "attention": {"choices": ["dot", "additive"]}}
     run = Run(Path("nowhere"), {"search": {"space": space}}, {}, odd_runs()[which])
     for drawing in gallery(run):
-        svg, png = render(drawing.draw, height=drawing.height)
+        made = render(drawing.draw, height=drawing.height)
+        svg, png = made.svg, made.png
         assert len(png) > 1000
         assert "</svg>" in svg
 
@@ -137,7 +142,7 @@ def test_text_and_lines_stand_out_from_the_page_light_and_dark(shade):
 
 def test_inlined_figures_keep_their_ids_apart_and_share_their_letters(one_path):
     drawing = gallery(load_run(one_path))[0]
-    svg, _ = render(drawing.draw)
+    svg = render(drawing.draw).svg
     glyphs: dict[str, str] = {}
     first, second = (inline_svg(svg, prefix, glyphs) for prefix in ("a", "b"))
     ids = [set(re.findall(r' id="([^"]+)"', text)) for text in (first, second)]
@@ -184,3 +189,32 @@ def test_axes_suit_their_hyperparameter(domain, scale, labels):
     low, high = ax.get_xlim()
     shown = [ax.xaxis.get_major_formatter()(tick, None) for tick in ax.xaxis.get_majorticklocs() if low <= tick <= high]
     assert shown == labels if labels else 5 <= len(shown) <= 10
+
+
+def test_a_figure_on_a_dark_ground_is_the_same_drawing_in_dark_colours(one_path):
+    from matplotlib.image import imread
+
+    for drawing in gallery(load_run(one_path))[:6]:
+        made = render(drawing.draw, height=drawing.height, dark=True)
+        light, dark = (imread(io.BytesIO(png))[..., :3] for png in (made.png, made.dark_png))
+        assert light.shape == dark.shape
+        ground = [light[0, 0], dark[0, 0]]
+        assert [mpl.colors.to_hex(color) for color in ground] == list(COLORS["paper"])
+        # What is drawn stays where it is.
+        drawn = [(np.abs(image - color).max(axis=-1) > 0.04) for image, color in zip((light, dark), ground, strict=True)]
+        assert (drawn[0] & drawn[1]).sum() > 0.95 * (drawn[0] | drawn[1]).sum()
+        ink = np.array(mpl.colors.to_rgb(COLORS["ink"][0]))
+        inked = [int((np.abs(image - ink).max(axis=-1) < 0.004).sum()) for image in (light, dark)]
+        assert inked[0] > 200
+        assert inked[1] < 0.05 * inked[0]  # a shade that happens to be between two others
+    assert render(drawing.draw).dark_png == b""
+
+
+def test_the_svg_file_follows_the_readers_preference(one_path):
+    made = render(gallery(load_run(one_path))[0].draw)
+    assert "prefers-color-scheme: dark" in made.file_svg
+    for light, dark in COLORS.values():
+        if light != dark and f"stroke: {light}" in made.svg:
+            assert f'[style*="stroke: {light}"] {{ stroke: {dark} !important }}' in made.file_svg
+    assert made.file_svg.count("<style") == made.svg.count("<style") + 1
+    ElementTree.fromstring(made.file_svg)

@@ -14,6 +14,7 @@ import pytest
 
 from nmt_pbt.errors import JournalError, UsageError
 from nmt_pbt.report import page
+from nmt_pbt.report.figures.style import Rendered
 from nmt_pbt.report.page import agreement, write_report
 from nmt_pbt.report.run import load_run
 from tests.report.fake_run import write_fake_run
@@ -95,8 +96,9 @@ def test_the_script_is_the_one_the_page_allows(text):
 
 
 def test_every_figure_is_on_the_page_and_in_files(report, text):
-    files = sorted(file.stem for file in (report.parent / "figures").glob("*.png"))
-    assert files == sorted(file.stem for file in (report.parent / "figures").glob("*.svg"))
+    files = sorted(file.stem for file in (report.parent / "figures").glob("*.svg"))
+    pictures = sorted(file.stem for file in (report.parent / "figures").glob("*.png"))
+    assert pictures == sorted([*files, *(f"{name}-dark" for name in files)])
     parsed = Page(text)
     assert len(parsed.drawings) == len(files) >= 15
     assert all(parsed.drawings)
@@ -180,7 +182,7 @@ def test_a_report_that_fails_leaves_the_former_one_as_it_was(report, one_path, m
         drawn.append(arguments)
         if len(drawn) > 2:
             raise OSError("no space left")
-        return "<svg></svg>", b"other"
+        return Rendered("<svg></svg>", b"other")
 
     monkeypatch.setattr(page, "render", fail_late)
     with pytest.raises(OSError, match="no space"):
@@ -189,7 +191,7 @@ def test_a_report_that_fails_leaves_the_former_one_as_it_was(report, one_path, m
 
 
 def test_progress_is_told_for_every_figure(one_path, monkeypatch):
-    monkeypatch.setattr(page, "render", lambda *arguments, **named: ("<svg></svg>", b""))
+    monkeypatch.setattr(page, "render", lambda *arguments, **named: Rendered("<svg></svg>", b""))
     monkeypatch.setattr(page, "_write", lambda folder, files: folder)
     told = []
     write_report(one_path, progress=lambda done, of, name: told.append((done, of, name)))

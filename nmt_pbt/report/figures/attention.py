@@ -13,7 +13,8 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from nmt_pbt.report.figures.style import BLUE, FAINT, render_figure
+from nmt_pbt.report.figures.palette import BLUE, FAINT
+from nmt_pbt.report.figures.style import Rendered, render_figure
 
 _CELL = 0.22  # inches of a subword
 _LETTER = 0.075  # inches of a letter of a label
@@ -81,14 +82,14 @@ def attention_size(source_subwords: Sequence[str], target_subwords: Sequence[str
     return max(across, 1.5), max(down, 1.5)
 
 
-def render_attention(matrices: Sequence[AttentionMatrix]) -> tuple[str, bytes]:
+def render_attention(matrices: Sequence[AttentionMatrix]) -> Rendered:
     """Make a figure of several sentences, one below the other.
 
     Args:
         matrices: At least one.
 
     Returns:
-        The figure as SVG text and as PNG bytes.
+        The figure.
     """
     sizes = [attention_size(matrix.source, matrix.target) for matrix in matrices]
 

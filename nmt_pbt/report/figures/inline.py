@@ -4,36 +4,7 @@ from __future__ import annotations
 
 import re
 
-from nmt_pbt.report.figures.style import (
-    BLUE,
-    FAINT,
-    GREEN,
-    GREY,
-    GRID,
-    INK,
-    MUTED,
-    ORANGE,
-    PAPER,
-    PURPLE,
-    SKY,
-    VERMILLION,
-)
-
-COLORS = {
-    "ink": (INK, "#e6edf3"),
-    "muted": (MUTED, "#9aa4af"),
-    "faint": (FAINT, "#5c6670"),
-    "grid": (GRID, "#2a3037"),
-    "paper": (PAPER, "#14181d"),
-    "blue": (BLUE, "#4aa5dd"),
-    "orange": (ORANGE, "#e69f00"),
-    "green": (GREEN, "#2bb58d"),
-    "purple": (PURPLE, "#cc79a7"),
-    "sky": (SKY, "#7cc7f0"),
-    "vermillion": (VERMILLION, "#f07b35"),
-    "grey": (GREY, "#a3a3a3"),
-}
-"""Colours of figures by the name of their CSS variable: in light, and in dark."""
+from nmt_pbt.report.figures.palette import COLORS
 
 _GLYPH = re.compile(r'<path id="([^"]+)"( d="[^"]*" transform="scale\(0\.015625\)"/>)')
 _NAMES = {light: name for name, (light, _) in COLORS.items()}

@@ -12,16 +12,8 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import FancyArrowPatch
 from matplotlib.ticker import MaxNLocator
 
-from nmt_pbt.report.figures.style import (
-    BLUE,
-    FAINT,
-    INK,
-    MUTED,
-    VERMILLION,
-    frame_scores,
-    method_style,
-    metric_label,
-)
+from nmt_pbt.report.figures.palette import BLUE, FAINT, INK, MUTED, VERMILLION
+from nmt_pbt.report.figures.style import frame_scores, method_style, metric_label
 
 _EXPLOIT: dict[str, Any] = {"color": VERMILLION, "linewidth": 0.8, "linestyle": (0, (1.5, 1.5))}
 

@@ -11,7 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from nmt_pbt.report.figures.style import MUTED, frame_scores, method_style, metric_label
+from nmt_pbt.report.figures.palette import MUTED
+from nmt_pbt.report.figures.style import frame_scores, method_style, metric_label
 
 _SHOWN_FROM = 0.4  # scores before this share of the axis may lie below the frame
 

@@ -9,7 +9,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from nmt_pbt.report.figures.style import INK, MUTED, method_style, metric_label
+from nmt_pbt.report.figures.palette import INK, MUTED
+from nmt_pbt.report.figures.style import method_style, metric_label
 
 
 def draw_scores(

@@ -11,17 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 from matplotlib.lines import Line2D
 
-from nmt_pbt.report.figures.style import (
-    MUTED,
-    RING,
-    VERMILLION,
-    frame_scores,
-    method_style,
-    metric_label,
-    places,
-    scale_axis,
-    value_label,
-)
+from nmt_pbt.report.figures.palette import MUTED, VERMILLION
+from nmt_pbt.report.figures.style import RING, frame_scores, method_style, metric_label, places, scale_axis, value_label
 from nmt_pbt.settings import ChoiceDomain, Domain, NumberDomain
 
 _CUT = 0.25  # share of the models, from the worst, that may lie outside the frame

@@ -1,7 +1,4 @@
-"""What all figures share: one colour, line and marker for each method, words for names, and how a figure is saved.
-
-Colours are Okabe & Ito's, which stay apart for colour-blind readers; no figure tells by colour alone.
-"""
+"""What all figures share: one colour, line and marker for each method, words for names, and how a figure is saved."""
 
 from __future__ import annotations
 
@@ -18,15 +15,21 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullFormatter, NullLocator
 
+from nmt_pbt.report.figures.dark import darken, with_dark_rules
+from nmt_pbt.report.figures.palette import (
+    BLUE,
+    GREEN,
+    GREY,
+    GRID,
+    INK,
+    MUTED,
+    ORANGE,
+    PAPER,
+    PURPLE,
+    SKY,
+    VERMILLION,
+)
 from nmt_pbt.settings import ChoiceDomain, Domain, NumberDomain
-
-INK = "#1f2328"
-MUTED = "#6e7781"
-FAINT = "#afb8c1"
-GRID = "#e4e8ec"
-PAPER = "#ffffff"
-BLUE, ORANGE, GREEN, PURPLE = "#0072b2", "#e69f00", "#009e73", "#cc79a7"
-SKY, VERMILLION, GREY = "#56b4e9", "#d55e00", "#7a7a7a"
 
 STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
@@ -121,35 +124,66 @@ def value_label(hyperparameter: str) -> str:
     return hyperparameter.replace("_", " ")
 
 
-def render(draw: Callable[[Axes], None], width: float = 4.6, height: float = 3.1) -> tuple[str, bytes]:
+@dataclass(frozen=True)
+class Rendered:
+    """One figure, made.
+
+    Attributes:
+        svg: The figure as SVG text, in light colours.
+        png: It as PNG bytes, on a light ground.
+        dark_png: It as PNG bytes, on a dark ground; empty where that was not asked for.
+    """
+
+    svg: str
+    png: bytes
+    dark_png: bytes = b""
+
+    @property
+    def file_svg(self) -> str:
+        """The SVG as a file: it follows the reader's preference for light or dark."""
+        return with_dark_rules(self.svg)
+
+
+def render(draw: Callable[[Axes], None], width: float = 4.6, height: float = 3.1, dark: bool = False) -> Rendered:
     """Make one figure with one Axes.
 
     Args:
         draw: Draws on the Axes it is given.
         width: In inches.
         height: In inches.
+        dark: Make it on a dark ground, too.
 
     Returns:
-        The figure as SVG text and as PNG bytes, the same at every call.
+        The figure, the same at every call.
     """
-    return render_figure(lambda figure: draw(figure.add_subplot()), width, height)
+    return render_figure(lambda figure: draw(figure.add_subplot()), width, height, dark)
 
 
-def render_figure(draw: Callable[[Figure], None], width: float, height: float) -> tuple[str, bytes]:
+def render_figure(draw: Callable[[Figure], None], width: float, height: float, dark: bool = False) -> Rendered:
     """Make one figure; see `render`, but that `draw` makes the Axes itself."""
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(width, height), dpi=DOTS_PER_INCH, layout="constrained")
         draw(figure)
         layout = figure.get_layout_engine()
         if layout is not None:
-            layout.execute(figure)  # once more than savefig does: other ticks may suit the smaller Axes
-        png, svg = io.BytesIO(), io.StringIO()
-        canvas: Any = FigureCanvasAgg(figure)  # its own method draws once, where savefig draws twice
-        canvas.print_png(png, metadata={"Software": None})
+            layout.execute(figure)
+            layout.execute(figure)  # once more: other ticks may suit the smaller Axes
         figure.set_layout_engine("none")  # keep the layout just made
-        canvas = FigureCanvasSVG(figure)
+        png, svg = _png(figure), io.StringIO()
+        canvas: Any = FigureCanvasSVG(figure)
         canvas.print_svg(svg, metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
-    return svg.getvalue(), png.getvalue()
+        if not dark:
+            return Rendered(svg.getvalue(), png)
+        darken(figure)
+        return Rendered(svg.getvalue(), png, _png(figure))
+
+
+def _png(figure: Figure) -> bytes:
+    png = io.BytesIO()
+    figure.set_dpi(DOTS_PER_INCH)  # drawing as SVG leaves its own
+    canvas: Any = FigureCanvasAgg(figure)  # its own method draws once, where savefig draws twice
+    canvas.print_png(png, metadata={"Software": None})
+    return png.getvalue()
 
 
 def frame_scores(ax: Axes, low: float, high: float) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.axes import Axes
 
-from nmt_pbt.report.figures.style import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, SKY, VERMILLION, method_style
+from nmt_pbt.report.figures.palette import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, SKY, VERMILLION
+from nmt_pbt.report.figures.style import method_style
 
 _PARTS = {
     "train": (BLUE, ""),

@@ -1,0 +1,30 @@
+"""The colours of all figures, in light and in dark.
+
+Those of lines and marks are Okabe & Ito's, which stay apart for colour-blind readers; no figure tells by colour alone.
+"""
+
+from __future__ import annotations
+
+INK = "#1f2328"
+MUTED = "#6e7781"
+FAINT = "#afb8c1"
+GRID = "#e4e8ec"
+PAPER = "#ffffff"
+BLUE, ORANGE, GREEN, PURPLE = "#0072b2", "#e69f00", "#009e73", "#cc79a7"
+SKY, VERMILLION, GREY = "#56b4e9", "#d55e00", "#7a7a7a"
+
+COLORS = {
+    "ink": (INK, "#e6edf3"),
+    "muted": (MUTED, "#9aa4af"),
+    "faint": (FAINT, "#5c6670"),
+    "grid": (GRID, "#2a3037"),
+    "paper": (PAPER, "#14181d"),
+    "blue": (BLUE, "#4aa5dd"),
+    "orange": (ORANGE, "#e69f00"),
+    "green": (GREEN, "#2bb58d"),
+    "purple": (PURPLE, "#cc79a7"),
+    "sky": (SKY, "#7cc7f0"),
+    "vermillion": (VERMILLION, "#f07b35"),
+    "grey": (GREY, "#a3a3a3"),
+}
+"""Colours by the name of their CSS variable: in light, and in dark."""
