@@ -201,7 +201,9 @@ def test_a_figure_on_a_dark_ground_is_the_same_drawing_in_dark_colours(one_path)
         ground = [light[0, 0], dark[0, 0]]
         assert [mpl.colors.to_hex(color) for color in ground] == list(COLORS["paper"])
         # What is drawn stays where it is.
-        drawn = [(np.abs(image - color).max(axis=-1) > 0.04) for image, color in zip((light, dark), ground, strict=True)]
+        drawn = [
+            (np.abs(image - color).max(axis=-1) > 0.04) for image, color in zip((light, dark), ground, strict=True)
+        ]
         assert (drawn[0] & drawn[1]).sum() > 0.95 * (drawn[0] | drawn[1]).sum()
         ink = np.array(mpl.colors.to_rgb(COLORS["ink"][0]))
         inked = [int((np.abs(image - ink).max(axis=-1) < 0.004).sum()) for image in (light, dark)]
