@@ -69,9 +69,9 @@ class ModelSettings(_Section):
 class TrainingSettings(_Section):
     """Values in force where the search space names nothing else."""
 
-    epochs: Positive = 30.0
+    epochs: Positive = 12.0
     """Passes over the training pairs: by each member of a population, and by each trial of the other methods"""
-    learning_rate: Positive = 3e-3
+    learning_rate: Positive = 4e-3
     """Adam's step size"""
     batch_size: Count = 16
     """Sentence pairs in one step"""
@@ -79,7 +79,7 @@ class TrainingSettings(_Section):
     """Rate on embeddings, between layers and on the attention vector"""
     recurrent_dropout: Rate = 0.1
     """Rate on the LSTMs' recurrent state, one mask a sequence (Gal & Ghahramani 2016)"""
-    label_smoothing: Rate = 0.1
+    label_smoothing: Rate = 0.0
     """Probability mass spread over the whole vocabulary in the training loss; never in the reported loss"""
     clip_norm: Positive = 1.0
     """Largest global norm of the gradient"""

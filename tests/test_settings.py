@@ -261,7 +261,7 @@ def test_a_domain_that_cannot_be_searched_is_refused_under_its_hyperparameters_n
 @pytest.mark.parametrize("interval", ["31", "30.001"])
 def test_an_interval_longer_than_the_training_is_refused(interval: str) -> None:
     assert refusal(f"search.interval={interval}") == (
-        f"settings: search.interval {interval} is longer than training.epochs 30; make it shorter"
+        f"settings: search.interval {interval} is longer than training.epochs 12; make it shorter"
     )
 
 

@@ -1,4 +1,4 @@
-"""Initial weights, drawn from named randomness: the same on every machine, and without building a model anew."""
+"""Initial weights, drawn from named randomness: the same everywhere up to rounding, without building a model anew."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from nmt_pbt.randomness import generator
 def initial_weights(path: str, shape: tuple[int, ...], seed: int) -> np.ndarray:
     """Draw one weight.
 
-    Embeddings are normal with standard deviation width^-1/2; recurrent kernels are orthogonal, gate by gate (Saxe et
-    al. 2014); other matrices uniform (Glorot & Bengio 2010), gate by gate for an LSTM's kernel; biases are 0, but 1
-    for an LSTM's forget gate (Jozefowicz et al. 2015).
+    Embeddings are normal with standard deviation 3 width^-1/2, so that a vector is about 3 long: on small corpora the
+    attention forms several times sooner than from vectors of length 1, and sooner than from length 10. Recurrent
+    kernels are orthogonal, gate by gate (Saxe et al. 2014); other matrices uniform (Glorot & Bengio 2010), gate by gate
+    for an LSTM's kernel; biases are 0, but 1 for an LSTM's forget gate (Jozefowicz et al. 2015).
 
     Args:
         path: The weight's path in its model, for instance `encoder/forward_0/kernel`; it decides the kind and, with
@@ -33,7 +34,7 @@ def initial_weights(path: str, shape: tuple[int, ...], seed: int) -> np.ndarray:
             bias[units : 2 * units] = 1.0
         return bias
     if kind == "table":
-        return (random.standard_normal(shape) * shape[1] ** -0.5).astype(np.float32)
+        return (random.standard_normal(shape) * 3.0 * shape[1] ** -0.5).astype(np.float32)
     if kind == "recurrent":
         units = shape[0]
         return np.concatenate([_orthogonal(random, units) for _ in range(shape[1] // units)], axis=1)

@@ -198,7 +198,7 @@ class TranslationTrainee(TranslationModel):
             likelihood += float(found[0])
             tokens += float(found[1])
         dev = self.prepared.corpus.dev
-        translations = self.translate(dev.source)
+        translations = [found[0].text for found in self._translate_ids(source, beam=1, length_penalty=1.0, n_best=1)]
         scores = score_translations(translations, dev.target)
         return Evaluation(
             {"val_loss": likelihood / tokens, "val_bleu": scores.bleu, "val_chrf": scores.chrf},

@@ -99,9 +99,9 @@ class TranslationModel:
             length_penalty: Exponent of the length normalisation.
 
         Returns:
-            As many translations, in the same order.
+            As many translations, in the same order; an empty one where a model of NaNs finds none.
         """
-        return [found[0].text for found in self.translate_n_best(lines, beam, length_penalty, 1)]
+        return [_best(found) for found in self.translate_n_best(lines, beam, length_penalty, 1)]
 
     def translate_n_best(
         self, lines: Sequence[str], beam: int = 5, length_penalty: float = 1.0, n_best: int = 1
@@ -113,23 +113,28 @@ class TranslationModel:
         """
         if not 1 <= n_best <= beam:
             raise UsageError(f"n_best is {n_best} with a beam of {beam}; expected 1 to the beam width")
-        sources = self.subwords.encode(lines)
-        found: list[list[Translation]] = [[] for _ in lines]
+        return self._translate_ids(self.subwords.encode(lines), beam, length_penalty, n_best)
+
+    def _translate_ids(
+        self, sources: Sequence[np.ndarray], beam: int, length_penalty: float, n_best: int
+    ) -> list[list[Translation]]:
+        """Return the `n_best` best translations of each sentence, given as ids without EOS."""
+        owners: list[int] = []
+        sentences: list[np.ndarray] = []
+        values: list[tuple[float, float]] = []
         for indices in by_length(sources, self.settings.evaluation.batch_size):
             hypotheses = self._search(source_batch([sources[i] for i in indices]), beam, length_penalty, n_best)
             tokens, lengths, totals, scores = (part.numpy() for part in hypotheses)
             for row, index in enumerate(indices):
-                texts = self.subwords.decode(
-                    [
-                        _without_end(ids[:length])
-                        for ids, length in zip(tokens[row], lengths[row], strict=True)
-                        if length > 0
-                    ]
-                )
-                found[index] = [
-                    Translation(text, float(total), float(score))
-                    for text, total, score in zip(texts, totals[row], scores[row], strict=False)
-                ]
+                for k in range(n_best):
+                    if lengths[row, k] > 0:
+                        owners.append(index)
+                        sentences.append(tokens[row, k, : lengths[row, k]])
+                        values.append((float(totals[row, k]), float(scores[row, k])))
+        found: list[list[Translation]] = [[] for _ in sources]
+        # all at once: a call of the tokenizer costs as much as many sentences
+        for owner, text, (total, score) in zip(owners, self.subwords.decode(sentences), values, strict=True):
+            found[owner].append(Translation(text, total, score))
         return found
 
     def score(self, sources: Sequence[str], targets: Sequence[str]) -> np.ndarray:
@@ -195,5 +200,5 @@ def _limits(source: tf.Tensor) -> tf.Tensor:
     return 2 * tf.reduce_sum(tf.cast(tf.not_equal(source, PAD), tf.int32), axis=1) + 10
 
 
-def _without_end(ids: np.ndarray) -> np.ndarray:
-    return ids[:-1] if len(ids) and ids[-1] == EOS else ids
+def _best(found: Sequence[Translation]) -> str:
+    return found[0].text if found else ""

@@ -153,7 +153,7 @@ def test_a_fresh_weight_s_scale_fits_its_kind():
     model = Seq2Seq(50, 32, 24, seed=0)
     weights = {weight.path: weight.numpy() for weight in model.trainable_variables}
     table = weights["target_embedding/table"]
-    assert table.std() == pytest.approx(32**-0.5, rel=0.05)
+    assert table.std() == pytest.approx(3 * 32**-0.5, rel=0.05)
     bias = weights["decoder_lstm_0/bias"]
     assert np.array_equal(bias, np.repeat([0, 1, 0, 0], 24))
     for gate in np.split(weights["decoder_lstm_0/recurrent"], 4, axis=1):
