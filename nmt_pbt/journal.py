@@ -125,7 +125,7 @@ class Evaluated(Record):
 
 
 class Ended(Record):
-    """A trial ended. `reason` tells why a failed one failed; it is empty for a completed one."""
+    """A trial ended. `reason` tells why one failed or was stopped early; it is empty for one that took its time."""
 
     event: Literal["ended"] = "ended"
     method: str

@@ -64,6 +64,15 @@ class ModelSettings(_Section):
     """Score function: additive (Bahdanau et al. 2015), general or dot (Luong et al. 2015)"""
     tie_embeddings: Literal["none", "output", "all"] = "all"
     """`output` shares the decoder's embedding with the softmax, `all` the encoder's too"""
+    variational_dropout: bool = False
+    """Drop embeddings and states between layers by one mask a sequence, instead of one a position (Gal & Ghahramani
+    2016)"""
+
+    layer_normalisation: bool = False
+    """Normalise the LSTMs' projections and cells (Ba et al. 2016)"""
+    input_feeding: bool = False
+    """The decoder reads the attentional vector of the position before, too (Luong et al. 2015); training is slower, as
+    positions cannot be computed at once"""
 
 
 class TrainingSettings(_Section):
@@ -83,6 +92,29 @@ class TrainingSettings(_Section):
     """Probability mass spread over the whole vocabulary in the training loss; never in the reported loss"""
     clip_norm: Positive = 1.0
     """Largest global norm of the gradient"""
+    word_dropout: Rate = 0.0
+    """Rate on whole subwords: all of a position's embedding is dropped, in the source and the target's prefix"""
+    subword_sampling: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
+    """Share of the training text's words that are cut into subwords by a draw, anew each epoch (Kudo 2018)"""
+    weight_decay: Annotated[float, Field(ge=0.0)] = 0.0
+    """Share of each matrix taken off in a step, times the learning rate; apart from the gradient (Loshchilov & Hutter
+    2019)"""
+    average_decay: Rate = 0.99
+    """Share of the moving average that a step keeps: for averaging `exponential`"""
+    learning_rate_decay: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0
+    """What the learning rate is multiplied with each epoch, in steps at the evaluations; 1 leaves it"""
+    plateau_factor: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0
+    """What the learning rate is multiplied with when val_loss has stopped falling; 1 leaves it"""
+    plateau_patience: Count = 1
+    """Evaluations in a row without a lower val_loss before the learning rate is cut"""
+    averaging: Literal["none", "exponential", "checkpoints"] = "none"
+    """Weights that are evaluated and translate. `none`: those trained. `exponential`: their moving average.
+    `checkpoints`: the mean of those at the last evaluations"""
+    averaged_checkpoints: Annotated[int, Field(ge=2, le=20)] = 5
+    """Evaluations whose weights are averaged: for `checkpoints`"""
+    early_stopping: Count | None = None
+    """Evaluations in a row without a better objective before `train` stops; null never. `compare` refuses it: its
+    methods all train equally long"""
 
 
 class NumberDomain(_Section):
@@ -300,10 +332,33 @@ class Settings(_Section):
         return self
 
 
-MUTABLE = ("learning_rate", "batch_size", "dropout", "recurrent_dropout", "label_smoothing", "clip_norm")
+MUTABLE = (
+    "learning_rate",
+    "batch_size",
+    "dropout",
+    "recurrent_dropout",
+    "label_smoothing",
+    "clip_norm",
+    "word_dropout",
+    "subword_sampling",
+    "weight_decay",
+    "average_decay",
+    "learning_rate_decay",
+    "plateau_factor",
+    "plateau_patience",
+)
 """Hyperparameters that may change during training, in `TrainingSettings`."""
-STRUCTURAL = ("embedding_units", "units", "encoder_layers", "decoder_layers", "attention")
-"""Hyperparameters that change weight shapes, in `ModelSettings`."""
+STRUCTURAL = (
+    "embedding_units",
+    "units",
+    "encoder_layers",
+    "decoder_layers",
+    "attention",
+    "variational_dropout",
+    "layer_normalisation",
+    "input_feeding",
+)
+"""Hyperparameters that a model is built with, most of them shapes, in `ModelSettings`."""
 SEARCHABLE = (*MUTABLE, *STRUCTURAL, "epochs")
 _DOMAIN_NAMES = [*NumberDomain.model_fields, *ChoiceDomain.model_fields]
 

@@ -43,8 +43,8 @@ class PreparedCorpus:
     too_long: int
 
     def stream(self, seed: int) -> PairStream:
-        """Return the training pairs as a stream; `seed` decides their order."""
-        return PairStream(self.train_source, self.train_target, seed)
+        """Return the training pairs as a stream; `seed` decides their order, and how words are cut afresh."""
+        return PairStream(self.train_source, self.train_target, seed, self.subwords)
 
     def digest(self) -> str:
         """Return the SHA-256 of all text, the subwords and which training pairs are in use."""

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nmt_pbt.corpus.subwords import BOS, EOS, PAD
+from nmt_pbt.corpus.resampling import Resampling
+from nmt_pbt.corpus.subwords import BOS, EOS, PAD, Subwords
 from nmt_pbt.randomness import generator
 
 _BLOCK = 256  # pairs of like length that stay together
 _POOL = 64 * _BLOCK  # pairs among which like lengths are looked for
 _ORDERS_KEPT = 4  # members of a population are in neighbouring epochs
+_CUTS_KEPT = 2  # ways that a whole epoch is cut into subwords: as large as the corpus
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,23 +45,34 @@ class PairStream:
     Args:
         source: Ids of each source sentence, without BOS and EOS.
         target: Ids of its translation, likewise.
-        seed: Decides the order; may be assigned at any time.
+        seed: Decides the order, and how words are cut; may be assigned at any time.
+        subwords: What the sentences were cut into; None where they are never cut afresh.
     """
 
-    def __init__(self, source: Sequence[np.ndarray], target: Sequence[np.ndarray], seed: int) -> None:
+    def __init__(
+        self,
+        source: Sequence[np.ndarray],
+        target: Sequence[np.ndarray],
+        seed: int,
+        subwords: Subwords | None = None,
+    ) -> None:
         if not len(source) or len(source) != len(target):
             raise ValueError(f"expected pairs, as many sources as targets; received {len(source)} and {len(target)}")
-        self._source = _Sentences(source, before=0)
-        self._target = _Sentences(target, before=1)
+        self._source = _Sentences.of(source, before=0)
+        self._target = _Sentences.of(target, before=1)
         self.seed = seed
         self._orders: OrderedDict[tuple[int, int], np.ndarray] = OrderedDict()
+        self._resampled: OrderedDict[tuple[int, int, float], tuple[_Sentences, _Sentences]] = OrderedDict()
+        self._resampling = None
+        if subwords is not None:
+            self._resampling = Resampling(source, subwords, "source"), Resampling(target, subwords, "target")
 
     @property
     def epoch(self) -> int:
         """Sentence pairs in one epoch."""
         return len(self._source.lengths)
 
-    def batches(self, position: int, pairs: int, batch_size: int) -> Iterator[Batch]:
+    def batches(self, position: int, pairs: int, batch_size: int, subword_sampling: float = 0.0) -> Iterator[Batch]:
         """Return the next `pairs` sentence pairs from `position` on.
 
         Asking for two stretches one after the other gives the same pairs in the same order as asking for both at once,
@@ -69,6 +82,8 @@ class PairStream:
             position: Sentence pairs since the first epoch's start.
             pairs: Sentence pairs to give out.
             batch_size: Pairs of a batch; only the last of the stretch and the last of an epoch may have fewer.
+            subword_sampling: Share of the words that are cut by a draw, which an epoch has its own of; see
+                `Resampling`. The order of the pairs does not depend on it.
 
         Returns:
             The batches in order.
@@ -78,14 +93,29 @@ class PairStream:
                 "expected position and pairs >= 0, batch_size >= 1; "
                 f"received position={position}, pairs={pairs}, batch_size={batch_size}"
             )
-        return self._batches(position, position + pairs, batch_size)
+        return self._batches(position, position + pairs, batch_size, subword_sampling)
 
-    def _batches(self, position: int, end: int, batch_size: int) -> Iterator[Batch]:
+    def _batches(self, position: int, end: int, batch_size: int, subword_sampling: float) -> Iterator[Batch]:
         while position < end:
             epoch, offset = divmod(position, self.epoch)
             indices = self._order(epoch)[offset : offset + min(batch_size, end - position)]
-            yield Batch(self._source.padded(indices), self._target.padded(indices))
+            source, target = self._sentences(epoch, subword_sampling)
+            yield Batch(source.padded(indices), target.padded(indices))
             position += len(indices)
+
+    def _sentences(self, epoch: int, subword_sampling: float) -> tuple[_Sentences, _Sentences]:
+        """Return both sides as they are cut in an epoch."""
+        if not subword_sampling:
+            return self._source, self._target
+        if self._resampling is None:
+            raise ValueError("expected subwords to cut sentences afresh by; received none")
+        key = (self.seed, epoch, subword_sampling)
+        if key not in self._resampled:
+            source, target = (side.draw(self.seed, epoch, subword_sampling) for side in self._resampling)
+            self._resampled[key] = _Sentences(*source, before=0), _Sentences(*target, before=1)
+            if len(self._resampled) > _CUTS_KEPT:
+                self._resampled.popitem(last=False)
+        return self._resampled[key]
 
     def _order(self, epoch: int) -> np.ndarray:
         """Return the indices of all pairs in the order of an epoch."""
@@ -119,10 +149,15 @@ class PairStream:
 
 
 class _Sentences:
-    """Sentences end to end in one array, each with EOS and, with `before=1`, BOS."""
+    """Sentences end to end in one array, each with EOS and, with `before=1`, BOS.
 
-    def __init__(self, sentences: Sequence[np.ndarray], before: int) -> None:
-        plain = np.fromiter(map(len, sentences), np.int64, len(sentences))
+    Args:
+        ids: Those of all sentences, end to end.
+        plain: How many each has.
+        before: 1 for BOS before each.
+    """
+
+    def __init__(self, ids: np.ndarray, plain: np.ndarray, before: int) -> None:
         self.lengths = plain + before + 1
         self._starts = np.cumsum(self.lengths) - self.lengths
         self._ids = np.full(int(self.lengths.sum()) + 1, EOS, np.int32)
@@ -130,7 +165,13 @@ class _Sentences:
         if before:
             self._ids[self._starts] = BOS
         shift = np.repeat(self._starts + before - (np.cumsum(plain) - plain), plain)
-        self._ids[np.arange(len(shift)) + shift] = np.concatenate(sentences)
+        self._ids[np.arange(len(shift)) + shift] = ids
+
+    @classmethod
+    def of(cls, sentences: Sequence[np.ndarray], before: int) -> _Sentences:
+        """Return sentences given one array each."""
+        plain = np.fromiter(map(len, sentences), np.int64, len(sentences))
+        return cls(np.concatenate(sentences), plain, before)
 
     def padded(self, indices: np.ndarray) -> np.ndarray:
         """Return the sentences at `indices`, `[B]`, as rows padded to the longest, `[B, longest]` int32."""

@@ -18,6 +18,7 @@ PAD, UNK, BOS, EOS = 0, 1, 2, 3
 """Ids below 4 are no text: padding, unknown, begin and end of a sentence."""
 
 _SPECIAL = 4
+_SPACE = "\u2581"  # how SentencePiece writes the space before a word
 _MOST_TEXTS = 400_000  # more text than this makes training slower and the subwords no better
 _LARGE_ALPHABET = 1_000  # more characters than this are a script like Chinese's: the rarest become unknown
 _BATCH = 8192
@@ -142,6 +143,32 @@ class Subwords:
     def count(self, text: str) -> int:
         """Return how many subwords a text has, without TensorFlow."""
         return len(self._processor.EncodeAsIds(text))
+
+    def begins_word(self, subword: int) -> bool:
+        """Tell whether a subword begins a word."""
+        return self._processor.IdToPiece(subword).startswith(_SPACE)
+
+    def cuts(self, word: Sequence[int], most: int) -> tuple[list[tuple[int, ...]], np.ndarray]:
+        """Return the most probable ways to cut one word.
+
+        Args:
+            word: Ids of its most probable cut; it comes back alone where it holds something unknown.
+            most: How many ways there may be.
+
+        Returns:
+            The cuts, `word` first, and their log-probabilities, falling.
+        """
+        best = tuple(word)
+        text = self._pieces(best)
+        if UNK in best or not text.startswith(_SPACE):
+            return [best], np.zeros(1)
+        found = self._processor.NBestEncodeAsIds(text.removeprefix(_SPACE), most)
+        others = [cut for cut in map(tuple, found) if cut != best and self._pieces(cut) == text]
+        cuts = [best, *others][:most]
+        return cuts, np.array([sum(map(self._processor.GetScore, cut)) for cut in cuts])
+
+    def _pieces(self, cut: Sequence[int]) -> str:
+        return "".join(map(self._processor.IdToPiece, cut))
 
     @cached_property
     def tokenizer(self) -> Any:

@@ -120,7 +120,7 @@ def _search(
         epoch=epoch,
         population=settings.search.population,
     )
-    return Driver(method, engine, journal, budget, start, listener).run()
+    return Driver(method, engine, journal, budget, start, listener, settings.training.early_stopping).run()
 
 
 def _test(

@@ -50,10 +50,13 @@ class _Progress:
     waited: float = 0.0  # seconds its worker was idle before the interval under way
     done: int = 0
     failure: str | None = None
+    best: float | None = None  # of its objective, over its intervals
+    no_better: int = 0  # intervals since the best
+    stopped: bool = False  # early, for want of a better objective
 
     @property
     def over(self) -> bool:
-        return self.failure is not None or self.done == len(self.intervals)
+        return self.failure is not None or self.stopped or self.done == len(self.intervals)
 
 
 @dataclass(frozen=True)
@@ -78,6 +81,8 @@ class Driver:
         budget: How much may be trained.
         start: The record that opens this search; it names method, seed and objective.
         listener: Told every record of this search, replayed ones too, for a progress display.
+        patience: Evaluations in a row without a better objective that end a trial; what is left of its budget is not
+            spent. None never does.
     """
 
     def __init__(
@@ -88,7 +93,9 @@ class Driver:
         budget: Budget,
         start: SearchStarted,
         listener: Listener = lambda record: None,
+        patience: int | None = None,
     ) -> None:
+        self._patience = patience
         self._method = method
         self._engine = engine
         self._journal = journal
@@ -103,6 +110,7 @@ class Driver:
         self._spent = 0
         self._assigned = 0
         self._started = False
+        self._stopped = False
         self._ended = False
         self._given_up: str | None = None
 
@@ -125,7 +133,8 @@ class Driver:
             self._append(self._start)
         if not self._ended:
             self._search()
-            reason = self._given_up or ("budget spent" if self._winner is not None else "every trial failed")
+            spent = "stopped early" if self._stopped else "budget spent"
+            reason = self._given_up or (spent if self._winner is not None else "every trial failed")
             self._append(
                 SearchEnded(method=self._start.method, seed=self._start.seed, spent=self._spent, reason=reason)
             )
@@ -240,7 +249,8 @@ class Driver:
                     seed=self._start.seed,
                     trial=progress.assignment.trial,
                     status="completed" if progress.failure is None else "failed",
-                    reason=progress.failure or "",
+                    reason=progress.failure
+                    or (f"no better {self._start.objective} {self._patience} times" if progress.stopped else ""),
                 )
             )
 
@@ -324,9 +334,18 @@ class Driver:
         self._latest[record.trial] = state
         best = self._winner.metrics[self._start.objective] if self._winner is not None else None
         score = metrics[self._start.objective]
-        if best is None or (score > best if self._start.direction == "max" else score < best):
+        if self._better(score, progress.best):
+            progress.best, progress.no_better = score, 0
+        else:
+            progress.no_better += 1
+            progress.stopped = progress.no_better == self._patience
+            self._stopped |= progress.stopped
+        if self._better(score, best):
             values = progress.assignment.values
             self._winner = Winner(record.trial, record.interval, record.age, metrics, values, state)
+
+    def _better(self, score: float, than: float | None) -> bool:
+        return than is None or (score > than if self._start.direction == "max" else score < than)
 
     def _record_of(self, assignment: Assignment, worker: str) -> Assigned:
         return Assigned(

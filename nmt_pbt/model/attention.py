@@ -7,6 +7,8 @@ from typing import Literal
 import keras
 import tensorflow as tf
 
+from nmt_pbt.model.scan import Products, Tensors
+
 Kind = Literal["additive", "general", "dot"]
 
 
@@ -71,6 +73,35 @@ class Attention(keras.layers.Layer):
             scores = tf.matmul(query, keys, transpose_b=True)
         weights = tf.nn.softmax(scores + bias)
         return tf.matmul(weights, memory), weights
+
+    def scan_arguments(self, keys: tf.Tensor, memory: tf.Tensor) -> tuple[Tensors, Tensors, Tensors]:
+        """Return the kernels, memories and shared tensors that `once` needs inside a `scan`; see `call`."""
+        if self.kind == "additive":
+            return [self.query_kernel.value], [memory], [keys, self.scale.value]
+        return [], [memory, tf.transpose(keys, [0, 2, 1])], []
+
+    def once(
+        self, query: tf.Tensor, products: Products, first_kernel: int, shared: Tensors, bias: tf.Tensor
+    ) -> tf.Tensor:
+        """Attend at one step of a `scan`.
+
+        Args:
+            query: `[B, U]`.
+            products: Those of the step.
+            first_kernel: The place of this attention's first kernel among them; its memories are the first.
+            shared: What `scan_arguments` returned as such.
+            bias: `[B, S]`.
+
+        Returns:
+            The context, `[B, M]`.
+        """
+        if self.kind == "additive":
+            keys, scale = shared
+            mixed = tf.tanh(products.kernel(first_kernel, query)[:, None] + keys)
+            scores = tf.squeeze(_product(mixed, scale), axis=-1)
+        else:
+            scores = products.memory(1, query)
+        return products.memory(0, tf.nn.softmax(scores + bias))
 
 
 def pad_bias(mask: tf.Tensor) -> tf.Tensor:

@@ -55,14 +55,19 @@ class Dropout(keras.layers.Layer):
     Args:
         generator: Where the random state is.
         rate: The rate at first, in [0, 1).
+        shared: Axes along which one mask is shared: 0, of a time-major sequence, for variational dropout (Gal &
+            Ghahramani 2016); the last, for dropping whole vectors.
 
     Call arguments:
         inputs: Any float tensor.
         training: Whether to drop; a Python bool. False is the identity.
     """
 
-    def __init__(self, generator: MaskGenerator, rate: float = 0.0, name: str | None = None) -> None:
+    def __init__(
+        self, generator: MaskGenerator, rate: float = 0.0, shared: tuple[int, ...] = (), name: str | None = None
+    ) -> None:
         super().__init__(name=name)
+        self.shared = shared
         if not 0.0 <= rate < 1.0:
             raise ValueError(f"Expected a rate in [0, 1). Received: rate={rate}")
         self._generator = generator
@@ -87,4 +92,12 @@ class Dropout(keras.layers.Layer):
 
     def call(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
         """Return the inputs with a share of their elements dropped, same shape."""
-        return inputs * self.mask(tf.shape(inputs)) if training else inputs
+        if not training:
+            return inputs
+        shape = tf.shape(inputs)
+        if self.shared:
+            sizes = tf.unstack(shape, num=inputs.shape.rank)
+            for axis in self.shared:
+                sizes[axis] = 1
+            shape = tf.stack(sizes)
+        return inputs * self.mask(shape)

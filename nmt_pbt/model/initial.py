@@ -27,6 +27,10 @@ def initial_weights(path: str, shape: tuple[int, ...], seed: int) -> np.ndarray:
     random = generator(seed, "initial weights", path)
     kind = path.rsplit("/", maxsplit=1)[-1]
     lstm = len(shape) > 0 and "lstm" in path
+    if kind.endswith("gain"):
+        return np.ones(shape, np.float32)
+    if kind == "cell_bias":
+        return np.zeros(shape, np.float32)
     if kind == "bias":
         bias = np.zeros(shape, np.float32)
         if lstm:

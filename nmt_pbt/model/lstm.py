@@ -12,7 +12,9 @@ from typing import NamedTuple
 import keras
 import tensorflow as tf
 
+from nmt_pbt.model.cell import Normalisation, cell, enter
 from nmt_pbt.model.dropout import Dropout
+from nmt_pbt.model.scan import Products, Tensors, scan
 
 HOLD = 1e4
 """Pre-activation that saturates a sigmoid exactly: sigmoid(HOLD) = 1 and sigmoid(-HOLD) = 0 in float32."""
@@ -197,6 +199,7 @@ class LSTM(keras.layers.Layer):
         units: Width of the state.
         recurrent_dropout: Draws the mask on h, one a sequence; None for none.
         reverse: Whether to read from the end to the beginning.
+        layer_normalisation: Whether projections and cell are normalised (Ba et al. 2016).
 
     Call arguments:
         inputs: `[T, B, width]`.
@@ -209,26 +212,53 @@ class LSTM(keras.layers.Layer):
     """
 
     def __init__(
-        self, units: int, recurrent_dropout: Dropout | None = None, reverse: bool = False, name: str | None = None
+        self,
+        units: int,
+        recurrent_dropout: Dropout | None = None,
+        reverse: bool = False,
+        layer_normalisation: bool = False,
+        name: str | None = None,
     ) -> None:
         super().__init__(name=name)
         self.units = units
         self.recurrent_dropout = recurrent_dropout
         self.reverse = reverse
+        self.layer_normalisation = layer_normalisation
 
     def build(self, width: int) -> None:
         """Make the weights for inputs of this width."""
         self.kernel = self.add_weight(shape=(width, 4 * self.units), initializer="zeros", name="kernel")
         self.recurrent = self.add_weight(shape=(self.units, 4 * self.units), initializer="zeros", name="recurrent")
         self.bias = self.add_weight(shape=(4 * self.units,), initializer="zeros", name="bias")
+        self._normalisation = []
+        if self.layer_normalisation:
+            for name, factor in (("input_gain", 4), ("recurrent_gain", 4), ("cell_gain", 1), ("cell_bias", 1)):
+                weight = self.add_weight(shape=(factor * self.units,), initializer="zeros", name=name)
+                self._normalisation.append(weight)
         self.built = True
 
-    def project(self, inputs: tf.Tensor) -> tf.Tensor:
-        """Return inputs times kernel plus bias, `[..., 4U]`, for any number of leading dimensions."""
-        flat = tf.reshape(inputs, [-1, self.kernel.shape[0]])
-        product = tf.nn.bias_add(tf.matmul(flat, self.kernel.value), self.bias.value)
-        projected = tf.reshape(product, tf.concat([tf.shape(inputs)[:-1], [4 * self.units]], axis=0))
-        return tf.ensure_shape(projected, [*inputs.shape[:-1], 4 * self.units])
+    def product(self, inputs: tf.Tensor) -> tf.Tensor:
+        """Return inputs times kernel, `[..., 4U]`, for any number of leading dimensions."""
+        product = tf.matmul(tf.reshape(inputs, [-1, self.kernel.shape[0]]), self.kernel.value)
+        together = tf.reshape(product, tf.concat([tf.shape(inputs)[:-1], [4 * self.units]], axis=0))
+        return tf.ensure_shape(together, [*inputs.shape[:-1], 4 * self.units])
+
+    def enter(self, product: tf.Tensor) -> tf.Tensor:
+        """Return the inputs' share of the pre-activations, bias included, `[..., 4U]`, from their `product`."""
+        return enter(product, *self.parted(self.cell_weights()))
+
+    def cell_weights(self) -> list[tf.Tensor]:
+        """Return the bias and, with layer normalisation, the weights of `Normalisation`."""
+        return [self.bias.value, *(weight.value for weight in self._normalisation)]
+
+    @property
+    def cell_weight_count(self) -> int:
+        """How many tensors `cell_weights` returns."""
+        return 1 + len(self._normalisation)
+
+    def parted(self, weights: list[tf.Tensor]) -> tuple[tf.Tensor, Normalisation | None]:
+        """Return what `cell_weights` returned as bias and normalisation."""
+        return weights[0], Normalisation(*weights[1:]) if self.layer_normalisation else None
 
     def call(
         self,
@@ -241,22 +271,43 @@ class LSTM(keras.layers.Layer):
         shape = tf.stack([tf.shape(inputs)[1], self.units])
         first_h, first_c = initial if initial is not None else (tf.zeros(shape), tf.zeros(shape))
         mask = self.recurrent_dropout.mask(shape) if training and self.recurrent_dropout is not None else None
-        projected, kernel = self.project(inputs), self.recurrent.value
+        projected, kernel = self.enter(self.product(inputs)), self.recurrent.value
+        if self.layer_normalisation:
+            return self._normalised(projected, _shaped(first_h, self.units), _shaped(first_c, self.units), mask, real)
         states, h, c = recurrence(projected, kernel, first_h, first_c, mask, real, self.reverse)
+        return states, (h, c)
+
+    def _normalised(self, projected, h, c, mask, real):
+        """Run the layer-normalised recurrence; at a pad the state is carried over, and the output is 0."""
+        bias, *weights = self.cell_weights()
+        constants = [] if real is None else [real[..., None]]
+
+        def step(
+            products: Products, inputs: Tensors, real: Tensors, state: Tensors, shared: Tensors
+        ) -> tuple[Tensors, Tensors]:
+            h, c = state
+            returned = products.kernel(0, h if mask is None else h * mask)
+            next_h, next_c = cell(inputs[0], returned, c, self.parted([bias, *shared])[1])
+            if not real:
+                return [next_h], [next_h, next_c]
+            output = tf.where(real[0], next_h, tf.zeros_like(next_h))
+            return [output], [tf.where(real[0], next_h, h), tf.where(real[0], next_c, c)]
+
+        (states,), (h, c) = scan(
+            step, [self.units], [projected], [h, c], [self.recurrent.value], [], weights, constants, self.reverse
+        )
         return states, (h, c)
 
     def step(self, projected: tf.Tensor, state: tuple[tf.Tensor, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
         """Advance by one step without dropout, as decoding does.
 
         Args:
-            projected: What `project` returned for the step, `[N, 4U]`.
+            projected: What `enter` returned for the step, `[N, 4U]`.
             state: h and c, `[N, U]` each.
 
         Returns:
             The new h and c.
         """
         h, c = state
-        z = projected + tf.matmul(h, self.recurrent.value)
-        i, f, o = tf.split(tf.sigmoid(z[:, : 3 * self.units]), 3, axis=1)
-        c = f * c + i * tf.tanh(z[:, 3 * self.units :])
-        return o * tf.tanh(c), c
+        returned = tf.matmul(h, self.recurrent.value)
+        return cell(projected, returned, _shaped(c, self.units), self.parted(self.cell_weights())[1])

@@ -9,6 +9,8 @@ import tensorflow as tf
 
 from nmt_pbt.model.attention import Attention, Kind, pad_bias
 from nmt_pbt.model.dropout import Dropout, MaskGenerator
+from nmt_pbt.model.embedding import Embedding
+from nmt_pbt.model.feeding import feed
 from nmt_pbt.model.initial import initial_weights
 from nmt_pbt.model.loss import smoothed_cross_entropy
 from nmt_pbt.model.lstm import LSTM
@@ -45,27 +47,14 @@ class Loss(NamedTuple):
     tokens: tf.Tensor
 
 
-class Embedding(keras.layers.Layer):
-    """A table of vectors, `[V, E]`, that may serve as an output layer too."""
-
-    def __init__(self, vocabulary: int, units: int, name: str | None = None) -> None:
-        super().__init__(name=name)
-        self.table = self.add_weight(shape=(vocabulary, units), initializer="zeros", name="table")
-        self.built = True
-
-    def call(self, ids: tf.Tensor) -> tf.Tensor:
-        """Return the vectors of these ids, `[..., E]`."""
-        return tf.gather(self.table.value, ids)
-
-
 class Seq2Seq(keras.Model):
     """Bidirectional LSTM encoder and LSTM decoder with attention (Bahdanau et al. 2015, Luong et al. 2015).
 
     The decoder starts from the encoder's final states through a bridge: for each decoder layer l,
     `h_l = tanh(W_h [h_forward; h_backward])` and the same for c without tanh, of the encoder's layer l or, if it has
     fewer, its last. Attention queries are the states of the decoder's top layer; the attentional vector
-    `tanh(W [context; state])` predicts the next subword. The target's prefix is the only input of the decoder (no
-    input feeding), so that training computes all positions at once.
+    `tanh(W [context; state])` predicts the next subword. Without input feeding the target's prefix is the only input of
+    the decoder, so that training computes all positions at once.
 
     Args:
         vocabulary: Subwords V, of both languages; id 0 is the pad.
@@ -75,6 +64,10 @@ class Seq2Seq(keras.Model):
         decoder_layers: Decoder layers.
         attention: Score function.
         tie_embeddings: `output`: the decoder's embedding is the output layer's; `all`: the encoder's too.
+        variational_dropout: Whether a sequence's embeddings and states between layers are dropped by one mask at all
+            its positions (Gal & Ghahramani 2016), instead of one at each.
+        layer_normalisation: Whether the LSTMs are layer-normalised (Ba et al. 2016).
+        input_feeding: Whether the decoder reads the attentional vector before, too (Luong et al. 2015, section 3.3).
         seed: Of the initial weights.
 
     Call arguments:
@@ -95,6 +88,9 @@ class Seq2Seq(keras.Model):
         decoder_layers: int = 1,
         attention: Kind = "general",
         tie_embeddings: Tie = "all",
+        variational_dropout: bool = False,
+        layer_normalisation: bool = False,
+        input_feeding: bool = False,
         seed: int = 0,
     ) -> None:
         super().__init__(name="seq2seq")
@@ -102,6 +98,9 @@ class Seq2Seq(keras.Model):
         self.embedding_units = embedding_units
         self.units = units
         self.tie_embeddings = tie_embeddings
+        self.variational_dropout = variational_dropout
+        self.layer_normalisation = layer_normalisation
+        self.input_feeding = input_feeding
         self.generator = MaskGenerator()
         self._rates: list[Dropout] = []
         self._recurrent_rates: list[Dropout] = []
@@ -117,12 +116,15 @@ class Seq2Seq(keras.Model):
 
         self.source_dropout = self._dropout("source_dropout")
         self.target_dropout = self._dropout("target_dropout")
-        self.attentional_dropout = self._dropout("attentional_dropout")
+        self.attentional_dropout = self._dropout("attentional_dropout", over_time=False)
         self.encoder_dropouts = [self._dropout(f"encoder_dropout_{layer}") for layer in range(encoder_layers)]
         self.decoder_dropouts = [self._dropout(f"decoder_dropout_{layer}") for layer in range(1, decoder_layers)]
         self.forward_lstms = [self._lstm(f"forward_lstm_{layer}") for layer in range(encoder_layers)]
         self.backward_lstms = [self._lstm(f"backward_lstm_{layer}", reverse=True) for layer in range(encoder_layers)]
         self.decoder_lstms = [self._lstm(f"decoder_lstm_{layer}") for layer in range(decoder_layers)]
+        # after the others, whose masks are told apart by their order
+        self.source_word_dropout = Dropout(self.generator, shared=(-1,), name="source_word_dropout")
+        self.target_word_dropout = Dropout(self.generator, shared=(-1,), name="target_word_dropout")
         self.attention = Attention(attention, units, name="attention")
 
         for layer in range(encoder_layers):
@@ -140,17 +142,22 @@ class Seq2Seq(keras.Model):
         self.attentional_kernel = self.add_weight(
             shape=(3 * units, embedding_units), initializer="zeros", name="attentional"
         )
+        if input_feeding:
+            self.feed_kernel = self.add_weight(
+                shape=(embedding_units, 4 * units), initializer="zeros", name="lstm_feed"
+            )
         self.built = True
         self.reset(seed)
 
-    def _dropout(self, name: str) -> Dropout:
-        self._rates.append(Dropout(self.generator, name=name))
+    def _dropout(self, name: str, over_time: bool = True) -> Dropout:
+        shared = (0,) if over_time and self.variational_dropout else ()
+        self._rates.append(Dropout(self.generator, shared=shared, name=name))
         return self._rates[-1]
 
     def _lstm(self, name: str, reverse: bool = False) -> LSTM:
         dropout = Dropout(self.generator, name=f"{name}_dropout")
         self._recurrent_rates.append(dropout)
-        return LSTM(self.units, dropout, reverse, name=name)
+        return LSTM(self.units, dropout, reverse, self.layer_normalisation, name=name)
 
     def reset(self, seed: int) -> None:
         """Draw all weights afresh, in place; see `initial_weights`."""
@@ -167,6 +174,11 @@ class Seq2Seq(keras.Model):
         for dropout in self._recurrent_rates:
             dropout.rate.assign(rate)
 
+    def set_word_dropout(self, rate: float) -> None:
+        """Assign the rate on whole embeddings."""
+        for dropout in (self.source_word_dropout, self.target_word_dropout):
+            dropout.rate.assign(rate)
+
     @property
     def dropout_rates(self) -> list[keras.Variable]:
         """Variables of the rates that `set_dropout` assigns."""
@@ -176,6 +188,11 @@ class Seq2Seq(keras.Model):
     def recurrent_dropout_rates(self) -> list[keras.Variable]:
         """Variables of the rates that `set_recurrent_dropout` assigns."""
         return [dropout.rate for dropout in self._recurrent_rates]
+
+    @property
+    def word_dropout_rates(self) -> list[keras.Variable]:
+        """Variables of the rates that `set_word_dropout` assigns."""
+        return [self.source_word_dropout.rate, self.target_word_dropout.rate]
 
     def encode(self, source: tf.Tensor, training: bool = False) -> tuple[Memory, list[tuple[tf.Tensor, tf.Tensor]]]:
         """Read the source.
@@ -189,7 +206,8 @@ class Seq2Seq(keras.Model):
         """
         mask = tf.not_equal(source, PAD)
         time_mask = tf.transpose(mask)
-        inputs = self.source_dropout(self.source_embedding(tf.transpose(source)), training=training)
+        inputs = self.source_word_dropout(self.source_embedding(tf.transpose(source)), training=training)
+        inputs = self.source_dropout(inputs, training=training)
         finals = []
         for layer, (forward, backward) in enumerate(zip(self.forward_lstms, self.backward_lstms, strict=True)):
             ahead, (ahead_h, ahead_c) = forward(inputs, real=time_mask, training=training)
@@ -204,17 +222,49 @@ class Seq2Seq(keras.Model):
             initial.append((tf.tanh(tf.matmul(h, h_kernel.value)), tf.matmul(c, c_kernel.value)))
         return Memory(self.attention.keys(states), states, pad_bias(mask)), initial
 
-    def _vectors(self, source: tf.Tensor, target: tf.Tensor, training: bool) -> tf.Tensor:
-        """Return contexts and decoder states side by side, `[B, T - 1, 3U]`."""
+    def _attentionals(self, source: tf.Tensor, target: tf.Tensor, training: bool, at: tf.Tensor | None) -> tf.Tensor:
+        """Return attentional vectors, `[N, E]`.
+
+        Args:
+            source: Ids, int32 `[B, S]`.
+            target: Ids, int32 `[B, T]`.
+            training: Whether dropout acts.
+            at: Which of the `B * (T - 1)` positions, int32 `[N]`; None for all.
+        """
         memory, initial = self.encode(source, training)
-        inputs = self.target_dropout(self.target_embedding(tf.transpose(target[:, :-1])), training=training)
+        inputs = self.target_word_dropout(self.target_embedding(tf.transpose(target[:, :-1])), training=training)
+        inputs = self.target_dropout(inputs, training=training)
+        if self.input_feeding:
+            fed = self._feed(inputs, memory, initial, training)
+            flat = tf.reshape(tf.transpose(fed, [1, 0, 2]), [-1, self.embedding_units])
+            return flat if at is None else tf.gather(flat, at)
         for layer, lstm in enumerate(self.decoder_lstms):
             if layer > 0:
                 inputs = self.decoder_dropouts[layer - 1](inputs, training=training)
             inputs, _ = lstm(inputs, initial=initial[layer], training=training)
         queries = tf.transpose(inputs, [1, 0, 2])
         contexts, _ = self.attention(queries, memory.keys, memory.states, memory.bias)
-        return tf.concat([contexts, queries], axis=2)
+        flat = tf.reshape(tf.concat([contexts, queries], axis=2), [-1, 3 * self.units])
+        return self._attentional(flat if at is None else tf.gather(flat, at), training)
+
+    def _feed(self, inputs: tf.Tensor, memory: Memory, initial: Any, training: bool) -> tf.Tensor:
+        """Return the attentional vectors of a decoder with input feeding, `[T - 1, B, E]`."""
+        masks: dict[str, Any] = {}
+        if training:
+            length, batch = tf.unstack(tf.shape(inputs)[:2])
+            steps = 1 if self.variational_dropout else length
+            masks = {
+                "recurrent_masks": [
+                    dropout.mask(tf.stack([batch, self.units]))
+                    for dropout in self._recurrent_rates[-len(self.decoder_lstms) :]
+                ],
+                "between_masks": [
+                    dropout.mask(tf.stack([steps, batch, self.units])) for dropout in self.decoder_dropouts
+                ],
+                "attentional_mask": self.attentional_dropout.mask(tf.stack([length, batch, self.embedding_units])),
+            }
+        kernels = self.feed_kernel.value, self.attentional_kernel.value
+        return feed(self.decoder_lstms, self.attention, *kernels, inputs, initial, tuple(memory), **masks)
 
     def _attentional(self, vectors: tf.Tensor, training: bool) -> tf.Tensor:
         """Return attentional vectors, `[N, E]`, from `[N, 3U]`."""
@@ -236,10 +286,9 @@ class Seq2Seq(keras.Model):
             training: Whether dropout acts.
         """
         wanted = target[:, 1:]
-        vectors = self._vectors(source, target, training)
         flat = tf.reshape(wanted, [-1])
         real = tf.cast(tf.where(tf.not_equal(flat, PAD))[:, 0], tf.int32)
-        attentional = self._attentional(tf.gather(tf.reshape(vectors, [-1, 3 * self.units]), real), training)
+        attentional = self._attentionals(source, target, training, real)
         objective, likelihood = smoothed_cross_entropy(
             attentional,
             self.output_embedding.table.value,
@@ -252,8 +301,7 @@ class Seq2Seq(keras.Model):
     def call(self, inputs: tuple[tf.Tensor, tf.Tensor], training: bool = False) -> tf.Tensor:
         """See the class."""
         source, target = inputs
-        vectors = self._vectors(source, target, training)
-        attentional = self._attentional(tf.reshape(vectors, [-1, 3 * self.units]), training)
+        attentional = self._attentionals(source, target, training, None)
         shape = tf.stack([tf.shape(target)[0], tf.shape(target)[1] - 1, self.vocabulary])
         return tf.reshape(tf.nn.log_softmax(self._logits(attentional)), shape)
 
@@ -271,7 +319,9 @@ class Seq2Seq(keras.Model):
             source: Ids, int32 `[B, S]`, ending in EOS.
         """
         memory, initial = self.encode(source)
-        cache = tuple((h[:, None], c[:, None]) for h, c in initial)
+        cache: tuple[Any, ...] = tuple((h[:, None], c[:, None]) for h, c in initial)
+        if self.input_feeding:
+            cache += (tf.zeros(tf.stack([tf.shape(source)[0], 1, self.embedding_units])),)
         return cache, memory
 
     def step(self, tokens: tf.Tensor, cache: Any, memory: Memory) -> tuple[tf.Tensor, Any]:
@@ -279,7 +329,8 @@ class Seq2Seq(keras.Model):
 
         Args:
             tokens: The subwords before, int32 `[B, K]`.
-            cache: The decoder's h and c a layer, `[B, K, U]` each.
+            cache: The decoder's h and c a layer, `[B, K, U]` each; with input feeding, the attentional vector before
+                them, `[B, K, E]`.
             memory: From `start`.
 
         Returns:
@@ -287,14 +338,20 @@ class Seq2Seq(keras.Model):
         """
         shape = tf.shape(tokens)
         inputs = self.target_embedding(tf.reshape(tokens, [-1]))
-        advanced = []
-        for lstm, (h, c) in zip(self.decoder_lstms, cache, strict=True):
+        advanced: list[Any] = []
+        for layer, (lstm, (h, c)) in enumerate(zip(self.decoder_lstms, cache, strict=False)):
             state = (tf.reshape(h, [-1, self.units]), tf.reshape(c, [-1, self.units]))
-            inputs, cell = lstm.step(lstm.project(inputs), state)
+            product = lstm.product(inputs)
+            if self.input_feeding and layer == 0:
+                product += tf.matmul(tf.reshape(cache[-1], [-1, self.embedding_units]), self.feed_kernel.value)
+            inputs, cell = lstm.step(lstm.enter(product), state)
             together = tf.concat([shape, [self.units]], axis=0)
             advanced.append((tf.reshape(inputs, together), tf.reshape(cell, together)))
         queries = advanced[-1][0]
         contexts, _ = self.attention(queries, memory.keys, memory.states, memory.bias)
         vectors = tf.reshape(tf.concat([contexts, queries], axis=2), [-1, 3 * self.units])
-        logits = self._logits(self._attentional(vectors, training=False))
+        attentional = self._attentional(vectors, training=False)
+        if self.input_feeding:
+            advanced.append(tf.reshape(attentional, tf.concat([shape, [self.embedding_units]], axis=0)))
+        logits = self._logits(attentional)
         return tf.reshape(tf.nn.log_softmax(logits), tf.concat([shape, [self.vocabulary]], axis=0)), tuple(advanced)

@@ -15,7 +15,7 @@ from nmt_pbt.search.frequencies import MultiFrequency
 from nmt_pbt.search.grid import check_levels
 from nmt_pbt.search.significant import Bootstrap, TTest
 from nmt_pbt.search.space import Space
-from nmt_pbt.settings import Settings
+from nmt_pbt.settings import ChoiceDomain, NumberDomain, Settings
 from nmt_pbt.values import Value
 
 if TYPE_CHECKING:
@@ -62,6 +62,17 @@ def check_methods(settings: Settings) -> None:
         UsageError: A method is unknown or listed twice, cannot search this space, or its budget is too small for one
             trial.
     """
+    training = settings.training
+    if training.early_stopping is not None and settings.search.methods != ["manual"]:
+        raise UsageError(
+            f"training.early_stopping {training.early_stopping}: is for `nmt-pbt train`; methods are compared at equal "
+            "budgets: set it to null"
+        )
+    decay = settings.search.space.get("average_decay")
+    if training.averaging != "exponential" and decay is not None and not _fixed(decay):
+        raise UsageError(
+            "search.space.average_decay: nothing reads it unless training.averaging is exponential; set that too"
+        )
     seen: set[str] = set()
     space = Space.from_settings(settings.search)
     for name in settings.search.methods:
@@ -71,6 +82,10 @@ def check_methods(settings: Settings) -> None:
             raise UsageError(f"method '{name}' is listed twice; remove one, or repeat all with search.seeds")
         seen.add(name)
         _check(name, settings, space)
+
+
+def _fixed(domain: NumberDomain | ChoiceDomain) -> bool:
+    return domain.min == domain.max if isinstance(domain, NumberDomain) else len(domain.choices) == 1
 
 
 def _check(name: str, settings: Settings, space: Space) -> None:

@@ -1,7 +1,8 @@
-"""Keras's Adam with its update in one pass over each weight."""
+"""Keras's Adam with its update in one pass over each weight, decoupled weight decay and a scale of the rate."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -12,7 +13,18 @@ class FusedAdam(keras.optimizers.Adam):
     """Adam (Kingma & Ba 2015) as `keras.optimizers.Adam` computes it, by TensorFlow's fused operation.
 
     The learning rate is a variable like any of Keras's optimizers; the slots are `momentum` and `velocity`.
+
+    Attributes:
+        scale: What the learning rate is multiplied with, by a schedule; a variable, 1 at first.
+        decay: Decoupled weight decay (Loshchilov & Hutter 2019, AdamW as in PyTorch): each matrix is multiplied with
+            `1 - learning_rate * scale * decay` before its update, embeddings too, vectors are not; a variable, 0 at
+            first, which costs no pass over the weights.
     """
+
+    def __init__(self, learning_rate: float) -> None:
+        super().__init__(learning_rate=learning_rate)
+        self.scale = tf.Variable(1.0, trainable=False)
+        self.decay = tf.Variable(0.0, trainable=False)
 
     def update_step(self, gradient: tf.Tensor, variable: tf.Variable, learning_rate: tf.Tensor) -> None:
         """Update one weight in place; called by Keras while it traces `apply`."""
@@ -24,12 +36,24 @@ class FusedAdam(keras.optimizers.Adam):
             v=self._velocities[index].value.handle,
             beta1_power=tf.pow(self.beta_1, step),
             beta2_power=tf.pow(self.beta_2, step),
-            lr=tf.cast(learning_rate, tf.float32),
+            lr=tf.cast(learning_rate, tf.float32) * self.scale,
             beta1=self.beta_1,
             beta2=self.beta_2,
             epsilon=self.epsilon,
             grad=gradient,
         )
+
+    def shrink(self, weights: Sequence[Any]) -> None:
+        """Take the decay's share off each matrix among `weights`; part of a training step's graph, before `apply`."""
+        matrices = [weight for weight in weights if len(weight.shape) == 2]
+
+        def shrink() -> tf.Tensor:
+            kept = 1.0 - self.learning_rate.value * self.scale * self.decay
+            for matrix in matrices:
+                matrix.value.assign(matrix.value * kept)
+            return tf.constant(0)
+
+        tf.cond(self.decay > 0.0, shrink, lambda: tf.constant(0))
 
     def slots(self) -> dict[str, list[Any]]:
         """Return the slot variables by kind, each list in the order of the weights."""

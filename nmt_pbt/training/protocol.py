@@ -19,7 +19,8 @@ class MemberState:
     Attributes:
         arrays: Named arrays, in a fixed order: `weights/...`, `optimizer/...` (slots and iteration count),
             `generator/...` (state of the dropout masks' generator) and `values/...` (learning rate, rates and other
-            mutable values in force).
+            mutable values in force); `average/...` (the weights that are evaluated, where they are not those trained),
+            `checkpoint/...` (what they are the mean of) and `plateau/...` (how far the learning rate has been cut).
         age: Sentence pairs these weights were trained on; the position in the data.
     """
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,14 +12,16 @@ import tensorflow as tf
 
 from nmt_pbt.errors import OutOfMemoryError, UsageError
 from nmt_pbt.randomness import derive_seed
-from nmt_pbt.settings import MUTABLE, STRUCTURAL, Settings
+from nmt_pbt.settings import MUTABLE, STRUCTURAL, Settings, TrainingSettings
 from nmt_pbt.significance import sentence_counts
 from nmt_pbt.training.adam import FusedAdam
+from nmt_pbt.training.averaging import CheckpointAverage, MovingAverage, NoAverage
 from nmt_pbt.training.batches import by_length, source_batch, target_batch
+from nmt_pbt.training.plateau import Plateau
 from nmt_pbt.training.protocol import Evaluation, MemberState
 from nmt_pbt.training.score import score_translations
 from nmt_pbt.training.state import OPTIMIZER
-from nmt_pbt.training.translation_model import TranslationModel, assign
+from nmt_pbt.training.translation_model import Translation, TranslationModel, assign
 from nmt_pbt.values import Value
 
 if TYPE_CHECKING:
@@ -29,6 +31,7 @@ __all__ = ["TranslationModel", "TranslationTask", "TranslationTrainee"]
 
 GENERATOR = "generator/"
 VALUES = "values/"
+PLATEAU = "plateau/"
 _IDS = tf.TensorSpec([None, None], tf.int32)
 
 
@@ -86,6 +89,10 @@ class TranslationTrainee(TranslationModel):
         self._label_smoothing = tf.Variable(0.0, trainable=False)
         self._clip_norm = tf.Variable(1.0, trainable=False)
         self._batch_size = settings.training.batch_size
+        self._subword_sampling = 0.0
+        self._plateau = Plateau()
+        self._learning_rate_decay, self._plateau_factor, self._plateau_patience = 1.0, 1.0, 1
+        self._average = _average(settings.training, self.model.trainable_variables)
         self._step = tf.function(self._train_batch, input_signature=[_IDS, _IDS], autograph=False)
         self._likelihood = tf.function(self._likelihood_of_batch, input_signature=[_IDS, _IDS], autograph=False)
         self.reset(0)
@@ -98,6 +105,8 @@ class TranslationTrainee(TranslationModel):
             variable.value.assign(tf.zeros_like(variable.value))
         self.reseed(derive_seed(seed, "dropout"))
         self.age = 0
+        self._average.reset()
+        self._take_plateau(Plateau())
 
     def reseed(self, seed: int) -> None:
         """Start the generator of dropout masks afresh, so that a child does not repeat its donor's masks."""
@@ -114,9 +123,10 @@ class TranslationTrainee(TranslationModel):
             StateError: The state is of a model of another shape, or of another program.
         """
         assign({**self.weights(), **self._optimizer_variables(), **self._generator_variables()}, state)
-        self._put_in_force(
-            {name: state.arrays[VALUES + name].item() for name in MUTABLE if VALUES + name in state.arrays}
-        )
+        held = {name: state.arrays[VALUES + name].item() for name in MUTABLE if VALUES + name in state.arrays}
+        self._put_in_force({**self._configured(), **held})
+        self._average.load(state.arrays)
+        self._take_plateau(Plateau.from_arrays(_under(PLATEAU, state.arrays)))
         self.age = state.age
 
     def apply(self, values: Mapping[str, Value]) -> None:
@@ -131,8 +141,10 @@ class TranslationTrainee(TranslationModel):
                 raise UsageError(
                     f"{name}: {values[name]} cannot be applied to a model built with {built}; build another"
                 )
-        configured = {name: getattr(self.settings.training, name) for name in MUTABLE}
-        self._put_in_force({**configured, **{name: values[name] for name in MUTABLE if name in values}})
+        self._put_in_force({**self._configured(), **{name: values[name] for name in MUTABLE if name in values}})
+
+    def _configured(self) -> dict[str, Value]:
+        return {name: getattr(self.settings.training, name) for name in MUTABLE}
 
     def _put_in_force(self, values: Mapping[str, Any]) -> None:
         self._optimizer.learning_rate.assign(values["learning_rate"])
@@ -141,6 +153,17 @@ class TranslationTrainee(TranslationModel):
         self._label_smoothing.assign(values["label_smoothing"])
         self._clip_norm.assign(values["clip_norm"])
         self._batch_size = int(values["batch_size"])
+        self.model.set_word_dropout(values["word_dropout"])
+        self._optimizer.decay.assign(values["weight_decay"])
+        self._average.decay.assign(values["average_decay"])
+        self._subword_sampling = float(values["subword_sampling"])
+        self._learning_rate_decay = float(values["learning_rate_decay"])
+        self._plateau_factor = float(values["plateau_factor"])
+        self._plateau_patience = int(values["plateau_patience"])
+
+    def _take_plateau(self, plateau: Plateau) -> None:
+        self._plateau = plateau
+        self._optimizer.scale.assign(plateau.scale)
 
     def values_in_force(self) -> dict[str, Value]:
         """Return the mutable values as the live model holds them; the rates as the float32 that they are."""
@@ -151,6 +174,13 @@ class TranslationTrainee(TranslationModel):
             "recurrent_dropout": _common(self.model.recurrent_dropout_rates),
             "label_smoothing": _plain(self._label_smoothing),
             "clip_norm": _plain(self._clip_norm),
+            "word_dropout": _common(self.model.word_dropout_rates),
+            "subword_sampling": self._subword_sampling,
+            "weight_decay": _plain(self._optimizer.decay),
+            "average_decay": _plain(self._average.decay),
+            "learning_rate_decay": self._learning_rate_decay,
+            "plateau_factor": self._plateau_factor,
+            "plateau_patience": self._plateau_patience,
         }
 
     def train(self, pairs: int) -> dict[str, float]:
@@ -165,7 +195,7 @@ class TranslationTrainee(TranslationModel):
         """
         likelihood = tokens = 0.0
         try:
-            for batch in self._stream.batches(self.age, pairs, self._batch_size):
+            for batch in self._stream.batches(self.age, pairs, self._batch_size, self._subword_sampling):
                 step_likelihood, step_tokens = self._step(batch.source, batch.target)
                 likelihood += float(step_likelihood)
                 tokens += float(step_tokens)
@@ -180,7 +210,9 @@ class TranslationTrainee(TranslationModel):
         return {"train_loss": likelihood / tokens}
 
     def evaluate(self, counts: bool = False) -> Evaluation:
-        """Score the dev split.
+        """Score the dev split by the averaged weights, where there are such.
+
+        The first evaluation at an age counts for plateau decay and as a checkpoint; repeated, it changes nothing.
 
         Args:
             counts: Whether to count what BLEU of each sentence is made of.
@@ -189,6 +221,15 @@ class TranslationTrainee(TranslationModel):
             `val_loss`, nats a target subword, without smoothing or dropout; `val_bleu` and `val_chrf` of greedy
             translations.
         """
+        self._average.note(self.age)
+        with self._average.in_place():
+            found = self._evaluate(counts)
+        steady = self._learning_rate_decay ** ((self.age - self._plateau.age) / self._stream.epoch)
+        loss = found.metrics["val_loss"]
+        self._take_plateau(self._plateau.after(loss, self.age, self._plateau_factor, self._plateau_patience, steady))
+        return found
+
+    def _evaluate(self, counts: bool) -> Evaluation:
         likelihood = tokens = 0.0
         source, target = self.prepared.dev_source, self.prepared.dev_target
         for indices in by_length(target, self.settings.evaluation.batch_size):
@@ -205,12 +246,26 @@ class TranslationTrainee(TranslationModel):
             sentence_counts(translations, list(dev.target))["bleu"] if counts else None,
         )
 
+    def translate_n_best(
+        self, lines: Sequence[str], beam: int = 5, length_penalty: float = 1.0, n_best: int = 1
+    ) -> list[list[Translation]]:
+        """See `TranslationModel`; by the averaged weights, where there are such."""
+        with self._average.in_place():
+            return super().translate_n_best(lines, beam, length_penalty, n_best)
+
+    def score(self, sources: Sequence[str], targets: Sequence[str]) -> np.ndarray:
+        """See `TranslationModel`; by the averaged weights, where there are such."""
+        with self._average.in_place():
+            return super().score(sources, targets)
+
     def state(self) -> MemberState:
         """Return a copy of everything that makes this member."""
         variables = {**self.weights(), **self._optimizer_variables(), **self._generator_variables()}
         arrays = {name: variable.value.numpy() for name, variable in variables.items()}
         for name, value in self.values_in_force().items():
             arrays[VALUES + name] = np.asarray(value, np.int64 if isinstance(value, int) else np.float64)
+        arrays.update(self._average.arrays())
+        arrays.update({PLATEAU + name: array for name, array in self._plateau.arrays().items()})
         return MemberState(arrays, self.age)
 
     def _optimizer_variables(self) -> dict[str, Any]:
@@ -231,7 +286,9 @@ class TranslationTrainee(TranslationModel):
             objective = loss.objective / loss.tokens
         gradients = [tf.convert_to_tensor(g) for g in tape.gradient(objective, [weight.value for weight in weights])]
         scale = self._clip_norm / tf.maximum(tf.linalg.global_norm(gradients), self._clip_norm)
+        self._optimizer.shrink(weights)
         self._optimizer.apply([gradient * scale for gradient in gradients], weights)
+        self._average.step(tf.cast(self._optimizer.iterations.value, tf.float32))
         self.model.generator.advance()
         return loss.likelihood, loss.tokens
 
@@ -239,6 +296,18 @@ class TranslationTrainee(TranslationModel):
         self.traces += 1
         loss = self.model.batch_loss(source, target)
         return loss.likelihood, loss.tokens
+
+
+def _average(settings: TrainingSettings, weights: Sequence[Any]) -> NoAverage:
+    if settings.averaging == "exponential":
+        return MovingAverage(weights)
+    if settings.averaging == "checkpoints":
+        return CheckpointAverage(weights, settings.averaged_checkpoints)
+    return NoAverage()
+
+
+def _under(prefix: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
 
 
 def _plain(variable: Any) -> float:

@@ -16,7 +16,7 @@ from nmt_pbt.model.seq2seq import Seq2Seq
 from nmt_pbt.settings import STRUCTURAL, ModelSettings, Settings
 from nmt_pbt.training.batches import by_length, source_batch, target_batch
 from nmt_pbt.training.protocol import MemberState
-from nmt_pbt.training.state import WEIGHTS
+from nmt_pbt.training.state import AVERAGE, WEIGHTS
 from nmt_pbt.training.threads import use_threads
 from nmt_pbt.values import Value
 
@@ -71,6 +71,9 @@ class TranslationModel:
             decoder_layers=self.shape.decoder_layers,
             attention=self.shape.attention,
             tie_embeddings=self.shape.tie_embeddings,
+            variational_dropout=self.shape.variational_dropout,
+            layer_normalisation=self.shape.layer_normalisation,
+            input_feeding=self.shape.input_feeding,
             seed=seed,
         )
         self.traces = 0
@@ -83,12 +86,17 @@ class TranslationModel:
         return {WEIGHTS + weight.path: weight for weight in self.model.trainable_variables}
 
     def load(self, state: MemberState) -> None:
-        """Take over a state's weights.
+        """Take over a state's weights; their averages, where it has some: these are what was evaluated.
 
         Raises:
             StateError: The state is of a model of another shape.
         """
-        assign(self.weights(), state)
+        averages = {
+            WEIGHTS + name.removeprefix(AVERAGE): array
+            for name, array in state.arrays.items()
+            if name.startswith(AVERAGE)
+        }
+        assign(self.weights(), MemberState({**state.arrays, **averages}, state.age))
 
     def translate(self, lines: Sequence[str], beam: int = 1, length_penalty: float = 1.0) -> list[str]:
         """Translate sentences.

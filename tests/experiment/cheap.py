@@ -157,4 +157,4 @@ def search(
         epoch=task.epoch,
         population=settings.search.population,
     )
-    return Driver(built, engine, journal, budget, start).run()
+    return Driver(built, engine, journal, budget, start, patience=settings.training.early_stopping).run()

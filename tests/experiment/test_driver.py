@@ -69,6 +69,36 @@ def test_a_member_starts_from_its_parents_state_and_its_hash_is_kept(tmp_path: P
         assert started[trial] == (states[parent] if parent is not None else None)
 
 
+EARLY = (
+    "search.manual.guesses=[{learning_rate: 0.01, dropout: 0.6, batch_size: 16}]",
+    "training.epochs=60",
+    "training.early_stopping=2",
+)
+
+
+def test_a_trial_stops_after_so_many_evaluations_without_a_better_objective(tmp_path: Path) -> None:
+    records = run(tmp_path, "manual", *EARLY)
+    scores = [record.metrics["val_bleu"] for record in records if isinstance(record, Evaluated)]
+    ends = range(3, len(scores) + 1)
+    stops = [end for end in ends if max(scores[: end - 2]) >= max(scores[end - 2 : end])]
+    assert 3 < len(scores) < 60
+    assert stops == [len(scores)]
+    assert records[-1].spent == 200 * len(scores)
+    assert records[-1].reason == "stopped early"
+    assert [record.reason for record in records if isinstance(record, Ended)] == ["no better val_bleu 2 times"]
+
+
+def test_a_search_stopped_early_is_the_same_when_it_was_killed_and_resumed(tmp_path: Path) -> None:
+    whole = run(tmp_path / "whole", "manual", *EARLY)
+    legs = sum(isinstance(record, Evaluated) for record in whole)
+    for leg in (2, legs - 1, legs):
+        folder = tmp_path / f"killed{leg}"
+        settings = cheap_settings(*EARLY)
+        with opened(folder) as journal, pytest.raises(Killed):
+            search("manual", settings, CHEAP, KillingEngine(inline(folder, CHEAP, 1), leg, after=True), journal)
+        assert plain(run(folder, "manual", *EARLY)) == plain(whole)
+
+
 class Killed(BaseException):
     """What a kill is in one process: nothing that comes after it runs."""
 

@@ -63,3 +63,11 @@ def test_masks_are_a_function_of_key_and_counter_and_differ_between_layers_and_b
 def test_a_rate_outside_its_range_is_refused(rate):
     with pytest.raises(ValueError, match=rf"Received: rate={rate}"):
         Dropout(MaskGenerator(), rate)
+
+
+@pytest.mark.parametrize(("shared", "one_mask"), [((0,), (1, 30, 40)), ((-1,), (20, 30, 1)), ((), (20, 30, 40))])
+def test_one_mask_serves_along_the_shared_axes(shared, one_mask):
+    found = Dropout(MaskGenerator(), 0.5, shared)(tf.ones((20, 30, 40)), training=True).numpy()
+    own = found[tuple(slice(size) for size in one_mask)]
+    assert np.array_equal(found, np.broadcast_to(own, found.shape))
+    assert 0.3 < (own == 0).mean() < 0.7

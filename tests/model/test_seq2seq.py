@@ -26,6 +26,11 @@ VARIANTS = [
     {"attention": "additive", "tie_embeddings": "output"},
     {"attention": "dot", "tie_embeddings": "none", "encoder_layers": 2, "decoder_layers": 3},
     {"encoder_layers": 3, "decoder_layers": 2},
+    {"variational_dropout": True},
+    {"layer_normalisation": True},
+    {"input_feeding": True},
+    {"input_feeding": True, "attention": "additive", "decoder_layers": 2, "variational_dropout": True},
+    {"input_feeding": True, "attention": "dot", "decoder_layers": 3, "layer_normalisation": True},
 ]
 
 
@@ -140,8 +145,8 @@ def test_dropout_acts_in_training_only_and_at_every_place():
     model = make(encoder_layers=2, decoder_layers=2)
     plain = float(model.batch_loss(SOURCE, TARGET).likelihood)
     assert float(model.batch_loss(SOURCE, TARGET, training=True).likelihood) == pytest.approx(plain, rel=1e-6)
-    rates = [*model.dropout_rates, *model.recurrent_dropout_rates]
-    assert len(rates) == 3 + 2 + 1 + 2 * 2 + 2
+    rates = [*model.dropout_rates, *model.recurrent_dropout_rates, *model.word_dropout_rates]
+    assert len(rates) == 3 + 2 + 1 + 2 * 2 + 2 + 2
     for rate in rates:
         rate.assign(0.5)
         assert float(model.batch_loss(SOURCE, TARGET).likelihood) == plain

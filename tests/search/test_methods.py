@@ -32,6 +32,11 @@ def test_names_and_budgets_are_checked_without_importing_keras_tuner() -> None:
     [
         (["search.methods=[pbt, randon]"], "no such method 'randon'; did you mean 'random'"),
         (["search.methods=[pbt, pbt]"], "listed twice"),
+        (["training.early_stopping=3"], "training.early_stopping 3: is for `nmt-pbt train`"),
+        (
+            ["search.space.average_decay={min: 0.9, max: 0.99}"],
+            "average_decay: nothing reads it unless training.averaging is exponential",
+        ),
         (["search.space.epochs={min: 1.0, max: 5.0}"], "pbt decides by itself how long to train"),
         (
             ["search.methods=[random]", "search.space.epochs={min: 1.0, max: 500.0}"],

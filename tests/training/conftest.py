@@ -30,7 +30,13 @@ class Stream:
     source: list[np.ndarray]
     target: list[np.ndarray]
 
-    def batches(self, position: int, pairs: int, batch_size: int) -> Iterator[SimpleNamespace]:
+    @property
+    def epoch(self) -> int:
+        return len(self.source)
+
+    def batches(
+        self, position: int, pairs: int, batch_size: int, subword_sampling: float = 0.0
+    ) -> Iterator[SimpleNamespace]:
         for start in range(position, position + pairs, batch_size):
             chosen = [i % len(self.source) for i in range(start, min(start + batch_size, position + pairs))]
             yield SimpleNamespace(

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from nmt_pbt.errors import OutOfMemoryError, StateError, UsageError
 from nmt_pbt.significance import COLUMNS, corpus_scores
+from nmt_pbt.training.protocol import MemberState
 from nmt_pbt.training.state import StateStore, content_hash
 from nmt_pbt.training.trainee import TranslationTask
 
@@ -18,6 +19,13 @@ OTHER = {
     "recurrent_dropout": 0.3,
     "label_smoothing": 0.05,
     "clip_norm": 0.5,
+    "word_dropout": 0.15,
+    "subword_sampling": 0.25,
+    "weight_decay": 0.02,
+    "average_decay": 0.9,
+    "learning_rate_decay": 0.8,
+    "plateau_factor": 0.7,
+    "plateau_patience": 3,
 }
 
 
@@ -49,6 +57,13 @@ def test_all_values_and_the_batch_size_change_without_a_trace(trainee):
             "recurrent_dropout": step,
             "label_smoothing": step / 5,
             "clip_norm": 1 + step,
+            "word_dropout": step,
+            "subword_sampling": step,
+            "weight_decay": step,
+            "average_decay": step,
+            "learning_rate_decay": step + 0.2,
+            "plateau_factor": step + 0.1,
+            "plateau_patience": index + 1,
         }
         trainee.apply(values)
         assert trainee.values_in_force() == pytest.approx(values, rel=1e-6)
@@ -195,11 +210,85 @@ def test_evaluation_changes_nothing_and_is_repeatable(trainee):
     trainee.reset(0)
     trainee.apply(OTHER)
     trainee.train(100)
-    before = content_hash(trainee.state())
+    before = trainee.state()
     metrics = trainee.evaluate().metrics
     assert set(metrics) == {"val_loss", "val_bleu", "val_chrf"}
+    after = trainee.state()
+    assert {name for name in after.arrays if not np.array_equal(after.arrays[name], before.arrays[name])} == {
+        "plateau/lowest",
+        "plateau/age",
+        "plateau/scale",
+    }
     assert trainee.evaluate().metrics == metrics
-    assert content_hash(trainee.state()) == before
+    assert content_hash(trainee.state()) == content_hash(after)
+
+
+def test_weight_decay_takes_its_share_off_matrices_alone(trainee):
+    states = {}
+    for decay in (0.0, 0.1):
+        trainee.reset(5)
+        trainee.apply({"weight_decay": decay, "learning_rate": 0.01})
+        before = trainee.state()
+        trainee.train(8)
+        states[decay] = trainee.state()
+    for name, array in states[0.1].arrays.items():
+        if name.startswith("weights/"):
+            share = 0.01 * 0.1 * before.arrays[name] if array.ndim == 2 else 0.0
+            assert np.allclose(array, states[0.0].arrays[name] - share, atol=1e-6), name
+
+
+def test_on_a_plateau_the_learning_rate_is_cut_and_the_cut_travels_with_the_member(trainee):
+    trainee.reset(0)
+    trainee.apply({"plateau_factor": 0.25, "learning_rate": 1e-9})
+    for _ in range(3):
+        trainee.train(8)
+        trainee.evaluate()
+    # at such a rate nothing is learned: the loss hardly moves, and is not lower every time
+    plateaus = trainee.state()
+    trainee.model.output_bias.assign(np.arange(14.0))
+    trainee.train(8)
+    trainee.evaluate()
+    cut = trainee.state()
+    assert cut.arrays["plateau/scale"] == 0.25 * plateaus.arrays["plateau/scale"]
+    assert trainee.values_in_force()["learning_rate"] == 1e-9
+    trainee.reset(0)
+    assert trainee.state().arrays["plateau/scale"] == 1
+    trainee.load(cut)
+    assert content_hash(trainee.state()) == content_hash(cut)
+
+
+def test_the_learning_rate_decays_by_the_epoch_however_often_it_is_evaluated(trainee):
+    for cuts in ([300], [100, 50, 150], [299, 1]):
+        trainee.reset(0)
+        trainee.apply({"learning_rate_decay": 0.5, "batch_size": 100})
+        for pairs in cuts:
+            trainee.train(pairs)
+            trainee.evaluate()
+        assert trainee.state().arrays["plateau/scale"] == pytest.approx(0.5, rel=1e-9)
+
+
+def test_a_cut_learning_rate_trains_as_the_smaller_one_does(trainee):
+    trainee.reset(0)
+    trainee.apply({"learning_rate": 0.01})
+    trainee.train(80)
+    start = trainee.state()
+    found = []
+    for scale, rate in ((0.5, 0.01), (1.0, 0.005)):
+        trainee.load(MemberState({**start.arrays, "plateau/scale": np.asarray(scale)}, start.age))
+        trainee.apply({"learning_rate": rate})
+        trainee.train(16)
+        found.append(trainee.state().arrays["weights/target_embedding/table"])
+    assert np.allclose(*found, atol=1e-7)
+    assert not np.array_equal(found[0], start.arrays["weights/target_embedding/table"])
+
+
+def test_a_state_from_before_there_was_a_value_has_it_as_configured(trainee, small_settings):
+    trainee.reset(0)
+    trainee.apply(OTHER)
+    state = trainee.state()
+    older = {name: a for name, a in state.arrays.items() if name not in ("values/word_dropout", "plateau/scale")}
+    trainee.load(MemberState(older, state.age))
+    assert trainee.values_in_force() == {**OTHER, "word_dropout": small_settings.training.word_dropout}
 
 
 def test_sentence_counts_add_up_to_the_bleu_of_the_evaluation(trainee):
