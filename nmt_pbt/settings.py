@@ -78,7 +78,7 @@ class ModelSettings(_Section):
 class TrainingSettings(_Section):
     """Values in force where the search space names nothing else."""
 
-    epochs: Positive = 12.0
+    epochs: Positive = 24.0
     """Passes over the training pairs: by each member of a population, and by each trial of the other methods"""
     learning_rate: Positive = 4e-3
     """Adam's step size"""
