@@ -70,7 +70,9 @@ def main() -> None:
         common = {"objective": "val_loss", "seed": 0, "directory": folder}
         tuners = {
             "Hyperband": keras_tuner.Hyperband(Digits(), max_epochs=EPOCHS, project_name="hyperband", **common),
-            "PBT": nmt_pbt.PopulationBasedTraining(Digits(), epochs=EPOCHS, project_name="pbt", **common),
+            "PBT": nmt_pbt.PopulationBasedTraining(
+                Digits(), epochs=EPOCHS, population_size=6, project_name="pbt", **common
+            ),
         }
         for name, tuner in tuners.items():
             keras.utils.set_random_seed(0)  # PBT seeds weights by itself

@@ -140,4 +140,7 @@ def write_json(path: Path, plain: Any) -> None:
         path: The file.
         plain: What JSON can hold.
     """
-    replace_file(path, json.dumps(plain).encode("utf-8"))
+    text = json.dumps(plain)
+    if path.exists() and path.read_text(encoding="utf-8", errors="replace") == text:
+        return  # KerasTuner saves often, and the disk takes its time
+    replace_file(path, text.encode("utf-8"))

@@ -46,7 +46,11 @@ def serve(oracle: PBTOracle) -> None:
     """
     address = f"{os.environ['KERASTUNER_ORACLE_IP']}:{os.environ['KERASTUNER_ORACLE_PORT']}"
     last_call = _LastCall()
-    server = grpc.server(futures.ThreadPoolExecutor(max_workers=1), interceptors=[last_call])
+    server = grpc.server(
+        futures.ThreadPoolExecutor(max_workers=1),
+        interceptors=[last_call],
+        options=[("grpc.so_reuseport", 0)],  # two chiefs must not share the workers of one address
+    )
     servicer = oracle_chief.OracleServicer(oracle)
     protos.get_service_grpc().add_OracleServicer_to_server(servicer, server)
     try:

@@ -12,6 +12,8 @@ import keras
 import keras_tuner
 import numpy as np
 from keras_tuner.engine.trial import Trial
+from keras_tuner.errors import FailedTrialError, FatalTypeError
+from keras_tuner.src.engine.tuner import maybe_compute_model_size
 
 from nmt_pbt.errors import UsageError
 from nmt_pbt.randomness import derive_seed
@@ -197,6 +199,25 @@ class Models:
         _build_variables(model, like.get_build_config())
         build_optimizer(model)
         return {key: (tuple(variable.shape), str(variable.dtype)) for key, variable in state_variables(model).items()}
+
+
+def check_model(model: Any, largest: int | None) -> keras.Model:
+    """Return a model that was built, after KerasTuner's checks.
+
+    Args:
+        model: What build(hp) returned.
+        largest: Parameters it may have; None for any number.
+
+    Raises:
+        keras_tuner.errors.FatalTypeError: It is no model.
+        keras_tuner.errors.FailedTrialError: It is too large.
+    """
+    if not isinstance(model, keras.Model):
+        raise FatalTypeError(f"build(hp) has to return a Keras model; it returned {type(model).__name__}")
+    size = maybe_compute_model_size(model)
+    if largest and size > largest:
+        raise FailedTrialError(f"the model has {size} parameters, more than max_model_size={largest}")
+    return model
 
 
 def _build_variables(model: keras.Model, build_config: Mapping[str, Any] | None) -> None:

@@ -15,17 +15,17 @@ import keras
 import keras_tuner
 import pandas as pd
 from keras_tuner.engine.trial import Trial
-from keras_tuner.errors import FailedTrialError, FatalError, FatalTypeError
+from keras_tuner.errors import FailedTrialError, FatalError
 from keras_tuner.src.distribute import utils as distribute
-from keras_tuner.src.engine.tuner import maybe_compute_model_size
 from keras_tuner.src.engine.tuner_utils import TunerCallback
 
 from nmt_pbt.errors import NmtPbtError, StateError, UsageError
 from nmt_pbt.randomness import derive_seed
 from nmt_pbt.search.exploit import Exploit
 from nmt_pbt.search.explore import ExploreFunction, Explorer
+from nmt_pbt.search.front.arguments import check_exploit, check_tuner_arguments, check_whole
 from nmt_pbt.search.front.model_state import capture, is_finite
-from nmt_pbt.search.front.models import Models, Parent
+from nmt_pbt.search.front.models import Models, Parent, check_model
 from nmt_pbt.search.front.oracle import STATE, PBTOracle
 from nmt_pbt.search.front.results import last_metrics
 from nmt_pbt.search.front.schedule import schedule
@@ -56,9 +56,10 @@ class PopulationBasedTraining(keras_tuner.Tuner):
         population_size: Models in training, at least 2.
         interval: Whole epochs between two decisions of a model.
         epochs: Whole epochs each of them trains in all.
-        exploit: Who takes over from whom: the name of a strategy, or an object of `nmt_pbt.search.exploit`.
-        explore: How the hyperparameters then move: the name of a way, an object of `nmt_pbt.search.explore`, or a
-            function of (values, space, generator) that returns new values.
+        exploit: Who takes over from whom: the name of a strategy, an object of `nmt_pbt.search.exploit`, or None for
+            nobody.
+        explore: How the hyperparameters then move: the name of a way, an object of `nmt_pbt.search.explore`, a
+            function of (values, space, generator) that returns new values, or None for not at all.
         structural: Names of hyperparameters that change the shapes of weights or the kind of optimizer. They stay as
             they are along a lineage. `units_*` stands for all that begin so.
         frozen: Names of further hyperparameters that explore leaves alone.
@@ -85,8 +86,8 @@ class PopulationBasedTraining(keras_tuner.Tuner):
         population_size: int = 8,
         interval: int = 1,
         epochs: int = 10,
-        exploit: Exploit | str = "truncation",
-        explore: Explorer | ExploreFunction | str = "perturb",
+        exploit: Exploit | str | None = "truncation",
+        explore: Explorer | ExploreFunction | str | None = "perturb",
         structural: Sequence[str] = (),
         frozen: Sequence[str] = (),
         burn_in: float = 0.0,
@@ -101,8 +102,9 @@ class PopulationBasedTraining(keras_tuner.Tuner):
     ) -> None:
         if hypermodel is None and type(self).run_trial is PopulationBasedTraining.run_trial:
             raise UsageError("hypermodel is missing; give a keras_tuner.HyperModel or a function that builds a model")
-        _check_whole(interval=interval, epochs=epochs)
-        _check_tuner_arguments(kwargs)
+        check_whole(interval=interval, epochs=epochs)
+        check_exploit(exploit)
+        check_tuner_arguments(kwargs)
         oracle = PBTOracle(
             objective=objective,
             population_size=population_size,
@@ -240,6 +242,7 @@ class PopulationBasedTraining(keras_tuner.Tuner):
             UsageError: It does not fit the model, because of a hyperparameter that was not declared structural.
         """
         values = trial.hyperparameters.values
+        values.pop(STATE, None)  # of an attempt that failed
         self._seed_keras("weights", trial)
         callbacks = self._deepcopy_callbacks(fit_kwargs.pop("callbacks", None) or [])
         if any(type(callback).__name__ == "TensorBoard" for callback in callbacks):
@@ -266,13 +269,7 @@ class PopulationBasedTraining(keras_tuner.Tuner):
 
     def _build_beside(self, hp: keras_tuner.HyperParameters) -> keras.Model:
         """Build a model as KerasTuner does, but without clearing Keras's state, which live models share."""
-        model = self._build_hypermodel(hp)
-        if not isinstance(model, keras.Model):
-            raise FatalTypeError(f"build(hp) has to return a Keras model; it returned {type(model).__name__}")
-        size = maybe_compute_model_size(model)
-        if self.max_model_size and size > self.max_model_size:
-            raise FailedTrialError(f"the model has {size} parameters, more than max_model_size={self.max_model_size}")
-        return model
+        return check_model(self._build_hypermodel(hp), self.max_model_size)
 
     def _ended(self, trial: Trial) -> Parent:
         """Return what a trial ended with."""
@@ -300,8 +297,7 @@ class PopulationBasedTraining(keras_tuner.Tuner):
         """Return the best models with their weights and optimizer slots, best first.
 
         Args:
-            num_models: How many at most. Kept are the best model and where each member stands: not more than
-                `population_size` + 1.
+            num_models: How many at most. Kept are the best one and those that members may still start from.
 
         Returns:
             The models of the best trials whose states are kept.
@@ -357,21 +353,3 @@ def _end(trial: Trial) -> int:
     """Return how many epochs the weights of a trial will have been trained on when it is over."""
     values = trial.hyperparameters.values
     return round(values[AGE] + values[EPOCHS])
-
-
-def _check_whole(**lengths: float) -> None:
-    for name, length in lengths.items():
-        if not (isinstance(length, (int, float)) and length >= 1 and length == int(length)):
-            raise UsageError(
-                f"{name}={length!r}: Keras trains whole epochs, so this has to be a whole number, at least 1; for "
-                "finer steps make an epoch shorter with search(..., steps_per_epoch=...) and count in those"
-            )
-
-
-def _check_tuner_arguments(kwargs: dict[str, Any]) -> None:
-    if kwargs.pop("executions_per_trial", 1) != 1:
-        raise UsageError("executions_per_trial: a member has one state, so this has to be 1; use a larger population")
-    if "://" in str(kwargs.get("directory") or ""):
-        raise UsageError(f"directory {kwargs['directory']}: has to be a folder that all workers can open as files")
-    if distribute.has_chief_oracle() and not distribute.is_chief_oracle():
-        kwargs["overwrite"] = False  # only the chief may: a worker that starts later would delete the others' work
