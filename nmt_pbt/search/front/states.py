@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TextIO
 
+from nmt_pbt.files import TEMPORARY
 from nmt_pbt.training.protocol import MemberState
 from nmt_pbt.training.state import StateStore, content_hash
 
@@ -81,7 +82,7 @@ class ProjectStates:
             if _trial(name) not in under_way:
                 self._store.path(name).unlink(missing_ok=True)
         # Not `StateStore.keep`: other workers may be writing their files at this moment.
-        for left in self._store.folder.glob(".*.tmp"):
+        for left in self._store.folder.glob(TEMPORARY):
             with contextlib.suppress(FileNotFoundError):  # it has just got its own name
                 if time.time() - left.stat().st_mtime > _LEFT_BEHIND:
                     left.unlink()
