@@ -24,13 +24,13 @@ from sklearn.datasets import load_digits
 from sklearn.metrics import log_loss
 from sklearn.tree import DecisionTreeClassifier
 
-from nmt_pbt.experiment.budget import Budget
 from nmt_pbt.experiment.driver import Driver
 from nmt_pbt.experiment.inline import InlineEngine
 from nmt_pbt.experiment.worker import TraineePool
 from nmt_pbt.journal import Journal, RunStarted, SearchStarted
 from nmt_pbt.randomness import derive_seed, generator
 from nmt_pbt.search.baselines import BayesOracle, GridOracle, RandomOracle
+from nmt_pbt.search.budget import Budget
 from nmt_pbt.search.domains import Integer
 from nmt_pbt.search.methods import Method
 from nmt_pbt.search.pbt import JournaledPBTOracle
@@ -40,7 +40,7 @@ from nmt_pbt.training.state import StateStore
 from nmt_pbt.values import Value
 
 POPULATION, TREES, INTERVAL = 6, 30, 5
-BUDGET = POPULATION * TREES
+BUDGET = Budget.for_trials(POPULATION, TREES, epoch=1, interval=INTERVAL)  # one tree is one epoch
 DEPTH = Integer("max_depth", 1, 16)
 NUMBER = Integer("epochs", 10, 60)  # an epoch is one tree: "epochs" is how long a trial trains
 
@@ -158,12 +158,12 @@ def main() -> None:
                 seed=0,
                 objective="val_loss",
                 direction="min",
-                budget=BUDGET,
+                budget=BUDGET.total,
                 interval=INTERVAL,
                 epoch=task.epoch,
                 population=POPULATION,
             )
-            winner = Driver(method, engine, journal, Budget(task.epoch, BUDGET, INTERVAL), start).run()
+            winner = Driver(method, engine, journal, start).run()
             forest = Forest()
             forest.load(states.load(winner.state.name, winner.state.hash))
             runs = [(depth, len(list(same))) for depth, same in itertools.groupby(depth for depth, _ in forest.trees)]

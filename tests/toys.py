@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from nmt_pbt.experiment.budget import Budget
 from nmt_pbt.experiment.driver import Driver, Winner
 from nmt_pbt.experiment.inline import InlineEngine
 from nmt_pbt.experiment.worker import TraineePool
 from nmt_pbt.journal import AnyRecord, Assigned, Evaluated, SearchStarted
+from nmt_pbt.search.budget import Budget
 from nmt_pbt.search.methods import Method
 from nmt_pbt.training.protocol import Evaluation, MemberState
 from nmt_pbt.training.state import content_hash
@@ -159,10 +159,14 @@ class Search:
         return values[::-1]
 
 
-def search(task: NumpyTask, oracle: Any, workers: int = 1) -> Search:
+def budget(task: NumpyTask, trials: int, epochs: float) -> Budget:
+    """Return what so many trials may train on a toy; an interval is an epoch."""
+    return Budget.for_trials(trials, epochs, task.epoch, interval=1.0)
+
+
+def search(task: NumpyTask, oracle: Any, budget: Budget, workers: int = 1) -> Search:
     """Drive an oracle over a toy with the real driver."""
-    method = Method("toy", oracle, oracle.budget)
-    budget = Budget(task.epoch, method.budget_epochs, 1.0)
+    method = Method("toy", oracle, budget)
     states = MemoryStates()
     engine = InlineEngine(TraineePool(task), states, workers)  # type: ignore[arg-type]
     start = SearchStarted(
@@ -176,7 +180,7 @@ def search(task: NumpyTask, oracle: Any, workers: int = 1) -> Search:
         population=2,
     )
     journal = MemoryJournal()
-    winner = Driver(method, engine, journal, budget, start).run()  # type: ignore[arg-type]
+    winner = Driver(method, engine, journal, start).run()  # type: ignore[arg-type]
     records = journal.records
     return Search(
         winner,

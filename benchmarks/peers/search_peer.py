@@ -18,7 +18,6 @@ def build(workload: Workload, arguments: argparse.Namespace) -> Calls:
     import keras
 
     from nmt_pbt.corpus.subwords import Subwords
-    from nmt_pbt.experiment.budget import Budget
     from nmt_pbt.experiment.driver import Driver
     from nmt_pbt.experiment.inline import InlineEngine
     from nmt_pbt.experiment.worker import LiveTrainee, TraineePool
@@ -37,8 +36,7 @@ def build(workload: Workload, arguments: argparse.Namespace) -> Calls:
 
     task = read_task(workload)
     settings = task.settings
-    method = build_method("pbt", settings, settings.seed)
-    budget = Budget(task.epoch, method.budget_epochs, settings.search.interval)
+    method = build_method("pbt", settings, settings.seed, task.epoch)
     objective = method.oracle.objective
 
     def search() -> Mapping[str, Any]:
@@ -50,12 +48,12 @@ def build(workload: Workload, arguments: argparse.Namespace) -> Calls:
                 seed=settings.seed,
                 objective=objective.name,
                 direction=objective.direction,
-                budget=budget.total,
-                interval=budget.pairs(settings.search.interval),
+                budget=method.budget.total,
+                interval=method.budget.pairs(settings.search.interval),
                 epoch=task.epoch,
                 population=settings.search.population,
             )
-            Driver(method, InlineEngine(pool, StateStore(Path(folder) / "states")), journal, budget, start).run()
+            Driver(method, InlineEngine(pool, StateStore(Path(folder) / "states")), journal, start).run()
             seconds = stopwatch.read()
             intervals = [record.seconds for record in journal.records if isinstance(record, Evaluated)]
         return {

@@ -10,7 +10,6 @@ from typing import cast
 
 from nmt_pbt.corpus.prepared import PreparedCorpus
 from nmt_pbt.errors import SearchError
-from nmt_pbt.experiment.budget import Budget
 from nmt_pbt.experiment.driver import Driver, SearchRecord, Winner
 from nmt_pbt.experiment.engine import Engine
 from nmt_pbt.experiment.inline import InlineEngine
@@ -107,20 +106,19 @@ def _search(
     journal: Journal,
     listener: Callable[[SearchRecord], None],
 ) -> Winner | None:
-    method = build_method(name, settings, seed)
-    budget = Budget(epoch, method.budget_epochs, settings.search.interval)
+    method = build_method(name, settings, seed, epoch)
     objective = method.oracle.objective
     start = SearchStarted(
         method=name,
         seed=seed,
         objective=objective.name,
         direction=objective.direction,
-        budget=budget.total,
-        interval=budget.pairs(settings.search.interval),
+        budget=method.budget.total,
+        interval=method.budget.pairs(settings.search.interval),
         epoch=epoch,
         population=settings.search.population,
     )
-    return Driver(method, engine, journal, budget, start, listener, settings.training.early_stopping).run()
+    return Driver(method, engine, journal, start, listener, settings.training.early_stopping).run()
 
 
 def _test(

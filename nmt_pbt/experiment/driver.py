@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from nmt_pbt.errors import AllFailedError, JournalError
-from nmt_pbt.experiment.budget import Budget
 from nmt_pbt.experiment.engine import Engine, Leg, LegResult, StateReference
 from nmt_pbt.journal import (
     Assigned,
@@ -78,7 +77,6 @@ class Driver:
         method: The oracle and how to read its trials.
         engine: Where trials run.
         journal: Where it is written down, and what is read back to resume.
-        budget: How much may be trained.
         start: The record that opens this search; it names method, seed and objective.
         listener: Told every record of this search, replayed ones too, for a progress display.
         patience: Evaluations in a row without a better objective that end a trial; what is left of its budget is not
@@ -90,7 +88,6 @@ class Driver:
         method: Method,
         engine: Engine,
         journal: Journal,
-        budget: Budget,
         start: SearchStarted,
         listener: Listener = lambda record: None,
         patience: int | None = None,
@@ -99,7 +96,6 @@ class Driver:
         self._method = method
         self._engine = engine
         self._journal = journal
-        self._budget = budget
         self._start = start
         self._listener = listener
         self._under_way: dict[str, _Progress] = {}
@@ -300,7 +296,7 @@ class Driver:
                 self._started = True
             case Assigned():
                 assignment = self._method.assignment(self._method.oracle.get_trial(record.trial))
-                intervals = self._budget.intervals(assignment)
+                intervals = self._method.budget.intervals(assignment)
                 self._under_way[record.trial] = _Progress(assignment, record.worker, intervals)
                 self._assigned += 1
             case Evaluated():
@@ -358,7 +354,7 @@ class Driver:
             parent=assignment.parent,
             inherited=assignment.inherited,
             values=dict(assignment.values),
-            pairs=sum(self._budget.intervals(assignment)),
+            pairs=sum(self._method.budget.intervals(assignment)),
         )
 
     def _state_name(self, trial: str, interval: int) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,19 +16,24 @@ from sklearn.exceptions import ConvergenceWarning
 from nmt_pbt.randomness import derive_seed, generator
 from nmt_pbt.search.acquisition import minimise, thread_pools
 from nmt_pbt.search.assignment import Assignment
+from nmt_pbt.search.budget import Budget
 from nmt_pbt.search.grid import grid_points
-from nmt_pbt.search.oracles import EPOCHS, BudgetedOracle, ConstantValuesOracle
+from nmt_pbt.search.oracles import BudgetedOracle
 from nmt_pbt.values import Value
 
 
-class RandomOracle(ConstantValuesOracle, oracles.RandomSearchOracle):
+class RandomOracle(BudgetedOracle, oracles.RandomSearchOracle):
     """Random search. Repeats values only when a small space has no new ones."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(max_trials=None, **kwargs)
 
+    def choose(self, trial_id: str) -> dict[str, Value]:
+        """Return random values."""
+        return self._random_values()
 
-class GridOracle(ConstantValuesOracle, oracles.GridSearchOracle):
+
+class GridOracle(BudgetedOracle, oracles.GridSearchOracle):
     """Grid search over the points of `grid_points`; a grid smaller than the budget is gone through again.
 
     KerasTuner's own walk finds the next point from a trial that has ended, so that workers wait for each other, and
@@ -45,22 +51,15 @@ class GridOracle(ConstantValuesOracle, oracles.GridSearchOracle):
             float(value) for domain in self.space.domains if domain.name == "epochs" for value in domain.levels(2)
         ]
         usual = sum(lengths) / len(lengths) if lengths else self.epochs
-        count = max(1, math.ceil(self.budget / usual - 1e-9))
+        count = max(1, math.ceil(self.budget.epochs / usual - 1e-9))
         self.points = grid_points(self.space, count, levels, self.seed)
 
-    def populate_space(self, trial_id: str) -> dict[str, Any]:
-        """Return the next point of the grid, until the budget is given out.
-
-        Args:
-            trial_id: The trial's id.
-        """
-        if not self.left:
-            return {"status": "STOPPED"}
-        values = dict(self.points[len(self.trials) % len(self.points)])
-        return self.grant(values, float(values.get("epochs", self.epochs)))
+    def choose(self, trial_id: str) -> dict[str, Value]:
+        """Return the next point of the grid."""
+        return self.points[len(self.trials) % len(self.points)]
 
 
-class BayesOracle(ConstantValuesOracle, oracles.BayesianOptimizationOracle):
+class BayesOracle(BudgetedOracle, oracles.BayesianOptimizationOracle):
     """Bayesian optimisation: KerasTuner's Gaussian process and upper confidence bound.
 
     What differs: trials under way are taken into account from the first suggestion on, and failed trials count as the
@@ -77,21 +76,13 @@ class BayesOracle(ConstantValuesOracle, oracles.BayesianOptimizationOracle):
         super().__init__(max_trials=None, num_initial_points=initial_points, beta=exploration, **kwargs)
         self.gpr = self._make_gpr()  # with the seed as given, 0 too
 
-    def populate_space(self, trial_id: str) -> dict[str, Any]:
-        """Return random values, then suggestions, until the budget is given out.
-
-        Args:
-            trial_id: The trial's id.
-        """
-        if not self.left:
-            return {"status": "STOPPED"}
+    def choose(self, trial_id: str) -> dict[str, Value]:
+        """Return random values at first, then suggestions."""
         scored = [trial for trial in self.trials.values() if trial.status == "COMPLETED"]
         if len(self.trials) < self.num_initial_points or len(scored) < 2:
-            values = self._random_values()
-        else:
-            with thread_pools().limit(limits=1):
-                values = self._suggest(scored, trial_id)
-        return self.grant(values, float(values.get("epochs", self.epochs)))
+            return self._random_values()
+        with thread_pools().limit(limits=1):
+            return self._suggest(scored, trial_id)
 
     def _suggest(self, scored: list[Trial], trial_id: str) -> dict[str, Value]:
         sign = -1.0 if self.objective.direction == "max" else 1.0
@@ -146,41 +137,36 @@ class HyperbandOracle(BudgetedOracle, oracles.HyperbandOracle):
         **kwargs: Of `BudgetedOracle`.
     """
 
-    def __init__(self, *, factor: int, **kwargs: Any) -> None:
-        self._promised = 0.0
-        rounds = math.ceil(kwargs["epochs"] / kwargs["interval"] - 1e-9)
-        super().__init__(max_epochs=rounds, factor=factor, hyperband_iterations=0, **kwargs)
+    def __init__(self, *, budget: Budget, epochs: float, factor: int, **kwargs: Any) -> None:
+        self._promised = 0
+        rounds = math.ceil(epochs / budget.interval - 1e-9)
+        super().__init__(
+            budget=budget, epochs=epochs, max_epochs=rounds, factor=factor, hyperband_iterations=0, **kwargs
+        )
 
-    def populate_space(self, trial_id: str) -> dict[str, Any]:
-        """Return the next trial of a bracket, until the budget is given out.
+    def choose(self, trial_id: str) -> dict[str, Value] | None:
+        """Return the values of the next trial of a bracket."""
+        response = oracles.HyperbandOracle.populate_space(self, trial_id)
+        return dict(response["values"]) if response["status"] == "RUNNING" else None
 
-        Args:
-            trial_id: The trial's id.
-        """
-        if not self.left:
-            return {"status": "STOPPED"}
-        response = super().populate_space(trial_id)
-        if response["status"] != "RUNNING":
-            return dict(response)
-        values = response["values"]
-        values.pop(EPOCHS, None)
-        epochs = self._epochs_at(values["tuner/epochs"]) - self._epochs_at(values["tuner/initial_epoch"])
-        return self.grant(values, epochs)
+    def length(self, values: Mapping[str, Value]) -> float:
+        """Return the epochs from the round before to this one."""
+        return self._epochs_at(int(values["tuner/epochs"])) - self._epochs_at(int(values["tuner/initial_epoch"]))
 
     def _epochs_at(self, intervals: int) -> float:
-        return min(intervals * self.interval, self.epochs)
+        return min(intervals * self.budget.interval, self.epochs)
 
-    def _cost(self, bracket: int) -> float:
-        """Return the epochs that all trials of a bracket train."""
-        total, before = 0.0, 0.0
+    def _cost(self, bracket: int) -> int:
+        """Return the sentence pairs that all trials of a bracket train."""
+        total, before = 0, 0
         for number in range(bracket + 1):
-            after = self._epochs_at(self._get_epochs(bracket, number))
+            after = self.budget.pairs(self._epochs_at(self._get_epochs(bracket, number)))
             total += self._get_size(bracket, number) * (after - before)
             before = after
         return total
 
     def _start_new_bracket(self) -> None:
-        while self._current_bracket > 0 and self._promised + self._cost(self._current_bracket) > self.budget + 1e-9:
+        while self._current_bracket > 0 and self._promised + self._cost(self._current_bracket) > self.budget.total:
             self._current_bracket -= 1
         self._promised += self._cost(self._current_bracket)
         super()._start_new_bracket()
@@ -188,10 +174,8 @@ class HyperbandOracle(BudgetedOracle, oracles.HyperbandOracle):
     def assignment(self, trial: Trial) -> Assignment:
         """Return what a trial means; one that goes on from an earlier round starts from that trial's state."""
         values = trial.hyperparameters.values
-        return Assignment(
-            trial.trial_id,
-            self.searched(values),
-            float(values[EPOCHS]),
+        return replace(
+            super().assignment(trial),
             parent=values.get("tuner/trial_id"),
             generation=int(values["tuner/initial_epoch"]),
         )

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
+from nmt_pbt.search.budget import Budget
 from nmt_pbt.search.oracles import BudgetedOracle
 from nmt_pbt.values import Value
 
@@ -14,19 +16,19 @@ class ManualOracle(BudgetedOracle):
 
     Args:
         guesses: Values by name, for each trial all of the space.
-        limit: Epochs that the guesses may take in all; the last one is cut. Those added later come on top.
-        **kwargs: Of `BudgetedOracle`, but for the budget.
+        budget: What the guesses may train in all, at most; the last one is cut. Those added later come on top.
+        **kwargs: Of `BudgetedOracle`.
 
     Raises:
         UsageError: A guess is not of the space.
     """
 
-    def __init__(self, *, guesses: Sequence[Mapping[str, Value]], limit: float, **kwargs: Any) -> None:
-        super().__init__(budget=0.0, **kwargs)
+    def __init__(self, *, guesses: Sequence[Mapping[str, Value]], budget: Budget, **kwargs: Any) -> None:
+        super().__init__(budget=replace(budget, total=0), **kwargs)
         self._guesses: list[dict[str, Value]] = []
         for guess in guesses:
             self.add(guess)
-        self.budget = min(self.budget, limit)
+        self.budget = replace(budget, total=min(self.budget.total, budget.total))
         self.patience = min(self.patience, len(guesses))
 
     def add(self, guess: Mapping[str, Value]) -> None:
@@ -40,15 +42,13 @@ class ManualOracle(BudgetedOracle):
         """
         self.space.check(guess, f"guess {len(self._guesses) + 1}")
         self._guesses.append({name: guess[name] for name in self.space.names if name in guess})
-        self.budget += float(guess.get("epochs", self.epochs))
+        self.budget = replace(self.budget, total=self.budget.total + self.budget.pairs(self.length(guess)))
 
-    def populate_space(self, trial_id: str) -> dict[str, Any]:
-        """Return the next guess, until there is none or the budget is given out.
+    @property
+    def left(self) -> int:
+        """Sentence pairs of the budget that no guess has been given; what a failed one gave back nobody takes."""
+        return super().left if len(self.trials) < len(self._guesses) else 0
 
-        Args:
-            trial_id: The trial's id.
-        """
-        if not self.left or len(self.trials) >= len(self._guesses):
-            return {"status": "STOPPED"}
-        values = self._guesses[len(self.trials)]
-        return self.grant(values, float(values.get("epochs", self.epochs)))
+    def choose(self, trial_id: str) -> dict[str, Value]:
+        """Return the next guess."""
+        return self._guesses[len(self.trials)]

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from nmt_pbt.errors import UsageError, suggest
+from nmt_pbt.search.arguments import check_population, initial_values, last_decision
 from nmt_pbt.search.assignment import Assignment
+from nmt_pbt.search.budget import Budget
 from nmt_pbt.search.domains import Choice, Integer, Real
 from nmt_pbt.search.exploit import Backtrack, Exploit, Tournament, Truncation
 from nmt_pbt.search.explore import Explorer, Perturb
@@ -34,12 +36,12 @@ class Method:
     Attributes:
         name: Its name.
         oracle: The `keras_tuner.Oracle`, to be driven by create_trial, update_trial and end_trial.
-        budget_epochs: Epochs that it will train in all.
+        budget: What it will train in all.
     """
 
     name: str
     oracle: Any
-    budget_epochs: float
+    budget: Budget
 
     def assignment(self, trial: Trial) -> Assignment:
         """Return what a trial of the oracle means for whoever trains it."""
@@ -92,7 +94,10 @@ def _check(name: str, settings: Settings, space: Space) -> None:
     """Refuse a method that cannot search this space for this budget."""
     _check_epochs(name, settings, space)
     if name in POPULATION_METHODS:
+        search, pbt = settings.search, settings.search.pbt
         _exploit(settings, space)
+        check_population(search.population, search.interval, settings.training.epochs, pbt.burn_in)
+        initial_values(space, search.population, pbt.initial, settings.seed)
     elif name == "manual":
         _guesses(settings, space)
     elif name == "grid":
@@ -149,13 +154,14 @@ def _budget(settings: Settings) -> float:
     return settings.search.population * settings.training.epochs
 
 
-def build_method(name: str, settings: Settings, seed: int) -> Method:
+def build_method(name: str, settings: Settings, seed: int, epoch: int) -> Method:
     """Build a method with a fresh oracle.
 
     Args:
         name: One of `METHODS`.
         settings: The settings.
         seed: Seed of this search; 0 is a seed.
+        epoch: Sentence pairs in one epoch.
 
     Returns:
         The method. Of two that are built alike, both decide alike when told the same.
@@ -167,8 +173,12 @@ def build_method(name: str, settings: Settings, seed: int) -> Method:
         raise UsageError(f"no such method '{name}'{suggest(name, METHODS)}")
     space = Space.from_settings(settings.search)
     _check(name, settings, space)
-    build = _BUILDERS.get(name, _population)
-    oracle = build(name, settings, {"space": space, "seed": seed, "objective": _objective(settings.search.objective)})
+    population, epochs = settings.search.population, settings.training.epochs
+    budget = Budget.for_trials(population, epochs, epoch, settings.search.interval)
+    common = {"space": space, "seed": seed, "objective": _objective(settings.search.objective)}
+    if name in POPULATION_METHODS:
+        return Method(name, _population(name, settings, budget, common), budget)
+    oracle = _BUILDERS[name](settings, {**common, "budget": budget, "epochs": epochs, "patience": population})
     return Method(name, oracle, oracle.budget)
 
 
@@ -178,16 +188,22 @@ def _objective(metric: str) -> Any:
     return keras_tuner.Objective(metric, "min" if metric == "val_loss" else "max")
 
 
-def _population(name: str, settings: Settings, common: Mapping[str, Any]) -> Any:
+def _population(name: str, settings: Settings, budget: Budget, common: Mapping[str, Any]) -> Any:
     from nmt_pbt.search.pbt import JournaledPBTOracle
 
     exploit, explorer = _exploit(settings, common["space"]), _explorer(settings)
     explores_only = name == "explore-only"
+    interval, epochs = settings.search.interval, settings.training.epochs
+    if budget.pairs(last := last_decision(interval, epochs)) == budget.pairs(epochs):
+        raise UsageError(
+            f"training.epochs {epochs:g}: the last interval would be less than one sentence pair of an epoch of "
+            f"{budget.epoch}; train for {last:g} epochs"
+        )
     return JournaledPBTOracle(
         **common,
         population_size=settings.search.population,
-        interval=settings.search.interval,
-        epochs=settings.training.epochs,
+        interval=interval,
+        epochs=epochs,
         exploit=None if explores_only else exploit,
         trigger=exploit if explores_only else None,
         initial=settings.search.pbt.initial,
@@ -230,57 +246,38 @@ def _explorer(settings: Settings) -> Explorer:
     return PB2(pbt.resample_probability, perturb)
 
 
-def _constant(settings: Settings) -> dict[str, Any]:
-    population, epochs = settings.search.population, settings.training.epochs
-    return {
-        "budget": population * epochs,
-        "epochs": epochs,
-        "interval": settings.search.interval,
-        "patience": population,
-    }
-
-
-def _random(name: str, settings: Settings, common: Mapping[str, Any]) -> Any:
+def _random(settings: Settings, common: Mapping[str, Any]) -> Any:
     from nmt_pbt.search.baselines import RandomOracle
 
-    return RandomOracle(**common, **_constant(settings))
+    return RandomOracle(**common)
 
 
-def _grid(name: str, settings: Settings, common: Mapping[str, Any]) -> Any:
+def _grid(settings: Settings, common: Mapping[str, Any]) -> Any:
     from nmt_pbt.search.baselines import GridOracle
 
-    return GridOracle(**common, **_constant(settings), levels=settings.search.grid.levels)
+    return GridOracle(**common, levels=settings.search.grid.levels)
 
 
-def _bayes(name: str, settings: Settings, common: Mapping[str, Any]) -> Any:
+def _bayes(settings: Settings, common: Mapping[str, Any]) -> Any:
     from nmt_pbt.search.baselines import BayesOracle
 
     bayes = settings.search.bayes
-    return BayesOracle(
-        **common, **_constant(settings), initial_points=bayes.initial_points, exploration=bayes.exploration
-    )
+    return BayesOracle(**common, initial_points=bayes.initial_points, exploration=bayes.exploration)
 
 
-def _hyperband(name: str, settings: Settings, common: Mapping[str, Any]) -> Any:
+def _hyperband(settings: Settings, common: Mapping[str, Any]) -> Any:
     from nmt_pbt.search.baselines import HyperbandOracle
 
-    return HyperbandOracle(**common, **_constant(settings), factor=settings.search.hyperband.factor)
+    return HyperbandOracle(**common, factor=settings.search.hyperband.factor)
 
 
-def _manual(name: str, settings: Settings, common: Mapping[str, Any]) -> Any:
+def _manual(settings: Settings, common: Mapping[str, Any]) -> Any:
     from nmt_pbt.search.manual import ManualOracle
 
-    return ManualOracle(
-        **common,
-        guesses=_guesses(settings, common["space"]),
-        limit=_budget(settings),
-        epochs=settings.training.epochs,
-        interval=settings.search.interval,
-        patience=settings.search.population,
-    )
+    return ManualOracle(**common, guesses=_guesses(settings, common["space"]))
 
 
-_BUILDERS: dict[str, Callable[[str, Settings, Mapping[str, Any]], Any]] = {
+_BUILDERS: dict[str, Callable[[Settings, Mapping[str, Any]], Any]] = {
     "random": _random,
     "grid": _grid,
     "bayes": _bayes,

@@ -6,6 +6,7 @@ import functools
 import math
 import threading
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import keras_tuner
@@ -16,6 +17,7 @@ from keras_tuner.src.engine.oracle import LOCKS, THREADS
 
 from nmt_pbt.errors import AllFailedError
 from nmt_pbt.search.assignment import Assignment
+from nmt_pbt.search.budget import Budget
 from nmt_pbt.search.keras_tuner_space import to_hyperparameters
 from nmt_pbt.search.space import Space
 from nmt_pbt.values import Value
@@ -24,8 +26,6 @@ Method = TypeVar("Method", bound=Callable[..., Any])
 
 EPOCHS = "search/epochs"
 """Bookkeeping among a trial's values: how many epochs it is to train."""
-
-_SLACK = 1e-9  # epochs: what sums of floats may be off by
 
 
 def locked(method: Method) -> Method:
@@ -181,49 +181,69 @@ class JournaledOracle(SafeOracle):
         """Return the values of the space alone, without bookkeeping."""
         return {name: values[name] for name in self.space.names if name in values}
 
+    def assignment(self, trial: Trial) -> Assignment:
+        """Return what a trial means for whoever trains it."""
+        values = trial.hyperparameters.values
+        return Assignment(trial.trial_id, self.searched(values), float(values[EPOCHS]))
+
     def needed(self) -> set[str]:
         """Return the trials whose final states other trials may start from: none."""
         return set()
 
 
 class BudgetedOracle(JournaledOracle):
-    """Gives out trials of any length until their epochs add up to exactly the budget; the last one is cut.
+    """Gives out trials of any length until they add up to exactly the budget; the last one is cut.
 
     What a failed trial did not train goes back into the budget.
 
     Args:
-        budget: Epochs to train in the whole search.
+        budget: What the whole search may train.
         epochs: Epochs of one trial, when the space does not name `epochs`.
-        interval: Epochs between two evaluations of a trial.
         patience: So many trials may fail, as long as none succeeds, before the search is given up.
         **kwargs: Of `JournaledOracle`.
     """
 
-    def __init__(self, *, budget: float, epochs: float, interval: float, patience: int, **kwargs: Any) -> None:
+    def __init__(self, *, budget: Budget, epochs: float, patience: int, **kwargs: Any) -> None:
         self.budget = budget
         self.epochs = epochs
-        self.interval = interval
         self.patience = patience
         super().__init__(**kwargs)
 
+    def choose(self, trial_id: str) -> Mapping[str, Value] | None:
+        """Return the values of the next trial, bookkeeping among them; None when a result has to come in first."""
+        raise NotImplementedError
+
+    def length(self, values: Mapping[str, Value]) -> float:
+        """Return how many epochs a trial with these values is to train."""
+        return float(values.get("epochs", self.epochs))
+
     @property
-    def left(self) -> float:
-        """Epochs of the budget that no trial has been given, or that one gave back by failing."""
-        given = math.fsum(self._taken(trial) for trial in self.trials.values())
-        left = self.budget - given
-        return left if left > _SLACK else 0.0
+    def left(self) -> int:
+        """Sentence pairs of the budget that no trial has been given, or that one gave back by failing."""
+        return self.budget.total - sum(self._taken(trial) for trial in self.trials.values())
 
-    def _taken(self, trial: Trial) -> float:
-        """Return the epochs that a trial has taken or may still take; the interval in which it failed counts whole."""
-        given = float(trial.hyperparameters.values[EPOCHS])
-        if trial.status != "FAILED":
-            return given
-        return min(given, (len(self.observations(trial)) + 1) * self.interval)
+    def _taken(self, trial: Trial) -> int:
+        """Return the pairs that a trial has taken or may still take; the interval in which it failed counts whole."""
+        intervals = self.budget.intervals(self.assignment(trial))
+        return sum(intervals[: len(self.observations(trial)) + 1] if trial.status == "FAILED" else intervals)
 
-    def grant(self, values: Mapping[str, Value], epochs: float) -> dict[str, Any]:
-        """Return KerasTuner's response that starts a trial, cut to what is left of the budget."""
+    def populate_space(self, trial_id: str) -> dict[str, Any]:
+        """Return the next trial's values, as KerasTuner wants them, until the budget is given out.
+
+        Args:
+            trial_id: The trial's id.
+        """
         left = self.left
-        return {"status": "RUNNING", "values": {**values, EPOCHS: left if epochs > left - _SLACK else epochs}}
+        if not left:
+            return {"status": "STOPPED"}
+        values = self.choose(trial_id)
+        if values is None:
+            return {"status": "IDLE"}
+        pairs = max(1, self.budget.pairs(self.length(values)))
+        # What would be left is too little for a trial of its own: less than a hundredth of an interval.
+        if left - pairs <= self.budget.pairs(self.budget.interval) // 100:
+            pairs = left
+        return {"status": "RUNNING", "values": {**values, EPOCHS: pairs / self.budget.epoch}}
 
     @locked
     def end_trial(self, trial: Trial) -> None:
@@ -245,11 +265,11 @@ class BudgetedOracle(JournaledOracle):
 
     def assignment(self, trial: Trial) -> Assignment:
         """Return what a trial means for whoever trains it."""
-        values = trial.hyperparameters.values
-        searched = self.searched(values)
-        if "epochs" in searched:
-            searched["epochs"] = values[EPOCHS]  # the last trial may be cut
-        return Assignment(trial.trial_id, searched, float(values[EPOCHS]))
+        assignment = super().assignment(trial)
+        asked = assignment.values.get("epochs")
+        if asked is None or self.budget.pairs(assignment.epochs) >= self.budget.pairs(float(asked)):
+            return assignment
+        return replace(assignment, values={**assignment.values, "epochs": assignment.epochs})  # it was cut
 
     def _random_values(self) -> dict[str, Value]:
         """Draw values for the next trial, new ones if there are any.
@@ -268,23 +288,3 @@ class BudgetedOracle(JournaledOracle):
 
     def _compute_values_hash(self, values: Mapping[str, Value]) -> str:
         return str(super()._compute_values_hash(self.searched(values)))
-
-
-class ConstantValuesOracle(BudgetedOracle):
-    """An oracle each of whose trials is one model, trained from scratch with constant values."""
-
-    def populate_space(self, trial_id: str) -> dict[str, Any]:
-        """Return the next trial's values, as KerasTuner wants them, until the budget is given out.
-
-        Args:
-            trial_id: The trial's id.
-        """
-        if not self.left:
-            return {"status": "STOPPED"}
-        response = super().populate_space(trial_id)
-        if response["status"] != "RUNNING":
-            return dict(response)
-        # KerasTuner's log integers may exceed their largest value by one.
-        drawn = response["values"]
-        values = {domain.name: domain.clip(drawn[domain.name]) for domain in self.space.active(drawn)}
-        return self.grant(values, float(values.get("epochs", self.epochs)))

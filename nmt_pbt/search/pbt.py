@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 import keras_tuner
@@ -11,6 +12,7 @@ from keras_tuner.engine.trial import Trial
 
 from nmt_pbt.errors import UsageError
 from nmt_pbt.search.archive import TrialArchive
+from nmt_pbt.search.arguments import generations
 from nmt_pbt.search.assignment import Assignment
 from nmt_pbt.search.exploit import Exploit
 from nmt_pbt.search.explore import ExploreFunction, Explorer, UserExplore
@@ -88,7 +90,7 @@ class PBTOracle(SafeOracle):
             raise UsageError(f"interval {interval:g} and epochs {epochs:g}; both have to be above 0")
         super().__init__(
             objective=objective,
-            max_trials=population_size * math.ceil(epochs / interval - 1e-9),
+            max_trials=population_size * generations(interval, epochs),
             hyperparameters=hyperparameters,
             seed=seed,
             **kwargs,
@@ -245,7 +247,6 @@ class JournaledPBTOracle(JournaledOracle, PBTOracle):
 
     def __init__(self, *, space: Space, **kwargs: Any) -> None:
         super().__init__(space=space, **kwargs)
-        self.budget = self.population.size * self.population.epochs
         self.needs_counts = isinstance(self.population.strategy, Bootstrap)
         self.trials = TrialArchive(self.hyperparameters)
 
@@ -261,10 +262,8 @@ class JournaledPBTOracle(JournaledOracle, PBTOracle):
     def assignment(self, trial: Trial) -> Assignment:
         """Return what a trial means: one interval of one member."""
         values = trial.hyperparameters.values
-        return Assignment(
-            trial.trial_id,
-            self.searched(values),
-            float(values[EPOCHS]),
+        return replace(
+            super().assignment(trial),
             parent=values[PARENT] or None,
             inherited=bool(values[INHERITED]),
             member=int(values[MEMBER]),

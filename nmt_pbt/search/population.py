@@ -14,6 +14,7 @@ from typing import Any
 
 from nmt_pbt.errors import AllFailedError, UsageError
 from nmt_pbt.randomness import derive_seed, generator
+from nmt_pbt.search.arguments import check_population, generations, initial_values, last_decision
 from nmt_pbt.search.exploit import Adoption, Exploit
 from nmt_pbt.search.explore import Explorer, Moment
 from nmt_pbt.search.keeping import Keeping
@@ -65,7 +66,7 @@ class Population:
         synchronous: bool = False,
         initial: Sequence[Mapping[str, Value]] = (),
     ) -> None:
-        _check(size, interval, epochs, burn_in, initial)
+        check_population(size, interval, epochs, burn_in)
         self.space = space
         self.size = size
         self.interval = interval
@@ -76,16 +77,14 @@ class Population:
         self.strategy = exploit or trigger
         self.burn_in = burn_in
         self.synchronous = synchronous
-        self.generations = math.ceil(epochs / interval - 1e-9)
+        self.generations = generations(interval, epochs)
         self.exploits = 0
         self.rungs = Rungs(size)
         self.best_ranking = Ranking(size)
         self.members = [Member(index) for index in range(size)]
         self._in_flight: dict[str, int] = {}
-        for member, given in zip(self.members, initial, strict=False):
-            values = space.complete(given, seed, "initial", member.index)
-            space.check({**values, **given}, f"initial values of member {member.index}")
-            member.plan = Plan(None, False, values)
+        for index, values in enumerate(initial_values(space, size, initial, seed)):
+            self.members[index].plan = Plan(None, False, values)
         self._ready: list[tuple[int, float, int]] = []
         self._make_ready(self.members)
         self._keeping = Keeping(self.members, self.generations)
@@ -172,7 +171,7 @@ class Population:
     def _length(self, generation: int) -> float:
         """Return the epochs of an interval; the last one takes what is left."""
         if generation == self.generations - 1:
-            return self.epochs - generation * self.interval
+            return self.epochs - last_decision(self.interval, self.epochs)
         return self.interval
 
     def _make_ready(self, members: Sequence[Member]) -> None:
@@ -348,14 +347,3 @@ def _moment(state: Snapshot) -> Moment:
 
 def _trial(state: Snapshot | None) -> str | None:
     return state.trial if state is not None else None
-
-
-def _check(size: int, interval: float, epochs: float, burn_in: float, initial: Sequence[Mapping[str, Value]]) -> None:
-    if size < 2:
-        raise UsageError(f"population {size}; a population needs at least 2 members")
-    if not (math.isfinite(interval) and 0 < interval <= epochs):
-        raise UsageError(f"interval {interval:g}; it has to be above 0 and at most the {epochs:g} epochs of a member")
-    if not burn_in >= 0:
-        raise UsageError(f"burn_in {burn_in:g}; it has to be 0 or more epochs")
-    if len(initial) > size:
-        raise UsageError(f"initial values for {len(initial)} members, but the population has {size}; remove some")

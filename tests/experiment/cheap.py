@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 
 from nmt_pbt.errors import OutOfMemoryError
-from nmt_pbt.experiment.budget import Budget
 from nmt_pbt.experiment.driver import Driver, Winner
 from nmt_pbt.experiment.engine import Engine
 from nmt_pbt.experiment.inline import InlineEngine
@@ -145,16 +144,15 @@ def search(
     method: str, settings: Settings, task: CheapTask, engine: Engine, journal: Journal, seed: int = 0
 ) -> Winner | None:
     """Run, or go on with, one search."""
-    built = build_method(method, settings, seed)
-    budget = Budget(task.epoch, built.budget_epochs, settings.search.interval)
+    built = build_method(method, settings, seed, task.epoch)
     start = SearchStarted(
         method=method,
         seed=seed,
         objective=built.oracle.objective.name,
         direction=built.oracle.objective.direction,
-        budget=budget.total,
-        interval=budget.pairs(settings.search.interval),
+        budget=built.budget.total,
+        interval=built.budget.pairs(settings.search.interval),
         epoch=task.epoch,
         population=settings.search.population,
     )
-    return Driver(built, engine, journal, budget, start, patience=settings.training.early_stopping).run()
+    return Driver(built, engine, journal, start, patience=settings.training.early_stopping).run()

@@ -90,9 +90,15 @@ class Session:
             self.finish(list(self.busy)[pick(len(self.busy))])
 
     @property
-    def epochs(self) -> float:
-        """Epochs trained; of a trial that failed, the interval in which it did."""
-        return math.fsum(
-            assignment.epochs if self.fails(assignment) is None else min(assignment.epochs, self.interval)
+    def pairs(self) -> int:
+        """Sentence pairs trained; of a trial that failed, those of the interval in which it did."""
+        return sum(
+            sum(intervals if self.fails(assignment) is None else intervals[:1])
             for assignment in self.assignments
+            for intervals in [self.method.budget.intervals(assignment)]
         )
+
+    @property
+    def epochs(self) -> float:
+        """Epochs trained."""
+        return self.pairs / self.method.budget.epoch

@@ -58,6 +58,12 @@ def test_names_and_budgets_are_checked_without_importing_keras_tuner() -> None:
             ["search.pbt.frequencies=[1, 4]", "search.population=8", "search.pbt.exploit=tournament"],
             r"exploit tournament: sub-populations .* select by truncation",
         ),
+        (["search.pbt.initial=[{}, {dropuot: 0.1}]"], "initial values of member 1: .*; did you mean 'dropout'"),
+        (["search.pbt.initial=[{dropout: 0.7}]"], "initial values of member 0: dropout = 0.7; it has to be a number"),
+        (["search.pbt.initial=[{}, {}, {}, {}, {}, {}, {}]"], "initial values for 7 members, but the population has 6"),
+        (["search.pbt.burn_in=8.0"], "burn_in 8: the last decision comes after 7 of 8 epochs"),
+        (["search.pbt.burn_in=7.5", "search.interval=2.0"], "the last decision comes after 6 of 8 epochs"),
+        (["search.grid.levels={dropuot: [0.1]}"], "levels.dropuot: not in the search space; did you mean 'dropout'"),
         (["search.pbt.frozen=[dropuot]"], "frozen dropuot: not in the search space; did you mean 'dropout'"),
     ],
 )
@@ -69,12 +75,25 @@ def test_what_cannot_be_run_is_refused_in_one_line(changes: list[str], text: str
 
 def test_an_unknown_method_cannot_be_built() -> None:
     with pytest.raises(UsageError, match="did you mean 'hyperband'"):
-        build_method("hyperbandd", load_settings(assignments=SMALL), 0)
+        build_method("hyperbandd", load_settings(assignments=SMALL), 0, 1000)
+
+
+@pytest.mark.parametrize("name", [name for name in METHODS if name != "manual"])
+def test_an_interval_of_less_than_a_sentence_pair_is_refused(name: str) -> None:
+    with pytest.raises(UsageError, match=r"search.interval 0.5: less than one sentence pair of an epoch of 1;"):
+        build_method(name, load_settings(assignments=[*SMALL, "search.interval=0.5"]), 0, 1)
+
+
+def test_a_last_interval_of_less_than_a_sentence_pair_is_refused() -> None:
+    settings = load_settings(assignments=[*SMALL, "training.epochs=8.001"])
+    with pytest.raises(UsageError, match=r"training.epochs 8.001: the last interval .* train for 8 epochs"):
+        build_method("pbt", settings, 0, 400)
+    assert build_method("random", settings, 0, 400).budget.total == 6 * 8 * 400
 
 
 def test_settings_choose_exploit_and_explore() -> None:
     def population(*changes: str, name: str = "pbt") -> object:
-        return build_method(name, load_settings(assignments=[*SMALL, *changes]), 0).oracle.population
+        return build_method(name, load_settings(assignments=[*SMALL, *changes]), 0, 1000).oracle.population
 
     assert population().strategy == Truncation(0.25)  # type: ignore[attr-defined]
     assert population("search.pbt.exploit=tournament").strategy == Tournament()  # type: ignore[attr-defined]
@@ -91,7 +110,7 @@ def test_settings_choose_exploit_and_explore() -> None:
 
 def test_values_to_start_with_can_be_set() -> None:
     settings = load_settings(assignments=[*SMALL, "search.pbt.initial=[{dropout: 0.5, batch_size: 64}]"])
-    method = build_method("pbt", settings, 0)
+    method = build_method("pbt", settings, 0, 1000)
     first = method.assignment(method.oracle.create_trial("worker0"))
     assert (first.values["dropout"], first.values["batch_size"]) == (0.5, 64)
 
@@ -100,8 +119,8 @@ def test_values_to_start_with_can_be_set() -> None:
 def test_methods_share_their_first_draws_under_one_seed(name: str) -> None:
     """Common random numbers: what differs between methods is then less the luck of the start."""
     settings = load_settings(assignments=[*SMALL, "search.bayes.initial_points=4"])
-    method = build_method(name, settings, 7)
-    reference = build_method("random", settings, 7)
+    method = build_method(name, settings, 7, 1000)
+    reference = build_method("random", settings, 7, 1000)
     for worker in ("a", "b", "c", "d"):
         drawn, expected = (one.assignment(one.oracle.create_trial(worker)) for one in (method, reference))
         assert drawn.values == expected.values

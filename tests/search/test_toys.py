@@ -16,7 +16,7 @@ from nmt_pbt.search.explore import Perturb
 from nmt_pbt.search.pbt import JournaledPBTOracle
 from nmt_pbt.search.space import Space
 from nmt_pbt.values import Value
-from tests.toys import LENGTH, MOVING, PAPER, Search, best_rate, search
+from tests.toys import LENGTH, MOVING, PAPER, Search, best_rate, budget, search
 
 SEEDS = range(24)
 QUALITY = keras_tuner.Objective("val_q", "max")
@@ -38,7 +38,7 @@ def paper(seed: int, **changes: Any) -> Search:
         "synchronous": True,
     }
     workers = changes.pop("workers", 1)
-    return search(PAPER, JournaledPBTOracle(**{**arguments, **changes}), workers)
+    return search(PAPER, JournaledPBTOracle(**{**arguments, **changes}), budget(PAPER, 2, 40.0), workers)
 
 
 def quality(result: Search) -> float:
@@ -55,10 +55,9 @@ def multiplied(values: dict[str, Value], space: Space, random: np.random.Generat
 def test_on_the_papers_toy_grid_search_ends_at_its_ceiling() -> None:
     space = Space((Choice("start", ("first", "second")),))
     for seed in SEEDS:
-        oracle = GridOracle(
-            space=space, levels={}, budget=80.0, epochs=40.0, interval=1.0, patience=2, objective=QUALITY, seed=seed
-        )
-        result = search(PAPER, oracle)
+        whole = budget(PAPER, 2, 40.0)
+        oracle = GridOracle(space=space, levels={}, budget=whole, epochs=40.0, patience=2, objective=QUALITY, seed=seed)
+        result = search(PAPER, oracle, whole)
         assert {record.values["start"] for record in result.assigned} == {"first", "second"}
         assert 0.37 < quality(result) <= 0.391
 
@@ -110,7 +109,7 @@ def test_pbts_schedule_follows_a_moving_optimum(synchronous: bool, workers: int)
             explore=Perturb(factor=1.25, resample_probability=0.1),
             synchronous=synchronous,
         )
-        result = search(MOVING, oracle, workers)
+        result = search(MOVING, oracle, budget(MOVING, 10, LENGTH / 5), workers)
         schedule = [float(value) for value in result.schedule("rate")]
         assert result.most_states <= 2 * 10 + 2
         errors.append(log_error(schedule))

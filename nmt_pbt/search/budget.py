@@ -9,6 +9,7 @@ import itertools
 import math
 from dataclasses import dataclass
 
+from nmt_pbt.errors import UsageError
 from nmt_pbt.search.assignment import Assignment
 
 
@@ -18,23 +19,34 @@ class Budget:
 
     Attributes:
         epoch: Sentence pairs in one epoch.
-        epochs: Epochs in the whole search, over all its trials.
-        interval: Epochs between two evaluations.
+        interval: Epochs between two evaluations; at least one pair.
+        total: Sentence pairs in the whole search, over all its trials.
     """
 
     epoch: int
-    epochs: float
     interval: float
+    total: int
+
+    def __post_init__(self) -> None:
+        if self.interval * self.epoch < 1 - 1e-9:
+            raise UsageError(
+                f"search.interval {self.interval:g}: less than one sentence pair of an epoch of {self.epoch}; make it "
+                "longer"
+            )
+
+    @classmethod
+    def for_trials(cls, trials: int, epochs: float, epoch: int, interval: float) -> Budget:
+        """Return the budget of so many trials, or members, of so many epochs each."""
+        return cls(epoch, interval, trials * _pairs(epochs, epoch))
+
+    @property
+    def epochs(self) -> float:
+        """The whole budget in epochs."""
+        return self.total / self.epoch
 
     def pairs(self, epochs: float) -> int:
         """Return a number of epochs in sentence pairs, to the nearest whole pair."""
-        # Half a pair is rounded up, also when the sum that should be a half falls short of it by a rounding error.
-        return math.floor(epochs * self.epoch + 0.5 + 1e-6)
-
-    @property
-    def total(self) -> int:
-        """Sentence pairs that one search may train."""
-        return self.pairs(self.epochs)
+        return _pairs(epochs, self.epoch)
 
     def intervals(self, assignment: Assignment) -> tuple[int, ...]:
         """Cut a trial into intervals between evaluations.
@@ -45,11 +57,16 @@ class Budget:
             assignment: The trial.
 
         Returns:
-            Sentence pairs to train in each of its intervals; the last one may be shorter.
+            Sentence pairs to train in each of its intervals, none of them empty; the last one may be shorter.
         """
         start = assignment.generation * self.interval
         end = start + assignment.epochs
         # Epochs that are sums of floats may miss a boundary by a rounding error, which must not make an interval.
         count = max(1, math.ceil(assignment.epochs / self.interval - 1e-9))
         boundaries = [self.pairs(start + k * self.interval) for k in range(count)] + [self.pairs(end)]
-        return tuple(after - before for before, after in itertools.pairwise(boundaries))
+        return tuple(after - before for before, after in itertools.pairwise(boundaries) if after > before)
+
+
+def _pairs(epochs: float, epoch: int) -> int:
+    # Half a pair is rounded up, also when the sum that should be a half falls short of it by a rounding error.
+    return math.floor(epochs * epoch + 0.5 + 1e-6)
