@@ -35,7 +35,7 @@ from nmt_pbt.search.domains import Integer
 from nmt_pbt.search.methods import Method
 from nmt_pbt.search.pbt import JournaledPBTOracle
 from nmt_pbt.search.space import Space
-from nmt_pbt.training.protocol import MemberState
+from nmt_pbt.training.protocol import Evaluation, MemberState
 from nmt_pbt.training.state import StateStore
 from nmt_pbt.values import Value
 
@@ -108,9 +108,9 @@ class Forest:
             self.trees.append((self.depth, derive_seed(self.seed, "tree", len(self.trees))))
         return {"train_loss": self.loss("train")}
 
-    def evaluate(self) -> Mapping[str, float]:
-        """Score the dev split."""
-        return {"val_loss": self.loss("dev")}
+    def evaluate(self, counts: bool = False) -> Evaluation:
+        """Score the dev split; there are no sentences to count anything of."""
+        return Evaluation({"val_loss": self.loss("dev")})
 
     def loss(self, name: str) -> float:
         """Return the cross-entropy on a split, in nats."""
