@@ -140,6 +140,16 @@ class SimulatedEngine:
         for name in set(self._skill) - names:
             del self._skill[name]
 
+    @timed
+    def drop(self, names: frozenset[str]) -> None:
+        """Forget the states named."""
+        for name in names:
+            self._skill.pop(name, None)
+
+    def problem(self, state: StateReference) -> str | None:
+        """Tell what is wrong with a state: nothing ever is."""
+        return None
+
     def close(self) -> None:
         """Nothing to let go."""
 

@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from nmt_pbt.errors import AllFailedError, JournalError
+from nmt_pbt.errors import AllFailedError, JournalError, StateError
 from nmt_pbt.experiment.engine import Engine, Leg, LegResult, StateReference
+from nmt_pbt.experiment.kept import KeptStates
+from nmt_pbt.experiment.legs import Legs, Progress
+from nmt_pbt.experiment.repair import Repairs
 from nmt_pbt.journal import (
     Assigned,
     Ended,
@@ -25,7 +28,6 @@ from nmt_pbt.journal import (
     Tested,
     without_times,
 )
-from nmt_pbt.randomness import derive_seed
 from nmt_pbt.search.assignment import Assignment
 from nmt_pbt.search.methods import Method
 from nmt_pbt.significance import pack_counts, unpack_counts
@@ -36,26 +38,6 @@ if TYPE_CHECKING:
     from keras_tuner.engine.trial import Trial
 
 Listener = Callable[[SearchRecord], None]
-
-
-@dataclass
-class _Progress:
-    """A trial under way: who trains it, how it is cut into intervals, and how many of them are done."""
-
-    assignment: Assignment
-    worker: str
-    intervals: tuple[int, ...]
-    decided: float = 0.0  # seconds it took to decide on it
-    waited: float = 0.0  # seconds its worker was idle before the interval under way
-    done: int = 0
-    failure: str | None = None
-    best: float | None = None  # of its objective, over its intervals
-    no_better: int = 0  # intervals since the best
-    stopped: bool = False  # early, for want of a better objective
-
-    @property
-    def over(self) -> bool:
-        return self.failure is not None or self.stopped or self.done == len(self.intervals)
 
 
 @dataclass(frozen=True)
@@ -98,8 +80,11 @@ class Driver:
         self._journal = journal
         self._start = start
         self._listener = listener
-        self._under_way: dict[str, _Progress] = {}
-        self._latest: dict[str, StateReference] = {}
+        self._under_way: dict[str, Progress] = {}
+        self._states = KeptStates(method)
+        self._legs = Legs(start.method, start.seed, method.needs_counts)
+        self._repairs = Repairs(self._legs, journal, self._progress_of)
+        self._sent: dict[str, Leg] = {}
         self._began = 0.0
         self._free_since: dict[str, float] = {}
         self._winner: Winner | None = None
@@ -119,6 +104,7 @@ class Driver:
         Raises:
             JournalError: The recorded decisions do not come out again.
             SearchError: The engine cannot go on.
+            StateError: A state that is needed was lost, and training it again gave another one.
         """
         for record in list(self._journal.records):
             if isinstance(record, RunStarted):
@@ -134,12 +120,15 @@ class Driver:
             self._append(
                 SearchEnded(method=self._start.method, seed=self._start.seed, spent=self._spent, reason=reason)
             )
+        if self._winner is not None:
+            self._have(self._winner.state)
         return self._winner
 
     # --- the loop ---
 
     def _search(self) -> None:
         self._end_what_is_over()
+        self._engine.keep(self._states.needed())
         waiting = list(self._under_way.values())  # in flight when the run was stopped: given out again first
         self._began = time.perf_counter()
         busy: set[str] = set()
@@ -150,13 +139,15 @@ class Driver:
                 busy.add(progress.worker)
         while True:
             for worker in self._engine.workers:
-                if worker not in busy and (next_one := self._next(worker, waiting)) is not None:
+                if worker not in busy:
+                    if (next_one := self._next(worker, waiting)) is None:
+                        break  # nor is there anything for the others
                     self._submit(worker, next_one)
                     busy.add(worker)
             if not busy and self._engine.workers:
                 return
             result = self._engine.wait()
-            if result is None:
+            if result is None or self._is_of_repair(result):
                 continue
             self._free_since[result.worker] = time.perf_counter()
             progress = self._take_in(result)
@@ -165,7 +156,7 @@ class Driver:
             else:
                 self._submit(result.worker, progress)
 
-    def _next(self, worker: str, waiting: list[_Progress]) -> _Progress | None:
+    def _next(self, worker: str, waiting: list[Progress]) -> Progress | None:
         """Return what a free worker does next; None when there is nothing for it now."""
         if waiting:
             return waiting.pop(0)
@@ -186,34 +177,24 @@ class Driver:
         # each request comes under a name of its own.
         return self._method.oracle.create_trial(f"{worker}-{self._assigned}")
 
-    def _submit(self, worker: str, progress: _Progress) -> None:
-        assignment = progress.assignment
-        source = self._source(progress)
-        # A member that goes on alone keeps its stream of dropout masks; one that begins or adopts gets its own.
-        own_masks = progress.done == 0 and (source is None or assignment.inherited)
-        seed = self._start.seed
-        self._engine.submit(
-            worker,
-            Leg(
-                trial=assignment.trial,
-                values=assignment.values,
-                pairs=progress.intervals[progress.done],
-                start=self._latest[source] if source is not None else None,
-                # KerasTuner pads ids to a width that differs between methods; the number is what they share.
-                weights_seed=derive_seed(seed, "weights", int(assignment.trial)),
-                order_seed=seed,
-                masks_seed=derive_seed(seed, "masks", assignment.trial) if own_masks else None,
-                save_as=self._state_name(assignment.trial, progress.done),
-                counts=self._method.needs_counts,
-            ),
-        )
+    def _submit(self, worker: str, progress: Progress) -> None:
+        start = self._start_of(progress)
+        self._give(worker, self._legs.leg(progress.assignment, progress.done, progress.intervals[progress.done], start))
         free_since = self._free_since.get(worker, self._began)
         progress.waited = max(0.0, time.perf_counter() - free_since - progress.decided)
 
-    def _take_in(self, result: LegResult) -> _Progress:
+    def _give(self, worker: str, leg: Leg) -> None:
+        self._sent[worker] = leg
+        self._engine.submit(worker, leg)
+
+    def _start_of(self, progress: Progress) -> StateReference | None:
+        """Return the state the next interval of a trial starts from; None for fresh weights."""
+        return self._states.latest[progress.source] if progress.source is not None else None
+
+    def _take_in(self, result: LegResult) -> Progress:
         """Write down a result and act on it."""
         progress = self._under_way[result.trial]
-        source = self._source(progress)
+        start = self._start_of(progress)
         self._append(
             Evaluated(
                 method=self._start.method,
@@ -223,7 +204,7 @@ class Driver:
                 age=result.age,
                 spent=self._spent + progress.intervals[progress.done],
                 metrics=dict(result.metrics) if result.failure is None else {self._start.objective: None},
-                started=self._latest[source].hash if source is not None else None,
+                started=start.hash if start is not None else None,
                 state=result.state.hash if result.state is not None else None,
                 failure=result.failure,
                 counts=pack_counts(result.counts) if result.counts is not None else None,
@@ -234,7 +215,7 @@ class Driver:
         )
         progress.decided = 0.0
         self._end_what_is_over()
-        self._engine.keep(self._needed())
+        self._engine.drop(self._states.needless() - self._repairs.in_use)
         return progress
 
     def _end_what_is_over(self) -> None:
@@ -250,17 +231,44 @@ class Driver:
                 )
             )
 
-    def _source(self, progress: _Progress) -> str | None:
-        """Return the trial whose latest state the next interval starts from; None for fresh weights."""
-        return progress.assignment.parent if progress.done == 0 else progress.assignment.trial
+    # --- states that were lost ---
 
-    def _needed(self) -> frozenset[str]:
-        """Return the names of the states that can still be needed."""
-        trials = set(self._method.needed())
-        for progress in self._under_way.values():
-            trials.update(filter(None, [self._source(progress)]))
-        names = {self._latest[trial].name for trial in trials if trial in self._latest}
-        return frozenset(names | ({self._winner.state.name} if self._winner is not None else set()))
+    def _is_of_repair(self, result: LegResult) -> bool:
+        """Tell whether a result is no trial's, but about a lost state; sees then that this is made again."""
+        worker = result.worker
+        if result.lost is not None:
+            sent = self._sent[worker]
+            if sent.start is None:
+                raise StateError(result.lost)
+            self._give(worker, self._repairs.begin(worker, sent.start, result.lost, sent))
+        elif self._repairs.is_under_way(worker):
+            following, used = self._repairs.go_on(result)
+            if used is not None:
+                self._engine.drop(frozenset({used.name}) - self._states.needed() - self._repairs.in_use)
+            if following is not None:
+                self._give(worker, following)
+        else:
+            return False
+        return True
+
+    def _have(self, state: StateReference) -> None:
+        """See that a state is there, when no trial is under way."""
+        problem = self._engine.problem(state)
+        if problem is None:
+            return
+        while not self._engine.workers:
+            self._engine.wait()
+        worker = self._engine.workers[0]
+        self._give(worker, self._repairs.begin(worker, state, problem))
+        while self._repairs.is_under_way(worker):
+            result = self._engine.wait()
+            if result is not None:
+                self._is_of_repair(result)
+
+    def _progress_of(self, trial: str) -> Progress:
+        """Return a trial, over or not, as it was before anything of it was trained."""
+        assignment = self._method.assignment(self._method.oracle.get_trial(trial))
+        return Progress(assignment, "", self._method.budget.intervals(assignment))
 
     # --- records: the only way the search's state changes ---
 
@@ -295,9 +303,9 @@ class Driver:
             case SearchStarted():
                 self._started = True
             case Assigned():
-                assignment = self._method.assignment(self._method.oracle.get_trial(record.trial))
-                intervals = self._method.budget.intervals(assignment)
-                self._under_way[record.trial] = _Progress(assignment, record.worker, intervals)
+                progress = replace(self._progress_of(record.trial), worker=record.worker)
+                self._under_way[record.trial] = progress
+                self._states.use(progress.source)
                 self._assigned += 1
             case Evaluated():
                 self._apply_evaluated(record)
@@ -309,7 +317,7 @@ class Driver:
                     self._method.oracle.end_trial(trial)
                 except AllFailedError as error:
                     self._given_up = str(error)  # trials under way go on: one of them may yet succeed
-                del self._under_way[record.trial]
+                self._states.release(self._under_way.pop(record.trial).source)
             case SearchEnded():
                 self._ended = True
         self._listener(record)
@@ -317,8 +325,11 @@ class Driver:
     def _apply_evaluated(self, record: Evaluated) -> None:
         # In the order in which they were submitted: a resumed run gives them out in it again.
         progress = self._under_way[record.trial] = self._under_way.pop(record.trial)
+        source = progress.source
         progress.done += 1
         progress.failure = record.failure
+        self._states.use(progress.source)
+        self._states.release(source)
         self._spent = record.spent
         if record.state is None:
             return
@@ -326,8 +337,8 @@ class Driver:
         if record.counts is not None:
             self._method.oracle.report_counts(record.trial, unpack_counts("bleu", record.counts))
         self._method.oracle.update_trial(record.trial, metrics, step=progress.done)
-        state = StateReference(self._state_name(record.trial, record.interval), record.state)
-        self._latest[record.trial] = state
+        state = StateReference(self._legs.state_name(record.trial, record.interval), record.state)
+        self._states.save(record.trial, state)
         best = self._winner.metrics[self._start.objective] if self._winner is not None else None
         score = metrics[self._start.objective]
         if self._better(score, progress.best):
@@ -339,6 +350,7 @@ class Driver:
         if self._better(score, best):
             values = progress.assignment.values
             self._winner = Winner(record.trial, record.interval, record.age, metrics, values, state)
+            self._states.prefer(record.trial)
 
     def _better(self, score: float, than: float | None) -> bool:
         return than is None or (score > than if self._start.direction == "max" else score < than)
@@ -356,7 +368,3 @@ class Driver:
             values=dict(assignment.values),
             pairs=sum(self._method.budget.intervals(assignment)),
         )
-
-    def _state_name(self, trial: str, interval: int) -> str:
-        # The interval is part of the name: until the record of the next one is on the disk, both have to exist.
-        return f"{self._start.method}-seed{self._start.seed}-trial{trial}-interval{interval}"

@@ -57,6 +57,7 @@ class LegResult:
         age: Sentence pairs the state was trained on along its lineage.
         state: The saved state; None after a failure.
         failure: Why it failed, in a few words; None when it did not. A failed leg leaves no state.
+        lost: What is wrong with the state that it starts from, when that cannot be had: nothing was trained then.
         seconds: Wall-clock, itemised.
         counts: What BLEU of the dev translations is made of, `(sentences, 10)`; None where the leg did not ask.
     """
@@ -67,6 +68,7 @@ class LegResult:
     age: int = 0
     state: StateReference | None = None
     failure: str | None = None
+    lost: str | None = None
     seconds: Seconds = field(default_factory=Seconds)
     counts: Counts | None = None
 
@@ -87,8 +89,16 @@ class Engine(Protocol):
         """Wait for the next result, its state being on the disk; None when a worker joined that can be given work."""
         ...
 
+    def problem(self, state: StateReference) -> str | None:
+        """Tell what is wrong with a saved state; None when it is there and undamaged."""
+        ...
+
     def keep(self, names: frozenset[str]) -> None:
         """Delete every saved state but those named."""
+        ...
+
+    def drop(self, names: frozenset[str]) -> None:
+        """Delete the saved states named; some may not be there."""
         ...
 
     def close(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nmt_pbt.experiment.engine import Leg, LegResult
+from nmt_pbt.experiment.engine import Leg, LegResult, StateReference
 from nmt_pbt.experiment.worker import TraineePool, Worker
 from nmt_pbt.training.state import StateStore
 
@@ -36,9 +36,17 @@ class InlineEngine:
         worker, leg = self._queue.pop(0)
         return self._workers[worker].run(leg)
 
+    def problem(self, state: StateReference) -> str | None:
+        """Tell what is wrong with a saved state; None when it is there and undamaged."""
+        return self._states.problem(state.name, state.hash)
+
     def keep(self, names: frozenset[str]) -> None:
         """Delete every saved state but those named."""
-        self._states.keep(set(names))
+        self._states.keep(names)
+
+    def drop(self, names: frozenset[str]) -> None:
+        """Delete the saved states named; some may not be there."""
+        self._states.drop(names)
 
     def close(self) -> None:
         """Nothing to let go."""

@@ -29,7 +29,7 @@ class _CarriedStates:
 
     def load(self, name: str, expected_hash: str) -> MemberState:
         if self.sent is None or content_hash(self.sent) != expected_hash:
-            raise StateError(f"state {name} was changed or lost on its way to a worker; resume the run")
+            raise SearchError(f"state {name} was changed or lost on its way to a worker; resume the run")
         return self.sent
 
     def save(self, name: str, state: MemberState) -> str:
@@ -101,7 +101,7 @@ class RayEngine:
         options = {"num_cpus": processors, "num_gpus": gpus, "max_restarts": 0, "max_concurrency": 1}
         self._actor = self._ray.remote(_Actor).options(**options)
         self._members = {f"worker{index}": self._start(f"worker{index}") for index in range(workers)}
-        self._lost: list[str] = []
+        self._lost: list[LegResult] = []
 
     def _connect(self, address: str | None, workers: int, processors: float) -> None:
         common: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR", "namespace": "nmt-pbt"}
@@ -137,13 +137,19 @@ class RayEngine:
         member = self._members[worker]
         start = None
         if leg.start is not None and member.at != leg.start:
-            start = self._states.load(leg.start.name, leg.start.hash)
+            try:
+                start = self._states.load(leg.start.name, leg.start.hash)
+            except StateError as error:
+                self._lost.append(LegResult(worker, leg.trial, lost=str(error)))
+                return
         member.leg, member.at = leg, None
         member.running = member.actor.run.remote(leg, start)
 
     def wait(self) -> LegResult | None:
         """Wait for the next result, its state being on the disk; None when a worker came up that can be given work."""
         while True:
+            if self._lost:
+                return self._lost.pop(0)
             pending = {
                 ref: name for name, member in self._members.items() for ref in (member.coming, member.running) if ref
             }
@@ -196,9 +202,17 @@ class RayEngine:
         member.deaths = deaths
         self.submit(name, leg)
 
+    def problem(self, state: StateReference) -> str | None:
+        """Tell what is wrong with a saved state; None when it is there and undamaged."""
+        return self._states.problem(state.name, state.hash)
+
     def keep(self, names: frozenset[str]) -> None:
         """Delete every saved state but those named."""
-        self._states.keep(set(names))
+        self._states.keep(names)
+
+    def drop(self, names: frozenset[str]) -> None:
+        """Delete the saved states named; some may not be there."""
+        self._states.drop(names)
 
     def close(self) -> None:
         """Let the workers go, and Ray on this machine."""

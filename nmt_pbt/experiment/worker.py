@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from nmt_pbt.errors import HandoverError, OutOfMemoryError
+from nmt_pbt.errors import HandoverError, OutOfMemoryError, StateError
 from nmt_pbt.experiment.engine import Leg, LegResult, StateReference
 from nmt_pbt.journal import Seconds
 from nmt_pbt.training.protocol import MemberState, Task, Trainee
@@ -68,8 +68,8 @@ class Worker:
     def run(self, leg: Leg) -> LegResult:
         """Train and evaluate one leg, and save its state.
 
-        A loss that is not finite and memory that does not suffice are results, as a search goes on after them. Any
-        other error is a fault of the program or the machine, and is not caught.
+        A loss that is not finite, memory that does not suffice, and a start that is missing or damaged are results, as
+        a search goes on after them. Any other error is a fault of the program or the machine, and is not caught.
 
         Args:
             leg: What to do.
@@ -78,13 +78,18 @@ class Worker:
             The metrics and the saved state, or why it failed.
 
         Raises:
-            StateError: The state to start from is missing or damaged.
             HandoverError: The values in force after loading are not those of the leg.
         """
         clock = _Clock()
         try:
             live = self._pool.get(leg.values)
-            self._take_up(live, leg)
+            start = None
+            if leg.start is not None and live.at != leg.start:
+                try:
+                    start = self._states.load(leg.start.name, leg.start.hash)
+                except StateError as error:
+                    return LegResult(self.name, leg.trial, lost=str(error))
+            _take_up(live, leg, start)
             clock.lap("load")
             trained = live.trainee.train(leg.pairs)
             clock.lap("train")
@@ -109,22 +114,29 @@ class Worker:
             counts=evaluation.counts,
         )
 
-    def _take_up(self, live: LiveTrainee, leg: Leg) -> None:
-        """Bring the live model to where the leg starts, with the leg's values in force."""
-        if leg.start is None:
-            live.trainee.reset(leg.weights_seed)
-        elif live.at != leg.start:
-            live.trainee.load(self._states.load(leg.start.name, leg.start.hash))
-        live.at = None
-        # After the load: it brings the donor's learning rate and rates with it.
-        live.trainee.apply(leg.values)
-        live.trainee.reorder(leg.order_seed)
-        if leg.masks_seed is not None:
-            live.trainee.reseed(leg.masks_seed)
-        _check_in_force(leg, live.trainee.values_in_force())
-
     def _failed(self, leg: Leg, reason: str, clock: _Clock) -> LegResult:
         return LegResult(self.name, leg.trial, failure=reason, seconds=clock.seconds())
+
+
+def _take_up(live: LiveTrainee, leg: Leg, start: MemberState | None) -> None:
+    """Bring the live model to where the leg starts, with the leg's values in force.
+
+    Args:
+        live: The model.
+        leg: What is to be trained.
+        start: The state that the leg starts with; None when it starts afresh, or the model is at it already.
+    """
+    live.at = None
+    if leg.start is None:
+        live.trainee.reset(leg.weights_seed)
+    elif start is not None:
+        live.trainee.load(start)
+    # After the load: it brings the donor's learning rate and rates with it.
+    live.trainee.apply(leg.values)
+    live.trainee.reorder(leg.order_seed)
+    if leg.masks_seed is not None:
+        live.trainee.reseed(leg.masks_seed)
+    _check_in_force(leg, live.trainee.values_in_force())
 
 
 def _check_in_force(leg: Leg, live: Mapping[str, Value]) -> None:

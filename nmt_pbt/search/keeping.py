@@ -23,6 +23,7 @@ class Keeping:
         self._generations = generations
         self._held: list[tuple[str, ...]] = [() for _ in self._members]
         self._count: Counter[str] = Counter()
+        self._released: set[str] = set()
         self._pending: list[int] = [self._next_decision(member) for member in self._members]
         self._waiting = Counter(self._pending)
         self._oldest = min(self._waiting)
@@ -33,6 +34,14 @@ class Keeping:
     def trials(self) -> set[str]:
         """The trials: at most two for each member."""
         return set(self._count)
+
+    def __contains__(self, trial: str) -> bool:
+        return trial in self._count
+
+    def released(self) -> set[str]:
+        """Return the trials that ceased to be kept since this was asked last."""
+        released, self._released = self._released, set()
+        return {trial for trial in released if trial not in self._count}
 
     def update(self, member: Member) -> None:
         """Take note that a member has moved on."""
@@ -69,3 +78,4 @@ class Keeping:
         for trial in before:
             if not self._count[trial]:
                 del self._count[trial]
+                self._released.add(trial)

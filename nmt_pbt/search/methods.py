@@ -56,6 +56,14 @@ class Method:
         """Whether the oracle has to be told what BLEU of each trial's dev translations is made of."""
         return bool(self.oracle.needs_counts)
 
+    def needs(self, trial: str) -> bool:
+        """Tell whether a trial's final state may still be started from."""
+        return self.oracle.needs(trial)  # type: ignore[no-any-return]
+
+    def released(self) -> set[str]:
+        """Return the trials whose final states ceased to be needed since this was asked last."""
+        return self.oracle.released()  # type: ignore[no-any-return]
+
 
 def check_methods(settings: Settings) -> None:
     """Refuse methods that cannot run with these settings, before anything is built or written.

@@ -170,6 +170,7 @@ class JournaledOracle(SafeOracle):
             hyperparameters=to_hyperparameters(space), allow_new_entries=False, tune_new_entries=False, **kwargs
         )
         self.verbose = 0
+        self._needed_before: set[str] = set()
 
     def save(self) -> None:
         """Write nothing: the journal is the record."""
@@ -189,6 +190,15 @@ class JournaledOracle(SafeOracle):
     def needed(self) -> set[str]:
         """Return the trials whose final states other trials may start from: none."""
         return set()
+
+    def needs(self, trial_id: str) -> bool:
+        """Tell whether other trials may start from a trial's final state."""
+        return trial_id in self.needed()
+
+    def released(self) -> set[str]:
+        """Return the trials whose final states ceased to be needed since this was asked last."""
+        before, self._needed_before = self._needed_before, self.needed()
+        return before - self._needed_before
 
 
 class BudgetedOracle(JournaledOracle):

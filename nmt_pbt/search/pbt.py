@@ -273,3 +273,11 @@ class JournaledPBTOracle(JournaledOracle, PBTOracle):
     def needed(self) -> set[str]:
         """Return the trials whose final states others may start from."""
         return self.population.needed()
+
+    def needs(self, trial_id: str) -> bool:
+        """Tell whether others may start from a trial's final state."""
+        return self.population.needs(trial_id)
+
+    def released(self) -> set[str]:
+        """Return the trials whose final states ceased to be needed since this was asked last."""
+        return self.population.released()

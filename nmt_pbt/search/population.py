@@ -280,6 +280,14 @@ class Population:
         """Return the trials whose final states may still be started from: at most two for each member."""
         return self._keeping.trials
 
+    def needs(self, trial: str) -> bool:
+        """Tell whether a trial's final state may still be started from."""
+        return trial in self._keeping
+
+    def released(self) -> set[str]:
+        """Return the trials whose final states ceased to be needed since this was asked last."""
+        return self._keeping.released()
+
     def get_state(self) -> dict[str, Any]:
         """Return everything that decides what comes next and is no argument, as JSON."""
         return {

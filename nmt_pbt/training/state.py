@@ -134,19 +134,19 @@ class StateStore:
                     )
                 order = metadata["order"].split("\n")
                 if sorted(order) != sorted(file.keys()):
-                    raise StateError(f"{path}: damaged (arrays are missing or foreign); delete it and resume the run")
+                    raise StateError(f"{path}: damaged (arrays are missing or foreign); restore it from a copy")
                 state = MemberState({key: file.get_tensor(key) for key in order}, int(metadata["age"]))
         except FileNotFoundError:
-            raise StateError(f"{path}: this saved state is missing; restore the file, or start a new run") from None
+            raise StateError(f"{path}: this saved state is missing; restore it from a copy") from None
         except (SafetensorError, KeyError, ValueError, OSError) as error:
-            raise StateError(f"{path}: damaged ({error}); delete it and resume the run") from None
+            raise StateError(f"{path}: damaged ({error}); restore it from a copy") from None
         content = content_hash(state)
         if content != metadata.get("hash"):
-            raise StateError(f"{path}: damaged (its content is not what was written); delete it and resume the run")
+            raise StateError(f"{path}: damaged (its content is not what was written); restore it from a copy")
         if expected_hash is not None and content != expected_hash:
             raise StateError(
                 f"{path}: holds state {content[:12]}, not {expected_hash[:12]} as the journal says; "
-                "restore the file, or start a new run"
+                "restore it from a copy"
             )
         return state
 
@@ -160,11 +160,23 @@ class StateStore:
             return set()
         return {path.name[: -len(SUFFIX)] for path in self.folder.glob(f"[!.]*{SUFFIX}")}
 
+    def problem(self, name: str, expected_hash: str) -> str | None:
+        """Tell what is wrong with a state; None when it is there, undamaged, and the one with this content hash."""
+        try:
+            self.load(name, expected_hash)
+        except StateError as error:
+            return str(error)
+        return None
+
+    def drop(self, names: Set[str]) -> None:
+        """Delete states; some may not be there."""
+        for name in names:
+            self.path(name).unlink(missing_ok=True)
+
     def keep(self, names: Set[str]) -> None:
         """Delete all states but these, and what an interrupted save has left behind."""
         if not self.folder.is_dir():
             return
-        for name in self.names() - set(names):
-            self.path(name).unlink(missing_ok=True)
+        self.drop(self.names() - names)
         for left in self.folder.glob(TEMPORARY):
             left.unlink(missing_ok=True)

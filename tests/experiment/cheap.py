@@ -12,7 +12,7 @@ import numpy as np
 
 from nmt_pbt.errors import OutOfMemoryError
 from nmt_pbt.experiment.driver import Driver, Winner
-from nmt_pbt.experiment.engine import Engine
+from nmt_pbt.experiment.engine import Engine, Leg, LegResult, StateReference
 from nmt_pbt.experiment.inline import InlineEngine
 from nmt_pbt.experiment.worker import TraineePool
 from nmt_pbt.journal import Journal, RunStarted, SearchStarted
@@ -138,6 +138,35 @@ def opened(folder: Path) -> Iterator[Journal]:
 
 def inline(folder: Path, task: CheapTask, workers: int = 1) -> InlineEngine:
     return InlineEngine(TraineePool(task), StateStore(folder / "states"), workers)
+
+
+class PassingOn:
+    """An engine that passes everything on to another one; for tests that change a call."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+
+    @property
+    def workers(self) -> tuple[str, ...]:
+        return self.engine.workers
+
+    def submit(self, worker: str, leg: Leg) -> None:
+        self.engine.submit(worker, leg)
+
+    def wait(self) -> LegResult | None:
+        return self.engine.wait()
+
+    def problem(self, state: StateReference) -> str | None:
+        return self.engine.problem(state)
+
+    def keep(self, names: frozenset[str]) -> None:
+        self.engine.keep(names)
+
+    def drop(self, names: frozenset[str]) -> None:
+        self.engine.drop(names)
+
+    def close(self) -> None:
+        self.engine.close()
 
 
 def search(

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from nmt_pbt.errors import HandoverError, JournalError, StateError, UsageError
-from nmt_pbt.experiment.engine import Leg, LegResult
+from nmt_pbt.errors import HandoverError, JournalError, UsageError
+from nmt_pbt.experiment.engine import Engine, Leg, LegResult
 from nmt_pbt.journal import Assigned, Ended, Evaluated, SearchEnded, read_journal, without_times
 from nmt_pbt.search.methods import check_methods
 from nmt_pbt.significance import corpus_scores, unpack_counts
-from tests.experiment.cheap import CheapTask, cheap_settings, inline, opened, search
+from tests.experiment.cheap import CheapTask, PassingOn, cheap_settings, inline, opened, search
 
 CHEAP = CheapTask()
 METHODS = ("pbt", "random", "grid", "bayes", "exploit-only", "explore-only")
@@ -103,33 +103,21 @@ class Killed(BaseException):
     """What a kill is in one process: nothing that comes after it runs."""
 
 
-class KillingEngine:
+class KillingEngine(PassingOn):
     """Stops everything before, or after, the leg with a certain number is run."""
 
-    def __init__(self, engine: Any, leg: int, after: bool) -> None:
-        self._engine, self._leg, self._after = engine, leg, after
+    def __init__(self, engine: Engine, leg: int, after: bool) -> None:
+        super().__init__(engine)
+        self._leg, self._after = leg, after
 
-    @property
-    def workers(self) -> tuple[str, ...]:
-        return self._engine.workers
-
-    def submit(self, worker: str, leg: Leg) -> None:
-        self._engine.submit(worker, leg)
-
-    def wait(self) -> LegResult:
+    def wait(self) -> LegResult | None:
         self._leg -= 1
         if self._leg == 0 and not self._after:
             raise Killed
-        result = self._engine.wait()
+        result = self.engine.wait()
         if self._leg == 0:
             raise Killed
         return result
-
-    def keep(self, names: frozenset[str]) -> None:
-        self._engine.keep(names)
-
-    def close(self) -> None:
-        self._engine.close()
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["in mid-training", "between state and journal"])
@@ -158,28 +146,6 @@ def test_other_settings_do_not_replay_and_say_so(tmp_path: Path) -> None:
     run(tmp_path, "pbt")
     with pytest.raises(JournalError, match="on replay"):
         run(tmp_path, "pbt", "search.space.dropout.max=0.3")
-
-
-@pytest.mark.parametrize("method", ["pbt", "random"])
-def test_no_more_states_are_kept_than_can_be_needed(tmp_path: Path, method: str) -> None:
-    task, settings = CheapTask(), cheap_settings()
-    engine = inline(tmp_path, task)
-    most = 0
-
-    def count(record: object) -> None:
-        nonlocal most
-        most = max(most, len(list((tmp_path / "states").glob("*"))))
-
-    keep = engine.keep
-
-    def counting_keep(names: frozenset[str]) -> None:
-        count(None)
-        keep(names)
-
-    engine.keep = counting_keep  # type: ignore[method-assign]
-    with opened(tmp_path) as journal:
-        search(method, settings, task, engine, journal)
-    assert 0 < most <= 2 * 4 + 2
 
 
 def test_a_member_whose_loss_is_not_finite_is_recorded_and_the_search_goes_on(tmp_path: Path) -> None:
@@ -240,16 +206,6 @@ def test_searches_of_several_seeds_see_the_pairs_in_different_orders(tmp_path: P
 def test_a_value_that_is_not_in_force_after_the_load_stops_the_run(tmp_path: Path) -> None:
     with pytest.raises(HandoverError, match=r"not .* as assigned"):
         run(tmp_path, "pbt", task=CheapTask(forgets_to_apply=True))
-
-
-def test_a_state_that_has_to_exist_and_does_not_is_an_error(tmp_path: Path) -> None:
-    task, settings = CheapTask(), cheap_settings()
-    with opened(tmp_path) as journal, pytest.raises(Killed):
-        search("pbt", settings, task, KillingEngine(inline(tmp_path, task), 6, False), journal)
-    for file in (tmp_path / "states").glob("*"):
-        file.unlink()
-    with opened(tmp_path) as journal, pytest.raises(StateError, match="missing"):
-        search("pbt", settings, task, inline(tmp_path, task), journal)
 
 
 def test_the_synchronous_lineage_is_the_same_with_any_number_of_workers(tmp_path: Path) -> None:

@@ -12,11 +12,11 @@ import pytest
 
 pytest.importorskip("ray")
 
-from nmt_pbt.experiment.engine import Leg, LegResult
+from nmt_pbt.experiment.engine import Leg
 from nmt_pbt.experiment.ray_engine import RayEngine
 from nmt_pbt.journal import Assigned, Evaluated, read_journal, without_times
 from nmt_pbt.training.state import StateStore
-from tests.experiment.cheap import CheapTask, cheap_settings, inline, opened, search
+from tests.experiment.cheap import CheapTask, PassingOn, cheap_settings, inline, opened, search
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::DeprecationWarning", "ignore::ResourceWarning", "ignore::FutureWarning"
@@ -58,31 +58,19 @@ def test_two_workers_find_what_one_process_finds(tmp_path: Path, engine: RayEngi
     assert lineage(tmp_path) == expected
 
 
-class KillsWorker:
+class KillsWorker(PassingOn):
     """Kills the process of a worker right after it was given its third leg."""
 
     def __init__(self, engine: RayEngine) -> None:
-        self._engine, self._given, self.killed = engine, 0, 0
-
-    @property
-    def workers(self) -> tuple[str, ...]:
-        return self._engine.workers
+        super().__init__(engine)
+        self._processes, self._given, self.killed = engine.processes, 0, 0
 
     def submit(self, worker: str, leg: Leg) -> None:
-        self._engine.submit(worker, leg)
+        self.engine.submit(worker, leg)
         self._given += 1
         if self._given == 3:
-            self.killed = self._engine.processes[worker]
+            self.killed = self._processes[worker]
             os.kill(self.killed, signal.SIGKILL)
-
-    def wait(self) -> LegResult | None:
-        return self._engine.wait()
-
-    def keep(self, names: frozenset[str]) -> None:
-        self._engine.keep(names)
-
-    def close(self) -> None:
-        self._engine.close()
 
 
 def test_the_trial_of_a_killed_worker_is_given_out_again(tmp_path: Path, engine: RayEngine, expected: object) -> None:

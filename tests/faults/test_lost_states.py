@@ -1,0 +1,221 @@
+"""A state file that is truncated, changed or gone is made again; and there are never more of them than promised."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nmt_pbt.errors import StateError
+from nmt_pbt.experiment.driver import Driver
+from nmt_pbt.experiment.engine import Engine, Leg, LegResult
+from nmt_pbt.journal import read_journal, without_times
+from nmt_pbt.settings import Settings
+from nmt_pbt.training.state import StateStore
+from tests.experiment.cheap import CheapTask, CheapTrainee, PassingOn, cheap_settings, inline, opened, search
+
+METHODS = ("pbt", "random", "grid", "bayes", "hyperband", "exploit-only", "explore-only", "manual")
+POPULATION = 4
+
+
+def settings_with(*assignments: str) -> Settings:
+    guesses = "search.manual.guesses=[{dropout: 0.1}, {dropout: 0.4}, {learning_rate: 0.001}]"
+    return cheap_settings("search.bayes.initial_points=2", guesses, *assignments)
+
+
+class Stopped(BaseException):
+    """What a kill is in one process."""
+
+
+class StopsAfter(PassingOn):
+    """Stops everything when so many legs were run."""
+
+    def __init__(self, engine: Engine, legs: int) -> None:
+        super().__init__(engine)
+        self._left = legs
+
+    def wait(self) -> LegResult | None:
+        if self._left == 0:
+            raise Stopped
+        self._left -= 1
+        return self.engine.wait()
+
+
+def truncated(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[:-9])
+
+
+def bit_flipped(file: Path) -> None:
+    data = bytearray(file.read_bytes())
+    data[-5] ^= 4
+    file.write_bytes(data)
+
+
+def emptied(file: Path) -> None:
+    file.write_bytes(b"")
+
+
+def gone(file: Path) -> None:
+    file.unlink()
+
+
+def of_another_trial(file: Path) -> None:
+    other = next((other for other in sorted(file.parent.iterdir()) if other != file), None)
+    file.write_bytes(other.read_bytes() if other is not None else b"")
+
+
+DAMAGES: tuple[Callable[[Path], None], ...] = (truncated, bit_flipped, emptied, gone, of_another_trial)
+
+
+def journal_of(folder: Path) -> list[dict[str, Any]]:
+    return [without_times(record) for record in read_journal(folder / "journal.jsonl")]
+
+
+def run(folder: Path, method: str, workers: int = 1, stop_after: int | None = None) -> None:
+    engine: Engine = inline(folder, CheapTask(), workers)
+    if stop_after is not None:
+        engine = StopsAfter(engine, stop_after)
+    with opened(folder) as journal:
+        search(method, settings_with(), CheapTask(), engine, journal)
+
+
+def story_of(folder: Path) -> list[Any]:
+    """Return what was decided and what came of it, without who did it and in which order."""
+    left_out = {"worker": "", "spent": 0}
+    return sorted((str({**record, **left_out}) for record in journal_of(folder)), key=str)
+
+
+@pytest.mark.parametrize(("method", "workers"), [*((method, 1) for method in METHODS), ("pbt", 3), ("random", 3)])
+def test_lost_states_are_made_again_and_the_journal_is_that_of_an_undamaged_run(
+    tmp_path: Path, method: str, workers: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    run(tmp_path / "whole", method, workers)
+    told = journal_of if workers == 1 else story_of  # of several workers, one that makes a state again is later
+    whole = told(tmp_path / "whole")
+    rng = random.Random(METHODS.index(method))
+    made_again = 0
+    for stop_after in range(2, 9, 2):
+        folder = tmp_path / f"stopped{stop_after}"
+        with pytest.raises(Stopped):
+            run(folder, method, workers, stop_after)
+        damage = DAMAGES[stop_after // 2 % len(DAMAGES)]
+        files = sorted((folder / "states").glob("*.safetensors"))
+        for file in files if rng.random() < 0.5 else rng.sample(files, 1):
+            damage(file)
+        caplog.clear()
+        run(folder, method, workers)
+        assert told(folder) == whole, f"{damage.__name__} after {stop_after} legs"
+        made_again += len(caplog.messages)
+        for message in caplog.messages:
+            assert str(folder / "states") in message
+            assert "training it again" in message
+    assert made_again
+
+
+def test_a_state_lost_while_the_search_runs_is_made_again_too(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    run(tmp_path / "whole", "pbt")
+    folder = tmp_path / "lost"
+
+    class Loses(PassingOn):
+        def submit(self, worker: str, leg: Leg) -> None:
+            if leg.start is not None and leg.trial.endswith("7"):
+                (folder / "states" / f"{leg.start.name}.safetensors").unlink(missing_ok=True)
+            self.engine.submit(worker, leg)
+
+    with opened(folder) as journal:
+        search("pbt", settings_with(), CheapTask(), Loses(inline(folder, CheapTask())), journal)
+    assert len(caplog.messages) == 1
+    assert journal_of(folder) == journal_of(tmp_path / "whole")
+
+
+def test_a_winner_that_was_lost_is_made_again_before_it_is_tested(tmp_path: Path) -> None:
+    run(tmp_path, "pbt")
+    for file in (tmp_path / "states").iterdir():
+        file.unlink()
+    with opened(tmp_path) as journal:
+        winner = search("pbt", settings_with(), CheapTask(), inline(tmp_path, CheapTask()), journal)
+    assert winner is not None
+    assert [file.name for file in (tmp_path / "states").iterdir()] == [f"{winner.state.name}.safetensors"]
+    assert StateStore(tmp_path / "states").problem(winner.state.name, winner.state.hash) is None
+
+
+def test_a_state_that_comes_out_otherwise_is_an_error_that_names_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(Stopped):
+        run(tmp_path, "pbt", stop_after=6)
+    for file in (tmp_path / "states").iterdir():
+        file.unlink()
+    train = CheapTrainee.train
+
+    def train_otherwise(trainee: CheapTrainee, pairs: int) -> Any:
+        trainee.weights = trainee.weights + 1e-9
+        return train(trainee, pairs)
+
+    monkeypatch.setattr(CheapTrainee, "train", train_otherwise)
+    with pytest.raises(StateError, match=r"missing.*training it again gave another state") as error:
+        run(tmp_path, "pbt")
+    assert str(tmp_path / "states" / "pbt-seed0-trial") in str(error.value)
+
+
+class Watching(PassingOn):
+    """Counts the files of states, and compares what is kept with what is needed."""
+
+    def __init__(self, engine: Engine, folder: Path, drivers: list[Driver]) -> None:
+        super().__init__(engine)
+        self._folder, self._drivers = folder, drivers
+        self.most = 0
+
+    def files(self) -> set[str]:
+        found = {file.name for file in (self._folder / "states").glob("*")}
+        self.most = max(self.most, len(found))
+        return found
+
+    def wait(self) -> LegResult | None:
+        result = self.engine.wait()
+        self.files()
+        return result
+
+    def drop(self, names: frozenset[str]) -> None:
+        self.engine.drop(names)
+        # What is dropped bit by bit leaves what a look at everything would.
+        assert self.files() == {f"{name}.safetensors" for name in self._drivers[-1]._states.needed()}
+
+
+@pytest.mark.parametrize("workers", [1, 5])
+@pytest.mark.parametrize(
+    ("method", "setting"),
+    [
+        *((method, "search.pbt.synchronous=true") for method in METHODS),
+        *((method, "search.pbt.synchronous=false") for method in ("pbt", "exploit-only", "explore-only")),
+        ("pbt", "search.pbt.exploit=backtrack"),
+        ("pbt", "search.pbt.exploit=tournament"),
+    ],
+)
+def test_there_are_never_more_states_than_twice_the_population_and_two(
+    tmp_path: Path, method: str, setting: str, workers: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drivers: list[Driver] = []
+    make = Driver.__init__
+
+    def noted(driver: Driver, *args: Any, **kwargs: Any) -> None:
+        drivers.append(driver)
+        make(driver, *args, **kwargs)
+
+    monkeypatch.setattr(Driver, "__init__", noted)
+    task, settings = CheapTask(explodes_above=8e-3), settings_with("training.epochs=6", setting)
+    most = 0
+    for stop_after in (3, 4, 1, 5, 10_000):
+        watching = Watching(inline(tmp_path, task, workers), tmp_path, drivers)
+        try:
+            with opened(tmp_path) as journal:
+                search(method, settings, task, StopsAfter(watching, stop_after), journal)
+        except Stopped:
+            # What a kill in mid-save leaves is gone when the run goes on.
+            (tmp_path / "states").mkdir(exist_ok=True)
+            (tmp_path / "states" / ".left.safetensors.1.tmp").write_bytes(b"")
+        most = max(most, watching.most)
+    assert 0 < most <= 2 * POPULATION + 2
