@@ -98,6 +98,7 @@ def _run(
 ) -> None:
     """Check everything that can be checked without TensorFlow, then search."""
     from nmt_pbt.corpus.prepared import check
+    from nmt_pbt.experiment.disk import check_room, need_of
     from nmt_pbt.experiment.reachable import check_engine
     from nmt_pbt.experiment.run_directory import RunDirectory
     from nmt_pbt.search.methods import check_methods
@@ -125,6 +126,9 @@ def _run(
     check_engine(settings.engine)
     text, subwords = check(settings.corpus, settings.seed)
 
+    need = need_of(settings, subwords.size)
+    check_room(need, run.path)
+
     if settings.search.interval * len(text.train) < 1:
         raise UsageError(
             f"search.interval {settings.search.interval:g}: less than one of {len(text.train)} sentence pairs; raise it"
@@ -132,6 +136,7 @@ def _run(
 
     from nmt_pbt.console import CONSOLE, SearchProgress, results_table
 
+    CONSOLE.print(f"{run.path} takes {need}", highlight=False)
     for reason, count in text.dropped.items():
         if count:
             CONSOLE.print(f"{text.name}: left out {count} {reason}")
@@ -146,13 +151,17 @@ def _run(
     if prepared.too_long:
         limit = settings.corpus.max_length
         CONSOLE.print(f"{text.name}: left out {prepared.too_long} train pairs longer than {limit} subwords")
+    command = sys.argv[1] if len(sys.argv) > 1 else "compare"
+    go_on = f"nmt-pbt {command} --resume {shlex.quote(str(run.path))}"
     try:
         with SearchProgress() as progress:
             compare(run, settings, prepared, progress)
     except KeyboardInterrupt:
-        command = sys.argv[1] if len(sys.argv) > 1 else "compare"
-        typer.echo(f"Interrupted. Continue with: nmt-pbt {command} --resume {shlex.quote(str(run.path))}", err=True)
+        typer.echo(f"Interrupted. Continue with: {go_on}", err=True)
         raise typer.Exit(130) from None
+    except OSError as error:
+        where, why = error.filename or run.path, error.strerror or error
+        raise UsageError(f"{where}: {why}; everything before is whole: mend that and continue with {go_on}") from None
 
     from nmt_pbt.report.page import write_report
     from nmt_pbt.report.run import load_run

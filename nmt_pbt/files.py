@@ -31,13 +31,13 @@ def replace_file(path: Path, data: Bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
+        _sync_folder(path.parent)
     except OSError as error:
         temporary.unlink(missing_ok=True)
         raise named(error, path) from error
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    _sync_folder(path.parent)
 
 
 def refuse_links(folder: Path, *names: str) -> None:
