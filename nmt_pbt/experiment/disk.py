@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nmt_pbt.errors import UsageError
-from nmt_pbt.settings import STRUCTURAL, ChoiceDomain, ModelSettings, Settings
+from nmt_pbt.settings import STRUCTURAL, ChoiceDomain, ModelSettings, Settings, TrainingSettings
 
 _BYTES = 4  # of a float32
-_COPIES = 3  # the weights, and Adam's two slots for each of them
+_NORMALISED = 10  # values for each unit of a layer-normalised LSTM
 _OTHER = 16 * 1024  # bytes of a state beside them: names, rates, generators
 _BESIDES = 32 * 1024**2  # bytes of a run beside its states: journal, report, translations
 
@@ -54,7 +54,7 @@ def need_of(settings: Settings, vocabulary: int) -> Need:
     return Need(
         states=2 * search.population + 2,
         models=len(search.methods) * search.seeds,
-        state=_COPIES * _BYTES * largest + _OTHER,
+        state=_copies(settings.training) * _BYTES * largest + _OTHER,
     )
 
 
@@ -87,17 +87,24 @@ def parameters(model: ModelSettings, vocabulary: int) -> int:
     """
     embedding, units = model.embedding_units, model.units
     tables = {"all": 1, "output": 2, "none": 3}[model.tie_embeddings]
-    encoder = 2 * sum(_lstm(2 * units if layer else embedding, units) for layer in range(model.encoder_layers))
-    decoder = sum(_lstm(units if layer else embedding, units) for layer in range(model.decoder_layers))
+    beside = _NORMALISED * units if model.layer_normalisation else 0
+    encoder = 2 * sum(_lstm(2 * units if layer else embedding, units) + beside for layer in range(model.encoder_layers))
+    decoder = sum(_lstm(units if layer else embedding, units) + beside for layer in range(model.decoder_layers))
+    fed = 4 * units * embedding if model.input_feeding else 0
     attention = {"dot": 0, "general": 2 * units * units, "additive": 3 * units * units + units}[model.attention]
     bridges = 2 * model.decoder_layers * 2 * units * units
-    return (
-        tables * vocabulary * embedding + vocabulary + encoder + decoder + attention + bridges + 3 * units * embedding
-    )
+    output = vocabulary + 3 * units * embedding
+    return tables * vocabulary * embedding + encoder + decoder + fed + attention + bridges + output
 
 
 def _lstm(width: int, units: int) -> int:
     return 4 * units * (width + units + 1)
+
+
+def _copies(training: TrainingSettings) -> int:
+    """Return how many arrays a state holds for each of the model's."""
+    averages = {"none": 0, "exponential": 1, "checkpoints": 1 + training.averaged_checkpoints}
+    return 3 + averages[training.averaging]  # the weights, and Adam's two slots
 
 
 def _shapes(settings: Settings) -> list[ModelSettings]:

@@ -19,6 +19,7 @@ from nmt_pbt.settings import ModelSettings, Settings, load_settings
     [
         {},
         {"attention": "additive", "tie_embeddings": "none", "encoder_layers": 2, "decoder_layers": 3},
+        {"layer_normalisation": True, "input_feeding": True, "decoder_layers": 2},
         {"attention": "dot", "tie_embeddings": "output", "embedding_units": 7, "units": 9},
     ],
 )
@@ -53,6 +54,15 @@ def test_a_disk_with_too_little_room_is_refused_with_both_sizes(
     (tmp_path / "states").mkdir()
     (tmp_path / "states" / "one").write_bytes(bytes(5 * 2**20))
     check_room(need, tmp_path)  # what the run holds already counts
+
+
+def test_averages_count() -> None:
+    def copies(*settings: str) -> int:
+        return need_of(load_settings(None, list(settings)), 400).state - 16 * 1024
+
+    weights = copies() // 3
+    assert copies("training.averaging=exponential") == 4 * weights
+    assert copies("training.averaging=checkpoints", "training.averaged_checkpoints=4") == 8 * weights
 
 
 def test_a_saved_state_is_no_larger_than_told(tmp_path: Path) -> None:
