@@ -27,7 +27,6 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from nmt_pbt.experiment.budget import Budget
 from nmt_pbt.experiment.driver import Driver
 from nmt_pbt.experiment.engine import Leg, LegResult, StateReference
 from nmt_pbt.journal import Assigned, Evaluated, Journal, RunStarted, SearchStarted
@@ -277,15 +276,14 @@ def simulate(settings: Settings, cluster: Cluster, folder: Path, seed: int = 0) 
         folder: Where the journal is written.
         seed: Of the search and of the simulation.
     """
-    method = build_method("pbt", settings, seed)
+    method = build_method("pbt", settings, seed, EPOCH)
     population, generations = settings.search.population, round(settings.training.epochs)
-    budget = Budget(EPOCH, method.budget_epochs, settings.search.interval)
     start = SearchStarted(
         method="pbt",
         seed=seed,
         objective="val_bleu",
         direction="max",
-        budget=budget.total,
+        budget=method.budget.total,
         interval=EPOCH,
         epoch=EPOCH,
         population=population,
@@ -296,7 +294,7 @@ def simulate(settings: Settings, cluster: Cluster, folder: Path, seed: int = 0) 
     with Journal(folder / "journal.jsonl") as journal:
         journal.append(RunStarted(settings="simulated", corpus="simulated"))
         began, cpu_began = time.perf_counter(), time.process_time()
-        winner = Driver(method, engine, journal, budget, start, watch).run()
+        winner = Driver(method, engine, journal, start, watch).run()
         wall, cpu = time.perf_counter() - began, time.process_time() - cpu_began - engine.own_cpu
         grown = _memory() - before
     decisions = len(watch.decided_cpu)
