@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import argparse
 import sys
-from dataclasses import dataclass
+from collections import defaultdict
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 
@@ -17,10 +18,11 @@ import options
 from flops import Operations, operations_for
 from peers.protocol import Workload, target_tokens
 from turns import Command, Competitor, Turns, in_turn, ratio, table
-from workload import settings_for, write_workload
+from workload import BATCH_SIZE, settings_for, write_workload
 
+OURS = "nmt-pbt"
 RECURRENT_DROPOUT = 0.2
-BIG = (2048, 2048, 2048)
+LARGE = 2048
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ class Entry:
 def entries(arguments: argparse.Namespace, work: Path) -> list[Entry]:
     """Return all competitors, those that cannot be run too."""
     here, peers = Path(sys.executable), arguments.peers_python
-    ours, dropped = "nmt-pbt", f"nmt-pbt, recurrent dropout {RECURRENT_DROPOUT:g}"
+    ours, dropped = OURS, f"{OURS}, recurrent dropout {RECURRENT_DROPOUT:g}"
     rate = ("--recurrent-dropout", str(RECURRENT_DROPOUT))
     missing = options.NO_PEERS
     full_speed = options.mkl_full_speed(work)
@@ -61,6 +63,32 @@ def entries(arguments: argparse.Namespace, work: Path) -> list[Entry]:
     ]
 
 
+@dataclass
+class Measured:
+    """What the rounds brought.
+
+    Attributes:
+        tokens: Target tokens of each round.
+        operations: Floating-point operations of each round's matrix products.
+        turns: Of each competitor, by name.
+        losses: Of each competitor in the last round, nats a target token.
+        whole: What the matrix products alone would take, at the speed of large ones.
+        stepwise: The same, the recurrent ones at the speed of products of their size.
+    """
+
+    tokens: list[int] = field(default_factory=list)
+    operations: list[Operations] = field(default_factory=list)
+    turns: defaultdict[str, Turns] = field(default_factory=lambda: defaultdict(Turns))
+    losses: dict[str, float] = field(default_factory=dict)
+    whole: Turns = field(default_factory=Turns)
+    stepwise: Turns = field(default_factory=Turns)
+
+    def rate(self, turns: Turns) -> tuple[str, str]:
+        """Return target tokens a second of CPU, and the share of wall-clock that was CPU."""
+        rate = median(count / seconds for count, seconds in zip(self.tokens, turns.cpu, strict=True))
+        return f"{rate:,.0f}", f"{sum(turns.cpu) / sum(turns.wall):.2f}"
+
+
 def main() -> None:
     """Measure and print the table."""
     parser = options.parser(__doc__, "train-step")
@@ -70,77 +98,84 @@ def main() -> None:
     parser.add_argument("--only", default="", help="only competitors whose name holds this, and ours")
     arguments = parser.parse_args()
     with options.work_folder(arguments) as work:
-        # The first window is for tracing and warming up, and is not timed.
-        write_workload(
-            work, settings_for(arguments.corpus, arguments.vocabulary), arguments.pairs, arguments.rounds + 1
-        )
-        workload = Workload.read(work)
-        windows = [workload.window(index) for index in range(arguments.rounds + 1)]
-        tokens = [target_tokens(window) for window in windows[1:]]
         chosen = [
             entry
             for entry in entries(arguments, work)
             if arguments.only.lower() in entry.command.name.lower() or entry.command.name == entry.beside
         ]
-        limit = Competitor(
-            Command("products", Path(sys.executable), "matmul_peer.py"), work, arguments.core, work / "products.log"
+        settings = settings_for(arguments.corpus, arguments.vocabulary)
+        # The first window is for tracing and warming up, and is not timed.
+        write_workload(work, settings, arguments.pairs, arguments.rounds + 1)
+        products = Command("matrix products", Path(sys.executable), "matmul_peer.py")
+        limit, *competitors = (
+            Competitor(command, work, arguments.core, work / f"competitor{index}.log")
+            for index, command in enumerate([products, *(entry.command for entry in chosen)])
         )
-        running = {
-            entry.command.name: Competitor(entry.command, work, arguments.core, work / f"competitor{index}.log")
-            for index, entry in enumerate(chosen)
-        }
-        turns = {name: Turns() for name in running}
-        losses: dict[str, float] = {}
-        operations = [
-            operations_for(window, workload.settings["vocabulary"], workload.settings["units"])
-            for window in windows[1:]
-        ]
-        floor = [Turns(), Turns()]
         try:
-            for competitor in in_turn(list(running.values()), 0):
-                competitor.call("train", window=0)
-            for round_ in range(arguments.rounds):
-                for competitor in in_turn(list(running.values()), round_):
-                    answer = competitor.call("train", window=round_ + 1)
-                    turns[competitor.name].add(answer)
-                    losses[competitor.name] = answer["loss"]
-                _measure_floor(limit, operations[round_], workload.settings["units"], floor)
-                print(f"round {round_ + 1} of {arguments.rounds} done", file=sys.stderr)
+            measured = measure(competitors, limit, Workload.read(work), arguments.rounds)
         finally:
-            for competitor in [limit, *running.values()]:
+            for competitor in (limit, *competitors):
                 competitor.close()
-    per_token = sum(part.total for part in operations) / sum(tokens) / 1e6
     print(options.machine(arguments.core))
-    print(f"\n{arguments.rounds} rounds of {arguments.pairs} sentence pairs, {sum(tokens)} target tokens in all.\n")
-    head = ("", "target tokens a second", "CPU / wall", "nmt-pbt is so many times as fast", "loss at the end")
-    rows = [head]
-    for entry in chosen:
-        name = entry.command.name
-        competitor = running[name]
+    print(f"\n{arguments.rounds} rounds of {arguments.pairs} sentence pairs, {sum(measured.tokens)} target tokens.\n")
+    print(table(rows(chosen, competitors, measured)))
+    operations = sum(part.total for part in measured.operations) / sum(measured.tokens)
+    print(f"\nMatrix products: {operations / 1e6:.1f} MFLOP a target token. {options.versions(competitors)}")
+
+
+def measure(competitors: list[Competitor], limit: Competitor, workload: Workload, rounds: int) -> Measured:
+    """Let all competitors train in turn.
+
+    Args:
+        competitors: All of them.
+        limit: The process that does matrix products alone.
+        workload: What to train on.
+        rounds: How many windows of it, after the first.
+    """
+    vocabulary, units = workload.settings["vocabulary"], workload.settings["units"]
+    measured = Measured()
+    for competitor in in_turn(competitors, 0):
+        competitor.call("train", window=0)
+    for round_ in range(1, rounds + 1):
+        window = workload.window(round_)
+        measured.tokens.append(target_tokens(window))
+        operations = operations_for(window, vocabulary, units)
+        measured.operations.append(operations)
+        for competitor in in_turn(competitors, round_):
+            answer = competitor.call("train", window=round_)
+            measured.turns[competitor.name].add(answer)
+            measured.losses[competitor.name] = answer["loss"]
+        large = limit.call("multiply", rows=LARGE, inner=LARGE, columns=LARGE, operations=6e10)
+        small = limit.call("multiply", rows=BATCH_SIZE, inner=units, columns=4 * units, operations=2e10)
+        fast = {clock: large[clock] / large["operations"] for clock in ("cpu", "wall")}
+        slow = {clock: small[clock] / small["operations"] for clock in ("cpu", "wall")}
+        measured.whole.add({clock: operations.total * fast[clock] for clock in fast})
+        measured.stepwise.add(
+            {clock: operations.whole * fast[clock] + operations.stepwise * slow[clock] for clock in fast}
+        )
+        print(f"round {round_} of {rounds} done", file=sys.stderr)
+    return measured
+
+
+def rows(chosen: list[Entry], competitors: list[Competitor], measured: Measured) -> list[tuple[str, ...]]:
+    """Return the table, head first."""
+    made: list[tuple[str, ...]] = [
+        ("", "target tokens a second", "CPU / wall", "nmt-pbt is so many times as fast", "loss at the end")
+    ]
+    for entry, competitor in zip(chosen, competitors, strict=True):
+        name = competitor.name
         if competitor.absent is not None:
-            rows.append((name, competitor.absent, "", "", ""))
+            made.append((name, competitor.absent, "", "", ""))
             continue
-        rate = median(count / seconds for count, seconds in zip(tokens, turns[name].cpu, strict=True))
-        share = sum(turns[name].cpu) / sum(turns[name].wall)
+        turns = measured.turns
         compared = "" if name == entry.beside else ratio(turns[entry.beside].cpu, turns[name].cpu)
-        rows.append((name, f"{rate:,.0f}", f"{share:.2f}", compared, f"{losses[name]:.3f}"))
-    for name, seconds in zip(
-        ("limit: large matrix products", "limit: the recurrence's one step at a time"), floor, strict=True
+        made.append((name, *measured.rate(turns[name]), compared, f"{measured.losses[name]:.3f}"))
+    for name, floor in (
+        ("limit: matrix products at the speed of large ones", measured.whole),
+        ("limit: the recurrent ones at the speed of their size", measured.stepwise),
     ):
-        rate = median(count / taken for count, taken in zip(tokens, seconds.cpu, strict=True))
-        share = sum(seconds.cpu) / sum(seconds.wall)
-        rows.append((name, f"{rate:,.0f}", f"{share:.2f}", ratio(turns["nmt-pbt"].cpu, seconds.cpu), ""))
-    print(table(rows))
-    print(f"\nMatrix products: {per_token:.1f} MFLOP a target token. {options.versions(list(running.values()))}")
-
-
-def _measure_floor(limit: Competitor, operations: Operations, units: int, floor: list[Turns]) -> None:
-    """Measure how long a round's matrix products take, at the speed of large ones and at that of a recurrence's."""
-    large = limit.call("multiply", rows=BIG[0], inner=BIG[1], columns=BIG[2], operations=6e10)
-    step = limit.call("multiply", rows=64, inner=units, columns=4 * units, operations=2e10)
-    seconds = {kind: (large[kind] / large["operations"], step[kind] / step["operations"]) for kind in ("cpu", "wall")}
-    floor[0].add({kind: operations.total * fast for kind, (fast, _) in seconds.items()})
-    floor[1].add({kind: operations.whole * fast + operations.stepwise * slow for kind, (fast, slow) in seconds.items()})
+        made.append((name, *measured.rate(floor), ratio(measured.turns[OURS].cpu, floor.cpu), ""))
+    return made
 
 
 if __name__ == "__main__":
