@@ -42,6 +42,11 @@ def add_peers(made: argparse.ArgumentParser) -> None:
         default=os.environ.get("NMT_PBT_PEERS_PYTHON"),
         help="interpreter of an environment with benchmarks/requirements.txt [env: NMT_PBT_PEERS_PYTHON]",
     )
+    add_core(made)
+
+
+def add_core(made: argparse.ArgumentParser) -> None:
+    """Add the option of benchmarks that are measured on one core."""
     made.add_argument("--core", type=int, default=_last_core(), help="processor core that all stay on")
 
 

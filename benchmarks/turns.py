@@ -70,7 +70,7 @@ class Competitor:
                 env=_environment(command),
             )
         self._log = log
-        answer = self._read()
+        answer = self.answer()
         if "missing" in answer:
             self.absent = f"not measured: {answer['missing']} is not installed in {command.python}"
             self.close()
@@ -79,12 +79,17 @@ class Competitor:
 
     def call(self, name: str, **arguments: Any) -> dict[str, Any]:
         """Ask for something and wait for the answer."""
+        self.ask(name, **arguments)
+        return self.answer()
+
+    def ask(self, name: str, **arguments: Any) -> None:
+        """Ask for something; `answer` waits for what comes of it."""
         _, stdin, _ = self._pipes()
         stdin.write(json.dumps({"call": name, **arguments}) + "\n")
         stdin.flush()
-        return self._read()
 
-    def _read(self) -> dict[str, Any]:
+    def answer(self) -> dict[str, Any]:
+        """Wait for the answer to what was asked first."""
         process, _, stdout = self._pipes()
         line = stdout.readline()
         if not line:
@@ -92,8 +97,8 @@ class Competitor:
             self.close()
             tail = "\n".join(self._log.read_text(encoding="utf-8", errors="replace").splitlines()[-15:])
             raise SystemExit(f"{self.name}: ended with code {code}; its last words:\n{tail}")
-        answer: dict[str, Any] = json.loads(line)
-        return answer
+        found: dict[str, Any] = json.loads(line)
+        return found
 
     def _pipes(self) -> tuple[subprocess.Popen[str], IO[str], IO[str]]:
         process = self._process
@@ -112,6 +117,7 @@ class Competitor:
 def _environment(command: Command) -> dict[str, str]:
     environment = {
         **os.environ,
+        # Threads of OpenMP and MKL; each process sets TensorFlow's itself.
         "OMP_NUM_THREADS": "1",
         "MKL_NUM_THREADS": "1",
         "TF_CPP_MIN_LOG_LEVEL": "2",

@@ -22,6 +22,8 @@ def build(workload: Workload, arguments: argparse.Namespace) -> Calls:
     from nmt_pbt.training.trainee import TranslationTask
 
     settings = Settings.model_validate(workload.settings["settings"])
+    engine = settings.engine.model_copy(update={"threads": arguments.threads})
+    settings = settings.model_copy(update={"engine": engine})
     use_threads(settings.engine.threads)
     subwords = Subwords.load((workload.folder / "subwords.model").read_bytes())
     prepared = prepare(load_corpus(settings.corpus, settings.seed), subwords, settings.corpus)
@@ -70,9 +72,11 @@ def build(workload: Workload, arguments: argparse.Namespace) -> Calls:
     return {"train": train, "learn": learn, "load": load, "save": save, "decode": decode, "evaluate": evaluate}
 
 
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add what may be chosen on the command line."""
+    parser.add_argument("--recurrent-dropout", type=float, default=0.0)
+    parser.add_argument("--threads", type=int, default=1)
+
+
 if __name__ == "__main__":
-    serve(
-        ["tensorflow", "keras"],
-        build,
-        lambda parser: parser.add_argument("--recurrent-dropout", type=float, default=0.0),
-    )
+    serve(["tensorflow", "keras"], build, add_options)

@@ -83,3 +83,45 @@ def test_a_competitor_that_fails_ends_the_benchmark_with_its_last_words(tmp_path
     script.write_text("raise ValueError('out of order')\n")
     with pytest.raises(SystemExit, match=r"(?s)peer: ended with code 1.*out of order"):
         Competitor(Command("peer", Path(sys.executable), str(script)), tmp_path, None, tmp_path / "log")
+
+
+def test_a_machine_is_shared_out_as_one_worker_and_as_many() -> None:
+    from threads import Arrangement, arrangements
+
+    assert arrangements(4) == [Arrangement(1, 1), Arrangement(1, 4), Arrangement(4, 1)]
+    assert [one.name for one in arrangements(4)] == [
+        "1 worker of 1 thread",
+        "1 worker of 4 threads",
+        "4 workers of 1 thread",
+    ]
+
+
+def test_several_workers_are_credited_with_what_each_of_them_trained() -> None:
+    from threads import arrangements, rows
+
+    # one worker needs 2 s for 100 tokens; two threads 1 s; two workers need 2.5 s for 100 tokens each
+    made = rows(arrangements(2), [[2.0], [1.0], [2.5]], [100])
+    assert made[1:] == [
+        ("1 worker of 1 thread", "50", ""),
+        ("1 worker of 2 threads", "100", "2.00 (2.00-2.00)"),
+        ("2 workers of 1 thread", "80", "1.60 (1.60-1.60)"),
+    ]
+
+
+def test_operations_are_put_under_what_they_are_part_of() -> None:
+    from profile_step import part_of, rows
+
+    assert part_of("decoder/while/body/_1/MatMul", "_MklMatMul") == "matrix products of one time step"
+    assert part_of("decoder/while/body/_1/Tanh", "Tanh") == "all else in the loops over time"
+    assert part_of("MatMul_6", "_MklNativeFusedMatMul") == "matrix products over all positions"
+    assert part_of("Max", "Max") == "other operations"
+    made = rows([("MatMul", "MatMul", 4, 0.6), ("Max", "Max", 2, 0.1)], steps=2, seconds=1.0)
+    assert made[1] == ("matrix products over all positions", "300.0", "60.0%", "2")
+    assert made[-1] == ("starting operations, and very short ones", "150.0", "30.0%", "")
+
+
+def test_each_variant_has_a_name() -> None:
+    import variant_peer
+    import variants
+
+    assert list(variants.VARIANTS) == list(variant_peer.VARIANTS)
