@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 import options
-from peers.protocol import Workload
+from flops import operations_for
+from peers.protocol import Workload, target_tokens
 from turns import Command, Competitor, table
 from workload import settings_for, write_workload
 
@@ -89,12 +90,19 @@ def main() -> None:
             profiled: dict[str, Any] = competitor.call("profile", window=1)
         finally:
             competitor.close()
-        batches = Workload.read(work).window(1)
+        workload = Workload.read(work)
+        batches = workload.window(1)
     print(options.machine(arguments.core))
     print(f"\n{len(batches)} steps, {plain['cpu']:.2f} s of CPU; under the profiler {profiled['cpu']:.2f} s.\n")
     print(table(rows(profiled["operations"], len(batches), profiled["cpu"])))
     source, target = (real_share(batches, side) for side in (0, 1))
-    print(f"\nOf all positions {source:.1%} of the source's and {target:.1%} of the target's are no pads.")
+    needed = operations_for(batches, workload.settings["vocabulary"], workload.settings["units"]).total
+    taken = sum(seconds for _, kind, _, seconds in profiled["operations"] if "MatMul" in kind)
+    print(
+        f"\n{target_tokens(batches) / len(batches):.0f} target tokens a step. Its matrix products need "
+        f"{needed / len(batches) / 1e9:.1f} GFLOP on real positions, and do {needed / taken / 1e9:.0f} GFLOP a second."
+    )
+    print(f"Of all positions {source:.1%} of the source's and {target:.1%} of the target's are no pads.")
 
 
 if __name__ == "__main__":

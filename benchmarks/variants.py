@@ -24,6 +24,7 @@ VARIANTS = {
     "without-grappler": "without Grappler's rewriting of the graph",
     "one-iteration-at-a-time": "loops with parallel_iterations=1",
     "xla-recurrence": "the recurrence compiled by XLA",
+    "keep-memory": "freed memory is not given back to the system",
     "bfloat16": "Grappler's bfloat16 for oneDNN",
 }
 """Of `peers/variant_peer.py`, and what they are called in the table."""

@@ -73,6 +73,14 @@ def _compiled_recurrence() -> None:
     lstm.recurrence = compiled
 
 
+def _keep_memory() -> None:
+    import ctypes
+
+    trim_threshold, mmap_threshold = -1, -3
+    for threshold in (trim_threshold, mmap_threshold):
+        ctypes.CDLL("libc.so.6").mallopt(threshold, 2**30)
+
+
 VARIANTS: Mapping[str, Callable[[], None]] = {
     "as-it-is": lambda: None,
     "automatic-gradient": _automatic_gradient,
@@ -80,6 +88,7 @@ VARIANTS: Mapping[str, Callable[[], None]] = {
     "without-grappler": _without_grappler,
     "one-iteration-at-a-time": _one_iteration_at_a_time,
     "xla-recurrence": _compiled_recurrence,
+    "keep-memory": _keep_memory,
     "bfloat16": _bfloat16,
 }
 
