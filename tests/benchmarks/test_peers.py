@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -14,7 +16,7 @@ if TYPE_CHECKING:
     from turns import Competitor
 
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
-WINDOW = 512
+WINDOW, VOCABULARY = 512, 300
 Start = Callable[..., "Competitor"]
 
 
@@ -37,7 +39,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "training": {"epochs": 1.0},
         "search": {"methods": ["pbt"], "population": 2, "space": {"dropout": {"min": 0.0, "max": 0.5}}},
     }
-    write_workload(made, settings_for(Path("toy"), 300, changes), WINDOW, 4)
+    write_workload(made, settings_for(Path("toy"), VOCABULARY, changes), WINDOW, 4)
     return made
 
 
@@ -65,27 +67,25 @@ def interpreter(variable: str) -> Path:
     return Path(os.environ[variable]).absolute()
 
 
-def losses(competitor: Competitor) -> list[float]:
-    return [competitor.call("train", window=window)["loss"] for window in range(4)]
+def check_learning(competitor: Competitor) -> None:
+    losses = [competitor.call("train", window=window)["loss"] for window in range(4)]
+    assert losses[-1] < losses[0]
+    assert losses[-1] < math.log(VOCABULARY) - 1
 
 
 @pytest.mark.slow
 def test_keras_learns(start: Start) -> None:
-    found = losses(start(Path(sys.executable), "keras_peer.py"))
-    assert found[-1] < found[0] - 1
+    check_learning(start(Path(sys.executable), "keras_peer.py"))
 
 
 @pytest.mark.peer
 @pytest.mark.parametrize("script", [("torch_peer.py",), ("torch_peer.py", "--packed"), ("joeynmt_peer.py",)])
 def test_peers_learn(script: tuple[str, ...], start: Start) -> None:
-    found = losses(start(interpreter("NMT_PBT_PEERS_PYTHON"), *script))
-    assert found[-1] < found[0] - 1
+    check_learning(start(interpreter("NMT_PBT_PEERS_PYTHON"), *script))
 
 
 @pytest.mark.peer
 def test_pytorch_with_our_weights_translates_as_we_do(start: Start, folder: Path) -> None:
-    import json
-
     from nmt_pbt.corpus.subwords import Subwords
 
     theirs = start(interpreter("NMT_PBT_PEERS_PYTHON"), "torch_peer.py", "--packed")
