@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from nmt_pbt.report import statistics
-from nmt_pbt.report.figures.style import method_style, metric_label, value_label
+from nmt_pbt.report.figures.style import base_method, method_style, metric_label, value_label
 from nmt_pbt.report.run import Run
 from nmt_pbt.report.series import hyperparameters
 from nmt_pbt.report.views import bound, rows_of
@@ -48,9 +48,9 @@ def value_text(value: object) -> str:
 
 
 def reference_method(run: Run) -> str:
-    """Return the method that others are compared with: `pbt` where it was run, else the first."""
-    methods = list(dict.fromkeys(run.searches["method"]))
-    return "pbt" if "pbt" in methods else str(methods[0])
+    """Return the method that others are compared with: the first `pbt` where there is one, else the first method."""
+    methods = [str(method) for method in dict.fromkeys(run.searches["method"])]
+    return next((method for method in methods if base_method(method) == "pbt"), methods[0])
 
 
 def main_metric(run: Run) -> str | None:

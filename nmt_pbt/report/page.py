@@ -7,7 +7,7 @@ import difflib
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,15 +18,16 @@ from markupsafe import Markup
 
 from nmt_pbt.errors import UsageError
 from nmt_pbt.files import refuse_links, replace_file
-from nmt_pbt.journal import RunStarted
 from nmt_pbt.report import statistics, tables
 from nmt_pbt.report.answer import answer, main_metric, reference_method, value_text
+from nmt_pbt.report.export import csv_text, frames
 from nmt_pbt.report.figures.inline import inline_svg
 from nmt_pbt.report.figures.palette import COLORS
 from nmt_pbt.report.figures.style import method_style, metric_label, render, value_label
 from nmt_pbt.report.gallery import Drawing, drawings
-from nmt_pbt.report.run import Run, load_run
+from nmt_pbt.report.run import Run
 from nmt_pbt.report.series import SCHEMA_VERSION
+from nmt_pbt.report.several import load_runs
 from nmt_pbt.settings import ChoiceDomain, Domain
 from nmt_pbt.yaml_text import dump_yaml
 
@@ -52,25 +53,38 @@ class _Shown:
     svg: Markup
 
 
-def write_report(run: Path | str, progress: Progress | None = None) -> Path:
-    """Draw the report of a run from its directory alone, without TensorFlow.
+def write_report(
+    runs: Path | str | Sequence[Path | str],
+    progress: Progress | None = None,
+    out: Path | None = None,
+    refresh: float | None = None,
+) -> Path:
+    """Draw the report of a run, or of several together, from their directories alone, without TensorFlow.
 
     The same run gives the same bytes. Everything is made before anything is written, and each file is replaced in one
     step, the page last: a report that fails leaves the former one as it was.
 
     Args:
-        run: The run directory, of a finished run or one under way.
+        runs: The run directory, of a finished run or one under way; or several.
         progress: Told of every figure.
+        out: The folder to write to; an earlier report there is replaced. Without it, `report` in the run, or for
+            several runs a folder beside the first, named after all of them.
+        refresh: Seconds after which the page loads itself again; None for a page that stays as it is.
 
     Returns:
-        The page, `report/index.html` in the run.
+        The page, `index.html` in that folder.
 
     Raises:
-        UsageError: The directory is not a run, nothing in it has been evaluated yet, or its report leads elsewhere.
-        JournalError: Its journal is damaged.
+        UsageError: A directory is not a run, nothing in it has been evaluated yet, several runs do not compare, or
+            the folder to write to holds something else or leads out of the run.
+        JournalError: A journal is damaged.
     """
-    loaded = load_run(run)
-    refuse_links(loaded.path, "report", "report/figures")
+    paths = [Path(runs)] if isinstance(runs, (str, Path)) else [Path(run) for run in runs]
+    folder = out if out is not None else default_folder(paths)
+    loaded = load_runs(paths)
+    if out is None and len(paths) == 1:
+        refuse_links(paths[0], "report", "report/figures")
+    check_folder(folder)
     if loaded.winners.empty:
         raise UsageError(f"{loaded.path}: no model has been evaluated yet; try again after the first interval")
     summary = statistics.summary(loaded)
@@ -94,30 +108,30 @@ def write_report(run: Path | str, progress: Progress | None = None) -> Path:
         progress(len(planned), len(planned), "index.html")
     files.update(_data_files(loaded, summary, pairs))
     results = tables.results(loaded, summary)
-    files["summary.md"] = tables.markdown(results).encode("utf-8")
-    files["summary.tex"] = tables.latex(results).encode("utf-8")
+    told = [tables.winners(loaded), *tables.comparisons(pairs)]
+    for table in (results, *told):
+        files[f"{table.name}.md"] = tables.markdown(table).encode("utf-8")
+        files[f"{table.name}.tex"] = tables.latex(table).encode("utf-8")
     metric = main_metric(loaded)
     context = {
         "run": loaded,
         "answer": answer(loaded, summary, with_reference[metric] if metric is not None else pd.DataFrame()),
         "results": results,
-        "tables": [tables.winners(loaded), *tables.comparisons(pairs)],
+        "tables": told,
         "trials": tables.trials(loaded),
         "sections": [(name, title, shown[name]) for name, title in _SECTIONS.items() if shown[name]],
         "glyphs": Markup("\n".join(glyphs[name] for name in sorted(glyphs))),
         "examples": list(_examples(loaded)),
         "signatures": _signatures(loaded),
-        "facts": _facts(loaded),
-        "space": [(value_label(name), range_text(domain)) for name, domain in loaded.space.items()],
-        "settings": dump_yaml(dict(loaded.settings)),
-        "environment": list(_flat(loaded.environment)),
+        "about": [_about(part) for part in loaded.runs],
         "repeat": _repeat(loaded),
+        "refresh": None if refresh is None else round(refresh),
         "data_files": sorted(name for name in files if "/" not in name),
         "schema": SCHEMA_VERSION,
         "languages": _languages(loaded),
     }
     files["index.html"] = _page(context).encode("utf-8")
-    return _write(loaded.path / "report", files)
+    return _write(folder, files)
 
 
 def _page(context: Mapping[str, Any]) -> str:
@@ -142,22 +156,43 @@ def _page(context: Mapping[str, Any]) -> str:
     )
 
 
+def default_folder(runs: Sequence[Path]) -> Path:
+    """Return where the report of these runs goes."""
+    if len(runs) == 1:
+        return runs[0] / "report"
+    return runs[0].parent / f"report-{'-'.join(run.resolve().name for run in runs)}"
+
+
+def check_folder(folder: Path) -> None:
+    """Refuse to write a report into a folder that holds something else.
+
+    Raises:
+        UsageError: It is a file, or holds files but no report.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"{folder}: is a file; name a folder for the report with --out")
+    page = folder / "index.html"
+    if page.is_file() and '<meta name="generator" content="nmt-pbt">' in page.read_text("utf-8", errors="replace"):
+        return
+    if folder.name != "report" and folder.is_dir() and any(folder.iterdir()):
+        raise UsageError(f"{folder}: holds files but no report; name another folder with --out")
+
+
 def _data_files(run: Run, summary: pd.DataFrame, pairs: Mapping[str, pd.DataFrame]) -> dict[str, bytes]:
     """Return the run's tables as CSV files, by name."""
-    frames = {
-        "searches": run.searches,
-        "trials": run.trials,
-        "evaluations": run.evaluations,
-        "best_so_far": run.best_so_far,
-        "lineage": run.lineage,
-        "winners": run.winners,
-        "tests": run.tests,
-        "time_spent": run.time_spent,
-        "summary": summary,
-        **{f"comparisons_{metric}": table for metric, table in pairs.items()},
-    }
+    tables = {**frames(run), "summary": summary}
+    tables.update({f"comparisons_{metric}": table for metric, table in pairs.items()})
+    return {f"{name}.csv": csv_text(frame).encode("utf-8") for name, frame in tables.items()}
+
+
+def _about(run: Run) -> dict[str, Any]:
+    """Return what is told of a run besides its results."""
     return {
-        f"{name}.csv": frame.to_csv(index=False, lineterminator="\n").encode("utf-8") for name, frame in frames.items()
+        "name": run.name,
+        "facts": _facts(run),
+        "space": [(value_label(name), range_text(domain)) for name, domain in run.space.items()],
+        "settings": dump_yaml(dict(run.settings)),
+        "environment": list(_flat(run.environment)),
     }
 
 
@@ -220,7 +255,6 @@ def _signatures(run: Run) -> list[tuple[str, str]]:
 def _facts(run: Run) -> list[tuple[str, str]]:
     first = run.searches.iloc[0]
     budget, epoch, interval = int(first["budget"]), int(first["epoch"]), int(first["interval_pairs"])
-    started = next(record for record in run.records if isinstance(record, RunStarted))
     corpus = run.settings.get("corpus")
     better = "higher" if first["direction"] == "max" else "lower"
     facts = [
@@ -229,8 +263,8 @@ def _facts(run: Run) -> list[tuple[str, str]]:
         ("evaluated every", f"{interval:,} sentence pairs, {interval / epoch:g} of an epoch"),
         ("population", str(first["population"])),
         ("searches of each method", str(run.searches["seed"].nunique())),
-        ("SHA-256 of the settings", started.settings),
-        ("SHA-256 of the corpus", started.corpus),
+        ("SHA-256 of the settings", run.started.settings),
+        ("SHA-256 of the corpus", run.started.corpus),
     ]
     if isinstance(corpus, Mapping) and "name" in corpus:
         facts.insert(0, ("corpus", Path(str(corpus["name"])).name))
@@ -247,9 +281,13 @@ def range_text(domain: Domain) -> str:
 
 
 def _repeat(run: Run) -> list[str]:
-    command = "train" if set(run.searches["method"]) == {"manual"} else "compare"
-    place = f"results/{run.name}"
-    return [f"nmt-pbt {command} --config {place}/settings.yaml --out {place}-again", f"nmt-pbt report {place}"]
+    """Return the commands that search again and draw the report again."""
+    commands = []
+    for part in run.runs:
+        command = "train" if set(part.searches["method"]) == {"manual"} else "compare"
+        place = f"results/{part.name}"
+        commands.append(f"nmt-pbt {command} --config {place}/settings.yaml --out {place}-again")
+    return [*commands, f"nmt-pbt report {' '.join(f'results/{part.name}' for part in run.runs)}"]
 
 
 def _flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
@@ -277,7 +315,8 @@ def _write(folder: Path, files: Mapping[str, bytes]) -> Path:
         if path.exists() and path.read_bytes() == files[name]:
             continue
         replace_file(path, files[name])
-    stale = [*folder.glob("*.csv"), *(folder / "figures").glob("*.png"), *(folder / "figures").glob("*.svg")]
+    stale = [path for kind in ("csv", "md", "tex") for path in folder.glob(f"*.{kind}")]
+    stale += [*(folder / "figures").glob("*.png"), *(folder / "figures").glob("*.svg")]
     for path in stale:
         if path.relative_to(folder).as_posix() not in files:
             path.unlink()

@@ -13,7 +13,7 @@ import pandas as pd
 from pydantic import ValidationError
 
 from nmt_pbt.errors import UsageError
-from nmt_pbt.journal import AnyRecord, Tested, read_journal
+from nmt_pbt.journal import AnyRecord, RunStarted, Tested, read_journal
 from nmt_pbt.report import series
 from nmt_pbt.report.lineage import Ancestry
 from nmt_pbt.settings import ChoiceDomain, Domain, NumberDomain
@@ -59,6 +59,19 @@ class Run:
     def name(self) -> str:
         """The run's name: that of its settings, else that of its directory."""
         return str(self.settings.get("name") or self.path.resolve().name)
+
+    @property
+    def runs(self) -> Sequence[Run]:
+        """The runs this one is made of: itself."""
+        return [self]
+
+    @property
+    def started(self) -> RunStarted:
+        """The journal's first record."""
+        for record in self.records:
+            if isinstance(record, RunStarted):
+                return record
+        raise UsageError(f"{self.path}: its journal is empty, it was killed as it began; continue it with --resume")
 
     @property
     def tested(self) -> list[Tested]:

@@ -1,0 +1,63 @@
+"""A run's tables for other tools: CSV text, Parquet files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from nmt_pbt.errors import UsageError
+from nmt_pbt.files import replace_file
+from nmt_pbt.report import statistics
+from nmt_pbt.report.run import Run
+from nmt_pbt.report.series import SCHEMA_VERSION
+
+_FRAMES = ("searches", "trials", "evaluations", "best_so_far", "lineage", "winners", "tests", "time_spent")
+
+
+def frames(run: Run) -> dict[str, pd.DataFrame]:
+    """Return the tables of a run that are made of its journal alone, by name."""
+    return {name: getattr(run, name) for name in _FRAMES}
+
+
+def csv_text(frame: pd.DataFrame) -> str:
+    """Return a table as CSV with a header; what is missing is empty."""
+    return frame.to_csv(index=False, lineterminator="\n")
+
+
+def write_parquet(run: Run, folder: Path) -> list[Path]:
+    """Write every table of a run as a Parquet file, translations and statistics among them.
+
+    Args:
+        run: The run.
+        folder: Where; made if it is missing. A file of an earlier export is replaced, others are left alone.
+
+    Returns:
+        The files, each with the version of its columns in the metadata (`nmt_pbt_schema`).
+
+    Raises:
+        UsageError: The package pyarrow is not installed, or the folder is a file.
+    """
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError:
+        raise UsageError(
+            "Parquet needs the package pyarrow: pip install 'nmt-pbt[parquet]', or take the CSV files of the report"
+        ) from None
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"{folder}: is a file; name a folder to write Parquet files to")
+    tables = {**frames(run), "translations": run.translations, "summary": statistics.summary(run)}
+    for metric in statistics.tested_metrics(run):
+        tables[f"comparisons_{metric}"] = statistics.comparisons(run, metric)
+    made: dict[Path, bytes] = {}
+    for name, frame in tables.items():
+        content = pyarrow.Table.from_pandas(frame, preserve_index=False)
+        version = {b"nmt_pbt_schema": str(SCHEMA_VERSION).encode("ascii")}
+        sink = pyarrow.BufferOutputStream()
+        pyarrow.parquet.write_table(content.replace_schema_metadata({**content.schema.metadata, **version}), sink)
+        made[folder / f"{name}.parquet"] = sink.getvalue().to_pybytes()
+    folder.mkdir(parents=True, exist_ok=True)
+    for path, data in made.items():
+        replace_file(path, data)
+    return list(made)
