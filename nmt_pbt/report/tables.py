@@ -231,7 +231,9 @@ def _latex_row(texts: Iterable[str]) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Return a length of time as text: `48 s`, `12 min` or `3 h 05 min`."""
+    """Return a length of time as text: `48 s`, `12 min` or `3 h 05 min`; a dash where there is none yet."""
+    if math.isnan(seconds):
+        return "–"
     if seconds < 120:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)

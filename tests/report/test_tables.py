@@ -73,7 +73,8 @@ def test_latex_escapes_what_would_break_it():
 
 
 @pytest.mark.parametrize(
-    ("seconds", "text"), [(0.4, "0 s"), (119, "119 s"), (125, "2 min"), (7199, "2 h 00 min"), (11100, "3 h 05 min")]
+    ("seconds", "text"),
+    [(0.4, "0 s"), (119, "119 s"), (125, "2 min"), (7199, "2 h 00 min"), (11100, "3 h 05 min"), (float("nan"), "–")],
 )
 def test_durations_are_told_in_the_unit_that_suits(seconds, text):
     assert tables.duration(seconds) == text
