@@ -11,6 +11,7 @@ import numpy as np
 
 from nmt_pbt.errors import UsageError
 from nmt_pbt.search.domains import Choice, Constant, Domain, Integer, Real
+from nmt_pbt.search.memoryless import Memoryless
 from nmt_pbt.search.space import Space
 from nmt_pbt.values import Value
 
@@ -67,8 +68,17 @@ class Explorer(Protocol):
         ...
 
 
+class _LearnsNothing(Memoryless):
+    """An explorer that looks at no results."""
+
+    def observe(
+        self, space: Space, values: Mapping[str, Value], start: Moment | None, end: Moment | None, epochs: float
+    ) -> None:
+        """Learn nothing."""
+
+
 @dataclass(frozen=True)
-class Perturb:
+class Perturb(_LearnsNothing):
     """Moves each mutable value by a step that suits its domain, or draws it afresh.
 
     Attributes:
@@ -158,21 +168,9 @@ class Perturb:
         moved = up if random.random() < chance else down
         return domain.clip(mirror - moved if mirror else moved)
 
-    def observe(
-        self, space: Space, values: Mapping[str, Value], start: Moment | None, end: Moment | None, epochs: float
-    ) -> None:
-        """Learn nothing: a perturbation looks at no results."""
-
-    def get_state(self) -> dict[str, Any]:
-        """Return an empty state."""
-        return {}
-
-    def set_state(self, state: Mapping[str, Any]) -> None:
-        """Take up an empty state."""
-
 
 @dataclass(frozen=True)
-class UserExplore:
+class UserExplore(_LearnsNothing):
     """Explores by a user's function, and checks what it returns.
 
     Attributes:
@@ -199,18 +197,6 @@ class UserExplore:
             if key in values and moved.get(key) != values[key]:
                 raise UsageError(f"explore function {name}: changed {key}, which is structural or frozen; keep it")
         return moved
-
-    def observe(
-        self, space: Space, values: Mapping[str, Value], start: Moment | None, end: Moment | None, epochs: float
-    ) -> None:
-        """Learn nothing."""
-
-    def get_state(self) -> dict[str, Any]:
-        """Return an empty state."""
-        return {}
-
-    def set_state(self, state: Mapping[str, Any]) -> None:
-        """Take up an empty state."""
 
 
 def _plain(value: Any) -> Any:

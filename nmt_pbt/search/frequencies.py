@@ -8,14 +8,14 @@ take it over from them.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from nmt_pbt.errors import UsageError
 from nmt_pbt.search.exploit import Adoption, Standings, whole
+from nmt_pbt.search.memoryless import Memoryless
 from nmt_pbt.search.ranking import FAILED, Entry
 
 SMALLEST = 4
@@ -23,7 +23,7 @@ SMALLEST = 4
 
 
 @dataclass(frozen=True)
-class MultiFrequency:
+class MultiFrequency(Memoryless):
     """Each sub-population selects within itself, and takes in migrants, each at its own frequency.
 
     Of a sub-population that decides, the bottom quarter adopts from the top quarter. The third quarter takes over the
@@ -88,13 +88,6 @@ class MultiFrequency:
             held = standings.state(best).values
             values.update({name: held[name] for name in values if name in held and name not in self.structural})
         return Adoption(state, values, explore=False)
-
-    def get_state(self) -> dict[str, Any]:
-        """Return an empty state."""
-        return {}
-
-    def set_state(self, state: Mapping[str, Any]) -> None:
-        """Take up an empty state."""
 
 
 def _may_donate(entry: Entry, standings: Standings) -> bool:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import TypeVar
 
 from nmt_pbt.errors import UsageError, suggest
 from nmt_pbt.search.exploit import Backtrack, Exploit, Tournament, Truncation
 from nmt_pbt.search.explore import Explorer, Perturb
 from nmt_pbt.search.significant import Bootstrap, TTest
+
+Made = TypeVar("Made")
 
 
 def _pb2() -> Explorer:
@@ -32,9 +35,7 @@ def exploit_named(name: str) -> Exploit:
     Raises:
         UsageError: There is none of that name.
     """
-    if name not in EXPLOITS:
-        raise UsageError(f"no exploit strategy '{name}'{suggest(name, EXPLOITS)}")
-    return EXPLOITS[name]()
+    return _named("exploit strategy", name, EXPLOITS)
 
 
 def explorer_named(name: str) -> Explorer:
@@ -43,6 +44,10 @@ def explorer_named(name: str) -> Explorer:
     Raises:
         UsageError: There is none of that name.
     """
-    if name not in EXPLORERS:
-        raise UsageError(f"no explorer '{name}'{suggest(name, EXPLORERS)}")
-    return EXPLORERS[name]()
+    return _named("explorer", name, EXPLORERS)
+
+
+def _named(kind: str, name: str, known: Mapping[str, Callable[[], Made]]) -> Made:
+    if name not in known:
+        raise UsageError(f"no {kind} '{name}'{suggest(name, known)}")
+    return known[name]()

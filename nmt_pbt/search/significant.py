@@ -11,13 +11,14 @@ import numpy as np
 from nmt_pbt.errors import SearchError, UsageError
 from nmt_pbt.search.exploit import Adoption, Standings, draw_rival, whole
 from nmt_pbt.search.member import KEPT_EVALUATIONS
+from nmt_pbt.search.memoryless import Memoryless
 
 if TYPE_CHECKING:
     from nmt_pbt.significance import Counts
 
 
 @dataclass(frozen=True)
-class TTest:
+class TTest(Memoryless):
     """Welch's t-test: a member meets one other, drawn evenly (Jaderberg et al. 2017, section 3.2.1).
 
     It adopts if the other's mean over its last evaluations is higher, significantly so.
@@ -45,13 +46,6 @@ class TTest:
             return None
         mine, other = (standings.state(who).evaluations[-self.evaluations :] for who in (member, rival))
         return whole(standings.state(rival)) if welch_p_value(other, mine) < self.significance else None
-
-    def get_state(self) -> dict[str, Any]:
-        """Return an empty state."""
-        return {}
-
-    def set_state(self, state: Mapping[str, Any]) -> None:
-        """Take up an empty state."""
 
 
 def welch_p_value(higher: tuple[float, ...], lower: tuple[float, ...]) -> float:

@@ -77,15 +77,7 @@ class PBTOracle(StoredOracle, pbt.PBTOracle):
 
     @locked
     def end_trial(self, trial: Trial) -> None:
-        """Take in the end of a trial, and say which states can still be needed.
-
-        Args:
-            trial: With its status COMPLETED, FAILED or INVALID, and a message if it failed.
-
-        Raises:
-            UsageError: It is completed, and was never evaluated.
-            SearchError: The latest trials of all members failed.
-        """
+        """Take in the end of a trial, and say which states can still be needed; see `nmt_pbt.search.pbt.PBTOracle`."""
         try:
             super().end_trial(trial)
         except NmtPbtError as error:
