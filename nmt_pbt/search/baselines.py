@@ -180,6 +180,15 @@ class HyperbandOracle(BudgetedOracle, oracles.HyperbandOracle):
             generation=int(values["tuner/initial_epoch"]),
         )
 
+    def get_state(self) -> dict[str, Any]:
+        """Return KerasTuner's state, and what is promised of the budget."""
+        return {**super().get_state(), "promised": self._promised}
+
+    def set_state(self, state: Mapping[str, Any]) -> None:
+        """Take up what `get_state` returned; the next decision is the one it would have been."""
+        super().set_state(state)
+        self._promised = state["promised"]
+
     def needed(self) -> set[str]:
         """Return the trials of open brackets that may still go on to the next round."""
         needed = set()

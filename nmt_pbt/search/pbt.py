@@ -257,7 +257,8 @@ class JournaledPBTOracle(JournaledOracle, PBTOracle):
     def end_trial(self, trial: Trial) -> None:
         """Take in the end of a trial; see `PBTOracle`."""
         PBTOracle.end_trial(self, trial)
-        self.trials.put_away(trial.trial_id)
+        if trial.trial_id not in self._retry_queue:
+            self.trials.put_away(trial.trial_id)
 
     def assignment(self, trial: Trial) -> Assignment:
         """Return what a trial means: one interval of one member."""

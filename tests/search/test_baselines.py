@@ -39,6 +39,28 @@ def session(kind: Any, space: Space = SPACE, budget: float = 48.0, interval: flo
     return Session(Method("m", oracle, oracle.budget), 1.0, metric=oracle.objective.name)
 
 
+@pytest.mark.parametrize(
+    ("kind", "changes"),
+    [
+        (RandomOracle, {}),
+        (GridOracle, {"levels": {}}),
+        (BayesOracle, {"initial_points": 3, "exploration": 2.6}),
+        (HyperbandOracle, {"factor": 3}),
+        (ManualOracle, {"guesses": [{"rate": 1e-3, "dropout": 0.1, "batch": 16}]}),
+    ],
+)
+def test_several_objectives_are_added_up_to_be_minimised(kind: Any, changes: dict[str, Any]) -> None:
+    """KerasTuner's rule: what is to be maximised counts negatively."""
+    objectives = [keras_tuner.Objective("score", "max"), keras_tuner.Objective("cost", "min")]
+    oracle = session(kind, objective=objectives, **changes).method.oracle
+    trial = oracle.create_trial("worker0")
+    oracle.update_trial(trial.trial_id, {"score": 3.0, "cost": 1.0}, step=1)
+    oracle.update_trial(trial.trial_id, {"score": 2.0, "cost": 1.0}, step=2)
+    trial.status = "COMPLETED"
+    oracle.end_trial(trial)
+    assert oracle.get_trial(trial.trial_id).score == -2.0
+
+
 # Random
 
 

@@ -6,10 +6,12 @@ import json
 import math
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 
 import keras_tuner
 import numpy as np
 import pytest
+from keras_tuner.engine.trial import Trial
 
 from nmt_pbt.errors import SearchError
 from nmt_pbt.search.assignment import Assignment
@@ -22,33 +24,28 @@ GUESSES = [
     {"dropout": dropout, "batch_size": batch_size, "units": 96, "attention": "dot"}
     for dropout, batch_size in [(0.0, 16), (0.1, 32), (0.2, 64), (0.3, 16), (0.4, 32), (0.5, 64)]
 ]
+ASYNCHRONOUS = "search.pbt.synchronous=false"
+STRATEGIES = {
+    "truncation": [],
+    "tournament": ["search.pbt.exploit=tournament"],
+    "t-test": ["search.pbt.exploit=ttest", "search.pbt.significance=0.4", "search.pbt.evaluations=2"],
+    "bootstrap": ["search.pbt.exploit=bootstrap", "search.pbt.significance=0.4"],
+    "backtracking": ["search.pbt.exploit=backtrack"],
+    "two frequencies": ["search.population=8", "training.epochs=6.0", "search.pbt.frequencies=[1, 2]"],
+    "truncation and PB2": ["search.pbt.explore=pb2"],
+}
 MODES = {
-    **{name: (name, []) for name in METHODS if name != "manual"},
+    **{name: (name, []) for name in METHODS if name not in ("pbt", "manual")},
+    **{f"pbt by {name}": ("pbt", changes) for name, changes in STRATEGIES.items()},
+    **{f"pbt by {name}, asynchronous": ("pbt", [*changes, ASYNCHRONOUS]) for name, changes in STRATEGIES.items()},
     "manual": ("manual", [f"search.manual.guesses={json.dumps(GUESSES)}"]),
-    "pbt by tournament": ("pbt", ["search.pbt.exploit=tournament"]),
-    "pbt by t-test": ("pbt", ["search.pbt.exploit=ttest", "search.pbt.significance=0.4", "search.pbt.evaluations=2"]),
-    "pbt by bootstrap": ("pbt", ["search.pbt.exploit=bootstrap", "search.pbt.significance=0.4"]),
-    "pbt by bootstrap asynchronous": (
-        "pbt",
-        ["search.pbt.exploit=bootstrap", "search.pbt.significance=0.4", "search.pbt.synchronous=false"],
-    ),
-    "explore-only triggered by bootstrap": (
-        "explore-only",
-        ["search.pbt.exploit=bootstrap", "search.pbt.significance=0.4"],
-    ),
-    "pbt with backtracking": ("pbt", ["search.pbt.exploit=backtrack"]),
-    "pbt at two frequencies": (
-        "pbt",
-        ["search.population=8", "training.epochs=6.0", "search.pbt.frequencies=[1, 2]"],
-    ),
-    "pb2": ("pbt", ["search.pbt.explore=pb2"]),
-    "pb2 asynchronous": ("pbt", ["search.pbt.explore=pb2", "search.pbt.synchronous=false"]),
-    "hyperband minimising": ("hyperband", ["search.objective=val_loss", "search.hyperband.factor=2"]),
-    "pbt asynchronous": ("pbt", ["search.pbt.synchronous=false"]),
     "pbt with burn-in": ("pbt", ["search.pbt.burn_in=3.0"]),
     "pbt minimising": ("pbt", ["search.objective=val_loss"]),
     "pbt with an interval that does not divide": ("pbt", ["search.interval=1.5"]),
-    "explore-only asynchronous": ("explore-only", ["search.pbt.synchronous=false"]),
+    "exploit-only, asynchronous": ("exploit-only", [ASYNCHRONOUS]),
+    "explore-only, asynchronous": ("explore-only", [ASYNCHRONOUS]),
+    "explore-only triggered by bootstrap": ("explore-only", STRATEGIES["bootstrap"]),
+    "hyperband minimising": ("hyperband", ["search.objective=val_loss", "search.hyperband.factor=2"]),
     "random over epochs": ("random", ["search.space.epochs={min: 2.0, max: 9.0}"]),
     "grid over epochs": ("grid", ["search.space.epochs={choices: [3.0, 5.0]}"]),
     "grid with levels": ("grid", ["search.grid.levels={dropout: [0.0, 0.1, 0.2, 0.3], batch_size: [16, 64]}"]),
@@ -126,6 +123,9 @@ def test_a_search_goes_on_after_failures(
         assert len(driven.assignments) == len(mode[1].search.manual.guesses)  # nobody guessed what else to try
     else:
         assert driven.pairs == driven.method.budget.total
+    best = driven.method.oracle.get_best_trials(1)[0]
+    assert math.isfinite(best.score)
+    assert best.status == "COMPLETED"
 
 
 def test_a_search_whose_trials_all_fail_ends_with_the_reason(mode: tuple[str, Settings]) -> None:
@@ -143,6 +143,17 @@ def test_a_fresh_oracle_that_is_told_the_same_decides_the_same(mode: tuple[str, 
         assert again.assignments == whole.assignments[:count]
         assert again.busy
         assert again.run(workers=3).assignments == whole.assignments
+
+
+def test_a_fresh_oracle_with_the_state_of_another_goes_on_as_that_one_does(mode: tuple[str, Settings]) -> None:
+    whole = session(mode).run(workers=3)
+    part = session(mode).run(workers=3, trials=len(whole.assignments) // 2)
+    old, fresh = part.method.oracle, session(mode).method.oracle
+    state, ended = json.loads(json.dumps([old.get_state(), [trial.get_state() for trial in old.trials.values()]]))
+    fresh.trials.update({trial["trial_id"]: Trial.from_state(trial) for trial in ended})
+    fresh.set_state(state)
+    part.method = replace(part.method, oracle=fresh)
+    assert part.run(workers=3).assignments == whole.assignments
 
 
 def test_the_same_worker_gets_the_same_trial_until_it_has_ended(mode: tuple[str, Settings]) -> None:
@@ -164,6 +175,31 @@ def test_results_of_a_trial_that_is_given_out_again_start_afresh(mode: tuple[str
     again.status = "COMPLETED"
     oracle.end_trial(again)
     assert oracle.get_trial(trial.trial_id).score == 5.0
+
+
+def test_a_failed_trial_is_not_given_out_again_and_an_invalid_one_as_often_as_allowed(
+    mode: tuple[str, Settings], capsys: pytest.CaptureFixture[str]
+) -> None:
+    oracle = session(mode).method.oracle
+    oracle.max_retries_per_trial = 1
+    issued = []
+    for status in ("FAILED", "INVALID", "INVALID"):
+        trial = oracle.create_trial("worker0")
+        issued.append(trial.trial_id)
+        trial.status = status
+        oracle.end_trial(trial)
+    assert issued[0] != issued[1] == issued[2]
+    assert oracle.get_trial(issued[1]).status == "FAILED"
+    assert oracle.create_trial("worker0").trial_id not in issued
+
+
+def test_the_old_way_to_end_a_trial_still_works(mode: tuple[str, Settings]) -> None:
+    driven = session(mode)
+    driven.give("worker0")
+    trial = driven.busy["worker0"].trial
+    driven.method.oracle.update_trial(trial, {driven.metric: 5.0}, step=1)
+    driven.method.oracle.end_trial(trial, "COMPLETED")
+    assert driven.method.oracle.get_trial(trial).status == "COMPLETED"
 
 
 def test_a_missing_objective_is_an_error_and_holds_no_lock(mode: tuple[str, Settings]) -> None:
