@@ -146,6 +146,31 @@ def test_the_same_state_gives_the_same_next_state_bit_for_bit(trainee, small_set
     assert content_hash(another.state()) == uninterrupted
 
 
+@pytest.mark.parametrize(
+    "options",
+    [{"input_feeding": True, "variational_dropout": True}, {"layer_normalisation": True, "decoder_layers": 2}],
+    ids=str,
+)
+def test_every_kind_of_model_moves_bit_for_bit_and_is_traced_once(options, small_settings, digits):
+    trainee = TranslationTask(small_settings, digits).build(options)
+    trainee.reset(1)
+    trainee.apply(OTHER)
+    trainee.train(33)
+    trainee.evaluate()
+    traced, middle = trainee.traces, trainee.state()
+    trainee.train(50)
+    scores = trainee.evaluate().metrics
+    uninterrupted = content_hash(trainee.state())
+    trainee.reset(9)
+    trainee.apply({})
+    trainee.train(10)
+    trainee.load(middle)
+    trainee.train(50)
+    assert trainee.evaluate().metrics == scores
+    assert content_hash(trainee.state()) == uninterrupted
+    assert trainee.traces == traced
+
+
 def test_a_reseeded_child_draws_other_masks(trainee):
     trainee.reset(1)
     trainee.apply(OTHER)
