@@ -16,6 +16,7 @@ import base64
 import binascii
 import csv
 import io
+import re
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -42,6 +43,8 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
 }
 """Names of the counts of each metric, in their order."""
 
+_COUNT = re.compile(r"[0-9]{1,15}")
+_MOST_BYTES = 256 * 1024**2  # of one evaluation's counts
 _CHRF_BETA = 2.0
 _EPSILON = 1e-16  # sacrebleu's stand-in for an undefined precision or recall
 _CHUNK = 1000  # resamples drawn together; bounds the memory at 8 kB a sentence
@@ -314,7 +317,11 @@ def unpack_counts(metric: str, text: str) -> Counts:
     """
     width = len(COLUMNS[metric])
     try:
-        columns = np.frombuffer(zlib.decompress(base64.b64decode(text, validate=True)), "<u4")
+        unpacker = zlib.decompressobj()
+        data = unpacker.decompress(base64.b64decode(text, validate=True), _MOST_BYTES)
+        if not unpacker.eof:
+            raise ValueError("cut off, or far more than any run has")
+        columns = np.frombuffer(data, "<u4")
         return columns.reshape(width, -1).T.astype(np.int64)
     except (binascii.Error, zlib.error, ValueError):
         raise JournalError("journal: sentence counts are damaged; restore the journal from a copy") from None
@@ -352,12 +359,15 @@ def read_counts(path: Path) -> dict[str, Counts]:
         UsageError: The file is not what `write_counts` writes; says which line.
     """
     header = [f"{metric}_{column}" for metric in COLUMNS for column in COLUMNS[metric]]
-    with open(path, encoding="utf-8", newline="") as file:
-        rows = list(csv.reader(file))
+    try:
+        with open(path, encoding="utf-8", newline="") as file:
+            rows = list(csv.reader(file))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise UsageError(f"{path}: damaged ({error}); restore the file from a copy") from None
     if not rows or rows[0] != header:
         raise UsageError(f"{path}, line 1: not sentence counts of this version; restore the file from a copy")
     for number, row in enumerate(rows[1:], start=2):
-        if len(row) != len(header) or not all(cell.isdecimal() for cell in row):
+        if len(row) != len(header) or not all(_COUNT.fullmatch(cell) for cell in row):
             raise UsageError(f"{path}, line {number}: damaged; restore the file from a copy")
     table = np.asarray(rows[1:], dtype=np.int64).reshape(-1, len(header))
     width = len(COLUMNS["bleu"])

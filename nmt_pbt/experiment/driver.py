@@ -127,7 +127,8 @@ class Driver:
     # --- the loop ---
 
     def _search(self) -> None:
-        self._end_what_is_over()
+        for progress in [progress for progress in self._under_way.values() if progress.over]:
+            self._end(progress)  # what the run was stopped before
         self._engine.keep(self._states.needed())
         waiting = list(self._under_way.values())  # in flight when the run was stopped: given out again first
         self._began = time.perf_counter()
@@ -214,22 +215,22 @@ class Driver:
             )
         )
         progress.decided = 0.0
-        self._end_what_is_over()
+        if progress.over:
+            self._end(progress)
         self._engine.drop(self._states.needless() - self._repairs.in_use)
         return progress
 
-    def _end_what_is_over(self) -> None:
-        for progress in [progress for progress in self._under_way.values() if progress.over]:
-            self._append(
-                Ended(
-                    method=self._start.method,
-                    seed=self._start.seed,
-                    trial=progress.assignment.trial,
-                    status="completed" if progress.failure is None else "failed",
-                    reason=progress.failure
-                    or (f"no better {self._start.objective} {self._patience} times" if progress.stopped else ""),
-                )
+    def _end(self, progress: Progress) -> None:
+        stopped = f"no better {self._start.objective} {self._patience} times" if progress.stopped else ""
+        self._append(
+            Ended(
+                method=self._start.method,
+                seed=self._start.seed,
+                trial=progress.assignment.trial,
+                status="completed" if progress.failure is None else "failed",
+                reason=progress.failure or stopped,
             )
+        )
 
     # --- states that were lost ---
 

@@ -7,6 +7,10 @@ writes the run's folder, so no shared file system is needed.
 from __future__ import annotations
 
 import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +20,8 @@ from nmt_pbt.experiment.worker import TraineePool, Worker
 from nmt_pbt.training.protocol import MemberState, Task
 from nmt_pbt.training.state import StateStore, content_hash
 
+_CLUSTERS = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
+"""Environment variable of Ray, read when it is imported: 0 keeps it to the loopback address, on any system."""
 MAX_DEATHS = 3
 """A leg during which so many workers died is not tried again: it is what kills them."""
 
@@ -94,11 +100,18 @@ class RayEngine:
         processors: float = 1.0,
         gpus: float = 0.0,
     ) -> None:
+        if address is None:
+            # Else Ray listens at every address of the machine, whatever it is told, and runs what anybody sends.
+            os.environ[_CLUSTERS] = "0"
         self._ray = _import_ray()
         self._states = states
-        self._connect(address, workers, processors)
+        with _own_signals():
+            self._connect(address, workers, processors)
         self._task = self._ray.put(task)
-        options = {"num_cpus": processors, "num_gpus": gpus, "max_restarts": 0, "max_concurrency": 1}
+        options: dict[str, Any] = {"num_cpus": processors, "num_gpus": gpus, "max_restarts": 0, "max_concurrency": 1}
+        if gpus % 1:
+            # Several workers share a GPU: TensorFlow, left to itself, takes all of its memory for the first.
+            options["runtime_env"] = {"env_vars": {"TF_FORCE_GPU_ALLOW_GROWTH": "true"}}
         self._actor = self._ray.remote(_Actor).options(**options)
         self._members = {f"worker{index}": self._start(f"worker{index}") for index in range(workers)}
         self._lost: list[LegResult] = []
@@ -110,7 +123,9 @@ class RayEngine:
                 self._ray.init(address=address, **common)
             else:
                 cores = max(1, int(workers * processors + 0.999))
-                self._ray.init(num_cpus=cores, include_dashboard=False, _node_ip_address="127.0.0.1", **common)
+                # "local": not what RAY_ADDRESS may name.
+                here = {"address": "local", "_node_ip_address": "127.0.0.1", "include_dashboard": False}
+                self._ray.init(num_cpus=cores, **here, **common)
         except (ConnectionError, ValueError, RuntimeError) as error:
             reason = (str(error).splitlines() or [type(error).__name__])[0]
             where = address or "on this machine"
@@ -217,6 +232,19 @@ class RayEngine:
     def close(self) -> None:
         """Let the workers go, and Ray on this machine."""
         self._ray.shutdown()
+
+
+@contextmanager
+def _own_signals() -> Iterator[None]:
+    """Keep what this process does on SIGTERM, which Ray would replace by leaving without a word."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    handler = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, handler)
 
 
 def _import_ray() -> Any:

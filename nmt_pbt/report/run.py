@@ -147,7 +147,7 @@ class Run:
         try:
             rows = json.loads(_read_text(path))
             return [Sample(int(row["line"]), str(row["source"]), str(row["reference"])) for row in rows]
-        except (ValueError, TypeError, KeyError):
+        except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
             raise UsageError(f"{path}: not a list of line, source and reference; restore it from a copy") from None
 
     @cached_property
@@ -184,17 +184,18 @@ class Run:
     @cached_property
     def space(self) -> dict[str, Domain]:
         """The hyperparameters that were searched, as settings tell them; empty where they do not."""
+        file = self.path / "settings.yaml"
         search = self.settings.get("search")
         space = search.get("space") if isinstance(search, Mapping) else None
+        if not isinstance(space, Mapping | None):
+            raise UsageError(f"{file}: search.space is damaged; restore it from a copy")
         found: dict[str, Domain] = {}
         for name, domain in (space or {}).items():
-            kind = ChoiceDomain if "choices" in domain else NumberDomain
+            kind = ChoiceDomain if isinstance(domain, Mapping) and "choices" in domain else NumberDomain
             try:
                 found[str(name)] = kind.model_validate(domain)
             except ValidationError:
-                raise UsageError(
-                    f"{self.path / 'settings.yaml'}: search.space.{name} is damaged; restore it from a copy"
-                ) from None
+                raise UsageError(f"{file}: search.space.{name} is damaged; restore it from a copy") from None
         return found
 
     def _inside(self, name: str) -> Path:
@@ -227,7 +228,7 @@ def load_run(path: Path | str) -> Run:
     settings = read_yaml(path / "settings.yaml")
     try:
         environment = json.loads(_read_text(path / "environment.json"))
-    except ValueError:
+    except (ValueError, RecursionError):
         raise UsageError(f"{path / 'environment.json'}: not valid JSON; restore it from a copy") from None
     if not isinstance(environment, dict):
         raise UsageError(f"{path / 'environment.json'}: expected names and values; restore it from a copy")

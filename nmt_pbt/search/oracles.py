@@ -51,6 +51,12 @@ def locked(method: Method) -> Method:
     return holding  # type: ignore[return-value]
 
 
+@functools.cache
+def _inferred_direction(metric: str) -> str:
+    """Return KerasTuner's guess, which takes a millisecond as it builds the metric, for one that is no objective."""
+    return metrics_tracking.infer_metric_direction(metric) or "min"
+
+
 class SafeOracle(keras_tuner.Oracle):
     """KerasTuner's oracle without what makes it hang, forget its seed, or give up.
 
@@ -104,8 +110,9 @@ class SafeOracle(keras_tuner.Oracle):
         self._save_trial(trial)
         return trial
 
-    def _direction(self, metric: str) -> str | None:
-        return next((objective.direction for objective in self._objectives if objective.name == metric), None)
+    def _direction(self, metric: str) -> str:
+        named = (objective.direction for objective in self._objectives if objective.name == metric)
+        return next(named, None) or _inferred_direction(metric)
 
     def evaluations(self, trial: Trial) -> dict[int, float]:
         """Return the objective's evaluations of a trial by step, in order; the mean over executions.

@@ -20,9 +20,10 @@ import pytest
 from nmt_pbt.journal import read_journal, without_times
 from tests.experiment.cheap import CheapTask, cheap_settings, inline, opened, search
 
-METHODS = ("pbt", "random", "grid", "bayes", "exploit-only", "explore-only", "hyperband")
-SETTINGS = cheap_settings("search.bayes.initial_points=2")
-KILLS = 15
+METHODS = ("pbt", "random", "grid", "bayes", "exploit-only", "explore-only", "hyperband", "manual")
+GUESSES = "search.manual.guesses=[{dropout: 0.1}, {dropout: 0.4}, {learning_rate: 0.001}]"
+SETTINGS = cheap_settings("search.bayes.initial_points=2", GUESSES)
+KILLS = 14
 DURABLE = ("fsync", "replace", "unlink")
 
 
