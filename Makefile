@@ -14,7 +14,7 @@ ARGS ?=
 INSTALLS_FROM := setup.py pyproject.toml constraints.txt $(BIN)/python
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 
-.PHONY: help compare test coverage lint clean
+.PHONY: help compare test coverage lint docs clean
 
 help: ## List what make can do here
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1|\2/p' Makefile | awk -F'|' '{printf "%-14s %s\n", $$1, $$2}'
@@ -32,6 +32,9 @@ lint: $(VENV)/installed-test ## Check format, style and types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+docs: $(VENV)/installed-test ## Make the settings' reference, the numbers of docs/results.md and the figures of docs/pbt.md
+	$(BIN)/python docs/make
 
 clean: ## Remove .venv and what tools leave behind; results stay
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .hypothesis .mypy_cache .ruff_cache .coverage

@@ -84,7 +84,7 @@ def test_a_corpus_of_ones_own_is_searched_translated_and_evaluated(tmp_path: Pat
     command.parent.mkdir()
     command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m nmt_pbt.cli "$@"\n')
     command.chmod(0o755)
-    program = "set -euo pipefail\n" + "\n".join(blocks(EXAMPLES / "own_corpus.md", "sh"))
+    program = "set -euo pipefail\n" + "\n".join(blocks(ROOT / "docs" / "own-corpus.md", "sh"))
     path = f"{command.parent}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(
         ["bash", "-c", program], cwd=tmp_path, env=environment(PATH=path), capture_output=True, text=True
@@ -96,7 +96,7 @@ def test_a_corpus_of_ones_own_is_searched_translated_and_evaluated(tmp_path: Pat
 
 
 def test_the_settings_for_a_corpus_of_ones_own_are_accepted(tmp_path: Path) -> None:
-    (text,) = blocks(EXAMPLES / "own_corpus.md", "yaml")
+    (text,) = blocks(ROOT / "docs" / "own-corpus.md", "yaml")
     (tmp_path / "my-search.yaml").write_text(text, encoding="utf-8")
     settings = load_settings(tmp_path / "my-search.yaml")
     assert settings.run_name == "my-corpus"

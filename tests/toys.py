@@ -37,6 +37,13 @@ class MemoryStates:
         assert content_hash(self.states[name]) == expected_hash
         return self.states[name]
 
+    def problem(self, name: str, expected_hash: str) -> str | None:
+        known = name in self.states and content_hash(self.states[name]) == expected_hash
+        return None if known else f"{name}: lost"
+
+    def drop(self, names: set[str]) -> None:
+        self.states = {name: state for name, state in self.states.items() if name not in names}
+
     def keep(self, names: set[str]) -> None:
         self.states = {name: state for name, state in self.states.items() if name in names}
 

@@ -1,0 +1,47 @@
+"""Makes the parts of the documents that are not written by hand.
+
+python docs/make            writes docs/settings.md, the blocks of docs/results.md, and the figures of docs/pbt.md
+python docs/make --check    writes nothing; says which text is out of date, and fails
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import result_blocks
+import settings_reference
+
+DOCS = Path(__file__).resolve().parents[1]
+
+
+def texts() -> dict[Path, str]:
+    """Return what documents ought to hold, by file."""
+    written = (DOCS / "results.md").read_text(encoding="utf-8")
+    return {
+        DOCS / "settings.md": settings_reference.reference(),
+        DOCS / "results.md": result_blocks.filled(written, DOCS.parent / "results"),
+    }
+
+
+def main() -> None:
+    """Make the documents, or check them."""
+    stale = [
+        (path, text) for path, text in texts().items() if not path.exists() or path.read_text(encoding="utf-8") != text
+    ]
+    if sys.argv[1:] == ["--check"]:
+        if stale:
+            names = ", ".join(path.relative_to(DOCS.parent).as_posix() for path, _ in stale)
+            sys.exit(f"out of date: {names}; run make docs")
+        return
+    if sys.argv[1:]:
+        sys.exit(__doc__)
+    for path, text in stale:
+        path.write_text(text, encoding="utf-8")
+    import figures  # draws with the oracles, which takes seconds to import
+
+    figures.write(DOCS / "figures")
+
+
+if __name__ == "__main__":
+    main()
