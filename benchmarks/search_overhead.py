@@ -78,7 +78,8 @@ def main() -> None:
                     absent[command.name] = competitor.absent
             finally:
                 competitor.close()
-            print(f"{command.name}: done", file=sys.stderr)
+            took = f"{found[command.name]['wall']:.1f} s" if command.name in found else "absent"
+            print(f"{command.name}: {took}", file=sys.stderr)
     print(options.machine(None))
     print(
         f"\nPopulation {arguments.population}, {arguments.generations} intervals of {arguments.pairs} sentence pairs "
