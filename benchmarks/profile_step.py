@@ -93,8 +93,11 @@ def main() -> None:
         workload = Workload.read(work)
         batches = workload.window(1)
     print(options.machine(arguments.core))
-    print(f"\n{len(batches)} steps, {plain['cpu']:.2f} s of CPU; under the profiler {profiled['cpu']:.2f} s.\n")
-    print(table(rows(profiled["operations"], len(batches), profiled["cpu"])))
+    print(
+        f"\n{len(batches)} steps, {plain['cpu']:.2f} s of CPU; under the profiler {profiled['cpu']:.2f} s of CPU, "
+        f"{profiled['wall']:.2f} s of wall-clock, which the table is of.\n"
+    )
+    print(table(rows(profiled["operations"], len(batches), profiled["wall"])))
     source, target = (real_share(batches, side) for side in (0, 1))
     needed = operations_for(batches, workload.settings["vocabulary"], workload.settings["units"]).total
     taken = sum(seconds for _, kind, _, seconds in profiled["operations"] if "MatMul" in kind)

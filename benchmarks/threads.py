@@ -63,6 +63,7 @@ def main() -> None:
             work, settings_for(arguments.corpus, arguments.vocabulary), arguments.pairs, arguments.rounds + 1
         )
         workload = Workload.read(work)
+        tokens = [target_tokens(workload.window(round_)) for round_ in range(1, arguments.rounds + 1)]
         groups = [_start(arrangement, work, index) for index, arrangement in enumerate(compared)]
         try:
             # The first window is for tracing and warming up.
@@ -77,7 +78,6 @@ def main() -> None:
         finally:
             for competitor in (one for group in groups for one in group):
                 competitor.close()
-    tokens = [target_tokens(workload.window(round_)) for round_ in range(1, arguments.rounds + 1)]
     print(options.machine(None))
     print(f"\n{arguments.rounds} rounds of {arguments.pairs} sentence pairs for each worker.\n")
     print(table(rows(compared, seconds, tokens)))

@@ -47,6 +47,7 @@ def main() -> None:
             work, settings_for(arguments.corpus, arguments.vocabulary), arguments.pairs, arguments.rounds + 1
         )
         workload = Workload.read(work)
+        tokens = [target_tokens(workload.window(round_)) for round_ in range(1, arguments.rounds + 1)]
         competitors = [
             Competitor(
                 Command(name, Path(sys.executable), "variant_peer.py", ("--variant", option)),
@@ -70,7 +71,6 @@ def main() -> None:
         finally:
             for competitor in competitors:
                 competitor.close()
-    tokens = [target_tokens(workload.window(round_)) for round_ in range(1, arguments.rounds + 1)]
     print(options.machine(arguments.core))
     print(f"\n{arguments.rounds} rounds of {arguments.pairs} sentence pairs.\n")
     head = ("", "target tokens a second", "times as it is", "first round, s", "loss at the end")
