@@ -16,7 +16,7 @@ from nmt_pbt.report.figures.population import draw_family_tree, draw_founders, d
 from nmt_pbt.report.figures.progress import draw_best_so_far
 from nmt_pbt.report.figures.schedules import draw_schedule
 from nmt_pbt.report.figures.scores import draw_differences, draw_scores
-from nmt_pbt.report.figures.slices import draw_pair, draw_slice, numeric_pairs
+from nmt_pbt.report.figures.slices import draw_pair, draw_slice, has_choice, numeric_pairs
 from nmt_pbt.report.figures.style import method_style, metric_label, value_label
 from nmt_pbt.report.figures.times import draw_time_spent
 from nmt_pbt.report.run import Run
@@ -269,7 +269,8 @@ def _changes(values: pd.Series[float]) -> list[object]:
 def _values(run: Run) -> Iterator[Drawing]:
     points = views.value_points(run)
     objective, direction = str(run.searches["objective"].iloc[0]), statistics.direction(run)
-    names = [name for name in hyperparameters(run.records) if name in run.space]
+    # what has one value only, as everything in a run of `train`, has nothing to show
+    names = [name for name in hyperparameters(run.records) if name in run.space and has_choice(run.space[name])]
     won = points[points["winner"]]
     long = (
         "One mark for each model trained to the end of its search: its value and its best score; for a population, the "

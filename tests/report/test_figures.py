@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import re
 import subprocess
@@ -40,6 +41,21 @@ def test_a_run_gets_its_figures(one_path):
     for name in ("learning_curves_pbt_seed0", "family_tree_pbt_seed0", "schedule_pbt_dropout", "values_batch_size"):
         assert name in names
     assert all(re.fullmatch(r"[a-z0-9_-]+", name) for name in names)
+
+
+def test_what_has_one_value_only_is_not_drawn(one_path):
+    run = load_run(one_path)
+    names = [drawing.name for drawing in gallery(run)]
+    assert "values_dropout" in names
+    space = {
+        **run.settings["search"]["space"],
+        "dropout": {"choices": [0.2]},
+        "learning_rate": {"min": 0.1, "max": 0.1},
+    }
+    settings = {**run.settings, "search": {**run.settings["search"], "space": space}}
+    names = [drawing.name for drawing in gallery(dataclasses.replace(run, settings=settings))]
+    assert "values_batch_size" in names
+    assert not {"values_dropout", "values_learning_rate", "pair_learning_rate_batch_size"} & set(names)
 
 
 def test_captions_and_alternative_texts_are_whole_sentences_with_numbers(three_path):

@@ -120,6 +120,11 @@ def draw_pair(
     _legend(ax, list(dict.fromkeys(points["method"])), flagged=False)
 
 
+def has_choice(domain: Domain) -> bool:
+    """Tell whether a domain has more than one value."""
+    return len(domain.choices) > 1 if isinstance(domain, ChoiceDomain) else domain.min < domain.max
+
+
 def numeric_pairs(space: dict[str, Domain]) -> list[tuple[str, str]]:
     """Return all pairs of hyperparameters that have an order to be drawn along."""
     names = [
