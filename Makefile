@@ -14,7 +14,9 @@ ARGS ?=
 INSTALLS_FROM := setup.py pyproject.toml constraints.txt $(BIN)/python
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 
-.PHONY: help compare test coverage lint docs clean
+AUDIT := $(BIN)/pip-audit --no-deps --disable-pip --progress-spinner off --requirement
+
+.PHONY: help compare test coverage lint audit docs clean
 
 help: ## List what make can do here
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1|\2/p' Makefile | awk -F'|' '{printf "%-14s %s\n", $$1, $$2}'
@@ -35,6 +37,18 @@ lint: $(VENV)/installed-test ## Check format, style and types
 
 docs: $(VENV)/installed-test ## Make the settings' reference, the numbers of docs/results.md and the figures of docs/pbt.md
 	$(BIN)/python docs/make
+
+# An index that tells of no vulnerability knows of none, or does not say: one that everybody knows shows which.
+audit: $(VENV)/installed-test ## Look for known vulnerabilities in the tested dependencies, where the package index tells
+	@if ! $(BIN)/python -m pip install --quiet --disable-pip-version-check pip-audit; then \
+	  echo "make: pip-audit cannot be installed here; nothing was audited"; exit 0; \
+	fi; \
+	echo 'jinja2==2.4' > $(VENV)/known-vulnerable.txt; \
+	if $(AUDIT) $(VENV)/known-vulnerable.txt 2>&1 | grep -q '^Found'; then \
+	  $(AUDIT) constraints.txt; \
+	else \
+	  echo "make: the package index tells of no vulnerabilities here, not even of known ones; nothing was audited"; \
+	fi
 
 clean: ## Remove .venv and what tools leave behind; results stay
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .hypothesis .mypy_cache .ruff_cache .coverage

@@ -109,6 +109,8 @@ REFUSALS = {
     "translating with what is no run": (["translate", "good"], ["good", "holds no run"]),
     "evaluating what is no run": (["evaluate", "nowhere"], ["nowhere"]),
     "a report of what is no run": (["report", "good"], ["good"]),
+    "a report of a file": (["report", "file"], ["file", "holds no run"]),
+    "translating with a file": (["translate", "file"], ["file", "holds no run"]),
     "fetching an unknown corpus": (["data", "fetch", "multi30"], ["multi30"]),
     "showing an unknown corpus": (["data", "show", "toi"], ["did you mean 'toy'"]),
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -108,20 +109,38 @@ def test_evaluate_finds_the_score_that_the_journal_recorded(folder: Path) -> Non
     assert tested.signatures["bleu"] in output
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=lambda how: how.name)
+def stop_later(process: subprocess.Popen[str], journal: Path, intervals: int, how: signal.Signals) -> str:
+    """Stop a run when so many intervals are in its journal; return what it said."""
+    deadline = time.monotonic() + 250
+    while time.monotonic() < deadline and process.poll() is None:
+        if journal.exists() and sum(isinstance(record, Evaluated) for record in read_journal(journal)) >= intervals:
+            break
+        time.sleep(0.02)
+    process.send_signal(how)
+    return process.communicate(timeout=60)[1]
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM], ids=lambda how: how.name)
 def test_a_run_that_is_stopped_resumes_to_the_journal_of_one_that_was_not(folder: Path, how: signal.Signals) -> None:
     name = f"stopped_{how.name}"
-    process = start("compare", "--methods=pbt,random,grid,bayes", *SMALL, f"--out={name}", cwd=folder)
-    journal = folder / name / "journal.jsonl"
-    deadline = time.monotonic() + 200
-    while time.monotonic() < deadline and process.poll() is None:
-        if journal.exists() and sum(isinstance(r, Evaluated) for r in read_journal(journal)) >= 4:
-            break
-        time.sleep(0.05)
-    process.send_signal(how)
-    _, errors = process.communicate(timeout=60)
-    if how is not signal.SIGKILL:
-        assert process.returncode == 130
-        assert f"--resume {name}" in errors
+    process = start("compare", f"--methods={','.join(METHODS)}", *SMALL, f"--out={name}", cwd=folder)
+    errors = stop_later(process, folder / name / "journal.jsonl", 4, how)
+    assert process.returncode == 130
+    assert f"--resume {name}" in errors
     nmt_pbt("compare", "--resume", name, cwd=folder)
     assert plain(folder / name) == plain(folder / "run")
+
+
+def test_a_run_that_is_killed_five_times_ends_with_the_journal_of_one_that_was_not(folder: Path) -> None:
+    rng = random.Random(0)
+    arguments = [f"--methods={','.join(METHODS)}", *SMALL, "--out=killed"]
+    kills = intervals = 0
+    while kills < 5:
+        process = start("compare", *arguments, cwd=folder)
+        intervals += rng.randint(2, 5)
+        stop_later(process, folder / "killed" / "journal.jsonl", intervals, signal.SIGKILL)
+        assert process.returncode == -signal.SIGKILL
+        kills += 1
+        arguments = ["--resume=killed"]
+    nmt_pbt("compare", *arguments, cwd=folder)
+    assert plain(folder / "killed") == plain(folder / "run")
