@@ -30,8 +30,10 @@ NAMES_OF_READERS = {"my-search.yaml", "results/mine", "results/first"}
 NOT_RUN = {
     "conda": "another way to install",
     "git": "needs a server to clone from",
+    "kubectl": "needs a Kubernetes cluster",
     "pip": "installs",
     "ray": "starts a cluster",
+    "sbatch": "needs a SLURM cluster",
     "sacrebleu": "scores the translations of a run that takes most of an hour",
     "tensorboard": "a server that does not end",
 }
