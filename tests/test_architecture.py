@@ -27,6 +27,7 @@ ORDER = [
     "model",
     "settings",
     "journal",
+    "attention_record",
     "significance",
     "yaml_text",
     "randomness",

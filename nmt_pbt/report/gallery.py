@@ -12,6 +12,8 @@ from matplotlib.axes import Axes
 
 from nmt_pbt.report import statistics, views
 from nmt_pbt.report.answer import reference_method, score_text, value_text
+from nmt_pbt.report.figures.attention import attention_size, draw_attention
+from nmt_pbt.report.figures.controls import draw_controls
 from nmt_pbt.report.figures.population import draw_family_tree, draw_founders, draw_learning_curves
 from nmt_pbt.report.figures.progress import draw_best_so_far
 from nmt_pbt.report.figures.schedules import draw_schedule
@@ -28,13 +30,14 @@ class Drawing:
     """One figure to be made.
 
     Attributes:
-        section: Where on the page: `progress`, `test`, `population`, `schedules`, `values` or `time`.
+        section: Where on the page: `progress`, `test`, `population`, `schedules`, `values`, `time` or `attention`.
         name: Of its files.
         title: A few words.
         caption: How to read it.
         alt: What it shows, for those who do not see it.
         draw: Draws it on an Axes.
         height: In inches.
+        width: In inches.
         aside: One of many of its kind, folded away on the page.
     """
 
@@ -45,6 +48,7 @@ class Drawing:
     alt: str
     draw: Callable[[Axes], None]
     height: float = 3.1
+    width: float = 4.6
     aside: bool = False
 
 
@@ -62,7 +66,7 @@ def drawings(run: Run, summary: pd.DataFrame, comparisons: dict[str, pd.DataFram
     found = [*_progress(run), *_tests(run, summary, comparisons)]
     for number, (method, seed) in enumerate(_populations(run)):
         found += _population(run, method, seed, aside=number > 0)
-    found += [*_founders(run), *_schedules(run), *_values(run), *_time(run)]
+    found += [*_founders(run), *_controls(run), *_schedules(run), *_values(run), *_time(run), *_attention(run)]
     return found
 
 
@@ -178,7 +182,7 @@ def _population(run: Run, method: str, seed: int, aside: bool) -> Iterator[Drawi
         f"Learning curves of {members} members with {len(exploits)} exploits; the winner's lineage is bold.",
         partial(draw_learning_curves, curves=curves, exploits=exploits, objective=objective),
         3.4,
-        aside,
+        aside=aside,
     )
     tree = views.family_tree(run, method, seed)
     chain = int(tree["winner"].sum())
@@ -192,7 +196,7 @@ def _population(run: Run, method: str, seed: int, aside: bool) -> Iterator[Drawi
         f"{int(tree['inherited'].sum())} adoptions; {chain} trials lead to the winner.",
         partial(draw_family_tree, tree=tree),
         max(3.4, min(8.0, 1.2 + 0.22 * members)),
-        aside,
+        aside=aside,
     )
 
 
@@ -220,6 +224,28 @@ def _founders(run: Run) -> Iterator[Drawing]:
         "greedy search: it has bet everything on one model.",
         f"First ancestors left in the last generation: {told}.",
         partial(draw_founders, founders=table),
+    )
+
+
+def _controls(run: Run) -> Iterator[Drawing]:
+    curves, objective = views.control_curves(run), str(run.searches["objective"].iloc[0])
+    if curves.empty:
+        return
+    last = curves.groupby("method", sort=False)["mean"].last()
+    told = ", ".join(
+        f"{method_style(str(method)).label} {score_text(float(score), objective)}" for method, score in last.items()
+    )
+    yield Drawing(
+        "schedules",
+        "controls",
+        "Schedule, selection or luck?",
+        "The way to the winner by PBT and by its controls, over the training of the weights that won: exploit only "
+        "selects and changes no value, explore only changes values and selects nobody; replay trains other initial "
+        "weights by the schedule found, final values by its last values alone, and of their models the mean is drawn, "
+        "as none was chosen. Bands reach from the worst to the best.",
+        f"Learning curves; {metric_label(objective)} in the end: {told}.",
+        partial(draw_controls, curves=curves, objective=objective),
+        3.6,
     )
 
 
@@ -325,3 +351,39 @@ def _time(run: Run) -> Iterator[Drawing]:
         partial(draw_time_spent, times=run.time_spent),
         1.1 + 0.45 * len(means),
     )
+
+
+def _attention(run: Run) -> Iterator[Drawing]:
+    """The attention of the winner that is best on dev, in the sample sentences it is kept for."""
+    found = run.tests.merge(run.winners[["method", "seed", "score"]], on=["method", "seed"])
+    if found.empty:
+        return
+    best = found.sort_values("score", ascending=statistics.direction(run) == "min", kind="stable").iloc[0]
+    method, seed = str(best["method"]), int(best["seed"])
+    which = f"{method_style(method).label}'s winner" + (f", seed {seed}" if run.searches["seed"].nunique() > 1 else "")
+    for number, sentence in enumerate(run.attention(method, seed)):
+        if not sentence.target:
+            continue
+        width, height = attention_size(sentence.source, sentence.target)
+        looked = [
+            f"{target} at {sentence.source[int(row.argmax())]}"
+            for target, row in zip(sentence.target, sentence.weights, strict=True)
+        ]
+        yield Drawing(
+            "attention",
+            _file("attention", sentence.line),
+            f"Test sentence {sentence.line + 1}",
+            f"Where {which}, the best on dev, looked while it wrote each subword of its translation (rows, from top to "
+            "bottom): the darker, the more."
+            if number == 0
+            else "As before.",
+            f"Attention over test sentence {sentence.line + 1}. Looked at most: {', '.join(looked)}.",
+            partial(
+                draw_attention,
+                source_subwords=sentence.source,
+                target_subwords=sentence.target,
+                matrix=sentence.weights,
+            ),
+            height,
+            width,
+        )

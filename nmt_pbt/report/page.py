@@ -42,6 +42,7 @@ _SECTIONS = {
     "schedules": "Schedules",
     "values": "Values and scores",
     "time": "Time",
+    "attention": "Attention",
 }
 
 
@@ -99,7 +100,7 @@ def write_report(
     for number, drawing in enumerate(planned):
         if progress is not None:
             progress(number, len(planned), drawing.name)
-        made = render(drawing.draw, height=drawing.height, dark=True)
+        made = render(drawing.draw, drawing.width, drawing.height, dark=True)
         files[f"figures/{drawing.name}.svg"] = made.file_svg.encode("utf-8")
         files[f"figures/{drawing.name}.png"] = made.png
         files[f"figures/{drawing.name}-dark.png"] = made.dark_png

@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 from pydantic import ValidationError
 
+from nmt_pbt.attention_record import SentenceAttention, attention_path, read_attention
 from nmt_pbt.errors import UsageError
 from nmt_pbt.journal import AnyRecord, RunStarted, Tested, read_journal
 from nmt_pbt.report import series
@@ -149,6 +150,14 @@ class Run:
             return [Sample(int(row["line"]), str(row["source"]), str(row["reference"])) for row in rows]
         except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
             raise UsageError(f"{path}: not a list of line, source and reference; restore it from a copy") from None
+
+    def attention(self, method: str, seed: int) -> list[SentenceAttention]:
+        """Where a search's winner looked in a few test sentences; empty where the run does not keep it."""
+        for test in self.tested:
+            if (test.method, test.seed) == (method, seed):
+                path = attention_path(self._inside(test.translations))
+                return read_attention(path) if path.exists() else []
+        return []
 
     @cached_property
     def counts(self) -> dict[tuple[str, int], dict[str, Counts]]:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from nmt_pbt.attention_record import SentenceAttention
 from nmt_pbt.errors import UsageError
 from nmt_pbt.journal import AnyRecord, RunStarted
 from nmt_pbt.report.run import Run, Sample, load_run
@@ -53,6 +54,14 @@ class SeveralRuns(Run):
     def samples(self) -> list[Sample]:
         """Those of the first run that keeps some; the others translated the same sentences."""
         return next((part.samples for part in self.parts if part.samples), [])
+
+    def attention(self, method: str, seed: int) -> list[SentenceAttention]:
+        """Where a search's winner looked: as its own run tells."""
+        for number, part in enumerate(self.parts):
+            for test in part.tested:
+                if (self._method(number, test.method), test.seed) == (method, seed):
+                    return part.attention(test.method, seed)
+        return []
 
     @cached_property
     def counts(self) -> dict[tuple[str, int], dict[str, Counts]]:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from nmt_pbt.report import series
+from nmt_pbt.report.figures.style import base_method
 from nmt_pbt.report.run import Run
 from nmt_pbt.settings import ChoiceDomain, Domain, NumberDomain
 
@@ -94,6 +95,44 @@ def exploits(run: Run, method: str, seed: int) -> pd.DataFrame:
         if row["inherited"] and row["left"] in last and row["parent"] in last
     ]
     return pd.DataFrame(rows, columns=["child", "left_epochs", "left_score", "epochs", "score"])
+
+
+CONTROLS = ("exploit-only", "explore-only", "replay", "final-values")
+"""Methods that PBT's own way is compared with: they tell whether the schedule, the selection or luck did it."""
+_REPLAYED = ("replay", "final-values")
+
+
+def control_curves(run: Run) -> pd.DataFrame:
+    """Scores over the training of the weights that won, for PBT and for its controls.
+
+    For a method that chooses among its models, this is the way to each search's winner; for one that trains the same
+    schedule from several initial weights, the mean over its models, of which none was chosen.
+
+    Returns:
+        Columns: method, epochs (of training of these weights), mean, low, high (over searches, or over models where
+        none was chosen). Rows only where every search has a score; empty where the run has no control.
+    """
+    methods = [str(method) for method in dict.fromkeys(run.searches["method"])]
+    shown = [method for method in methods if base_method(method) == "pbt" or base_method(method) in CONTROLS]
+    if not any(base_method(method) == "pbt" for method in shown) or len(shown) < 2:
+        return pd.DataFrame(columns=["method", "epochs", "mean", "low", "high"])
+    tables = []
+    for method in shown:
+        points = run.evaluations[run.evaluations["method"] == method]
+        if base_method(method) not in _REPLAYED:
+            ways = [_winning(run, method, int(seed)) for seed in points["seed"].unique()]
+            ends = dict(zip(points["seed"].unique(), ways, strict=True))
+            won = [
+                age <= ends[seed].get(str(trial), -math.inf)
+                for seed, trial, age in zip(points["seed"], points["trial"], points["age"], strict=True)
+            ]
+            points = points[won]
+        finite = points.dropna(subset="score")
+        grouped = finite.groupby("age_epochs")
+        table = grouped["score"].agg(["mean", "min", "max"]).set_axis(["mean", "low", "high"], axis=1)
+        table = table[grouped["seed"].nunique() == points["seed"].nunique()]
+        tables.append(table.rename_axis("epochs").reset_index().assign(method=method))
+    return pd.concat(tables, ignore_index=True)[["method", "epochs", "mean", "low", "high"]]
 
 
 def rows_of(frame: pd.DataFrame, method: str, seed: int) -> list[dict[Any, Any]]:

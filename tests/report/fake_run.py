@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from nmt_pbt.attention_record import SentenceAttention, attention_path, write_attention
 from nmt_pbt.journal import (
     AnyRecord,
     Assigned,
@@ -274,6 +275,17 @@ def write_fake_run(
     return path
 
 
+def _attention(texts: Sequence[str], lines: Sequence[int]) -> list[SentenceAttention]:
+    """Attention near the diagonal, over a source of as many subwords."""
+    found = []
+    for line in lines:
+        target = [f"▁{word}" for word in texts[line].split()] + ["</s>"]
+        source = [f"▁source{number}" for number in range(len(target) - 1)] + ["</s>"]
+        near = np.exp(-np.abs(np.subtract.outer(np.arange(len(target)), np.arange(len(source)))).astype(float))
+        found.append(SentenceAttention(line, source, target, near / near.sum(axis=1, keepdims=True)))
+    return found
+
+
 def _test(search: _Search, path: Path, references: Sequence[str]) -> Tested:
     method, seed = search.method, search.seed
     search.records.append(SearchEnded(method=method, seed=seed, spent=search.spent, time=search.clock))
@@ -281,6 +293,7 @@ def _test(search: _Search, path: Path, references: Sequence[str]) -> Tested:
     texts = _translations(references, score, generator(seed, "translations", method))
     file = path / "translations" / f"{method}-seed{seed}.txt"
     file.write_text("".join(text + "\n" for text in texts), encoding="utf-8")
+    write_attention(attention_path(file), _attention(texts, (3, 40)))
     counts = sentence_counts(texts, references)
     write_counts(counts_path(file), counts)
     return Tested(

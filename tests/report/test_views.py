@@ -150,3 +150,41 @@ def test_views_of_a_whole_run_agree_with_its_tables(three_path):
     assert points["winner"].sum() == len(run.winners) == 18
     only = dataclasses.replace(run, records=[*run.records])
     assert len(views.family_tree(only, "pbt", 2)) == 48
+
+
+def test_pbt_is_laid_over_its_controls_along_the_way_to_each_winner(three_path):
+    run = load_run(three_path)
+    curves = views.control_curves(run)
+    assert list(dict.fromkeys(curves["method"])) == ["pbt", "exploit-only", "explore-only"]
+    chains = [run.ancestry.chain("pbt", seed) for seed in range(3)]
+    first = curves[(curves["method"] == "pbt") & (curves["epochs"] == 1.0)].iloc[0]
+    scores = [chain["score"].iloc[0] for chain in chains]
+    assert first["mean"] == pytest.approx(sum(scores) / 3)
+    assert (first["low"], first["high"]) == (min(scores), max(scores))
+    shortest = min(int(chain["age"].iloc[-1]) for chain in chains) / 10_000
+    assert curves.loc[curves["method"] == "pbt", "epochs"].max() <= shortest
+
+
+def test_models_of_a_replay_are_averaged_and_not_chosen_from():
+    records = [
+        run_started(),
+        search(),
+        assigned("0", member=0, rate=0.1),
+        evaluated("0", 5.0, age=100, spent=100),
+        search("replay"),
+        assigned("0", method="replay", rate=0.1),
+        evaluated("0", 3.0, age=100, spent=100, method="replay"),
+        assigned("1", method="replay", rate=0.1),
+        evaluated("1", 6.0, age=100, spent=200, method="replay"),
+    ]
+    curves = views.control_curves(Run(None, {}, {}, records))  # type: ignore[arg-type]
+    assert curves[["method", "mean", "low", "high"]].to_dict("list") == {
+        "method": ["pbt", "replay"],
+        "mean": [5.0, 4.5],
+        "low": [5.0, 3.0],
+        "high": [5.0, 6.0],
+    }
+
+
+def test_without_controls_there_is_nothing_to_lay_over(one_path):
+    assert views.control_curves(load_run(one_path)).empty
