@@ -1,6 +1,6 @@
 """The journal: the append-only record of one run, from which it is resumed and reported.
 
-One JSON object a line, flushed and fsynced when it is appended. Everything but `time` and `seconds` is the same
+One JSON object a line, in the file as soon as it is appended. Everything but `time` and `seconds` is the same
 whenever the same settings run again with the same seed on one worker.
 """
 
@@ -189,11 +189,12 @@ class Journal:
         self._whole = whole
         self._file.truncate(whole)
 
-    def append(self, record: AnyRecord) -> None:
-        """Write one record; it is on the disk when this returns.
+    def append(self, record: AnyRecord, durable: bool = True) -> None:
+        """Write one record; it is in the file when this returns, whatever becomes of this process.
 
         Args:
             record: What to append.
+            durable: Bring it and all before it to the disk, so that it outlives the machine, too.
 
         Raises:
             OSError: The disk is full or cannot be written; the journal is as it was. The error names it.
@@ -203,7 +204,8 @@ class Journal:
             written = 0
             while written < len(line):  # a disk that is nearly full takes a part
                 written += self._file.write(line[written:])
-            os.fsync(self._file.fileno())
+            if durable:
+                os.fsync(self._file.fileno())
         except OSError as error:
             self._file.truncate(self._whole)
             raise named(error, self.path) from error

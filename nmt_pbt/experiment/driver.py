@@ -274,7 +274,8 @@ class Driver:
     # --- records: the only way the search's state changes ---
 
     def _append(self, record: SearchRecord) -> None:
-        self._journal.append(record)
+        # A decision that the machine takes with it is made again; a result is not, once older states are deleted.
+        self._journal.append(record, durable=not isinstance(record, Assigned | Ended))
         self._apply(record)
 
     def _replay(self, record: SearchRecord) -> None:
