@@ -14,7 +14,8 @@ import pytest
 ROOT = Path(__file__).parents[1]
 TINY = (
     "--set corpus.vocabulary_size=200 --set corpus.train_pairs=200 --set corpus.dev_pairs=20 "
-    "--set corpus.test_pairs=20 --set model.units=16 --set model.embedding_units=16 --set training.epochs=1 --set search.population=2"
+    "--set corpus.test_pairs=20 --set model.units=16 --set model.embedding_units=16 "
+    "--set training.epochs=1 --set search.population=2"
 )
 LONG = ("data fetch", "--config")
 """Of the README's tour, what downloads a corpus or searches on it for an hour: tests/test_documents.py reads those."""
