@@ -168,3 +168,32 @@ def test_a_table_that_is_too_wide_can_be_scrolled_with_the_keyboard(browser, rep
     assert browser.evaluate(f"{frame}.scrollWidth > {frame}.clientWidth")
     assert browser.evaluate(f"{frame}.tabIndex") == 0
     assert browser.evaluate(f"document.getElementById({frame}.getAttribute('aria-labelledby')) !== null")
+
+
+def test_on_paper_the_page_is_light_and_nothing_is_wider_than_the_paper(browser, report):
+    browser.open(report, 760)
+    dark = {"name": "prefers-color-scheme", "value": "dark"}
+    browser.call("Emulation.setEmulatedMedia", media="print", features=[dark])
+    assert browser.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    widest = browser.evaluate(
+        "Math.max(...[...document.querySelectorAll('figure, pre, h1, .findings, dl')]"
+        ".map((part) => part.getBoundingClientRect().right))"
+    )
+    assert widest <= 760
+    printed = browser.call("Page.printToPDF", printBackground=False)["data"]
+    assert len(printed) > 50_000
+    browser.call("Emulation.setEmulatedMedia", media="", features=[])
+
+
+def test_the_files_of_the_figures_follow_the_readers_preference(browser, report):
+    drawing = report.parent / "figures" / "best_so_far_budget.svg"
+    strokes = []
+    for dark in (False, True):
+        browser.open(drawing, 600, dark)
+        strokes.append(
+            browser.evaluate(
+                "[...new Set([...document.querySelectorAll('[style*=\"stroke: #0072b2\"]')]"
+                ".map((part) => getComputedStyle(part).stroke))]"
+            )
+        )
+    assert strokes == [["rgb(0, 114, 178)"], ["rgb(74, 165, 221)"]]
