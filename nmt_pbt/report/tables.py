@@ -95,13 +95,19 @@ def results(run: Run, summary: pd.DataFrame) -> Table:
             cells.append(Cell(text, math.inf if never else float(row["to_target"])))
         rows.append(cells)
     caption = (
-        f"{'Means over searches, with 95% intervals where there are several. ' if several else ''}"
+        f"{_intervals(int(summary['searches'].max())) if several else ''}"
         "Dev is what the search saw and chose by, decoded greedily; test was decoded once, by each winner, with beam "
         "search. The gap between dev and test is only comparable between methods: the two splits differ in difficulty. "
         "Mean best so far is the area under the curve, divided by the budget."
     )
     methods = [str(method) for method in summary["method"]]
     return Table("summary", "Results by method", caption, headings, rows, methods, [])
+
+
+def _intervals(searches: int) -> str:
+    """Say what the intervals over searches are."""
+    kind = "the studentised bootstrap" if searches >= statistics.STUDENTISED_FROM else "Student's t"
+    return f"Means over searches, with 95% intervals by {kind}. "
 
 
 def winners(run: Run) -> Table:
