@@ -239,7 +239,7 @@ def _controls(run: Run) -> Iterator[Drawing]:
         "schedules",
         "controls",
         "Schedule, selection or luck?",
-        "The way to the winner by PBT and by its controls, over the training of the weights that won: exploit only "
+        "Best so far on the way to the winner, over the training of its weights, by PBT and its controls: exploit only "
         "selects and changes no value, explore only changes values and selects nobody; replay trains other initial "
         "weights by the schedule found, final values by its last values alone, and of their models the mean is drawn, "
         "as none was chosen. Bands reach from the worst to the best.",

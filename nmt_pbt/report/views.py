@@ -105,34 +105,40 @@ _REPLAYED = ("replay", "final-values")
 def control_curves(run: Run) -> pd.DataFrame:
     """Scores over the training of the weights that won, for PBT and for its controls.
 
-    For a method that chooses among its models, this is the way to each search's winner; for one that trains the same
-    schedule from several initial weights, the mean over its models, of which none was chosen.
+    For a method that chooses among its models, this is the best so far on the way to each search's winner, which it
+    keeps to the end; for one that trains what was found from several initial weights, the mean over its models, of
+    which none was chosen.
 
     Returns:
         Columns: method, epochs (of training of these weights), mean, low, high (over searches, or over models where
         none was chosen). Rows only where every search has a score; empty where the run has no control.
     """
+    columns = ["method", "epochs", "mean", "low", "high"]
     methods = [str(method) for method in dict.fromkeys(run.searches["method"])]
     shown = [method for method in methods if base_method(method) == "pbt" or base_method(method) in CONTROLS]
     if not any(base_method(method) == "pbt" for method in shown) or len(shown) < 2:
-        return pd.DataFrame(columns=["method", "epochs", "mean", "low", "high"])
+        return pd.DataFrame(columns=columns)
+    points = run.evaluations[run.evaluations["method"].isin(shown)].dropna(subset="score")
+    ages = sorted(points["age_epochs"].unique())
     tables = []
     for method in shown:
-        points = run.evaluations[run.evaluations["method"] == method]
+        mine = points[points["method"] == method]
         if base_method(method) not in _REPLAYED:
-            ways = [_winning(run, method, int(seed)) for seed in points["seed"].unique()]
-            ends = dict(zip(points["seed"].unique(), ways, strict=True))
-            won = [
-                age <= ends[seed].get(str(trial), -math.inf)
-                for seed, trial, age in zip(points["seed"], points["trial"], points["age"], strict=True)
-            ]
-            points = points[won]
-        finite = points.dropna(subset="score")
-        grouped = finite.groupby("age_epochs")
+            mine = pd.concat([_best_on_the_way(run, method, seed, rows, ages) for seed, rows in mine.groupby("seed")])
+        grouped = mine.groupby("age_epochs")
         table = grouped["score"].agg(["mean", "min", "max"]).set_axis(["mean", "low", "high"], axis=1)
-        table = table[grouped["seed"].nunique() == points["seed"].nunique()]
+        table = table[grouped["seed"].nunique() == mine["seed"].nunique()]
         tables.append(table.rename_axis("epochs").reset_index().assign(method=method))
-    return pd.concat(tables, ignore_index=True)[["method", "epochs", "mean", "low", "high"]]
+    return pd.concat(tables, ignore_index=True)[columns]
+
+
+def _best_on_the_way(run: Run, method: str, seed: Any, points: pd.DataFrame, ages: list[float]) -> pd.DataFrame:
+    """Return the best score so far along the lineage of a search's winner, at each age from its first on."""
+    ends = _winning(run, method, int(seed))
+    on = [age <= ends.get(str(trial), -math.inf) for trial, age in zip(points["trial"], points["age"], strict=True)]
+    way = points[on].sort_values("age_epochs").groupby("age_epochs")["score"].last()
+    best = way.cummax() if rows_of(run.searches, method, int(seed))[0]["direction"] == "max" else way.cummin()
+    return best.reindex(ages, method="ffill").dropna().rename_axis("age_epochs").reset_index().assign(seed=seed)
 
 
 def rows_of(frame: pd.DataFrame, method: str, seed: int) -> list[dict[Any, Any]]:
