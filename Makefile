@@ -40,7 +40,7 @@ docs: $(VENV)/installed-test ## Make the settings' reference, the numbers of doc
 
 # An index that tells of no vulnerability knows of none, or does not say: one that everybody knows shows which.
 audit: $(VENV)/installed-test ## Look for known vulnerabilities in the tested dependencies, where the package index tells
-	@if ! $(BIN)/python -m pip install --quiet --disable-pip-version-check pip-audit; then \
+	@if ! $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt pip-audit; then \
 	  echo "make: pip-audit cannot be installed here; nothing was audited"; exit 0; \
 	fi; \
 	echo 'jinja2==2.4' > $(VENV)/known-vulnerable.txt; \

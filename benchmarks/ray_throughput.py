@@ -133,7 +133,7 @@ def main() -> None:
     parser.add_argument("--corpus", default="toy", help="a corpus of `nmt-pbt data list`, or a folder")
     parser.add_argument("--seconds", type=float, default=330.0, help="of each run in each round")
     parser.add_argument("--rounds", type=int, default=1, help="how often the runs take turns")
-    parser.add_argument("--interval", type=float, default=0.25, help="epochs between two evaluations")
+    parser.add_argument("--interval", type=float, default=2.0, help="epochs between two evaluations")
     parser.add_argument("--dev-pairs", type=int, default=50, help="dev sentences to decode at each evaluation")
     parser.add_argument("--work", type=Path, help="folder to keep the runs in")
     arguments = parser.parse_args()

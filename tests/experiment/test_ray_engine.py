@@ -92,6 +92,13 @@ def test_two_workers_find_what_one_process_finds(tmp_path: Path, engine: RayEngi
         workers = {record.worker for record in journal.records if isinstance(record, Assigned)}
     assert workers == {"worker0", "worker1"}
     assert lineage(tmp_path) == expected
+    for method in ("random", "grid"):  # whatever the method, and the same worker processes
+        results = []
+        for folder, runs in ((tmp_path / method, engine), (tmp_path / f"{method}1", inline(tmp_path, CheapTask()))):
+            with opened(folder) as journal:
+                search(method, cheap_settings(), CheapTask(), runs, journal)
+            results.append(lineage(folder)[1])
+        assert sorted(state for _, state, _ in results[0]) == sorted(state for _, state, _ in results[1])
 
 
 class KillsWorker(PassingOn):
