@@ -190,7 +190,16 @@ class Driver:
 
     def _start_of(self, progress: Progress) -> StateReference | None:
         """Return the state the next interval of a trial starts from; None for fresh weights."""
-        return self._states.latest[progress.source] if progress.source is not None else None
+        if progress.source is None:
+            return None
+        if progress.source not in self._states.latest:
+            # Fresh weights instead would be a search that nobody asked for.
+            raise StateError(
+                f"{self._journal.path}: {self._start.method}, seed {self._start.seed}: trial "
+                f"{progress.assignment.trial} starts from trial {progress.source}, of which no state was ever saved; "
+                "report this"
+            )
+        return self._states.latest[progress.source]
 
     def _take_in(self, result: LegResult) -> Progress:
         """Write down a result and act on it."""

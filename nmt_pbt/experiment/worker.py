@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from nmt_pbt.errors import HandoverError, OutOfMemoryError, StateError
+from nmt_pbt.errors import OutOfMemoryError, StateError
 from nmt_pbt.experiment.engine import Leg, LegResult, StateReference
+from nmt_pbt.experiment.handover import check_continued, check_in_force, check_taken_over
 from nmt_pbt.journal import Seconds
 from nmt_pbt.training.protocol import MemberState, Task, Trainee
 from nmt_pbt.values import Value
@@ -78,7 +79,8 @@ class Worker:
             The metrics and the saved state, or why it failed.
 
         Raises:
-            HandoverError: The values in force after loading are not those of the leg.
+            HandoverError: The live model does not hold that state after loading it, the values in force are not those
+                of the leg, or it does not go on from there; see `handover`.
         """
         clock = _Clock()
         try:
@@ -89,7 +91,7 @@ class Worker:
                     start = self._states.load(leg.start.name, leg.start.hash)
                 except StateError as error:
                     return LegResult(self.name, leg.trial, lost=str(error))
-            _take_up(live, leg, start)
+            before = _take_up(live, leg, start)
             clock.lap("load")
             trained = live.trainee.train(leg.pairs)
             clock.lap("train")
@@ -100,6 +102,7 @@ class Worker:
             if not all(map(math.isfinite, evaluation.metrics.values())):
                 return self._failed(leg, "nan", clock)
             state = live.trainee.state()
+            check_continued(leg, before, state)
             live.at = StateReference(leg.save_as, self._states.save(leg.save_as, state))
             clock.lap("save")
         except OutOfMemoryError:
@@ -118,40 +121,33 @@ class Worker:
         return LegResult(self.name, leg.trial, failure=reason, seconds=clock.seconds())
 
 
-def _take_up(live: LiveTrainee, leg: Leg, start: MemberState | None) -> None:
+def _take_up(live: LiveTrainee, leg: Leg, start: MemberState | None) -> MemberState | None:
     """Bring the live model to where the leg starts, with the leg's values in force.
 
     Args:
         live: The model.
         leg: What is to be trained.
         start: The state that the leg starts with; None when it starts afresh, or the model is at it already.
+
+    Returns:
+        Everything in the live model before the values were applied; None where the leg starts afresh.
     """
     live.at = None
+    held = None
     if leg.start is None:
         live.trainee.reset(leg.weights_seed)
-    elif start is not None:
-        live.trainee.load(start)
+    else:
+        if start is not None:
+            live.trainee.load(start)
+        held = live.trainee.state()
+        check_taken_over(leg, held, start)
     # After the load: it brings the donor's learning rate and rates with it.
     live.trainee.apply(leg.values)
     live.trainee.reorder(leg.order_seed)
     if leg.masks_seed is not None:
         live.trainee.reseed(leg.masks_seed)
-    _check_in_force(leg, live.trainee.values_in_force())
-
-
-def _check_in_force(leg: Leg, live: Mapping[str, Value]) -> None:
-    """Other systems fail here silently: a restored checkpoint overwrites what was explored."""
-    for name, value in leg.values.items():
-        if name not in live:
-            continue
-        held = live[name]
-        numbers = isinstance(value, (int, float)) and isinstance(held, (int, float))
-        same = math.isclose(float(value), float(held), rel_tol=1e-6, abs_tol=1e-9) if numbers else value == held
-        if not same:
-            raise HandoverError(
-                f"trial {leg.trial}: {name} is {held} in the live model after loading, not {value} as assigned; "
-                "this is a fault of the trainee's load or apply: report it"
-            )
+    check_in_force(leg, live.trainee.values_in_force())
+    return held
 
 
 class _Clock:

@@ -24,6 +24,7 @@ VERSION = "1"
 SUFFIX = ".safetensors"
 WEIGHTS = "weights/"
 OPTIMIZER = "optimizer/"
+ITERATIONS = f"{OPTIMIZER}iterations"
 AVERAGE = "average/"
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.=-]{0,199}")
 

@@ -20,7 +20,7 @@ from nmt_pbt.training.batches import by_length, source_batch, target_batch
 from nmt_pbt.training.plateau import Plateau
 from nmt_pbt.training.protocol import Evaluation, MemberState
 from nmt_pbt.training.score import score_translations
-from nmt_pbt.training.state import OPTIMIZER
+from nmt_pbt.training.state import ITERATIONS, OPTIMIZER
 from nmt_pbt.training.translation_model import Translation, TranslationModel, assign
 from nmt_pbt.values import Value
 
@@ -269,7 +269,7 @@ class TranslationTrainee(TranslationModel):
         return MemberState(arrays, self.age)
 
     def _optimizer_variables(self) -> dict[str, Any]:
-        named = {f"{OPTIMIZER}iterations": self._optimizer.iterations}
+        named = {ITERATIONS: self._optimizer.iterations}
         for kind, slots in self._optimizer.slots().items():
             for weight, slot in zip(self.model.trainable_variables, slots, strict=True):
                 named[f"{OPTIMIZER}{kind}/{weight.path}"] = slot

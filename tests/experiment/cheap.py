@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -34,20 +35,24 @@ class CheapTrainee:
         self.weights = np.zeros(4)
         self.momentum = np.zeros(4)
         self.masks = np.zeros(2, np.int64)
-        self.age = 0
+        self.age = self.iterations = 0
         self.values: dict[str, Value] = dict(DEFAULTS)
 
     def reset(self, seed: int) -> None:
         self.weights = np.random.default_rng(seed).normal(size=4)
         self.momentum = np.zeros(4)
-        self.age = 0
+        self.age = self.iterations = 0
 
     def load(self, state: MemberState) -> None:
         self.weights = np.array(state.arrays["weights/w"])
-        self.momentum = np.array(state.arrays["optimizer/m"])
+        if self.task.forgets != "momentum":
+            self.momentum = np.array(state.arrays["optimizer/m"])
         self.masks = np.array(state.arrays["generator/masks"])
         self.values["learning_rate"] = float(state.arrays["optimizer/learning_rate"])
-        self.age = state.age
+        if self.task.forgets != "age":
+            self.age = state.age
+        if self.task.forgets != "iterations":
+            self.iterations = int(state.arrays["optimizer/iterations"])
 
     def apply(self, values: Mapping[str, Value]) -> None:
         if not self.task.forgets_to_apply:
@@ -75,8 +80,9 @@ class CheapTrainee:
             self.momentum = 0.5 * self.momentum + self.weights + float(self.values["dropout"]) * noise
             self.weights = self.weights - rate * self.momentum
             self.masks[1] += 1
-            self.age += batch
+            self.iterations += self.task.forgets != "to count"
             left -= batch
+        self.age += 0 if self.task.forgets == "to age" else pairs
         return {"train_loss": float(self.weights @ self.weights)}
 
     def evaluate(self, counts: bool = False) -> Evaluation:
@@ -88,9 +94,14 @@ class CheapTrainee:
         arrays = {
             "weights/w": self.weights.copy(),
             "optimizer/m": self.momentum.copy(),
+            "optimizer/iterations": np.array(self.iterations),
             "optimizer/learning_rate": np.array(float(self.values["learning_rate"])),
             "generator/masks": self.masks.copy(),
         }
+        if self.task.forgets == "array":
+            del arrays["weights/w"]
+        if self.task.forgets == "to stay":
+            self.weights = self.weights * 1.01
         return MemberState(arrays, self.age)
 
 
@@ -109,11 +120,12 @@ def sentence_counts_like(quality: float, sentences: int = 30) -> Counts:
 
 @dataclass(frozen=True)
 class CheapTask:
-    """Builds cheap trainees, faulty ones if asked."""
+    """Builds cheap trainees, faulty ones if asked: `forgets` is what one forgets in taking over or going on."""
 
     explodes_above: float = math.inf
     largest_batch: int = 2**31
     forgets_to_apply: bool = False
+    forgets: str = ""
     epoch: int = 200
     structural: frozenset[str] = field(default=frozenset())
 
@@ -121,9 +133,16 @@ class CheapTask:
         return CheapTrainee(self)
 
 
+STRETCHES = [
+    {"epochs": 1, "values": {"dropout": 0.1, "learning_rate": 3e-3}},
+    {"epochs": 1.5, "values": {"dropout": 0.4, "learning_rate": 1e-3}},
+]
+
+
 def cheap_settings(*assignments: str) -> Settings:
-    """Return settings of a small search: population 4, 3 epochs, an interval of one."""
-    return load_settings(None, ["search.population=4", "training.epochs=3", *assignments])
+    """Return settings of a small search: population 4, 3 epochs, an interval of one, and something to replay."""
+    replay = f"search.replay.schedule={json.dumps(STRETCHES)}"
+    return load_settings(None, ["search.population=4", "training.epochs=3", replay, *assignments])
 
 
 @contextmanager
