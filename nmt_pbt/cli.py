@@ -7,14 +7,19 @@ import shlex
 import signal
 import sys
 import tempfile
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from nmt_pbt import __version__
 from nmt_pbt.errors import NmtPbtError, UsageError
+
+if TYPE_CHECKING:
+    from nmt_pbt.experiment.run_directory import RunDirectory
+    from nmt_pbt.settings import Settings
 
 app = typer.Typer(
     name="nmt-pbt",
@@ -27,10 +32,10 @@ app = typer.Typer(
 data_app = typer.Typer(help="Corpora: what there is, fetching, looking.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
 
-EMBEDDED_EPOCHS = 8.0
-"""Epochs of the embedded default of `compare`: four searches in a few minutes. `train` takes the settings' default."""
+EMBEDDED = Path(__file__).with_name("embedded.yaml")
+"""Settings of `compare` without `--config`: four searches in a few minutes."""
 
-Config = Annotated[Path | None, typer.Option("--config", help="Settings in YAML; without it, the embedded default.")]
+Config = Annotated[Path | None, typer.Option("--config", help="Settings in YAML; without it, the defaults.")]
 CorpusName = Annotated[str | None, typer.Option("--corpus", help="A corpus of `nmt-pbt data list`, or a folder.")]
 Out = Annotated[Path | None, typer.Option("--out", help="The run's folder; without it, results/NAME.")]
 Set = Annotated[list[str] | None, typer.Option("--set", help="key=value, for instance training.dropout=0.3.")]
@@ -44,7 +49,9 @@ Seed = Annotated[int | None, typer.Option("--seed", help="The winner of which se
 
 @app.command("compare")
 def compare_command(
-    config: Config = None,
+    config: Annotated[
+        Path | None, typer.Option("--config", help="Settings in YAML; without it, the toy corpus for a few minutes.")
+    ] = None,
     methods: Annotated[str | None, typer.Option(help="Comma-separated: pbt,random,grid,bayes.")] = None,
     corpus: CorpusName = None,
     out: Out = None,
@@ -58,8 +65,6 @@ def compare_command(
 ) -> None:
     """Search with several methods at equal budget, test each winner, and write a report."""
     overrides: dict[str, Any] = {}
-    if config is None and resume is None:
-        overrides["training.epochs"] = EMBEDDED_EPOCHS
     if methods is not None:
         overrides["search.methods"] = [name.strip() for name in methods.split(",") if name.strip()]
     for key, value in (
@@ -70,7 +75,15 @@ def compare_command(
     ):
         if value is not None:
             overrides[key] = value
-    _run(config, corpus, out, overrides, set_ or [], resume, accept_changes)
+    _check_resume(resume, accept_changes, {"--config": config, "--corpus": corpus, "--out": out})
+    if resume is not None:
+        _resume(resume, accept_changes, set_ or [], overrides)
+        return
+    from nmt_pbt.settings import load_settings
+
+    if corpus is not None:
+        overrides["corpus.name"] = corpus
+    _begin(load_settings(config or EMBEDDED, set_ or [], overrides), out)
 
 
 @app.command("train")
@@ -78,51 +91,109 @@ def train_command(
     config: Config = None,
     corpus: CorpusName = None,
     out: Out = None,
+    schedule: Annotated[Path | None, typer.Option(help="Replay one: a run's folder, or a YAML file.")] = None,
+    method: Annotated[str | None, typer.Option(help="Whose schedule in that run; without it, PBT's.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Of which search; without it, the best on dev.")] = None,
     set_: Set = None,
     resume: Annotated[Path | None, typer.Option(help="Continue the run in this folder.")] = None,
     accept_changes: AcceptChanges = False,
 ) -> None:
-    """Train one configuration: the values under `training` in the settings."""
-    overrides = {"search.methods": ["manual"], "search.manual.guesses": [{}], "search.seeds": 1}
-    _run(config, corpus, out, overrides, set_ or [], resume, accept_changes, constant=True)
+    """Train one configuration, the values under `training` in the settings, or a schedule from fresh weights."""
+    beginning = {"--config": config, "--corpus": corpus, "--out": out, "--schedule": schedule}
+    _check_resume(resume, accept_changes, beginning)
+    if schedule is None and (method is not None or seed is not None):
+        raise UsageError("--method and --seed choose among the schedules of --schedule RUN; leave them out")
+    if resume is not None:
+        _resume(resume, accept_changes, set_ or [], {})
+    elif schedule is not None:
+        _replay(schedule, method, seed, config, corpus, out, set_ or [])
+    else:
+        from nmt_pbt.settings import load_settings, without_search
+
+        overrides: dict[str, Any] = {
+            "search.methods": ["manual"],
+            "search.manual.guesses": [{}],
+            "search.seeds": 1,
+            **({"corpus.name": corpus} if corpus is not None else {}),
+        }
+        _begin(without_search(load_settings(config, set_ or [], overrides)), out)
 
 
-def _run(
+def _check_resume(resume: Path | None, accept_changes: bool, beginning: Mapping[str, object]) -> None:
+    if resume is not None and any(value is not None for value in beginning.values()):
+        raise UsageError(f"--resume continues a run with its own settings; leave out {' and '.join(beginning)}")
+    if accept_changes and resume is None:
+        raise UsageError("--accept-changes goes with --resume; leave it out")
+
+
+def _resume(folder: Path, accept_changes: bool, assignments: list[str], overrides: dict[str, Any]) -> None:
+    """Go on with a run, whichever command began it."""
+    from nmt_pbt.experiment.run_directory import RunDirectory
+    from nmt_pbt.settings import load_settings
+
+    run = RunDirectory(folder, accept_changes)
+    run.check_run()
+    settings = load_settings(run.settings_file, assignments, overrides)
+    run.check_free()
+    run.check_same(settings)
+    _run(run, settings)
+
+
+def _begin(settings: Settings, out: Path | None, corpus_digest: str | None = None) -> None:
+    """Begin a run in a new folder."""
+    from nmt_pbt.experiment.run_directory import RunDirectory
+
+    run = RunDirectory(out or Path("results") / settings.run_name)
+    run.check_new()
+    _run(run, settings, corpus_digest)
+
+
+def _replay(
+    schedule: Path,
+    method: str | None,
+    seed: int | None,
     config: Path | None,
     corpus: str | None,
     out: Path | None,
-    overrides: dict[str, Any],
     assignments: list[str],
-    resume: Path | None,
-    accept_changes: bool,
-    constant: bool = False,
 ) -> None:
-    """Check everything that can be checked without TensorFlow, then search."""
+    """Train from fresh weights by a schedule that was found, or written."""
+    from nmt_pbt.experiment.replaying import replay_of_file, replay_of_run
+
+    if schedule.is_dir():
+        if config is not None or corpus is not None:
+            raise UsageError(
+                f"--schedule {schedule}: trains with the settings and the corpus of that run; leave out --config and "
+                "--corpus, or give one of the schedules in its report, which are YAML files"
+            )
+        replay = replay_of_run(schedule, method, seed, assignments)
+    else:
+        if method is not None or seed is not None:
+            raise UsageError(f"--method and --seed choose among a run's schedules; {schedule} is one; leave them out")
+        replay = replay_of_file(schedule, config, corpus, assignments)
+    if source := replay.schedule.source:
+        from nmt_pbt.console import CONSOLE
+
+        CONSOLE.print(
+            f"Schedule of {source.run}, {source.method}, seed {source.seed}, trial {source.trial}: "
+            f"{replay.schedule.epochs:g} epochs, {source.objective} {source.score:.2f}"
+        )
+    _begin(replay.settings, out, replay.corpus)
+
+
+def _run(run: RunDirectory, settings: Settings, corpus_digest: str | None = None) -> None:
+    """Check everything that can be checked without TensorFlow, then search.
+
+    Args:
+        run: The run's folder.
+        settings: The settings.
+        corpus_digest: What the prepared corpus has to be; None takes any.
+    """
     from nmt_pbt.corpus.prepared import check
     from nmt_pbt.experiment.disk import check_room, need_of
     from nmt_pbt.experiment.reachable import check_engine
-    from nmt_pbt.experiment.run_directory import RunDirectory
     from nmt_pbt.search.methods import check_methods
-    from nmt_pbt.settings import load_settings, without_search
 
-    if resume is not None and (config is not None or out is not None or corpus is not None):
-        raise UsageError("--resume continues a run with its own settings; leave out --config, --corpus and --out")
-    if accept_changes and resume is None:
-        raise UsageError("--accept-changes goes with --resume; leave it out")
-    if corpus is not None:
-        overrides["corpus.name"] = corpus
-    if resume is not None:
-        run = RunDirectory(resume, accept_changes)
-        if constant != (run.read_settings().search.methods == ["manual"]):
-            raise UsageError(f"{resume}: was begun with the other of compare and train; resume it with that")
-        settings = load_settings(run.settings_file, assignments, overrides)
-        run.check_free()
-        run.check_same(settings)
-    else:
-        settings = load_settings(config, assignments, overrides)
-        settings = without_search(settings) if constant else settings
-        run = RunDirectory(out or Path("results") / settings.run_name)
-        run.check_new()
     check_methods(settings)
     check_engine(settings.engine)
     text, subwords = check(settings.corpus, settings.seed)
@@ -152,6 +223,11 @@ def _run(
     if prepared.too_long:
         limit = settings.corpus.max_length
         CONSOLE.print(f"{text.name}: left out {prepared.too_long} train pairs longer than {limit} subwords")
+    if corpus_digest is not None and prepared.digest() != corpus_digest:
+        raise UsageError(
+            f"{settings.corpus.name}: changed since the schedule was found on it; restore it, or give one of the "
+            "schedules in the run's report, which are YAML files"
+        )
     command = sys.argv[1] if len(sys.argv) > 1 else "compare"
     go_on = f"nmt-pbt {command} --resume {shlex.quote(str(run.path))}"
     try:

@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_origin
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, model_validator
 
@@ -20,6 +20,9 @@ Positive = Annotated[float, Field(gt=0.0)]
 Count = Annotated[int, Field(ge=1)]
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
 """Part of a file's name; never a path out of the folder it is looked for in."""
+
+
+Model = TypeVar("Model", bound=BaseModel)
 
 
 class _Section(BaseModel):
@@ -245,6 +248,24 @@ class ManualSettings(_Section):
     """Values to try in order; what is left out is as in the sections training and model"""
 
 
+class Stretch(_Section):
+    """A part of a schedule: constant values for so long."""
+
+    epochs: Positive
+    """How long, in epochs"""
+    values: Annotated[dict[str, Value], Field(min_length=1)]
+    """The hyperparameters in force"""
+
+
+class ReplaySettings(_Section):
+    """Training from fresh weights by what PBT found: the methods `replay` and `final-values`."""
+
+    schedule: list[Stretch] = []
+    """What to replay, from the beginning of training; empty: what `pbt` found in this run with the same seed"""
+    models: Count | None = None
+    """Models to train, each from other weights; null: as many as fit into the budget"""
+
+
 class SearchSettings(_Section):
     """What is searched, by which methods, for which budget."""
 
@@ -270,6 +291,8 @@ class SearchSettings(_Section):
     """Hyperband"""
     manual: ManualSettings = ManualSettings()
     """Guesses by hand"""
+    replay: ReplaySettings = ReplaySettings()
+    """Replays of a schedule"""
 
 
 class EvaluationSettings(_Section):
@@ -324,6 +347,7 @@ class Settings(_Section):
             if name not in known:
                 raise ValueError(f"search.space.{name}: no such hyperparameter{suggest(name, known)}")
             _check_domain(name, self.search.space[name])
+        check_stretches(self.search.replay.schedule)
         if self.search.interval > self.training.epochs:
             raise ValueError(
                 f"search.interval {self.search.interval:g} is longer than training.epochs {self.training.epochs:g}; "
@@ -374,11 +398,47 @@ def _check_domain(name: str, domain: NumberDomain | ChoiceDomain) -> None:
     else:
         held = [int(end) if domain.integer else end for end in (domain.min, domain.max)]
     for value in held:
-        try:
-            section.model_validate({name: value})
-        except ValidationError as error:
-            message = error.errors()[0]["msg"]
-            raise ValueError(f"search.space.{name}: {value!r} is out of place ({message}); correct it") from None
+        check_value(name, value, f"search.space.{name}")
+
+
+def check_value(name: str, value: Value, where: str) -> None:
+    """Refuse a value that a hyperparameter's own setting would not take.
+
+    Args:
+        name: One of `MUTABLE`, `STRUCTURAL` or `epochs`.
+        value: Its value.
+        where: What to name in the error.
+
+    Raises:
+        ValueError: It is out of place.
+    """
+    section = ModelSettings if name in STRUCTURAL else TrainingSettings
+    try:
+        section.model_validate({name: value})
+    except ValidationError as error:
+        message = error.errors()[0]["msg"]
+        raise ValueError(f"{where}: {value!r} is out of place ({message}); correct it") from None
+
+
+def check_stretches(stretches: Sequence[Stretch]) -> None:
+    """Refuse stretches that no one model can be trained with.
+
+    Raises:
+        ValueError: A name or value is not a hyperparameter's, a stretch names others than the first, or the shape of
+            the model changes.
+    """
+    known = (*MUTABLE, *STRUCTURAL)
+    for number, stretch in enumerate(stretches, start=1):
+        where = f"stretch {number} of the schedule"
+        for name, value in stretch.values.items():
+            if name not in known:
+                raise ValueError(f"{where}: no hyperparameter '{name}' to put in force{suggest(name, known)}")
+            check_value(name, value, f"{where}: {name}")
+        for name in {**stretches[0].values, **stretch.values}:
+            if name not in stretch.values or name not in stretches[0].values:
+                raise ValueError(f"{where}: {name} is named in some stretches only; give it a value in each")
+            if name in STRUCTURAL and stretch.values[name] != stretches[0].values[name]:
+                raise ValueError(f"{where}: {name} changes the model's shape, so it has to stay as in the first")
 
 
 def load_settings(
@@ -398,7 +458,7 @@ def load_settings(
         UsageError: The file or a value cannot be used; says which key, and the nearest known one for a misspelt key.
     """
     where = str(path) if path is not None else "settings"
-    settings = _checked(read_yaml(path) if path is not None else {}, where)
+    settings = checked(Settings, read_yaml(path) if path is not None else {}, where)
     if not overrides and not assignments:
         return settings
     # What the command line sets is laid over the whole resolved tree: one hyperparameter of the space can be changed
@@ -412,7 +472,7 @@ def load_settings(
         if not separator or not all(part.strip() for part in key.split(".")):
             raise UsageError(f"--set {_short(text)}: expected key=value, for instance --set training.dropout=0.3")
         _assign(tree, key.strip(), parse_yaml(value, f"--set {_short(text)}"))
-    return _checked(tree, where)
+    return checked(Settings, tree, where)
 
 
 def _assign(tree: dict[str, Any], dotted: str, value: Any) -> None:
@@ -425,14 +485,24 @@ def _assign(tree: dict[str, Any], dotted: str, value: Any) -> None:
     tree[last] = value
 
 
-def _checked(tree: Mapping[str, Any], where: str) -> Settings:
+def checked(kind: type[Model], tree: Mapping[str, Any], where: str) -> Model:
+    """Make a record of plain data.
+
+    Args:
+        kind: The record's class.
+        tree: Names and values, as YAML holds them.
+        where: What to name in an error.
+
+    Raises:
+        UsageError: They are not what the class takes; one line on the first problem.
+    """
     try:
-        return Settings.model_validate(tree)
+        return kind.model_validate(tree)
     except ValidationError as error:
-        raise UsageError(f"{where}: {_first_problem(error)}") from None
+        raise UsageError(f"{where}: {_first_problem(error, kind)}") from None
 
 
-def _first_problem(error: ValidationError) -> str:
+def _first_problem(error: ValidationError, kind: type[BaseModel]) -> str:
     # A misspelt name explains a missing one: tell it first.
     problem = max(error.errors(), key=lambda item: item["type"] == "extra_forbidden")
     # Between the names of settings, pydantic puts those of union members: our tags, and plain types.
@@ -447,7 +517,7 @@ def _first_problem(error: ValidationError) -> str:
                 f"for instance --set '{'.'.join(location[:-1])}={{choices: [1, 2]}}'"
             )
         case "extra_forbidden":
-            return f"{name}: no such setting{suggest(location[-1], _names_beside(location))}"
+            return f"{name}: no such setting{suggest(location[-1], _names_beside(location, kind))}"
         case "value_error":
             return f"{name}: {message}" if name else message
         case "missing":
@@ -467,12 +537,16 @@ def _short(text: str) -> str:
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 
-def _names_beside(location: list[str]) -> list[str]:
+def _names_beside(location: list[str], root: type[BaseModel]) -> list[str]:
     """Return the names of the settings in the section that the last part of `location` was looked for in."""
-    section: type[BaseModel] = Settings
+    section = root
     for part in location[:-1]:
+        if part.isdecimal():  # a place in a list, whose items the name before it has told
+            continue
         field = section.model_fields.get(part)
         kind = field.annotation if field is not None else None
+        if get_origin(kind) is list:
+            kind = get_args(kind)[0]
         # On Python 3.10 a generic alias such as dict[str, Domain] passes for a type.
         if get_origin(kind) is not None or not isinstance(kind, type) or not issubclass(kind, BaseModel):
             return _DOMAIN_NAMES

@@ -25,6 +25,7 @@ ORDER = [
     "report",
     "corpus",
     "model",
+    "schedule",
     "settings",
     "journal",
     "attention_record",
@@ -45,7 +46,7 @@ NEVER: dict[str, set[str]] = {
     "report": TENSORFLOW | {"keras_tuner", "corpus", "model"},
     "corpus": {"keras_tuner", "model"},
     "model": {"keras_tuner", "settings", "journal", "significance", "yaml_text", "values"},
-    **dict.fromkeys(ORDER[ORDER.index("settings") :], HEAVY),
+    **dict.fromkeys(ORDER[ORDER.index("schedule") :], HEAVY),
 }
 
 

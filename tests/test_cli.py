@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from nmt_pbt.settings import Settings, dump_settings
+from tests.report.journals import assigned, evaluated, run_started, search, search_ended
+
 CPU_SECONDS = 1.0
 
 
@@ -54,6 +57,18 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "taken" / "journal.jsonl").write_text("", encoding="utf-8")
     (folder / "file").write_text("", encoding="utf-8")
     (folder / "bad.yaml").write_text("training:\n  dropot: 0.1\n", encoding="utf-8")
+    stretches = "stretches: [{epochs: 1, values: {dropout: 0.1}}, {epochs: 1, values: {dropout: %s}}]"
+    (folder / "schedule.yaml").write_text(stretches % 0.2, encoding="utf-8")
+    (folder / "wild.yaml").write_text(stretches % 1.5, encoding="utf-8")
+    (folder / "misspelt.yaml").write_text(stretches.replace("dropout", "dropot") % 0.2, encoding="utf-8")
+    (folder / "finished").mkdir()
+    (folder / "finished" / "settings.yaml").write_text(dump_settings(Settings()), encoding="utf-8")
+    records = [
+        *(run_started(), search("random"), assigned("a", method="random", dropout=0.1)),
+        *(evaluated("a", 1.0, 200, 200, method="random"), search_ended(200, "random")),
+    ]
+    journal = "".join(record.model_dump_json() + "\n" for record in records)
+    (folder / "finished" / "journal.jsonl").write_text(journal, encoding="utf-8")
     (folder / "broken.yaml").write_text("seed: 1\ntraining: [\n", encoding="utf-8")
     return folder
 
@@ -70,6 +85,11 @@ REFUSALS = {
     "a bootstrap of what is not BLEU": (
         ["compare", "--set", "search.pbt.exploit=bootstrap", "--set", "search.objective=val_loss"],
         ["search.pbt.exploit bootstrap", "val_loss"],
+    ),
+    "a replay of nothing": (["compare", "--methods", "random,replay"], ["replay", "nothing to replay", "pbt"]),
+    "a schedule of what is no hyperparameter": (
+        ["compare", "--set", "search.replay.schedule=[{epochs: 1, values: {dropot: 0.1}}]"],
+        ["stretch 1", "dropot", "did you mean 'dropout'"],
     ),
     "an engine that is none": (["compare", "--engine", "spark"], ["engine.name", "spark"]),
     "an assignment without value": (["compare", "--set", "seed"], ["key=value"]),
@@ -106,6 +126,48 @@ REFUSALS = {
         ["127.0.0.1:1", "cannot be reached"],
     ),
     "accepting changes of a new run": (["compare", "--accept-changes"], ["--accept-changes", "--resume"]),
+    "resuming a training with another schedule": (["train", "--resume", "taken", "--schedule", "x.yaml"], ["--resume"]),
+    "a schedule of what is no run": (["train", "--schedule", "good"], ["good", "holds no run"]),
+    "a schedule that is not there": (["train", "--schedule", "none.yaml"], ["none.yaml", "no such file"]),
+    "a schedule that is settings": (["train", "--schedule", "bad.yaml"], ["bad.yaml", "training"]),
+    "a schedule whose values are out of range": (
+        ["train", "--schedule", "wild.yaml"],
+        ["wild.yaml", "stretch 2", "dropout", "1.5"],
+    ),
+    "a schedule with a misspelt hyperparameter": (
+        ["train", "--schedule", "misspelt.yaml"],
+        ["misspelt.yaml", "stretch 1", "did you mean 'dropout'"],
+    ),
+    "choosing a method of a schedule in a file": (
+        ["train", "--schedule", "schedule.yaml", "--method", "pbt"],
+        ["--method", "schedule.yaml"],
+    ),
+    "choosing a method without a schedule": (["train", "--method", "pbt"], ["--method", "--schedule"]),
+    "setting what the schedule decides": (
+        ["train", "--schedule", "schedule.yaml", "--set", "training.dropout=0.1"],
+        ["training.dropout", "schedule decides"],
+    ),
+    "a replay cut short": (
+        ["train", "--schedule", "schedule.yaml", "--set", "training.epochs=1"],
+        ["training.epochs 1", "2 epochs long"],
+    ),
+    "a replay of another method than was run": (
+        ["train", "--schedule", "finished", "--method", "randm"],
+        ["randm", "did you mean 'random'"],
+    ),
+    "a replay of a run without pbt": (["train", "--schedule", "finished"], ["pbt", "--method", "random"]),
+    "a replay of a seed that was not searched": (
+        ["train", "--schedule", "finished", "--method", "random", "--seed", "3"],
+        ["seed 3"],
+    ),
+    "a replay on another corpus than the run's": (
+        ["train", "--schedule", "finished", "--method", "random", "--corpus", "copy"],
+        ["finished", "--corpus", "YAML"],
+    ),
+    "a replay with another model than the run's": (
+        ["train", "--schedule", "finished", "--method", "random", "--set", "model.units=8"],
+        ["model.units", "finished", "engine"],
+    ),
     "translating with what is no run": (["translate", "good"], ["good", "holds no run"]),
     "evaluating what is no run": (["evaluate", "nowhere"], ["nowhere"]),
     "a report of what is no run": (["report", "good"], ["good"]),

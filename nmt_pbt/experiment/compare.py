@@ -17,8 +17,9 @@ from nmt_pbt.experiment.run_directory import RunDirectory
 from nmt_pbt.experiment.worker import TraineePool
 from nmt_pbt.journal import Journal, SearchEnded, SearchStarted, Tested
 from nmt_pbt.randomness import generator
-from nmt_pbt.search.methods import build_method
-from nmt_pbt.settings import Settings
+from nmt_pbt.schedule import REPLAYS, found_schedule
+from nmt_pbt.search.methods import build_method, in_order
+from nmt_pbt.settings import Settings, Stretch
 from nmt_pbt.significance import counts_path, sentence_counts, write_counts
 from nmt_pbt.training.score import score_translations
 from nmt_pbt.training.state import StateStore
@@ -56,7 +57,7 @@ def compare(
         engine = _engine(settings, task, pool, StateStore(run.states))
         try:
             for seed in range(settings.seed, settings.seed + settings.search.seeds):
-                for name in settings.search.methods:
+                for name in in_order(settings.search.methods):
                     if done := _tested(journal, name, seed):
                         listener(done)
                         continue
@@ -106,7 +107,13 @@ def _search(
     journal: Journal,
     listener: Callable[[SearchRecord], None],
 ) -> Winner | None:
-    method = build_method(name, settings, seed, epoch)
+    schedule: list[Stretch] = []
+    if name in REPLAYS and not settings.search.replay.schedule:
+        found = found_schedule(journal.records, "pbt", seed, journal.path.parent.name)
+        if found is None:
+            return None  # every trial of PBT failed, which the journal says
+        schedule = found.plain
+    method = build_method(name, settings, seed, epoch, schedule)
     objective = method.oracle.objective
     start = SearchStarted(
         method=name,

@@ -78,15 +78,16 @@ class Legs:
         """
         # A member that goes on alone keeps its stream of dropout masks; one that begins or adopts gets its own.
         own_masks = interval == 0 and (start is None or assignment.inherited)
+        # KerasTuner pads ids to a width that differs between methods; the number is what they share.
+        fresh = assignment.fresh if assignment.fresh is not None else int(assignment.trial)
         return Leg(
             trial=assignment.trial,
             values=assignment.values,
             pairs=pairs,
             start=start,
-            # KerasTuner pads ids to a width that differs between methods; the number is what they share.
-            weights_seed=derive_seed(self.seed, "weights", int(assignment.trial)),
+            weights_seed=derive_seed(self.seed, "weights", fresh),
             order_seed=self.seed,
-            masks_seed=derive_seed(self.seed, "masks", assignment.trial) if own_masks else None,
+            masks_seed=derive_seed(self.seed, "masks", fresh) if own_masks else None,
             save_as=self.state_name(assignment.trial, interval),
             counts=self.counts,
         )

@@ -10,10 +10,12 @@ from typing import Any
 import pandas as pd
 
 from nmt_pbt.report import statistics
+from nmt_pbt.report.controls import replay_cautions, replay_findings
 from nmt_pbt.report.figures.style import base_method, method_style, metric_label, value_label
 from nmt_pbt.report.run import Run
 from nmt_pbt.report.series import hyperparameters
 from nmt_pbt.report.views import bound, rows_of
+from nmt_pbt.report.words import score_text, signed, value_text
 
 _SPENT = 0.995  # share of the budget from which it counts as spent
 
@@ -31,20 +33,6 @@ class Answer:
     headline: str
     findings: list[str]
     cautions: list[str]
-
-
-def score_text(score: float, metric: str) -> str:
-    """Return a score as it is shown everywhere: one decimal for BLEU and chrF, three for a loss."""
-    if math.isnan(score):
-        return "–"
-    return f"{score:.3f}" if metric.endswith("loss") else f"{score:.1f}"
-
-
-def value_text(value: object) -> str:
-    """Return a hyperparameter's value, to three significant digits where it is a fraction."""
-    if isinstance(value, float):
-        return "–" if math.isnan(value) else f"{value:.3g}"
-    return "–" if value is None or value is pd.NA else str(value)
 
 
 def reference_method(run: Run) -> str:
@@ -76,7 +64,7 @@ def answer(run: Run, summary: pd.DataFrame, comparisons: pd.DataFrame) -> Answer
     if not comparisons.empty:
         findings += _comparisons(comparisons.to_dict("records"))
     findings += _speed(run, summary)
-    findings += _schedules(run)
+    findings += [*_schedules(run), *replay_findings(run)]
     return Answer(_headline(run, summary), findings, _cautions(run, summary))
 
 
@@ -174,12 +162,6 @@ def _open(row: Mapping[Any, Any]) -> str:
     return f"{method_style(row['method_b']).label} {signed(row['difference'])} ({spread}; {more})"
 
 
-def signed(difference: float) -> str:
-    """Return a difference in points with its sign, for instance `+0.4` or `−1.2`; zero has none."""
-    text = f"{difference:+.1f}".replace("-", "−")
-    return "0.0" if text[1:] == "0.0" else text
-
-
 def _p(p: float) -> str:
     """Return a p-value as text; all of them are adjusted for the number of comparisons."""
     return "adjusted p < 0.001" if p < 0.001 else f"adjusted p = {p:.3f}" if p < 0.1 else f"adjusted p = {p:.2f}"
@@ -244,7 +226,7 @@ def _cautions(run: Run, summary: pd.DataFrame) -> list[str]:
             label, count = method_style(row["method"]).label, round(row["trials"] * row["searches"])
             cautions.append(f"{failed} of {count} trials of {label} failed; see the table of trials for why.")
     ends: dict[tuple[str, str, str], list[str]] = {}
-    for row in run.winners.to_dict("records"):
+    for row in run.winners[~run.winners["method"].isin(statistics.replay_methods(run))].to_dict("records"):
         for name in hyperparameters(run.records):
             if end := bound(row[name], run.space.get(name)):
                 ends.setdefault((value_label(name), end, value_text(row[name])), []).append(_search_name(run, row))
@@ -253,7 +235,7 @@ def _cautions(run: Run, summary: pd.DataFrame) -> list[str]:
             f"The winning {name} is at the {end} end of its range, {value}, in {_listed(searches)}: "
             "a better value may lie outside."
         )
-    return cautions
+    return [*cautions, *replay_cautions(run)]
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -11,7 +11,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from nmt_pbt.report import statistics, views
-from nmt_pbt.report.answer import reference_method, score_text, value_text
+from nmt_pbt.report.answer import reference_method
 from nmt_pbt.report.figures.attention import attention_size, draw_attention
 from nmt_pbt.report.figures.controls import draw_controls
 from nmt_pbt.report.figures.population import draw_family_tree, draw_founders, draw_learning_curves
@@ -23,6 +23,7 @@ from nmt_pbt.report.figures.style import method_style, metric_label, value_label
 from nmt_pbt.report.figures.times import draw_time_spent
 from nmt_pbt.report.run import Run
 from nmt_pbt.report.series import hyperparameters
+from nmt_pbt.report.words import score_text, value_text
 
 
 @dataclass(frozen=True)
@@ -71,10 +72,10 @@ def drawings(run: Run, summary: pd.DataFrame, comparisons: dict[str, pd.DataFram
 
 
 def _populations(run: Run) -> list[tuple[str, int]]:
-    """Return the searches with a population; of the controls only the first, of PBT all."""
+    """Return the searches whose models have curves of their own; of the controls only the first, of PBT all."""
     reference = reference_method(run)
     pairs = []
-    for method in statistics.population_methods(run):
+    for method in [*statistics.population_methods(run), *statistics.replay_methods(run)]:
         seeds = [int(seed) for seed in run.winners.loc[run.winners["method"] == method, "seed"]]
         pairs += [(method, seed) for seed in (seeds if method == reference else seeds[:1])]
     return pairs
@@ -184,6 +185,8 @@ def _population(run: Run, method: str, seed: int, aside: bool) -> Iterator[Drawi
         3.4,
         aside=aside,
     )
+    if method in statistics.replay_methods(run):
+        return  # nobody adopts
     tree = views.family_tree(run, method, seed)
     chain = int(tree["winner"].sum())
     yield Drawing(

@@ -19,7 +19,7 @@ from markupsafe import Markup
 from nmt_pbt.errors import UsageError
 from nmt_pbt.files import refuse_links, replace_file
 from nmt_pbt.report import statistics, tables
-from nmt_pbt.report.answer import answer, main_metric, reference_method, value_text
+from nmt_pbt.report.answer import answer, main_metric, reference_method
 from nmt_pbt.report.export import csv_text, frames
 from nmt_pbt.report.figures.inline import inline_svg
 from nmt_pbt.report.figures.palette import COLORS
@@ -28,6 +28,8 @@ from nmt_pbt.report.gallery import Drawing, drawings
 from nmt_pbt.report.run import Run
 from nmt_pbt.report.series import SCHEMA_VERSION
 from nmt_pbt.report.several import load_runs
+from nmt_pbt.report.words import value_text
+from nmt_pbt.schedule import dump_schedule, found_schedule
 from nmt_pbt.settings import ChoiceDomain, Domain
 from nmt_pbt.yaml_text import dump_yaml
 
@@ -108,6 +110,8 @@ def write_report(
     if progress is not None:
         progress(len(planned), len(planned), "index.html")
     files.update(_data_files(loaded, summary, pairs))
+    schedules = _schedule_files(loaded)
+    files.update(schedules)
     results = tables.results(loaded, summary)
     told = [tables.winners(loaded), *tables.comparisons(pairs)]
     for table in (results, *told):
@@ -127,7 +131,8 @@ def write_report(
         "about": [_about(part) for part in loaded.runs],
         "repeat": _repeat(loaded),
         "refresh": None if refresh is None else round(refresh),
-        "data_files": sorted(name for name in files if "/" not in name),
+        "data_files": sorted(name for name in files if "/" not in name and name not in schedules),
+        "schedules": list(schedules),
         "schema": SCHEMA_VERSION,
         "languages": _languages(loaded),
     }
@@ -195,6 +200,19 @@ def _about(run: Run) -> dict[str, Any]:
         "settings": dump_yaml(dict(run.settings)),
         "environment": list(_flat(run.environment)),
     }
+
+
+def _schedule_files(run: Run) -> dict[str, bytes]:
+    """Return the schedules of the winners of all searches with a population as YAML files, by name."""
+    found = {}
+    for number, part in enumerate(run.runs, start=1):
+        which = f"_{number}" if len(run.runs) > 1 else ""
+        for method in statistics.population_methods(part):
+            for seed in part.winners.loc[part.winners["method"] == method, "seed"]:
+                schedule = found_schedule(part.records, method, int(seed), part.name)
+                if schedule is not None:
+                    found[f"schedule{which}_{method}_seed{seed}.yaml"] = dump_schedule(schedule).encode("utf-8")
+    return found
 
 
 def _examples(run: Run) -> Iterator[dict[str, Any]]:
@@ -282,13 +300,15 @@ def range_text(domain: Domain) -> str:
 
 
 def _repeat(run: Run) -> list[str]:
-    """Return the commands that search again and draw the report again."""
-    commands = []
-    for part in run.runs:
-        command = "train" if set(part.searches["method"]) == {"manual"} else "compare"
-        place = f"results/{part.name}"
-        commands.append(f"nmt-pbt {command} --config {place}/settings.yaml --out {place}-again")
-    return [*commands, f"nmt-pbt report {' '.join(f'results/{part.name}' for part in run.runs)}"]
+    """Return commands in which RUN stands for the run's folder: a page does not know where it will be read."""
+    places = [f"RUN{number}" for number in range(1, len(run.runs) + 1)] if len(run.runs) > 1 else ["RUN"]
+    commands = [f"nmt-pbt compare --config {place}/settings.yaml --out {place}-again" for place in places]
+    commands += [
+        f"nmt-pbt train --schedule {place}"
+        for place, part in zip(places, run.runs, strict=True)
+        if "pbt" in set(part.winners["method"])
+    ]
+    return [*commands, f"nmt-pbt report {' '.join(places)}"]
 
 
 def _flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
@@ -316,7 +336,7 @@ def _write(folder: Path, files: Mapping[str, bytes]) -> Path:
         if path.exists() and path.read_bytes() == files[name]:
             continue
         replace_file(path, files[name])
-    stale = [path for kind in ("csv", "md", "tex") for path in folder.glob(f"*.{kind}")]
+    stale = [path for kind in ("csv", "md", "tex", "yaml") for path in folder.glob(f"*.{kind}")]
     stale += [*(folder / "figures").glob("*.png"), *(folder / "figures").glob("*.svg")]
     for path in stale:
         if path.relative_to(folder).as_posix() not in files:

@@ -17,9 +17,11 @@ import pandas as pd
 from scipy import special
 
 from nmt_pbt.randomness import generator
+from nmt_pbt.report.figures.style import base_method
 from nmt_pbt.report.run import Run
 from nmt_pbt.report.sentences import SentenceTests
 from nmt_pbt.report.series import better
+from nmt_pbt.schedule import REPLAYS
 
 LEVEL = 0.95
 """Confidence of every interval."""
@@ -212,8 +214,8 @@ def area_under_best(run: Run) -> pd.DataFrame:
 
 def best_baseline(run: Run) -> str | None:
     """Return the method with fixed values whose winners are best on dev, on average; None where there is none."""
-    populations = population_methods(run)
-    scores = run.winners[~run.winners["method"].isin(populations)].groupby("method", sort=False)["score"].mean()
+    others = [*population_methods(run), *replay_methods(run)]
+    scores = run.winners[~run.winners["method"].isin(others)].groupby("method", sort=False)["score"].mean()
     if scores.empty:
         return None
     return str(scores.idxmax() if direction(run) == "max" else scores.idxmin())
@@ -246,9 +248,14 @@ def direction(run: Run) -> str:
 
 
 def population_methods(run: Run) -> list[str]:
-    """Return the methods that train a population, in the order of the run."""
-    members = run.trials.dropna(subset="member")
-    return list(dict.fromkeys(members["method"]))
+    """Return the methods that search with a population, in the order of the run."""
+    members, replays = run.trials.dropna(subset="member"), replay_methods(run)
+    return [method for method in dict.fromkeys(members["method"]) if method not in replays]
+
+
+def replay_methods(run: Run) -> list[str]:
+    """Return the methods that train by what another one has found, in the order of the run: they search nothing."""
+    return [str(method) for method in dict.fromkeys(run.searches["method"]) if base_method(str(method)) in REPLAYS]
 
 
 def sentence_intervals(run: Run, metric: str) -> dict[tuple[str, int], tuple[float, float]]:

@@ -10,10 +10,11 @@ from typing import Any
 import pandas as pd
 
 from nmt_pbt.report import statistics
-from nmt_pbt.report.answer import main_metric, score_text, signed, value_text
+from nmt_pbt.report.answer import main_metric
 from nmt_pbt.report.figures.style import method_style, metric_label, value_label
 from nmt_pbt.report.run import Run
 from nmt_pbt.report.series import hyperparameters
+from nmt_pbt.report.words import score_text, signed, value_text
 
 
 @dataclass(frozen=True)

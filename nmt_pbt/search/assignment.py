@@ -20,6 +20,9 @@ class Assignment:
         inherited: The parent was another member's: an exploit, not a continuation.
         member: The slot of the population; None for methods without one.
         generation: 0-based index of this interval of the member.
+        start: Epochs that its slot has trained before; from there it is cut into intervals.
+        fresh: Which fresh weights and dropout masks it gets, where it gets any; None: those of its number, which trials
+            of all methods share that have it.
     """
 
     trial: str
@@ -29,3 +32,5 @@ class Assignment:
     inherited: bool = False
     member: int | None = None
     generation: int = 0
+    start: float = 0.0
+    fresh: str | None = None

@@ -178,6 +178,7 @@ class HyperbandOracle(BudgetedOracle, oracles.HyperbandOracle):
             super().assignment(trial),
             parent=values.get("tuner/trial_id"),
             generation=int(values["tuner/initial_epoch"]),
+            start=int(values["tuner/initial_epoch"]) * self.budget.interval,
         )
 
     def get_state(self) -> dict[str, Any]:

@@ -59,10 +59,11 @@ class Budget:
         Returns:
             Sentence pairs to train in each of its intervals, none of them empty; the last one may be shorter.
         """
-        start = assignment.generation * self.interval
-        end = start + assignment.epochs
-        # Epochs that are sums of floats may miss a boundary by a rounding error, which must not make an interval.
-        count = max(1, math.ceil(assignment.epochs / self.interval - 1e-9))
+        start, end = assignment.start, assignment.start + assignment.epochs
+        # Sums of floats may miss a boundary by a rounding error, and whole pairs by less than one: neither is enough to
+        # make an interval of.
+        slack = max(1e-9, 0.999 / (self.epoch * self.interval))
+        count = max(1, math.ceil(assignment.epochs / self.interval - slack))
         boundaries = [self.pairs(start + k * self.interval) for k in range(count)] + [self.pairs(end)]
         return tuple(after - before for before, after in itertools.pairwise(boundaries) if after > before)
 

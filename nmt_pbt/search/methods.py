@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from nmt_pbt.errors import UsageError, suggest
+from nmt_pbt.schedule import REPLAYS
 from nmt_pbt.search.arguments import check_population, initial_values, last_decision
 from nmt_pbt.search.assignment import Assignment
 from nmt_pbt.search.budget import Budget
@@ -17,7 +18,7 @@ from nmt_pbt.search.frequencies import MultiFrequency
 from nmt_pbt.search.grid import check_levels
 from nmt_pbt.search.significant import Bootstrap, TTest
 from nmt_pbt.search.space import Space
-from nmt_pbt.settings import ChoiceDomain, NumberDomain, Settings
+from nmt_pbt.settings import ChoiceDomain, NumberDomain, Settings, Stretch
 from nmt_pbt.values import Value
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 POPULATION_METHODS = ("pbt", "exploit-only", "explore-only")
 """Methods whose members train on while their values change."""
-METHODS = ("pbt", "random", "grid", "bayes", "hyperband", "manual", "exploit-only", "explore-only")
+METHODS = ("pbt", "random", "grid", "bayes", "hyperband", "manual", "exploit-only", "explore-only", *REPLAYS)
 """Every method."""
 
 
@@ -92,6 +93,10 @@ def check_methods(settings: Settings) -> None:
             raise UsageError(f"method '{name}' is listed twice; remove one, or repeat all with search.seeds")
         seen.add(name)
         _check(name, settings, space)
+        if name in REPLAYS and not settings.search.replay.schedule and "pbt" not in settings.search.methods:
+            raise UsageError(
+                f"{name}: nothing to replay; add pbt to the methods, or give a schedule (search.replay.schedule)"
+            )
 
 
 def _fixed(domain: NumberDomain | ChoiceDomain) -> bool:
@@ -120,10 +125,10 @@ def _check(name: str, settings: Settings, space: Space) -> None:
 
 def _guesses(settings: Settings, space: Space) -> list[dict[str, Value]]:
     """Return the guesses of the settings, with the values that are in force where they name nothing."""
-    in_force = {**settings.training.model_dump(), **settings.model.model_dump()}
+    in_force = _in_force(settings, space)
     guesses = []
     for number, guess in enumerate(settings.search.manual.guesses, start=1):
-        whole = {name: guess.get(name, in_force[name]) for name in space.names}
+        whole = {name: guess.get(name, value) for name, value in in_force.items()}
         space.check({**whole, **guess}, f"search.manual.guesses, number {number}")
         guesses.append(whole)
     if not guesses:
@@ -136,11 +141,17 @@ def _guesses(settings: Settings, space: Space) -> list[dict[str, Value]]:
     return guesses
 
 
+def _in_force(settings: Settings, space: Space) -> dict[str, Value]:
+    """Return what is in force where nothing is searched, of each name of the space."""
+    configured = {**settings.training.model_dump(), **settings.model.model_dump()}
+    return {name: configured[name] for name in space.names}
+
+
 def _check_epochs(name: str, settings: Settings, space: Space) -> None:
     domain = next((domain for domain in space.domains if domain.name == "epochs"), None)
     if domain is None:
         return
-    if name in (*POPULATION_METHODS, "hyperband"):
+    if name in (*POPULATION_METHODS, *REPLAYS, "hyperband"):
         raise UsageError(
             f"search.space.epochs: {name} decides by itself how long to train; search epochs with random, grid, bayes "
             "or manual only"
@@ -162,7 +173,12 @@ def _budget(settings: Settings) -> float:
     return settings.search.population * settings.training.epochs
 
 
-def build_method(name: str, settings: Settings, seed: int, epoch: int) -> Method:
+def in_order(names: Sequence[str]) -> list[str]:
+    """Return methods in the order in which they can be run: what replays another comes last."""
+    return sorted(names, key=lambda name: name in REPLAYS)
+
+
+def build_method(name: str, settings: Settings, seed: int, epoch: int, schedule: Sequence[Stretch] = ()) -> Method:
     """Build a method with a fresh oracle.
 
     Args:
@@ -170,6 +186,7 @@ def build_method(name: str, settings: Settings, seed: int, epoch: int) -> Method
         settings: The settings.
         seed: Seed of this search; 0 is a seed.
         epoch: Sentence pairs in one epoch.
+        schedule: What the methods of `REPLAYS` replay; that of the settings where it is empty.
 
     Returns:
         The method. Of two that are built alike, both decide alike when told the same.
@@ -186,7 +203,8 @@ def build_method(name: str, settings: Settings, seed: int, epoch: int) -> Method
     common = {"space": space, "seed": seed, "objective": _objective(settings.search.objective)}
     if name in POPULATION_METHODS:
         return Method(name, _population(name, settings, budget, common), budget)
-    oracle = _BUILDERS[name](settings, {**common, "budget": budget, "epochs": epochs, "patience": population})
+    common |= {"budget": budget, "epochs": epochs, "patience": population}
+    oracle = _replay(name, settings, common, schedule) if name in REPLAYS else _BUILDERS[name](settings, common)
     return Method(name, oracle, oracle.budget)
 
 
@@ -283,6 +301,24 @@ def _manual(settings: Settings, common: Mapping[str, Any]) -> Any:
     from nmt_pbt.search.manual import ManualOracle
 
     return ManualOracle(**common, guesses=_guesses(settings, common["space"]))
+
+
+def _replay(name: str, settings: Settings, common: Mapping[str, Any], schedule: Sequence[Stretch]) -> Any:
+    from nmt_pbt.search.replay import ReplayOracle, final_values, lengthened
+
+    stretches = settings.search.replay.schedule or schedule
+    if not stretches:
+        raise UsageError(f"{name}: no schedule to replay; give one in search.replay.schedule")
+    whole = _in_force(settings, common["space"])
+    stretches = [
+        stretch.model_copy(update={"values": {**whole, **stretch.values}})
+        for stretch in lengthened(stretches, settings.training.epochs)
+    ]
+    return ReplayOracle(
+        **common,
+        stretches=final_values(stretches) if name == "final-values" else stretches,
+        models=settings.search.replay.models,
+    )
 
 
 _BUILDERS: dict[str, Callable[[Settings, Mapping[str, Any]], Any]] = {

@@ -269,6 +269,7 @@ class JournaledPBTOracle(JournaledOracle, PBTOracle):
             inherited=bool(values[INHERITED]),
             member=int(values[MEMBER]),
             generation=int(values[GENERATION]),
+            start=int(values[GENERATION]) * self.population.interval,
         )
 
     def needed(self) -> set[str]:

@@ -17,7 +17,7 @@ from nmt_pbt.significance import corpus_scores, unpack_counts
 from tests.experiment.cheap import CheapTask, PassingOn, cheap_settings, inline, opened, search
 
 CHEAP = CheapTask()
-METHODS = ("pbt", "random", "grid", "bayes", "exploit-only", "explore-only")
+METHODS = ("pbt", "random", "grid", "bayes", "exploit-only", "explore-only", "replay", "final-values")
 
 
 def run(folder: Path, method: str, *assignments: str, task: CheapTask = CHEAP, workers: int = 1) -> list[Any]:

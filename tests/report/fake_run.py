@@ -23,6 +23,8 @@ from nmt_pbt.journal import (
     Tested,
 )
 from nmt_pbt.randomness import generator
+from nmt_pbt.schedule import REPLAYS, found_schedule
+from nmt_pbt.search.replay import final_values, lengthened
 from nmt_pbt.settings import NumberDomain, Settings, dump_settings
 from nmt_pbt.significance import corpus_scores, counts_path, sentence_counts, write_counts
 from nmt_pbt.values import Value
@@ -214,6 +216,28 @@ def _baseline(search: _Search) -> None:
         search.end(f"{number:04d}", failed)
 
 
+def _replay(search: _Search, records: Sequence[AnyRecord]) -> None:
+    """Models from fresh weights by what PBT found, or by its last values."""
+    found = found_schedule(records, "pbt", search.seed, "fake")
+    assert found is not None
+    settings = search.settings
+    stretches = lengthened(found.plain, settings.training.epochs)
+    if search.method == "final-values":
+        stretches = final_values(stretches)
+    number = 0
+    for member in range(settings.search.population):
+        model, parent = FakeModel(skill=float(search.random.normal(0, 1))), None
+        for generation, stretch in enumerate(stretches):
+            trial = f"{number:04d}"
+            number += 1
+            place = {"member": member, "generation": generation, "parent": parent}
+            search.assign(trial, stretch.values, round(stretch.epochs * EPOCH), **place)
+            for interval in range(round(stretch.epochs / settings.search.interval)):
+                search.evaluate(trial, interval, model, stretch.values, False)
+            search.end(trial, False)
+            parent = trial
+
+
 def _translations(references: Sequence[str], bleu: float, random: np.random.Generator) -> list[str]:
     wrong = min(0.9, max(0.0, 1 - (max(bleu, 0.1) / 100) ** 0.4))
     texts = []
@@ -265,6 +289,8 @@ def write_fake_run(
             search.start()
             if method in ("pbt", "exploit-only", "explore-only"):
                 _population(search, adopt=method != "explore-only", explore=method != "exploit-only")
+            elif method in REPLAYS:
+                _replay(search, records)
             else:
                 _baseline(search)
             if tested:

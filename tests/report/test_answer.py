@@ -8,8 +8,9 @@ import pandas as pd
 import pytest
 
 from nmt_pbt.report import statistics
-from nmt_pbt.report.answer import Answer, answer, main_metric, reference_method, score_text, signed, value_text
+from nmt_pbt.report.answer import Answer, answer, main_metric, reference_method
 from nmt_pbt.report.run import Run, load_run
+from nmt_pbt.report.words import score_text, signed, value_text
 from tests.report.fake_run import write_fake_run
 from tests.report.journals import assigned, evaluated, run_started, search, search_ended, small_population
 

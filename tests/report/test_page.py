@@ -113,7 +113,7 @@ def test_the_page_tells_results_signatures_translations_settings_and_how_to_repe
         assert row["signature_bleu"] in words
     for sample in run.samples:
         assert sample.reference in words
-    assert "nmt-pbt compare --config results/one/settings.yaml --out results/one-again" in words
+    assert "nmt-pbt compare --config RUN/settings.yaml --out RUN-again" in words
     assert "0.0003 to 0.01 on a log scale" in words
     assert "packages sacrebleu" in words
     assert "1 of 48 trials of PBT failed" in words
@@ -204,7 +204,7 @@ def test_a_run_under_way_and_a_single_training_have_a_page_too(tmp_path):
     assert "not yet tested" in write_report(under_way).read_text(encoding="utf-8")
     single = write_fake_run(tmp_path / "train", ("manual",), population=2, epochs=2.0, sentences=80)
     text = write_report(single).read_text(encoding="utf-8")
-    assert "nmt-pbt train --config results/train/settings.yaml" in text
+    assert "nmt-pbt compare --config RUN/settings.yaml" in text
     assert "Method against method" not in text
     assert "What the population did" not in text
 

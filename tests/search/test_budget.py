@@ -18,8 +18,8 @@ from nmt_pbt.settings import load_settings
 from tests.search.driving import SMALL, Session
 
 
-def assignment(epochs: float, generation: int = 0) -> Assignment:
-    return Assignment("0", {}, epochs, generation=generation)
+def assignment(epochs: float, start: float = 0.0) -> Assignment:
+    return Assignment("0", {}, epochs, start=start)
 
 
 def test_a_trial_of_whole_epochs_is_cut_into_equal_intervals() -> None:
@@ -48,7 +48,7 @@ def test_an_interval_of_less_than_a_pair_is_refused() -> None:
 @given(epoch=st.integers(100, 30_000), interval=st.floats(0.01, 2.0), generations=st.integers(1, 40))
 def test_the_intervals_of_a_member_add_up_to_its_epochs_exactly(epoch: int, interval: float, generations: int) -> None:
     budget = Budget.for_trials(1, generations * interval, epoch, interval)
-    member = [budget.intervals(assignment(interval, generation)) for generation in range(generations)]
+    member = [budget.intervals(assignment(interval, generation * interval)) for generation in range(generations)]
     assert all(len(intervals) == 1 for intervals in member)
     assert sum(intervals[0] for intervals in member) == budget.total
 
@@ -59,7 +59,18 @@ def test_one_long_trial_is_worth_the_same_as_its_intervals(epoch: int, interval:
     assert sum(budget.intervals(assignment(epochs))) == budget.total
 
 
+@given(epoch=st.integers(100, 30_000), interval=st.floats(0.01, 2.0), generations=st.integers(1, 40))
+def test_intervals_in_whole_pairs_are_cut_to_themselves_again(epoch: int, interval: float, generations: int) -> None:
+    """What a journal tells of a lineage is whole pairs; a replay of it trains the same ones."""
+    budget = Budget.for_trials(1, generations * interval, epoch, interval)
+    recorded = [pairs for g in range(generations) for pairs in budget.intervals(assignment(interval, g * interval))]
+    starts = [sum(recorded[:number]) / epoch for number in range(len(recorded))]
+    again = [budget.intervals(assignment(pairs / epoch, start)) for pairs, start in zip(recorded, starts, strict=True)]
+    assert again == [(pairs,) for pairs in recorded]
+
+
 SEARCHED = "search.space.epochs={min: 0.7, max: 3.3}"
+STRETCHES = [{"epochs": epochs, "values": {"dropout": 0.1}} for epochs in (0.4, 1.0, 0.001, 1.7)]
 METHODS: Mapping[str, list[str]] = {
     "random": [SEARCHED],
     "grid": [SEARCHED],
@@ -68,6 +79,8 @@ METHODS: Mapping[str, list[str]] = {
     "hyperband": ["search.hyperband.factor=2"],
     "pbt": [],
     "explore-only": ["search.pbt.synchronous=false"],
+    "replay": ["search.replay.schedule=" + json.dumps(STRETCHES)],
+    "final-values": ["search.replay.schedule=" + json.dumps(STRETCHES)],
 }
 
 

@@ -14,16 +14,26 @@ import pytest
 from keras_tuner.engine.trial import Trial
 
 from nmt_pbt.errors import SearchError
+from nmt_pbt.schedule import REPLAYS
 from nmt_pbt.search.assignment import Assignment
 from nmt_pbt.search.methods import METHODS, build_method
 from nmt_pbt.search.space import Space
 from nmt_pbt.settings import Settings, load_settings
 from tests.search.driving import SMALL, Session
 
+START = {
+    **{"learning_rate": 1e-3, "recurrent_dropout": 0.25, "label_smoothing": 0.1},
+    **{"units": 96, "attention": "dot"},
+}
 GUESSES = [
     {"dropout": dropout, "batch_size": batch_size, "units": 96, "attention": "dot"}
     for dropout, batch_size in [(0.0, 16), (0.1, 32), (0.2, 64), (0.3, 16), (0.4, 32), (0.5, 64)]
 ]
+STRETCHES = [
+    {"epochs": epochs, "values": {**START, "dropout": dropout, "batch_size": batch_size}}
+    for epochs, dropout, batch_size in [(1.0, 0.1, 16), (1.0, 0.4, 64), (2.5, 0.0, 64), (0.5, 0.6, 16)]
+]
+SCHEDULE = f"search.replay.schedule={json.dumps(STRETCHES)}"
 ASYNCHRONOUS = "search.pbt.synchronous=false"
 STRATEGIES = {
     "truncation": [],
@@ -35,7 +45,9 @@ STRATEGIES = {
     "truncation and PB2": ["search.pbt.explore=pb2"],
 }
 MODES = {
-    **{name: (name, []) for name in METHODS if name not in ("pbt", "manual")},
+    **{name: (name, [SCHEDULE]) for name in REPLAYS},
+    "replay of a schedule longer than a member": ("replay", [SCHEDULE, "training.epochs=3.0", "search.population=16"]),
+    **{name: (name, []) for name in METHODS if name not in ("pbt", "manual", *REPLAYS)},
     **{f"pbt by {name}": ("pbt", changes) for name, changes in STRATEGIES.items()},
     **{f"pbt by {name}, asynchronous": ("pbt", [*changes, ASYNCHRONOUS]) for name, changes in STRATEGIES.items()},
     "manual": ("manual", [f"search.manual.guesses={json.dumps(GUESSES)}"]),
@@ -76,7 +88,7 @@ def session(mode: tuple[str, Settings], seed: int = 0, **changes: object) -> Ses
 def test_the_same_seed_gives_the_same_trials_and_another_seed_others(mode: tuple[str, Settings]) -> None:
     first = session(mode).run(workers=2).assignments
     assert first == session(mode).run(workers=2).assignments
-    if mode[0] != "manual":
+    if mode[0] not in ("manual", *REPLAYS):
         assert first != session(mode, seed=1).run(workers=2).assignments
 
 
@@ -239,7 +251,7 @@ def test_few_states_are_needed(mode: tuple[str, Settings]) -> None:
     if mode[0] != "hyperband":
         assert max(map(len, driven.needed)) <= 2 * population
     parents = {assignment.parent for assignment in driven.assignments if assignment.parent is not None}
-    if mode[0] in ("random", "grid", "bayes", "manual"):
+    if mode[0] in ("random", "grid", "bayes", "manual", "final-values"):
         assert not parents
         assert not any(driven.needed)
     else:

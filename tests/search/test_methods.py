@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from nmt_pbt.errors import UsageError
+from nmt_pbt.schedule import REPLAYS
 from nmt_pbt.search.exploit import Backtrack, Tournament, Truncation
 from nmt_pbt.search.frequencies import MultiFrequency
 from nmt_pbt.search.methods import METHODS, build_method, check_methods
@@ -115,7 +116,7 @@ def test_values_to_start_with_can_be_set() -> None:
     assert (first.values["dropout"], first.values["batch_size"]) == (0.5, 64)
 
 
-@pytest.mark.parametrize("name", [name for name in METHODS if name not in ("manual", "grid", "hyperband")])
+@pytest.mark.parametrize("name", [name for name in METHODS if name not in ("manual", "grid", "hyperband", *REPLAYS)])
 def test_methods_share_their_first_draws_under_one_seed(name: str) -> None:
     """Common random numbers: what differs between methods is then less the luck of the start."""
     settings = load_settings(assignments=[*SMALL, "search.bayes.initial_points=4"])

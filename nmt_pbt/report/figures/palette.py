@@ -1,6 +1,7 @@
 """The colours of all figures, in light and in dark.
 
-Those of lines and marks are Okabe & Ito's, which stay apart for colour-blind readers; no figure tells by colour alone.
+Those of lines and marks are Okabe & Ito's, and two of Paul Tol's, which stay apart for colour-blind readers; no figure
+tells by colour alone.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ GRID = "#e4e8ec"
 PAPER = "#ffffff"
 BLUE, ORANGE, GREEN, PURPLE = "#0072b2", "#e69f00", "#009e73", "#cc79a7"
 SKY, VERMILLION, GREY = "#56b4e9", "#d55e00", "#7a7a7a"
+WINE, OLIVE = "#882255", "#8c8c2a"
 
 COLORS = {
     "ink": (INK, "#e6edf3"),
@@ -26,5 +28,7 @@ COLORS = {
     "sky": (SKY, "#7cc7f0"),
     "vermillion": (VERMILLION, "#f07b35"),
     "grey": (GREY, "#a3a3a3"),
+    "wine": (WINE, "#cf6f9e"),
+    "olive": (OLIVE, "#b9b94a"),
 }
 """Colours by the name of their CSS variable: in light, and in dark."""

@@ -25,11 +25,13 @@ from nmt_pbt.report.figures.palette import (
     GRID,
     INK,
     MUTED,
+    OLIVE,
     ORANGE,
     PAPER,
     PURPLE,
     SKY,
     VERMILLION,
+    WINE,
 )
 from nmt_pbt.settings import ChoiceDomain, Domain, NumberDomain
 
@@ -105,6 +107,8 @@ _STYLES = {
     "manual": MethodStyle("Manual", INK, (0, (2.5, 1.5)), "X"),
     "exploit-only": MethodStyle("Exploit only", VERMILLION, (0, (5, 1.5, 1.2, 1.5, 1.2, 1.5)), "P"),
     "explore-only": MethodStyle("Explore only", GREY, (0, (3, 3)), "h"),
+    "replay": MethodStyle("Replay", WINE, (0, (7, 1.5, 1.2, 1.5)), "p"),
+    "final-values": MethodStyle("Final values", OLIVE, (0, (1.2, 2.4)), "*"),
 }
 
 _METRICS = {"bleu": "BLEU", "chrf": "chrF", "ter": "TER", "loss": "loss (nats a token)"}

@@ -1,0 +1,125 @@
+"""Settings of `nmt-pbt train --schedule`: those of the run that found a schedule, or of a file, and the schedule."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nmt_pbt.errors import UsageError
+from nmt_pbt.experiment.run_directory import RunDirectory
+from nmt_pbt.journal import RunStarted, read_journal
+from nmt_pbt.schedule import Schedule, read_schedule, schedule_of_run
+from nmt_pbt.settings import STRUCTURAL, ChoiceDomain, PBTSettings, Settings, load_settings
+
+FREE = ("name", "engine", "evaluation", "training.epochs", "search.replay.models")
+"""What a replay may have otherwise than the run it replays: where it runs, how it translates, how long it goes on."""
+
+
+@dataclass(frozen=True)
+class Replay:
+    """What is to be trained.
+
+    Attributes:
+        settings: Of the new run.
+        schedule: What it replays.
+        corpus: SHA-256 of the corpus that the schedule was found on; None where it need not be the same.
+    """
+
+    settings: Settings
+    schedule: Schedule
+    corpus: str | None = None
+
+
+def replay_of_run(folder: Path, method: str | None, seed: int | None, assignments: Sequence[str]) -> Replay:
+    """Take the schedule of a run's winner, to be trained on the run's own corpus with its own settings.
+
+    Args:
+        folder: The run.
+        method: Whose schedule; None takes PBT's.
+        seed: Of which search; None takes the best on dev.
+        assignments: `key=value` texts of the command line; only of the settings in `FREE`.
+
+    Raises:
+        UsageError: The run has no such schedule, or an assignment would make it another training than the run's.
+    """
+    run = RunDirectory(folder)
+    found_with = run.read_settings()
+    schedule = schedule_of_run(folder, method, seed)
+    for key in map(_key, assignments):
+        if not any(key == free or key.startswith(f"{free}.") for free in FREE):
+            raise UsageError(
+                f"--set {key}: a replay takes this from {folder}; leave it out (what may change: {', '.join(FREE)})"
+            )
+    name = found_with.name or folder.resolve().name
+    settings = load_settings(run.settings_file, assignments, _overrides(schedule, found_with, name))
+    first = read_journal(run.journal_file)[0]
+    return Replay(_checked(settings, schedule), schedule, first.corpus if isinstance(first, RunStarted) else None)
+
+
+def replay_of_file(path: Path, config: Path | None, corpus: str | None, assignments: Sequence[str]) -> Replay:
+    """Take a schedule from a YAML file, to be trained on any corpus; it counts in epochs of that.
+
+    Args:
+        path: The file.
+        config: Settings for all that the schedule does not decide; None takes the defaults.
+        corpus: A corpus by name or folder; None takes that of the settings.
+        assignments: `key=value` texts of the command line.
+
+    Raises:
+        UsageError: The file is no schedule, or an assignment sets what the schedule decides.
+    """
+    schedule = read_schedule(path)
+    for key in map(_key, assignments):
+        section, _, name = key.partition(".")
+        if section in ("training", "model") and name in schedule.stretches[0].values:
+            raise UsageError(f"--set {key}: the schedule decides it; leave it out, or change it in {path}")
+        if key.startswith("search.space"):
+            raise UsageError(f"--set {key}: a replay searches nothing; leave it out")
+    overrides = _overrides(schedule, load_settings(config), path.stem)
+    if corpus is not None:
+        overrides["corpus.name"] = corpus
+    return Replay(_checked(load_settings(config, assignments, overrides), schedule), schedule)
+
+
+def _key(assignment: str) -> str:
+    return assignment.partition("=")[0].strip()
+
+
+def _overrides(schedule: Schedule, settings: Settings, name: str) -> dict[str, Any]:
+    return {
+        "name": f"{name[:90]}-replay",
+        "training.epochs": schedule.epochs,
+        "training.early_stopping": None,
+        "search.methods": ["replay"],
+        "search.seeds": 1,
+        "search.replay.schedule": [stretch.model_dump(mode="json") for stretch in schedule.plain],
+        "search.replay.models": 1,
+        "search.space": _space(schedule, settings),
+        "search.pbt": PBTSettings().model_dump(mode="json"),
+    }
+
+
+def _space(schedule: Schedule, settings: Settings) -> Mapping[str, Any]:
+    """Return domains of what the schedule names: those searched, which the report draws, or just its values."""
+    space: dict[str, Any] = {}
+    for name in schedule.stretches[0].values:
+        if name in settings.search.space:
+            space[name] = settings.search.space[name].model_dump(mode="json")
+        else:
+            values = dict.fromkeys(stretch.values[name] for stretch in schedule.stretches)
+            space[name] = ChoiceDomain(choices=list(values)).model_dump(mode="json")
+    return space
+
+
+def _checked(settings: Settings, schedule: Schedule) -> Settings:
+    if settings.training.epochs < schedule.epochs - 1e-9:
+        raise UsageError(
+            f"training.epochs {settings.training.epochs:g}: the schedule is {schedule.epochs:g} epochs long; leave it "
+            "out, or train for longer: the last values then stay in force"
+        )
+    model = settings.model.model_copy(
+        update={name: value for name, value in schedule.stretches[0].values.items() if name in STRUCTURAL}
+    )
+    return settings.model_copy(update={"model": model})

@@ -1,0 +1,154 @@
+"""Replays: models trained from fresh weights by values that are known beforehand, to see what these are worth."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from keras_tuner.engine.trial import Trial
+
+from nmt_pbt.search.assignment import Assignment
+from nmt_pbt.search.budget import Budget
+from nmt_pbt.search.oracles import EPOCHS, BudgetedOracle, locked
+from nmt_pbt.settings import Stretch
+from nmt_pbt.values import Value
+
+MODEL = "replay/model"
+"""Which of the models a trial trains, from 0."""
+STRETCH = "replay/stretch"
+"""Which stretch of the schedule a trial is, from 0."""
+PARENT = "replay/parent"
+"""The trial before it; empty for fresh weights."""
+
+_SLACK = 1e-9  # epochs: what sums of floats may be off by
+
+
+def lengthened(stretches: Sequence[Stretch], epochs: float) -> list[Stretch]:
+    """Return a schedule whose last values stay in force until a model has been trained for so long.
+
+    Args:
+        stretches: The schedule.
+        epochs: How long, at least; one that is longer stays as it is.
+    """
+    missing = epochs - math.fsum(stretch.epochs for stretch in stretches)
+    if missing <= _SLACK:
+        return list(stretches)
+    return [*stretches, Stretch(epochs=missing, values=stretches[-1].values)]
+
+
+def final_values(stretches: Sequence[Stretch]) -> list[Stretch]:
+    """Return the schedule that holds the last values of another from the beginning, for as long."""
+    length = math.fsum(stretch.epochs for stretch in stretches)
+    return [Stretch(epochs=length, values=stretches[-1].values)]
+
+
+@dataclass
+class _Model:
+    """One model: how far it may be trained, and how far it is.
+
+    Attributes:
+        pairs: What of the budget is its own, in sentence pairs: less than the schedule's where the budget ends, or
+            where it failed.
+        trained: Pairs given out.
+        stretches: Stretches given out.
+        latest: Its latest trial.
+        busy: That trial is under way.
+    """
+
+    pairs: int
+    trained: int = 0
+    stretches: int = 0
+    latest: str | None = None
+    busy: bool = False
+
+    @property
+    def ready(self) -> bool:
+        """Whether its next stretch can be given out."""
+        return not self.busy and self.trained < self.pairs
+
+
+class ReplayOracle(BudgetedOracle):
+    """Trains models by one schedule, each from other weights, as many as fit into the budget; the last one is cut.
+
+    A trial is one stretch of one model and goes on from the state of the stretch before, as a member of a population
+    does that never adopts. A model that failed gives back what it has not trained, to another one.
+
+    Args:
+        stretches: The schedule; each stretch names all of the space.
+        models: How many models to train, whatever the budget says; None trains as many as fit into it.
+        budget: What the whole search may train.
+        **kwargs: Of `BudgetedOracle`.
+    """
+
+    def __init__(self, *, stretches: Sequence[Stretch], models: int | None, budget: Budget, **kwargs: Any) -> None:
+        ends = [math.fsum(stretch.epochs for stretch in stretches[: number + 1]) for number in range(len(stretches))]
+        boundaries = [0, *map(budget.pairs, ends)]
+        spans = itertools.pairwise(boundaries)
+        # A stretch of less than half a pair is none.
+        self._stretches = [(stretch, span) for stretch, span in zip(stretches, spans, strict=True) if span[0] < span[1]]
+        self._length = boundaries[-1]
+        self._models: list[_Model] = []
+        super().__init__(budget=budget if models is None else replace(budget, total=models * self._length), **kwargs)
+
+    def populate_space(self, trial_id: str) -> dict[str, Any]:
+        """Return the next stretch: of a model that has begun if one is free, else of a new one.
+
+        Args:
+            trial_id: The trial's id.
+        """
+        index = self._next_model()
+        if index is None:
+            return {"status": "IDLE" if any(model.busy for model in self._models) else "STOPPED"}
+        model = self._models[index]
+        stretch, (start, end) = self._stretches[model.stretches]
+        pairs = min(end - start, model.pairs - model.trained)
+        bookkeeping: dict[str, Value] = {MODEL: index, STRETCH: model.stretches, PARENT: model.latest or ""}
+        model.trained += pairs
+        model.stretches += 1
+        model.latest, model.busy = trial_id, True
+        return {"status": "RUNNING", "values": {**stretch.values, **bookkeeping, EPOCHS: pairs / self.budget.epoch}}
+
+    def _next_model(self) -> int | None:
+        for index, model in enumerate(self._models):
+            if model.ready:
+                return index
+        left = self.budget.total - sum(model.pairs for model in self._models)
+        if left <= 0:
+            return None
+        self._models.append(_Model(min(self._length, left)))
+        return len(self._models) - 1
+
+    @locked
+    def end_trial(self, trial: Trial) -> None:
+        """Take in the end of a trial; see `BudgetedOracle`."""
+        super().end_trial(trial)
+        ended = self.trials[trial.trial_id]
+        model = self._models[int(ended.hyperparameters.values[MODEL])]
+        model.busy = False
+        if ended.status != "COMPLETED":
+            model.trained += self._taken(ended) - sum(self.budget.intervals(self.assignment(ended)))
+            model.pairs = model.trained
+
+    def assignment(self, trial: Trial) -> Assignment:
+        """Return what a trial means: one stretch of one model."""
+        values = trial.hyperparameters.values
+        number, model = int(values[STRETCH]), int(values[MODEL])
+        stretch, (start, _) = self._stretches[number]
+        return Assignment(
+            trial.trial_id,
+            {name: values[name] for name in stretch.values},
+            float(values[EPOCHS]),
+            parent=values[PARENT] or None,
+            member=model,
+            generation=number,
+            start=start / self.budget.epoch,
+            # Not those of the trial's number: PBT chose its winner among the weights that these begin with.
+            fresh=f"replay {model}",
+        )
+
+    def needed(self) -> set[str]:
+        """Return the trials whose final states others may start from: the latest of each model that goes on."""
+        return {model.latest for model in self._models if model.ready and model.latest is not None}

@@ -1,0 +1,97 @@
+"""What replays say, and the schedules that a report leaves."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from nmt_pbt.report.answer import answer, reference_method
+from nmt_pbt.report.controls import replay_findings, replay_scores
+from nmt_pbt.report.page import write_report
+from nmt_pbt.report.run import Run, load_run
+from nmt_pbt.report.statistics import against, best_baseline, comparisons, population_methods, summary
+from nmt_pbt.schedule import found_schedule, read_schedule
+from tests.report.fake_run import write_fake_run
+from tests.report.journals import assigned, evaluated, run_started, search
+
+METHODS = ("pbt", "random", "replay", "final-values", "exploit-only")
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_fake_run(tmp_path_factory.mktemp("controls") / "run", METHODS, population=4, epochs=5.0)
+
+
+@pytest.fixture(scope="module")
+def run(path: Path) -> Run:
+    return load_run(path)
+
+
+def records(method: str, failing: bool = False) -> list:
+    """PBT wins with 12 after 200 pairs; three models replay it for 300."""
+    pbt = [
+        run_started(),
+        search(),
+        assigned("a", member=0, dropout=0.1),
+        evaluated("a", 10.0, age=100, spent=100),
+        assigned("b", member=0, parent="a", generation=1, dropout=0.2),
+        evaluated("b", 12.0, age=200, spent=200),
+        assigned("c", member=0, parent="b", generation=2, dropout=0.2),
+        evaluated("c", 11.0, age=300, spent=300),
+    ]
+    again = [search(method)]
+    for member in range(3):
+        again.append(assigned(f"m{member}", member=member, method=method, dropout=0.2))
+        for interval, score in enumerate((5.0, 9.0 + member, 20.0)):
+            missing = failing and member == 2 and interval == 1
+            again.append(
+                evaluated(f"m{member}", None if missing else score, 100 * (interval + 1), 100, interval, method)
+            )
+            if missing:
+                break
+    return pbt + again
+
+
+def test_a_replays_score_is_that_of_the_winners_age_and_not_its_best() -> None:
+    run = Run(Path("run"), {}, {}, records("replay"))
+    assert replay_scores(run)["score"].tolist() == [9.0, 10.0, 11.0]
+    (told,) = replay_findings(run)
+    assert "dev BLEU 10.0 on average in 3 models" in told
+    assert "(9.0 to 11.0)" in told
+    assert "PBT's winner, chosen by that score, had 12.0" in told
+
+
+def test_a_replay_that_failed_before_the_winners_age_is_told_and_not_averaged() -> None:
+    (told,) = replay_findings(Run(Path("run"), {}, {}, records("final-values", failing=True)))
+    assert "PBT's final values, held throughout, gave dev BLEU 9.5 on average in 2 models" in told
+    assert "1 of 3 failed" in told
+
+
+def test_replays_are_neither_the_baseline_nor_a_population(run: Run) -> None:
+    assert best_baseline(run) == "random"
+    assert population_methods(run) == ["pbt", "exploit-only"]
+    assert reference_method(run) == "pbt"
+
+
+def test_the_answer_compares_with_replays_and_tells_what_they_know_beforehand(run: Run) -> None:
+    said = answer(run, summary(run), against(comparisons(run, "bleu"), "pbt"))
+    assert any("PBT's schedule, gave dev BLEU" in finding for finding in said.findings)
+    assert any("Replay and Final values train by what another search has found" in text for text in said.cautions)
+    assert not any("Replay" in text for text in said.cautions if "its range" in text)
+
+
+def test_a_report_leaves_the_schedule_of_each_population_to_be_replayed(path: Path, run: Run) -> None:
+    report = write_report(path).parent
+    names = {file.name for file in report.glob("schedule_*.yaml")}
+    assert names == {"schedule_pbt_seed0.yaml", "schedule_exploit-only_seed0.yaml"}
+    written = read_schedule(report / "schedule_pbt_seed0.yaml")
+    assert written == found_schedule(run.records, "pbt", 0, run.name)
+    steps = run.ancestry.steps("pbt", 0)
+    assert [stretch.values["dropout"] for stretch in written.stretches] == steps["dropout"].tolist()
+    assert [stretch.trial for stretch in written.stretches] == steps["trial"].tolist()
+    page = (report / "index.html").read_text(encoding="utf-8")
+    assert 'href="schedule_pbt_seed0.yaml"' in page
+    assert "nmt-pbt train --schedule RUN" in page
+    assert (report / "figures" / "learning_curves_replay_seed0.svg").exists()
+    assert not (report / "figures" / "family_tree_replay_seed0.svg").exists()

@@ -1,0 +1,82 @@
+"""Schedules for real, small: found by PBT, replayed by compare and by train, with TensorFlow and all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from nmt_pbt.journal import AnyRecord, Assigned, Evaluated, RunStarted, SearchEnded, Tested, read_journal
+from nmt_pbt.schedule import Schedule, found_schedule
+from tests.test_end_to_end import SMALL, nmt_pbt
+
+MORE = ["--set=search.interval=0.5", "--set=search.pbt.exploit=tournament"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a run of PBT and its replays in `run`."""
+    folder = tmp_path_factory.mktemp("schedules")
+    nmt_pbt("compare", "--methods=final-values,replay,pbt", *SMALL, *MORE, "--out=run", cwd=folder)
+    return folder
+
+
+def journal(run: Path) -> list[AnyRecord]:
+    return read_journal(run / "journal.jsonl")
+
+
+def found(folder: Path) -> Schedule:
+    schedule = found_schedule(journal(folder / "run"), "pbt", 0, "run")
+    assert schedule is not None
+    return schedule
+
+
+def trained(records: list[AnyRecord], method: str) -> list[tuple[int, dict[str, object]]]:
+    """Age and values at each evaluation of a method's first model."""
+    values = {
+        r.trial: dict(r.values) for r in records if isinstance(r, Assigned) and (r.method, r.member) == (method, 0)
+    }
+    return [
+        (r.age, values[r.trial])
+        for r in records
+        if isinstance(r, Evaluated) and r.method == method and r.trial in values
+    ]
+
+
+def recorded(schedule: Schedule) -> list[tuple[int, dict[str, object]]]:
+    age, steps = 0, []
+    for stretch in schedule.stretches:
+        age += stretch.pairs or 0
+        steps.append((age, dict(stretch.values)))
+    return steps
+
+
+def test_replays_come_after_pbt_and_spend_as_much(folder: Path) -> None:
+    records = journal(folder / "run")
+    assert [record.method for record in records if isinstance(record, Tested)] == ["pbt", "final-values", "replay"]
+    assert {record.spent for record in records if isinstance(record, SearchEnded)} == {3 * 2 * 200}
+    page = (folder / "run" / "report" / "index.html").read_text(encoding="utf-8")
+    assert "trained from other initial weights" in page
+
+
+def test_a_replay_reproduces_what_pbt_recorded(folder: Path) -> None:
+    steps = recorded(found(folder))
+    assert trained(journal(folder / "run"), "replay")[: len(steps)] == steps
+
+
+def test_train_replays_a_runs_schedule_once_on_the_same_corpus(folder: Path) -> None:
+    nmt_pbt("train", "--schedule=run", "--out=again", cwd=folder)
+    records = journal(folder / "again")
+    assert trained(records, "replay") == recorded(found(folder))
+    assert {record.member for record in records if isinstance(record, Assigned)} == {0}
+    corpora = [r.corpus for run in ("run", "again") for r in journal(folder / run) if isinstance(r, RunStarted)]
+    assert corpora[0] == corpora[1]
+    lines = nmt_pbt("translate", "again", cwd=folder, text="The cat sleeps.\n")
+    assert len(lines.splitlines()) == 1
+
+
+def test_train_replays_a_schedule_of_a_file_on_another_corpus_in_epochs(folder: Path) -> None:
+    schedule = "run/report/schedule_pbt_seed0.yaml"
+    small = [option for option in SMALL if "epochs" not in option and "train_pairs" not in option]
+    nmt_pbt("train", f"--schedule={schedule}", *small, "--set=corpus.train_pairs=100", "--out=file", cwd=folder)
+    assert trained(journal(folder / "file"), "replay")[-1][0] == recorded(found(folder))[-1][0] // 2
