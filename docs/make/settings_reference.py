@@ -21,9 +21,10 @@ HEAD = """# Settings
 
 A run's settings are one tree. Each comes from the first of these that names it: `--set key=value` on the command line
 (the key with dots, the value in YAML: `--set search.pbt.fraction=0.2`), an option of the command itself (`--corpus`,
-`--seeds`), the YAML file after `--config`, and the default below. `compare` without `--config` trains for fewer epochs
-than the default: see `nmt-pbt compare --help`. What a run was made with stands, whole, in its `settings.yaml`, which is
-itself a file for `--config`. A name that is not listed here is refused, with the nearest one that is.
+`--seeds`), the YAML file after `--config`, and the default below. `compare` without `--config` takes
+[nmt_pbt/embedded.yaml](../nmt_pbt/embedded.yaml), which trains for fewer epochs than the default. What a run was made
+with stands, whole, in its `settings.yaml`, which is itself a file for `--config`. A name that is not listed here is
+refused, with the nearest one that is.
 
 ```sh
 nmt-pbt compare --config configs/multi30k-small.yaml --set training.epochs=4 --set search.population=4
@@ -105,6 +106,8 @@ def _type(kind: Any, bounds: list[Any]) -> str:
             return "value"
         words = [_type(argument, bounds if argument is not type(None) else []) for argument in arguments]
         return " or ".join(dict.fromkeys(words))
+    if origin is list and inspect.isclass(arguments[0]) and issubclass(arguments[0], BaseModel):
+        return f"list of {{{', '.join(arguments[0].model_fields)}}}"
     if origin is list:
         return f"list of {_plural(_type(arguments[0], []))}"
     if origin is dict:

@@ -11,6 +11,7 @@ import pandas as pd
 from nmt_pbt.report import series
 from nmt_pbt.report.figures.style import base_method
 from nmt_pbt.report.run import Run
+from nmt_pbt.schedule import REPLAYS
 from nmt_pbt.settings import ChoiceDomain, Domain, NumberDomain
 
 _NEAR_BOUND = 0.02  # share of the range that counts as being at its end
@@ -97,9 +98,8 @@ def exploits(run: Run, method: str, seed: int) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["child", "left_epochs", "left_score", "epochs", "score"])
 
 
-CONTROLS = ("exploit-only", "explore-only", "replay", "final-values")
+CONTROLS = ("exploit-only", "explore-only", *REPLAYS)
 """Methods that PBT's own way is compared with: they tell whether the schedule, the selection or luck did it."""
-_REPLAYED = ("replay", "final-values")
 
 
 def control_curves(run: Run) -> pd.DataFrame:
@@ -123,7 +123,7 @@ def control_curves(run: Run) -> pd.DataFrame:
     tables = []
     for method in shown:
         mine = points[points["method"] == method]
-        if base_method(method) not in _REPLAYED:
+        if base_method(method) not in REPLAYS:
             mine = pd.concat([_best_on_the_way(run, method, seed, rows, ages) for seed, rows in mine.groupby("seed")])
         grouped = mine.groupby("age_epochs")
         table = grouped["score"].agg(["mean", "min", "max"]).set_axis(["mean", "low", "high"], axis=1)

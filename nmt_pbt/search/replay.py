@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from keras_tuner.engine.trial import Trial
@@ -124,9 +124,12 @@ class ReplayOracle(BudgetedOracle):
     @locked
     def end_trial(self, trial: Trial) -> None:
         """Take in the end of a trial; see `BudgetedOracle`."""
+        given = self.trials[trial.trial_id].hyperparameters.values
+        # KerasTuner's old way to end a trial brings one without values.
+        trial.hyperparameters.values = {**trial.hyperparameters.values, **given}
         super().end_trial(trial)
         ended = self.trials[trial.trial_id]
-        model = self._models[int(ended.hyperparameters.values[MODEL])]
+        model = self._models[int(given[MODEL])]
         model.busy = False
         if ended.status != "COMPLETED":
             model.trained += self._taken(ended) - sum(self.budget.intervals(self.assignment(ended)))
@@ -148,6 +151,15 @@ class ReplayOracle(BudgetedOracle):
             # Not those of the trial's number: PBT chose its winner among the weights that these begin with.
             fresh=f"replay {model}",
         )
+
+    def get_state(self) -> dict[str, Any]:
+        """Return KerasTuner's state and how far each model is, as JSON."""
+        return {**super().get_state(), "models": [asdict(model) for model in self._models]}
+
+    def set_state(self, state: Mapping[str, Any]) -> None:
+        """Take up what `get_state` returned."""
+        super().set_state(state)
+        self._models = [_Model(**model) for model in state["models"]]
 
     def needed(self) -> set[str]:
         """Return the trials whose final states others may start from: the latest of each model that goes on."""

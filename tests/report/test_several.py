@@ -69,7 +69,8 @@ def test_the_page_of_several_runs_lies_beside_the_first_and_tells_of_each(paths,
     assert "at unequal budgets" in text
     assert "Run 1: small" in text
     assert "Run 2: large" in text
-    assert "nmt-pbt report results/small results/large" in text
+    assert "nmt-pbt report RUN1 RUN2" in text
+    assert "nmt-pbt train --schedule RUN2" in text
     assert not (paths[0] / "report").exists()
     before = page.read_bytes()
     assert write_report(paths, out=tmp_path / "elsewhere").read_bytes() == before
