@@ -12,11 +12,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from nmt_pbt.errors import AllFailedError, JournalError, StateError
+from nmt_pbt.errors import AllFailedError, StateError
 from nmt_pbt.experiment.engine import Engine, Leg, LegResult, StateReference
 from nmt_pbt.experiment.kept import KeptStates
 from nmt_pbt.experiment.legs import Legs, Progress
 from nmt_pbt.experiment.repair import Repairs
+from nmt_pbt.experiment.replay import Replay
 from nmt_pbt.journal import (
     Assigned,
     Ended,
@@ -26,9 +27,7 @@ from nmt_pbt.journal import (
     SearchEnded,
     SearchStarted,
     Tested,
-    without_times,
 )
-from nmt_pbt.search.assignment import Assignment
 from nmt_pbt.search.methods import Method
 from nmt_pbt.significance import pack_counts, unpack_counts
 from nmt_pbt.values import Value
@@ -83,6 +82,7 @@ class Driver:
         self._under_way: dict[str, Progress] = {}
         self._states = KeptStates(method)
         self._legs = Legs(start.method, start.seed, method.needs_counts)
+        self._recorded = Replay(journal.path, start)
         self._repairs = Repairs(self._legs, journal, self._progress_of)
         self._sent: dict[str, Leg] = {}
         self._began = 0.0
@@ -167,11 +167,15 @@ class Driver:
         trial = self._create_trial(worker)
         if trial.status != "RUNNING":
             return None
-        assigned = self._record_of(self._method.assignment(trial), worker)
+        assigned = self._assigned_to(worker, trial)
         self._append(assigned)
         progress = self._under_way[assigned.trial]
         progress.decided = time.perf_counter() - began
         return progress
+
+    def _assigned_to(self, worker: str, trial: Trial) -> Assigned:
+        assignment = self._method.assignment(trial)
+        return self._legs.record(worker, assignment, self._method.budget.intervals(assignment))
 
     def _create_trial(self, worker: str) -> Trial:
         # KerasTuner gives a worker its unfinished trial again. Here a trial may pass to another worker on resume, so
@@ -289,25 +293,15 @@ class Driver:
 
     def _replay(self, record: SearchRecord) -> None:
         if isinstance(record, SearchStarted):
-            self._check(record, self._start)
+            self._recorded.check_decision(record, self._start)
         elif isinstance(record, Assigned):
             trial = self._create_trial(record.worker)
             if trial.status != "RUNNING":
-                raise self._differs(f"trial {record.trial} was given out", f"none is ({trial.status})")
-            self._check(record, self._record_of(self._method.assignment(trial), record.worker))
+                raise self._recorded.differs(f"trial {record.trial} was given out", f"none is ({trial.status})")
+            self._recorded.check_decision(record, self._assigned_to(record.worker, trial))
+        elif isinstance(record, Evaluated | Ended):
+            self._recorded.check_result(record, self._under_way.get(record.trial))
         self._apply(record)
-
-    def _check(self, recorded: SearchRecord, decided: SearchRecord) -> None:
-        before, now = without_times(recorded), without_times(decided)
-        for name, value in before.items():
-            if now[name] != value:
-                raise self._differs(f"{name} was {value} in the '{recorded.event}' record", f"it is {now[name]}")
-
-    def _differs(self, recorded: str, now: str) -> JournalError:
-        return JournalError(
-            f"{self._journal.path}: {self._start.method}, seed {self._start.seed}: {recorded}, and on replay {now}; "
-            "resume with the settings and the program version that wrote it (see environment.json)"
-        )
 
     def _apply(self, record: SearchRecord) -> None:
         match record:
@@ -365,17 +359,3 @@ class Driver:
 
     def _better(self, score: float, than: float | None) -> bool:
         return than is None or (score > than if self._start.direction == "max" else score < than)
-
-    def _record_of(self, assignment: Assignment, worker: str) -> Assigned:
-        return Assigned(
-            method=self._start.method,
-            seed=self._start.seed,
-            trial=assignment.trial,
-            worker=worker,
-            member=assignment.member,
-            generation=assignment.generation,
-            parent=assignment.parent,
-            inherited=assignment.inherited,
-            values=dict(assignment.values),
-            pairs=sum(self._method.budget.intervals(assignment)),
-        )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from nmt_pbt.experiment.engine import Leg, StateReference
+from nmt_pbt.journal import Assigned
 from nmt_pbt.randomness import derive_seed
 from nmt_pbt.search.assignment import Assignment
 
@@ -66,6 +67,27 @@ class Legs:
         """Return under which name the state at the end of an interval is saved."""
         # The interval is part of the name: until the record of the next one is on the disk, both have to exist.
         return f"{self.method}-seed{self.seed}-trial{trial}-interval{interval}"
+
+    def record(self, worker: str, assignment: Assignment, intervals: tuple[int, ...]) -> Assigned:
+        """Return the record that a trial was given out.
+
+        Args:
+            worker: To whom.
+            assignment: The trial.
+            intervals: Sentence pairs of each of its intervals.
+        """
+        return Assigned(
+            method=self.method,
+            seed=self.seed,
+            trial=assignment.trial,
+            worker=worker,
+            member=assignment.member,
+            generation=assignment.generation,
+            parent=assignment.parent,
+            inherited=assignment.inherited,
+            values=dict(assignment.values),
+            pairs=sum(intervals),
+        )
 
     def leg(self, assignment: Assignment, interval: int, pairs: int, start: StateReference | None) -> Leg:
         """Return the leg that trains one interval of a trial.

@@ -31,6 +31,7 @@ from nmt_pbt.search.methods import check_methods
 from nmt_pbt.settings import Settings, dump_settings, load_settings
 from nmt_pbt.training.protocol import MemberState
 from nmt_pbt.training.state import StateStore
+from tests.experiment.cheap import CheapTask, cheap_settings, inline, opened, search
 from tests.report.fake_run import write_fake_run
 
 
@@ -307,3 +308,23 @@ def test_a_saved_state_with_changed_bytes(data: st.DataObject, tmp_path: Path) -
         assert state.age == 7
         for name, array in arrays.items():
             np.testing.assert_array_equal(state.arrays[name], array)
+
+
+@pytest.fixture(scope="module")
+def half_done(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of a trainee that costs nothing, killed half way through its search."""
+    folder = tmp_path_factory.mktemp("half")
+    with opened(folder) as journal:
+        search("pbt", cheap_settings(), CheapTask(), inline(folder, CheapTask()), journal)
+    lines = (folder / "journal.jsonl").read_bytes().splitlines(keepends=True)
+    (folder / "journal.jsonl").write_bytes(b"".join(lines[: len(lines) // 2]))
+    return folder
+
+
+@fuzz(40)
+@given(data=st.data())
+def test_a_search_that_goes_on_from_a_changed_journal(data: st.DataObject, half_done: Path, tmp_path: Path) -> None:
+    change_journal(data, half_done, tmp_path)
+    shutil.rmtree(tmp_path / "states", ignore_errors=True)
+    with refused_at_most(), opened(tmp_path) as journal:
+        search("pbt", cheap_settings(), CheapTask(), inline(tmp_path, CheapTask()), journal)
