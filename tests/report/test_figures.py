@@ -156,6 +156,26 @@ def test_text_and_lines_stand_out_from_the_page_light_and_dark(shade):
         assert contrast(COLORS[name][shade], paper) >= 2.2, name
 
 
+@pytest.mark.parametrize("shade", [0, 1])
+def test_lines_of_several_runs_stand_out_light_and_dark_and_from_one_another(shade):
+    for method in (
+        "pbt",
+        "random",
+        "grid",
+        "bayes",
+        "hyperband",
+        "exploit-only",
+        "explore-only",
+        "replay",
+        "final-values",
+    ):
+        light = [method_style(f"{method} ({number}: run)").color for number in (1, 2, 3, 4)]
+        shown = [next(pair[shade] for pair in COLORS.values() if pair[0] == color) for color in light]
+        assert all(contrast(color, COLORS["paper"][shade]) >= 1.8 for color in shown), method
+        apart = [contrast(a, b) for place, a in enumerate(shown) for b in shown[place + 1 :]]
+        assert min(apart) >= 1.1, method
+
+
 def test_inlined_figures_keep_their_ids_apart_and_share_their_letters(one_path):
     drawing = gallery(load_run(one_path))[0]
     svg = render(drawing.draw).svg

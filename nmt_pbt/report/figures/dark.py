@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -53,17 +52,12 @@ def with_dark_rules(svg: str) -> str:
     Args:
         svg: As matplotlib writes it: colours stand in the `style` of each element.
     """
-    place = svg.index("</defs>") if "</defs>" in svg else svg.index(">", svg.index("<svg")) + 1
-    return f"{svg[:place]}<style>\n@media (prefers-color-scheme: dark) {{\n{_RULES}\n}}\n</style>\n{svg[place:]}"
-
-
-def _rules(colors: Sequence[tuple[str, str]]) -> str:
-    return "\n".join(
+    rules = "\n".join(
         f'[style*="{name}: {light}"] {{ {name}: {dark} !important }}'
-        for light, dark in colors
+        for light, dark in COLORS.values()
         if light != dark
         for name in ("fill", "stroke")
+        if f"{name}: {light}" in svg
     )
-
-
-_RULES = _rules(list(COLORS.values()))
+    place = svg.index("</defs>") if "</defs>" in svg else svg.index(">", svg.index("<svg")) + 1
+    return f"{svg[:place]}<style>\n@media (prefers-color-scheme: dark) {{\n{rules}\n}}\n</style>\n{svg[place:]}"

@@ -32,3 +32,24 @@ COLORS = {
     "olive": (OLIVE, "#b9b94a"),
 }
 """Colours by the name of their CSS variable: in light, and in dark."""
+
+RUN_SHADES = (0.0, -0.4, -0.65, 0.2)
+"""How far colours of the first, second, third and fourth of several runs are mixed with black, or with white."""
+
+
+def mixed(color: str, share: float) -> str:
+    """Return a colour mixed with black (a negative share) or white."""
+    end = 255 if share > 0 else 0
+    channels = (int(color[place : place + 2], 16) for place in (1, 3, 5))
+    return "#" + "".join(f"{round(channel + (end - channel) * abs(share)):02x}" for channel in channels)
+
+
+# On dark ground a shade has to be lighter where it is darker on paper, to stand out as well.
+COLORS.update(
+    {
+        f"{name}-{number}": (mixed(light, share), mixed(dark, -share))
+        for name, (light, dark) in list(COLORS.items())
+        if name not in ("muted", "faint", "grid", "paper")
+        for number, share in enumerate(RUN_SHADES[1:], start=2)
+    }
+)

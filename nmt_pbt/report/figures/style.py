@@ -13,7 +13,6 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
-from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullFormatter, NullLocator
 
@@ -29,9 +28,11 @@ from nmt_pbt.report.figures.palette import (
     ORANGE,
     PAPER,
     PURPLE,
+    RUN_SHADES,
     SKY,
     VERMILLION,
     WINE,
+    mixed,
 )
 from nmt_pbt.settings import ChoiceDomain, Domain, NumberDomain
 
@@ -116,8 +117,6 @@ _METRICS = {"bleu": "BLEU", "chrf": "chrF", "ter": "TER", "loss": "loss (nats a 
 
 _COMBINED = re.compile(r"(.+) \((\d+): (.*)\)")
 _RUN_LINES: tuple[Any, ...] = ("-", (0, (6, 2)), (0, (1.2, 1.2)), (0, (6, 1.5, 1.2, 1.5)))
-_RUN_SHADES = (0.0, -0.4, 0.45, -0.65)
-"""How far the colours of the first, second, third and fourth of several runs are mixed with black, or with white."""
 
 
 def method_style(method: str) -> MethodStyle:
@@ -129,7 +128,7 @@ def method_style(method: str) -> MethodStyle:
     if combined := _COMBINED.fullmatch(method):
         base, number = method_style(combined[1]), (int(combined[2]) - 1) % len(_RUN_LINES)
         label = f"{base.label} ({combined[2]})"
-        return MethodStyle(label, _mixed(base.color, _RUN_SHADES[number]), _RUN_LINES[number], base.marker)
+        return MethodStyle(label, mixed(base.color, RUN_SHADES[number]), _RUN_LINES[number], base.marker)
     return _STYLES.get(method, MethodStyle(method, GREY, "-", "d"))
 
 
@@ -137,15 +136,6 @@ def base_method(method: str) -> str:
     """Return a method's own name, without that of its run where there are several."""
     combined = _COMBINED.fullmatch(method)
     return combined[1] if combined else method
-
-
-def _mixed(color: str, share: float) -> str:
-    """Return a colour mixed with black (a negative share) or white."""
-    if share == 0.0:
-        return color
-    end = 1.0 if share > 0 else 0.0
-    red, green, blue = (channel + (end - channel) * abs(share) for channel in to_rgb(color))
-    return to_hex((red, green, blue))
 
 
 def metric_label(metric: str) -> str:
