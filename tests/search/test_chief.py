@@ -129,6 +129,55 @@ class Unavailable(chief.grpc.RpcError):
         return chief.grpc.StatusCode.UNAVAILABLE
 
 
+def test_the_chief_says_whom_it_waits_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(chief, "_WITHOUT_COMPARISON", 0.3)
+    served = Chief(oracle(tmp_path))
+    served.start()
+    worker = client(tmp_path)
+    worker.create_trial("worker0")
+    end = time.monotonic() + 20
+    while not caplog.text and time.monotonic() < end:
+        time.sleep(0.05)
+    assert (
+        "worker0 has been at trial 0 for 0 s; if it was killed, start it again with KERASTUNER_TUNER_ID" in caplog.text
+    )
+    assert [step(worker) for _ in range(5)] == ["0", "1", "2", "3", "STOPPED"]
+    served.join(20)
+    assert not served.is_alive()
+
+
+def test_a_trial_is_said_to_take_long_when_it_takes_ten_times_as_long_as_any_before_and_seldom_again() -> None:
+    now = 0.0
+    watch = chief.Watch(lambda: now)
+    said: list[tuple[float, str]] = []
+    for second in range(2000):
+        now = float(second)
+        # A worker's trials take 20 s each; another's one never ends.
+        under_way = {"worker0": str(second // 20), **({"worker1": "lost"} if second >= 100 else {})}
+        said += [(now, message.split(";")[0]) for message in watch.look(under_way)]
+    assert said == [(100.0 + taken, f"worker1 has been at trial lost for {taken} s") for taken in (200, 400, 800, 1600)]
+
+
+def test_short_trials_are_given_a_minute_and_the_first_ones_ten() -> None:
+    now = 0.0
+    watch = chief.Watch(lambda: now)
+    assert watch.look({"worker0": "0"}) == []
+    now = 599.0
+    assert watch.look({"worker0": "0"}) == []
+    now = 600.0
+    assert len(watch.look({"worker0": "0"})) == 1
+    quick = chief.Watch(lambda: now)
+    quick.look({"worker0": "0"})
+    now = 601.0
+    quick.look({"worker0": "1"})
+    now = 660.0
+    assert quick.look({"worker0": "1"}) == []
+    now = 661.0
+    assert len(quick.look({"worker0": "1"})) == 1
+
+
 def test_an_address_that_is_taken_is_an_error(tmp_path: Path, address: tuple[str, int]) -> None:
     with socket.socket() as taken:
         taken.bind(address)

@@ -123,6 +123,42 @@ def test_an_apply_that_forgets_the_learning_rate_is_found_out(tmp_path: Path) ->
         search(tuner(tmp_path, Forgets()))
 
 
+class Scaled(keras_tuner.HyperModel):
+    """Keeps `scale` and the learning rate in variables; assigns only some of them, and holds a constant besides."""
+
+    def __init__(self, assigned: set[str]) -> None:
+        super().__init__()
+        self.assigned = assigned
+
+    def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
+        inputs = keras.Input((4,))
+        scale, rate = hp.Float("scale", 0.5, 2.0), hp.Float("learning_rate", 1e-4, 1e-1, sampling="log")
+        hp.Choice("constant", [0.5, 1.0])
+        hidden = Held(1.0)(Held(scale)(inputs))
+        model = keras.Model(inputs, keras.layers.Dense(1)(hidden))
+        model.compile(keras.optimizers.Adam(rate), "mse", run_eagerly=True)
+        return model
+
+    def apply(self, hp: keras_tuner.HyperParameters, model: keras.Model) -> None:
+        if "scale" in self.assigned:
+            model.layers[1].scale.assign(hp.get("scale"))
+        if "learning_rate" in self.assigned:
+            model.optimizer.learning_rate = hp.get("learning_rate")
+
+
+def test_an_apply_that_forgets_a_hyperparameter_in_a_variable_is_found_out_when_a_donors_value_stays(
+    tmp_path: Path,
+) -> None:
+    with pytest.raises(UsageError, match=r"apply\(hp, model\) leaves scale at .* in the variable .*scale, where this"):
+        search(tuner(tmp_path, Scaled({"learning_rate"}), population_size=4, epochs=4))
+
+
+def test_a_variable_that_equals_a_hyperparameter_by_chance_is_not_taken_for_it(tmp_path: Path) -> None:
+    made = search(tuner(tmp_path, Scaled({"learning_rate", "scale"}), population_size=4, epochs=4))
+    assert len({trial.hyperparameters.values["constant"] for trial in trials(made)}) == 2
+    assert len(made.oracle.end_order) == 16
+
+
 def test_a_score_that_is_not_a_number_ranks_last_and_the_search_goes_on(tmp_path: Path) -> None:
     class Diverges(Live):
         def fit(self, hp: Any, model: Any, *args: Any, **kwargs: Any) -> Any:

@@ -5,9 +5,10 @@ KerasTuner's wire has no encryption and no authentication: for loopback or a net
 
 from __future__ import annotations
 
+import logging
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent import futures
 from typing import Any
 
@@ -18,9 +19,51 @@ from keras_tuner.src.distribute import oracle_chief
 from nmt_pbt.errors import SearchError, UsageError
 from nmt_pbt.search.front.oracle import PBTOracle
 
+_LOG = logging.getLogger("nmt_pbt")
 _TICK = 0.2  # seconds between two looks at whether the search is over
+_SUSPICIOUS = 10  # times as long as any trial before
+_SOONEST, _WITHOUT_COMPARISON = 60.0, 600.0  # seconds before a trial is said to take long
 _LINGER = 5.0  # seconds without a question from a worker before the chief leaves
 _RETRY = 0.5  # seconds before a worker asks again after a call that broke off
+
+
+class Watch:
+    """Says which trials take so long that their workers may be gone.
+
+    KerasTuner's chief waits for ever for a worker that was killed and does not come back: nobody but the worker can
+    know whether it still trains. So the chief says whom it waits for.
+
+    Args:
+        clock: Returns seconds.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._since: dict[tuple[str, str], float] = {}
+        self._said: dict[tuple[str, str], float] = {}
+        self._longest: float | None = None
+
+    def look(self, under_way: Mapping[str, str]) -> list[str]:
+        """Return what is to be said now; of one trial again each time it has taken twice as long.
+
+        Args:
+            under_way: Trials by worker.
+        """
+        now = self._clock()
+        for pair in self._since.keys() - under_way.items():
+            self._longest = max(self._longest or 0.0, now - self._since.pop(pair))
+            self._said.pop(pair, None)
+        limit = _WITHOUT_COMPARISON if self._longest is None else max(_SOONEST, _SUSPICIOUS * self._longest)
+        messages = []
+        for worker, trial in sorted(under_way.items()):
+            taken = now - self._since.setdefault((worker, trial), now)
+            if taken >= max(limit, 2 * self._said.get((worker, trial), 0.0)):
+                self._said[worker, trial] = taken
+                messages.append(
+                    f"{worker} has been at trial {trial} for {taken:.0f} s; if it was killed, start it again with "
+                    f"KERASTUNER_TUNER_ID={worker}: the search waits for it"
+                )
+        return messages
 
 
 class _LastCall(grpc.ServerInterceptor):
@@ -61,7 +104,10 @@ def serve(oracle: PBTOracle) -> None:
         ) from None
     server.start()
     try:
+        watch = Watch()
         while oracle.fault is None and not (servicer.stop_triggered and oracle_chief.exit_chief(oracle)):
+            for message in watch.look({tuner: trial.trial_id for tuner, trial in list(oracle.ongoing_trials.items())}):
+                _LOG.warning(message)
             time.sleep(_TICK)
         while time.monotonic() - last_call.time < _LINGER:
             time.sleep(_TICK)

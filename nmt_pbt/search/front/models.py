@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -10,13 +9,19 @@ from typing import Any
 
 import keras
 import keras_tuner
-import numpy as np
 from keras_tuner.engine.trial import Trial
 from keras_tuner.errors import FailedTrialError, FatalTypeError
 from keras_tuner.src.engine.tuner import maybe_compute_model_size
 
 from nmt_pbt.errors import UsageError
 from nmt_pbt.randomness import derive_seed
+from nmt_pbt.search.front.in_force import (
+    InForce,
+    check_learning_rates,
+    check_not_overwritten,
+    same,
+    scalars,
+)
 from nmt_pbt.search.front.model_state import (
     ShapeError,
     build_optimizer,
@@ -30,15 +35,17 @@ from nmt_pbt.training.protocol import MemberState
 from nmt_pbt.values import Value
 
 Build = Callable[[keras_tuner.HyperParameters], keras.Model]
+_Key = tuple[tuple[str, Value], ...]
 
 
 @dataclass
 class _Live:
-    """A compiled model that stays, the values it was built with, and the learning rates it had then."""
+    """A compiled model that stays, the values it was built with, the learning rates it had then, and what it keeps."""
 
     model: keras.Model
     built_with: keras_tuner.HyperParameters
     rates: Mapping[str, float]
+    in_force: InForce
 
 
 @dataclass(frozen=True)
@@ -73,7 +80,7 @@ class Models:
         self._build = build
         self._structural_among = structural_among
         self._seed = seed
-        self._live: dict[tuple[tuple[str, Value], ...], _Live] = {}
+        self._live: dict[_Key, _Live] = {}
 
     def take_up(self, trial: Trial, parent: Parent | None) -> keras.Model:
         """Return a model for a trial.
@@ -114,28 +121,22 @@ class Models:
     def _hand_over(self, model: keras.Model, trial: Trial, parent: Parent) -> None:
         """Hand a state to a model that was just built for a trial."""
         _build_variables(model, parent.build_config)
-        fresh = _scalars(model)
+        fresh = scalars(model)
         try:
             load(model, parent.state)
         except ShapeError as error:
             raise self._explained(error, parent.trial.hyperparameters, trial.hyperparameters, model) from None
         self._put_in_force(trial.hyperparameters, model)
-        _check_in_force(fresh, _scalars(model), parent.trial.hyperparameters.values, trial.hyperparameters.values)
+        check_not_overwritten(
+            fresh, scalars(model), _searched(parent.trial.hyperparameters), _searched(trial.hyperparameters)
+        )
 
     def _take_up_live(self, trial: Trial, parent: Parent | None) -> keras.Model:
         hp = trial.hyperparameters
         key = tuple((name, hp.values[name]) for name in sorted(self._structural_among(hp.values)))
         live = self._live.get(key)
         if live is None or not live.model.variables:
-            model = self._build(hp)
-            self._live[key] = _Live(
-                model, hp.copy(), {name: float(rate) for name, rate in learning_rates(model).items()}
-            )
-            if parent is not None:
-                self._hand_over(model, trial, parent)
-            elif model.variables:
-                self._put_in_force(hp, model)
-            return model
+            return self._begin_live(key, trial, parent)
         for name, rate in learning_rates(live.model).items():
             rate.assign(live.rates[name])  # a callback may have changed it
         fresh = None
@@ -143,16 +144,32 @@ class Models:
             fresh = self._build(hp)
             _build_variables(fresh, live.model.get_build_config())
             build_optimizer(fresh)
+            live.in_force.learn(scalars(fresh), _searched(hp))
         try:
             load(live.model, capture(fresh, 0) if parent is None else parent.state)
         except ShapeError as error:
             raise self._explained(error, live.built_with, hp, live.model) from None
         self._put_in_force(hp, live.model)
         if fresh is not None:
-            _check_applied(live.model, fresh)
+            check_learning_rates(live.model, fresh)
+        live.in_force.check(scalars(live.model), _searched(hp))
         if self._seed is not None:
             reseed(live.model, derive_seed(self._seed, "masks", trial.trial_id))
         return live.model
+
+    def _begin_live(self, key: _Key, trial: Trial, parent: Parent | None) -> keras.Model:
+        """Build a model that is to stay."""
+        hp = trial.hyperparameters
+        model = self._build(hp)
+        rates = {name: float(rate) for name, rate in learning_rates(model).items()}
+        live = self._live[key] = _Live(model, hp.copy(), rates, InForce())
+        if model.variables:
+            live.in_force.learn(scalars(model), _searched(hp))
+        if parent is not None:
+            self._hand_over(model, trial, parent)
+        elif model.variables:
+            self._put_in_force(hp, model)
+        return model
 
     def _put_in_force(self, hp: keras_tuner.HyperParameters, model: keras.Model) -> None:
         if self._apply is not None:
@@ -169,7 +186,7 @@ class Models:
     ) -> UsageError:
         """Find the hyperparameters that change the model's shapes, by building it with each of them changed alone."""
         names = {hyperparameter.name for hyperparameter in here.space} & there.values.keys() & here.values.keys()
-        changed = [name for name in sorted(names) if not _same(there.values[name], here.values[name])]
+        changed = [name for name in sorted(names) if not same(there.values[name], here.values[name])]
         declared = self._structural_among(changed)
         shapes = self._shapes(there, {}, model)
         guilty = [
@@ -231,46 +248,6 @@ def _build_variables(model: keras.Model, build_config: Mapping[str, Any] | None)
         raise UsageError("the model cannot be built without data; build it in build(hp), for instance with keras.Input")
 
 
-def _scalars(model: keras.Model) -> dict[str, float]:
-    """Return the weights that are single numbers and not trained: where a model may keep a hyperparameter."""
-    return {
-        variable.path: float(variable)
-        for variable in model.non_trainable_variables
-        if tuple(variable.shape) == () and "float" in str(variable.dtype)
-    }
-
-
-def _check_in_force(
-    fresh: Mapping[str, float], held: Mapping[str, float], donor: Mapping[str, Value], child: Mapping[str, Value]
-) -> None:
-    """Refuse a weight that held a hyperparameter of the child before the load, and holds the donor's after it."""
-    for path, value in fresh.items():
-        for name in sorted(_numbers(child) & _numbers(donor)):
-            own, brought = float(child[name]), float(donor[name])
-            if not _same(own, brought) and _same(value, own) and _same(held[path], brought):
-                raise UsageError(
-                    f"{name} is kept in the model's variable {path}: {own:g} was overwritten by {brought:g}, which "
-                    "came with the weights taken over; give the hypermodel apply(hp, model), which assigns it again"
-                )
-
-
-def _check_applied(live: keras.Model, fresh: keras.Model) -> None:
-    """Refuse an `apply` after which the live model learns at another rate than one built with the same values."""
-    wanted = learning_rates(fresh)
-    for name, rate in learning_rates(live).items():
-        if name in wanted and not _same(float(rate), float(wanted[name])):
-            raise UsageError(
-                f"apply(hp, model) leaves the learning rate of model.{name} at {float(rate):g}, where build(hp) makes "
-                f"it {float(wanted[name]):g}; assign it in apply: model.{name}.learning_rate = ..."
-            )
-
-
-def _numbers(values: Mapping[str, Value]) -> set[str]:
-    return {name for name, value in values.items() if isinstance(value, (int, float)) and not isinstance(value, bool)}
-
-
-def _same(first: Value, second: Value) -> bool:
-    """Return whether two values are equal; numbers may differ by what 32 bits lose."""
-    if isinstance(first, (bool, str)) or isinstance(second, (bool, str)):
-        return first == second
-    return math.isclose(float(np.float32(first)), float(np.float32(second)), rel_tol=1e-6)
+def _searched(hp: keras_tuner.HyperParameters) -> dict[str, Value]:
+    """Return a trial's values of the search space alone, without bookkeeping."""
+    return {name: hp.values[name] for name in (known.name for known in hp.space) if name in hp.values}
