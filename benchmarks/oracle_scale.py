@@ -25,7 +25,7 @@ from nmt_pbt.search.exploit import Backtrack, Exploit, Tournament, Truncation
 from nmt_pbt.search.explore import Perturb
 from nmt_pbt.search.frequencies import MultiFrequency
 from nmt_pbt.search.pbt import JournaledPBTOracle
-from nmt_pbt.search.significant import TTest
+from nmt_pbt.search.significant import Bootstrap, TTest
 from nmt_pbt.search.space import Space
 from nmt_pbt.settings import Settings
 
@@ -33,10 +33,13 @@ STRATEGIES: dict[str, Callable[[int], Exploit]] = {
     "truncation": lambda size: Truncation(),
     "tournament": lambda size: Tournament(),
     "ttest": lambda size: TTest(),
+    "bootstrap": lambda size: Bootstrap(),
     "backtrack": lambda size: Backtrack(),
     "frequencies": lambda size: MultiFrequency(size, (1, 4)),
 }
 STAGES = 5
+SENTENCES = 1000
+"""Of the dev split, for `bootstrap`: its memory is the population's, 80 kB for each state that can still be needed."""
 
 
 def main() -> None:
@@ -101,12 +104,24 @@ def drive(oracle: JournaledPBTOracle, trials: int, workers: int) -> None:
 
 def finish(oracle: JournaledPBTOracle, trial: Any, metrics: dict[str, float]) -> tuple[float, float]:
     """Report a trial and end it; return the seconds of both."""
+    counts = sentence_counts(metrics["val_bleu"]) if oracle.needs_counts else None
     begun = time.process_time()
     oracle.update_trial(trial.trial_id, metrics, step=1)
+    if counts is not None:
+        oracle.report_counts(trial.trial_id, counts)
     updated = time.process_time()
     trial.status = "COMPLETED"
     oracle.end_trial(trial)
     return updated - begun, time.process_time() - updated
+
+
+def sentence_counts(score: float) -> np.ndarray:
+    """Return counts of translations that are the better the higher a score is, [sentences, 10]."""
+    lengths = np.full((SENTENCES, 1), 12)
+    totals = lengths - np.arange(4)
+    share = 1 / (1 + np.exp(-score)) / (1 + np.arange(4))
+    matches = np.random.default_rng(0).binomial(totals, share)
+    return np.concatenate([lengths, lengths, matches, totals], axis=1)
 
 
 def row(oracle: JournaledPBTOracle, ended: int, times: np.ndarray, grown: float) -> None:

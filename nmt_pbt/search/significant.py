@@ -112,15 +112,17 @@ class Bootstrap:
         Raises:
             SearchError: The counts of a trial were never reported.
         """
-        from nmt_pbt.significance import paired_bootstrap
+        from nmt_pbt.significance import corpus_scores, paired_bootstrap
 
         rival = draw_rival(member, standings, random)
         if rival is None:
             return None
         mine, other = (self._counts_of(standings.state(who).trial) for who in (member, rival))
+        own, others = corpus_scores("bleu", np.stack([mine.sum(axis=0), other.sum(axis=0)]))
+        if others <= own:
+            return None  # resampling, which takes ten milliseconds, would not make it better
         result = paired_bootstrap("bleu", other, mine, random, self.samples)
-        better = result.difference > 0 and result.p_value < self.significance
-        return whole(standings.state(rival)) if better else None
+        return whole(standings.state(rival)) if result.p_value < self.significance else None
 
     def _counts_of(self, trial: str) -> Counts:
         if trial not in self._counts:
