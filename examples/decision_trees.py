@@ -164,6 +164,7 @@ def main() -> None:
                 population=POPULATION,
             )
             winner = Driver(method, engine, journal, start).run()
+            assert winner is not None  # a tree always grows
             forest = Forest()
             forest.load(states.load(winner.state.name, winner.state.hash))
             runs = [(depth, len(list(same))) for depth, same in itertools.groupby(depth for depth, _ in forest.trees)]
