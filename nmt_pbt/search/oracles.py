@@ -110,6 +110,20 @@ class SafeOracle(keras_tuner.Oracle):
         self._save_trial(trial)
         return trial
 
+    @locked
+    def end_trial(self, trial: Trial) -> None:
+        """Take in the end of a trial; what it was given stays as it was given.
+
+        What comes back over KerasTuner's wire has 32 bits: 0.6 would be above a largest value of 0.6. From the old way
+        to end a trial, by its id, nothing comes back.
+
+        Args:
+            trial: With its status COMPLETED, FAILED or INVALID, and a message if it failed.
+        """
+        given = self.trials[trial.trial_id].hyperparameters.values
+        trial.hyperparameters.values = {**trial.hyperparameters.values, **given}
+        super().end_trial(trial)
+
     def _direction(self, metric: str) -> str:
         named = (objective.direction for objective in self._objectives if objective.name == metric)
         return next(named, None) or _inferred_direction(metric)
@@ -224,6 +238,7 @@ class BudgetedOracle(JournaledOracle):
         self.budget = budget
         self.epochs = epochs
         self.patience = patience
+        self._taken: dict[str, int] = {}
         super().__init__(**kwargs)
 
     def choose(self, trial_id: str) -> Mapping[str, Value] | None:
@@ -237,9 +252,9 @@ class BudgetedOracle(JournaledOracle):
     @property
     def left(self) -> int:
         """Sentence pairs of the budget that no trial has been given, or that one gave back by failing."""
-        return self.budget.total - sum(self._taken(trial) for trial in self.trials.values())
+        return self.budget.total - sum(self._taken.values())
 
-    def _taken(self, trial: Trial) -> int:
+    def _pairs(self, trial: Trial) -> int:
         """Return the pairs that a trial has taken or may still take; the interval in which it failed counts whole."""
         intervals = self.budget.intervals(self.assignment(trial))
         return sum(intervals[: len(self.observations(trial)) + 1] if trial.status == "FAILED" else intervals)
@@ -260,6 +275,7 @@ class BudgetedOracle(JournaledOracle):
         # What would be left is too little for a trial of its own: less than a hundredth of an interval.
         if left - pairs <= self.budget.pairs(self.budget.interval) // 100:
             pairs = left
+        self._taken[trial_id] = pairs
         return {"status": "RUNNING", "values": {**values, EPOCHS: pairs / self.budget.epoch}}
 
     @locked
@@ -273,6 +289,7 @@ class BudgetedOracle(JournaledOracle):
             AllFailedError: The first `patience` trials all failed.
         """
         super().end_trial(trial)
+        self._taken[trial.trial_id] = self._pairs(self.trials[trial.trial_id])
         first = self.end_order[: self.patience]
         if len(first) == self.patience and all(self.trials[ended].status == "FAILED" for ended in first):
             raise AllFailedError(
@@ -287,6 +304,11 @@ class BudgetedOracle(JournaledOracle):
         if asked is None or self.budget.pairs(assignment.epochs) >= self.budget.pairs(float(asked)):
             return assignment
         return replace(assignment, values={**assignment.values, "epochs": assignment.epochs})  # it was cut
+
+    def set_state(self, state: Mapping[str, Any]) -> None:
+        """Take up what `get_state` returned of an oracle with the same trials; the next decision is as its would be."""
+        super().set_state(state)
+        self._taken = {trial.trial_id: self._pairs(trial) for trial in self.trials.values()}
 
     def _random_values(self) -> dict[str, Value]:
         """Draw values for the next trial, new ones if there are any.

@@ -163,9 +163,6 @@ class PBTOracle(SafeOracle):
             UsageError: It is completed, and was never evaluated.
             AllFailedError: The latest trials of all members failed.
         """
-        given = self.trials[trial.trial_id].hyperparameters.values
-        # What comes back over KerasTuner's wire has 32 bits: 0.6 would be above a largest value of 0.6.
-        trial.hyperparameters.values = {**trial.hyperparameters.values, **given}
         if trial.status == "COMPLETED" and not self.observations(self.trials[trial.trial_id]):
             raise UsageError(
                 f"trial {trial.trial_id} completed without a value of {self.objective.name}; report it to the oracle"

@@ -210,8 +210,12 @@ def test_the_old_way_to_end_a_trial_still_works(mode: tuple[str, Settings]) -> N
     driven.give("worker0")
     trial = driven.busy["worker0"].trial
     driven.method.oracle.update_trial(trial, {driven.metric: 5.0}, step=1)
+    values = dict(driven.method.oracle.get_trial(trial).hyperparameters.values)
     driven.method.oracle.end_trial(trial, "COMPLETED")
-    assert driven.method.oracle.get_trial(trial).status == "COMPLETED"
+    ended = driven.method.oracle.get_trial(trial)
+    assert ended.status == "COMPLETED"
+    assert ended.hyperparameters.values == values
+    assert driven.give("worker0") == "RUNNING"
 
 
 def test_a_missing_objective_is_an_error_and_holds_no_lock(mode: tuple[str, Settings]) -> None:

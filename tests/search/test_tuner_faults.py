@@ -273,6 +273,7 @@ def test_another_state_under_the_name_of_one_is_an_error(tmp_path: Path) -> None
         ({"explore": "pertrub"}, "no explorer 'pertrub'; did you mean 'perturb'"),
         ({"executions_per_trial": 2}, "executions_per_trial: a member has one state"),
         ({"directory": "gs://bucket/project"}, "directory gs://bucket/project: has to be a folder"),
+        ({"burn_in": 3}, "burn_in 3: the last decision comes after 2 of 3 epochs"),
         ({"initial": 4 * [{}]}, "initial values for 4 members, but the population has 3"),
         ({"initial": [{"learning_rate": 3.0}]}, "initial values of member 0: learning_rate = 3.0"),
     ],
