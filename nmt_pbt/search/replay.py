@@ -124,15 +124,12 @@ class ReplayOracle(BudgetedOracle):
     @locked
     def end_trial(self, trial: Trial) -> None:
         """Take in the end of a trial; see `BudgetedOracle`."""
-        given = self.trials[trial.trial_id].hyperparameters.values
-        # KerasTuner's old way to end a trial brings one without values.
-        trial.hyperparameters.values = {**trial.hyperparameters.values, **given}
         super().end_trial(trial)
         ended = self.trials[trial.trial_id]
-        model = self._models[int(given[MODEL])]
+        model = self._models[int(ended.hyperparameters.values[MODEL])]
         model.busy = False
         if ended.status != "COMPLETED":
-            model.trained += self._taken(ended) - sum(self.budget.intervals(self.assignment(ended)))
+            model.trained += self._pairs(ended) - sum(self.budget.intervals(self.assignment(ended)))
             model.pairs = model.trained
 
     def assignment(self, trial: Trial) -> Assignment:
