@@ -76,6 +76,13 @@ def test_a_report_is_not_written_through_a_link(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "outside").iterdir()] == ["mine.csv"]
 
 
+def test_no_file_of_a_run_is_written_in_place() -> None:
+    for room in ("experiment", "report", "training"):
+        for path in (ROOT / "nmt_pbt" / room).rglob("*.py"):
+            text = path.read_text(encoding="utf-8")
+            assert not re.search(r"\.write_(text|bytes)\(", text), f"{path}: use replace_file, which follows no link"
+
+
 @pytest.mark.parametrize("name", ["../up", "/etc", "a/b", ".hidden", "a\\0b", "a\\nb"])
 def test_a_name_in_the_settings_is_no_path(name: str) -> None:
     for key in ("name", "corpus.source_language", "corpus.target_language"):

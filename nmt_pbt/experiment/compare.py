@@ -15,6 +15,7 @@ from nmt_pbt.experiment.engine import Engine
 from nmt_pbt.experiment.inline import InlineEngine
 from nmt_pbt.experiment.run_directory import RunDirectory
 from nmt_pbt.experiment.worker import TraineePool
+from nmt_pbt.files import replace_file
 from nmt_pbt.journal import Journal, SearchEnded, SearchStarted, Tested
 from nmt_pbt.randomness import generator
 from nmt_pbt.schedule import REPLAYS, found_schedule
@@ -52,7 +53,7 @@ def compare(
     pool = TraineePool(task)
     models = StateStore(run.models)
     with run.writing(settings, prepared.digest()) as journal:
-        run.subwords_file.write_bytes(prepared.subwords.model)
+        replace_file(run.subwords_file, prepared.subwords.model)
         _write_sample(run.translations, settings, prepared)
         engine = _engine(settings, task, pool, StateStore(run.states))
         try:
@@ -155,7 +156,7 @@ def _test(
     models.save(name, state)
     file = run.translations / f"{name}.txt"
     # A translation is one line of the file, whatever the model says.
-    file.write_text("".join(" ".join(text.split()) + "\n" for text in translations), encoding="utf-8")
+    replace_file(file, "".join(" ".join(text.split()) + "\n" for text in translations).encode("utf-8"))
     # What significance tests need of the references, so that the report can make them without the corpus.
     write_counts(counts_path(file), sentence_counts(translations, list(test.target)))
     return Tested(
@@ -179,4 +180,5 @@ def _write_sample(folder: Path, settings: Settings, prepared: PreparedCorpus) ->
     count = min(SAMPLE_SENTENCES, len(test))
     lines = sorted(generator(settings.seed, "sample").choice(len(test), size=count, replace=False).tolist())
     sample = [{"line": line, "source": test.source[line], "reference": test.target[line]} for line in lines]
-    (folder / "sample.json").write_text(json.dumps(sample, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    text = json.dumps(sample, ensure_ascii=False, indent=1) + "\n"
+    replace_file(folder / "sample.json", text.encode("utf-8"))

@@ -161,7 +161,8 @@ class Driver:
         """Return what a free worker does next; None when there is nothing for it now."""
         if waiting:
             return waiting.pop(0)
-        if self._given_up is not None:
+        # Each trial under way has a state on the disk: however many workers there are, they are to stay within bounds.
+        if self._given_up is not None or len(self._under_way) >= 2 * self._start.population:
             return None
         began = time.perf_counter()
         trial = self._create_trial(worker)

@@ -180,10 +180,16 @@ class RayEngine:
                 return result
 
     def _came_up(self, name: str) -> bool:
-        """Note that a worker is up; return whether it is free."""
+        """Note that a worker is up, or start it again if it died on the way; return whether there is a free one now."""
         member = self._members[name]
-        member.process = self._ray.get(member.coming)
+        try:
+            member.process = self._ray.get(member.coming)
+        except self._ray.exceptions.RayActorError as error:
+            self._start_again(name, str(error))
+            return False
         member.coming = None
+        if member.leg is None:
+            member.deaths = 0  # else they are those of its leg
         return member.leg is None
 
     def _collect(self, name: str) -> LegResult | None:
@@ -196,8 +202,8 @@ class RayEngine:
             result, state = self._ray.get(member.running)
         except self._ray.exceptions.OutOfMemoryError:
             result, state = LegResult(name, leg.trial, failure="out of memory"), None
-        except self._ray.exceptions.RayActorError:
-            self._give_out_again(name, leg, member.deaths + 1)
+        except self._ray.exceptions.RayActorError as error:
+            self._start_again(name, str(error))
             return None
         except self._ray.exceptions.RayTaskError as error:
             if isinstance(error.cause, NmtPbtError):
@@ -208,14 +214,20 @@ class RayEngine:
         member.leg, member.running, member.deaths, member.at = None, None, 0, result.state
         return result
 
-    def _give_out_again(self, name: str, leg: Leg, deaths: int) -> None:
+    def _start_again(self, name: str, reason: str) -> None:
+        """Put a new worker in the place of one that died, and give its leg out again if it had one."""
+        leg, deaths = self._members[name].leg, self._members[name].deaths + 1
         if deaths >= MAX_DEATHS:
+            cause = (reason.strip().splitlines() or ["unknown"])[0]
             raise SearchError(
-                f"trial {leg.trial}: {deaths} workers died training it; look at their memory, then resume the run"
+                f"{name}: {deaths} times it died before it was up ({cause}); mend that, then resume the run"
+                if leg is None
+                else f"trial {leg.trial}: {deaths} workers died training it; look at their memory, then resume the run"
             )
         self._members[name] = member = self._start(name)
         member.deaths = deaths
-        self.submit(name, leg)
+        if leg is not None:
+            self.submit(name, leg)
 
     def problem(self, state: StateReference) -> str | None:
         """Tell what is wrong with a saved state; None when it is there and undamaged."""

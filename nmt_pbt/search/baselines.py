@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import warnings
 from collections.abc import Mapping, Sequence
@@ -129,16 +130,19 @@ class BayesOracle(BudgetedOracle, oracles.BayesianOptimizationOracle):
 class HyperbandOracle(BudgetedOracle, oracles.HyperbandOracle):
     """Hyperband (Li et al. 2018): KerasTuner's brackets, counted in intervals between evaluations.
 
-    Brackets are repeated until the budget is spent. A bracket that does not fit into what is left is passed over for a
-    smaller one; the last trial is cut.
+    Brackets are repeated until the budget is spent. A bracket that does not fit into what is left, or of which more
+    trials would go on to the second round than states may be kept for, is passed over for a smaller one; the last trial
+    is cut.
 
     Args:
         factor: Of the trials of a round, one in so many goes on, for so many times as long.
+        kept: Most trials of a bracket whose states may wait for the next round.
         **kwargs: Of `BudgetedOracle`.
     """
 
-    def __init__(self, *, budget: Budget, epochs: float, factor: int, **kwargs: Any) -> None:
+    def __init__(self, *, budget: Budget, epochs: float, factor: int, kept: int, **kwargs: Any) -> None:
         self._promised = 0
+        self._kept = kept
         rounds = math.ceil(epochs / budget.interval - 1e-9)
         super().__init__(
             budget=budget, epochs=epochs, max_epochs=rounds, factor=factor, hyperband_iterations=0, **kwargs
@@ -165,8 +169,12 @@ class HyperbandOracle(BudgetedOracle, oracles.HyperbandOracle):
             before = after
         return total
 
+    def _fits(self, bracket: int) -> bool:
+        in_budget = self._promised + self._cost(bracket) <= self.budget.total
+        return in_budget and self._get_size(bracket, 1) <= self._kept
+
     def _start_new_bracket(self) -> None:
-        while self._current_bracket > 0 and self._promised + self._cost(self._current_bracket) > self.budget.total:
+        while self._current_bracket > 0 and not self._fits(self._current_bracket):
             self._current_bracket -= 1
         self._promised += self._cost(self._current_bracket)
         super()._start_new_bracket()
@@ -191,11 +199,19 @@ class HyperbandOracle(BudgetedOracle, oracles.HyperbandOracle):
         self._promised = state["promised"]
 
     def needed(self) -> set[str]:
-        """Return the trials of open brackets that may still go on to the next round."""
+        """Return the trials that may still go on to the next round: the best of each, as many as have a place there."""
         needed = set()
         for bracket in self._brackets:
-            for number, (before, after) in enumerate(zip(bracket["rounds"], bracket["rounds"][1:], strict=False)):
-                if len(after) < self._get_size(bracket["bracket_num"], number + 1):
-                    needed |= {entry["id"] for entry in before} - {entry["past_id"] for entry in after}
+            number = bracket["bracket_num"]
+            coming = self._get_size(number, 0) - len(bracket["rounds"][0])
+            for place, (before, after) in enumerate(itertools.pairwise(bracket["rounds"])):
+                selected = {entry["past_id"] for entry in after}
+                waiting = [self.trials[entry["id"]] for entry in before if entry["id"] not in selected]
+                ended = [trial for trial in waiting if trial.status == "COMPLETED"]
+                # A trial goes on while more have ended than are thrown out; those that fail are not among these.
+                possible = len(ended) + sum(trial.status == "RUNNING" for trial in waiting) + coming
+                coming = max(0, possible - self._get_size(number, place) + self._get_size(number, place + 1))
+                ended.sort(key=lambda trial: trial.score, reverse=self.objective.direction == "max")
+                needed |= {trial.trial_id for trial in ended[:coming]}
         under_way = (trial.hyperparameters.values.get("tuner/trial_id") for trial in self.ongoing_trials.values())
         return needed | {parent for parent in under_way if parent is not None}

@@ -294,7 +294,8 @@ def _bayes(settings: Settings, common: Mapping[str, Any]) -> Any:
 def _hyperband(settings: Settings, common: Mapping[str, Any]) -> Any:
     from nmt_pbt.search.baselines import HyperbandOracle
 
-    return HyperbandOracle(**common, factor=settings.search.hyperband.factor)
+    search = settings.search
+    return HyperbandOracle(**common, factor=search.hyperband.factor, kept=search.population)
 
 
 def _manual(settings: Settings, common: Mapping[str, Any]) -> Any:

@@ -86,9 +86,11 @@ class PB2:
         if start is None:
             return
         units = _units(space, values)
-        begun = _Interval(start.age, start.score, units)
-        if begun in self._under_way:
-            self._under_way.remove(begun)
+        for begun in self._under_way:
+            # A choice that was moved may have switched on values of which nothing was known then.
+            if (begun.age, begun.score) == start and begun.units.items() <= units.items():
+                self._under_way.remove(begun)
+                break
         if end is not None:
             rise = (end.score - start.score) / epochs
             self._seen = [*self._seen, _Interval(start.age, start.score, units, rise)][-MOST:]

@@ -185,7 +185,7 @@ class Watching(PassingOn):
         assert self.files() == {f"{name}.safetensors" for name in self._drivers[-1]._states.needed()}
 
 
-@pytest.mark.parametrize("workers", [1, 5])
+@pytest.mark.parametrize("workers", [1, 5, 20])
 @pytest.mark.parametrize(
     ("method", "setting"),
     [
@@ -193,6 +193,9 @@ class Watching(PassingOn):
         *((method, "search.pbt.synchronous=false") for method in ("pbt", "exploit-only", "explore-only")),
         ("pbt", "search.pbt.exploit=backtrack"),
         ("pbt", "search.pbt.exploit=tournament"),
+        ("hyperband", "search.interval=0.05"),
+        ("hyperband", "search.hyperband.factor=2"),
+        ("random", "search.space.epochs={min: 0.9, max: 2.0}"),
     ],
 )
 def test_there_are_never_more_states_than_twice_the_population_and_two(

@@ -45,7 +45,7 @@ def session(kind: Any, space: Space = SPACE, budget: float = 48.0, interval: flo
         (RandomOracle, {}),
         (GridOracle, {"levels": {}}),
         (BayesOracle, {"initial_points": 3, "exploration": 2.6}),
-        (HyperbandOracle, {"factor": 3}),
+        (HyperbandOracle, {"factor": 3, "kept": 6}),
         (ManualOracle, {"guesses": [{"rate": 1e-3, "dropout": 0.1, "batch": 16}]}),
     ],
 )
@@ -200,7 +200,7 @@ def test_the_acquisition_is_minimised_as_well_as_by_keras_tuners_fifty_gradient_
 
 
 def hyperband(**changes: Any) -> Session:
-    return session(HyperbandOracle, **{"factor": 3, "epochs": 9.0, "budget": 90.0, **changes})
+    return session(HyperbandOracle, **{"factor": 3, "kept": 6, "epochs": 9.0, "budget": 90.0, **changes})
 
 
 def test_hyperband_goes_on_with_the_best_third_from_their_own_states() -> None:
@@ -241,11 +241,29 @@ def test_hyperband_needs_the_states_that_may_go_on_and_no_others() -> None:
     driven.run(trials=9)
     while driven.busy:
         driven.finish(next(iter(driven.busy)))
-    assert driven.needed[-1] == {f"{number:04d}" for number in range(9)}
+    scores = {f"{number:04d}": driven.method.oracle.get_trial(f"{number:04d}").score for number in range(9)}
+    assert driven.needed[-1] == set(sorted(scores, key=lambda trial: scores[trial])[-3:])
     rest = driven.run()
     parents = [assignment.parent for assignment in rest.assignments if assignment.parent is not None]
     assert len(parents) == 4
     assert rest.needed[-1] == set()
+
+
+def test_hyperband_keeps_no_state_for_a_round_that_failures_have_made_impossible() -> None:
+    driven = hyperband(budget=21.0)
+    driven.fails = lambda assignment: "nan" if int(assignment.trial) in (0, 2, 4, 6) else None
+    driven.run(trials=9)
+    while driven.busy:
+        driven.finish(next(iter(driven.busy)))
+    assert driven.needed[-1] == set()  # five have ended, six would be thrown out
+
+
+def test_hyperband_passes_over_a_bracket_of_which_more_states_would_wait_than_are_kept() -> None:
+    def first_round(kept: int) -> int:
+        driven = hyperband(epochs=81.0, budget=810.0, kept=kept).run(trials=200)
+        return next(number for number, assignment in enumerate(driven.assignments) if assignment.parent is not None)
+
+    assert first_round(27) > first_round(26) > first_round(9)
 
 
 # Manual

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from nmt_pbt.errors import UsageError
-from nmt_pbt.search.domains import Choice, Integer, Real
+from nmt_pbt.search.domains import Choice, Condition, Integer, Real
 from nmt_pbt.search.explore import Moment
 from nmt_pbt.search.named import explorer_named
 from nmt_pbt.search.pb2 import MOST, PB2
@@ -104,3 +104,23 @@ def test_it_has_a_name_and_refuses_what_makes_no_sense() -> None:
     assert isinstance(explorer_named("pb2"), PB2)
     with pytest.raises(UsageError, match="resample_probability"):
         PB2(resample_probability=1.5)
+
+
+def test_a_choice_that_switches_another_value_on_is_not_under_way_for_ever() -> None:
+    space = Space(
+        (
+            Choice("kind", ("a", "b")),
+            Real("rate", 1e-4, 1e-1, "log"),
+            Real("slope", 0.0, 1.0, conditions=(Condition("kind", ("b",)),)),
+        )
+    )
+    explorer = PB2(resample_probability=1.0)
+    switched = 0
+    for number in range(12):
+        values = {"kind": "a", "rate": 1e-3}
+        moved = explorer.propose(space, values, Moment(number, 0.0), np.random.default_rng(number))
+        whole = space.complete(moved, 0, "activate", number)
+        switched += "slope" in whole
+        explorer.observe(space, whole, Moment(number, 0.0), Moment(number + 1, 1.0), 1.0)
+        assert explorer.get_state()["under_way"] == []
+    assert switched
