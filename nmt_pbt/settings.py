@@ -312,7 +312,7 @@ class EngineSettings(_Section):
     name: Literal["inline", "ray"] = "inline"
     """`inline`: in this process; `ray`: in worker processes, on this machine or a cluster"""
     workers: Count = 1
-    """Trials under way at once"""
+    """Trials under way at once, of each search at most twice the population"""
     threads: Annotated[int, Field(ge=0)] = 0
     """Threads of one worker; 0 uses all cores inline, one with Ray"""
     address: str | None = None
