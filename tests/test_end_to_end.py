@@ -131,7 +131,7 @@ def test_a_run_that_is_stopped_resumes_to_the_journal_of_one_that_was_not(folder
     assert plain(folder / name) == plain(folder / "run")
 
 
-def test_a_run_that_is_killed_five_times_ends_with_the_journal_of_one_that_was_not(folder: Path) -> None:
+def test_a_run_killed_five_times_that_loses_its_states_ends_with_the_journal_of_one_that_was_not(folder: Path) -> None:
     rng = random.Random(0)
     arguments = [f"--methods={','.join(METHODS)}", *SMALL, "--out=killed"]
     kills = intervals = 0
@@ -142,5 +142,8 @@ def test_a_run_that_is_killed_five_times_ends_with_the_journal_of_one_that_was_n
         assert process.returncode == -signal.SIGKILL
         kills += 1
         arguments = ["--resume=killed"]
+        if kills == 3:  # what is lost is trained again, bit for bit
+            for state in (folder / "killed" / "states").glob("*.safetensors"):
+                state.write_bytes(state.read_bytes()[:-1])
     nmt_pbt("compare", *arguments, cwd=folder)
     assert plain(folder / "killed") == plain(folder / "run")
