@@ -77,16 +77,23 @@ def _headline(run: Run, summary: pd.DataFrame) -> str:
         return "No model has been evaluated yet."
     scores = []
     for row in rows:
-        text = f"{method_style(row['method']).label} {score_text(row[column], metric or objective)}"
-        if not math.isnan(row[f"{column}_low"]):
-            ends = (score_text(row[f"{column}_{end}"], metric or objective) for end in ("low", "high"))
-            text += f" ({' to '.join(ends)})"
-        scores.append(text)
+        scores.append(f"{method_style(row['method']).label} {_with_interval(row, column, metric or objective)}")
     searches = int(max(row["searches"] for row in rows))
     what = f"test {metric_label(metric)}" if metric else f"best {metric_label(objective)} so far, not yet tested"
     if searches > 1:
         what = f"mean {what} over {searches} searches each, with 95% intervals"
     return f"{', '.join(scores)}: {what}, {_budget(run)}."
+
+
+def _with_interval(row: Mapping[Any, Any], column: str, metric: str) -> str:
+    """Return a mean and its interval: `34.1 ± 0.4` where that is as long on either side, else `34.1 (33.6 to 34.9)`."""
+    mean, low, high = (row[name] for name in (column, f"{column}_low", f"{column}_high"))
+    text = score_text(mean, metric)
+    if math.isnan(low):
+        return text
+    if math.isclose(high - mean, mean - low, rel_tol=1e-6, abs_tol=1e-9):
+        return f"{text} ± {score_text(high - mean, metric)}"
+    return f"{text} ({score_text(low, metric)} to {score_text(high, metric)})"
 
 
 def _budget(run: Run) -> str:
@@ -111,8 +118,8 @@ def _comparisons(rows: Sequence[Mapping[Any, Any]]) -> list[str]:
         each = f"{searches.pop()} searches" if len(searches) == 1 else "the searches made"
         sentences.append(
             f"Not significant over {each} each, the evidence is not enough: {method_style(open_[0]['method_a']).label} "
-            f"against {'; against '.join(map(_open, open_))}. Points of test {metric_label(open_[0]['metric'])}, with "
-            "95% intervals over searches."
+            f"against {'; '.join(map(_open, open_))}. Points of test {metric_label(open_[0]['metric'])}, with 95% "
+            "intervals over searches, and how many searches each would show the difference, were it as it looks."
         )
     if single and len(single) == len(rows):
         sentences.append(
@@ -153,13 +160,9 @@ def _significant(row: Mapping[Any, Any]) -> str:
 
 
 def _open(row: Mapping[Any, Any]) -> str:
-    more = (
-        f"if it is as it looks, about {row['needed']} searches each would show it"
-        if row["needed"]
-        else "too small to be shown by a thousand searches"
-    )
+    needed = f"{row['needed']} needed" if row["needed"] else "more than 1,000 needed"
     spread = f"{signed(row['low'])} to {signed(row['high'])}"
-    return f"{method_style(row['method_b']).label} {signed(row['difference'])} ({spread}; {more})"
+    return f"{method_style(row['method_b']).label} {signed(row['difference'])} ({spread}; {needed})"
 
 
 def _p(p: float) -> str:

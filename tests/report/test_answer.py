@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pandas as pd
@@ -46,9 +47,20 @@ def test_scores_are_told_best_first(one_path):
 def test_several_searches_say_whether_the_evidence_is_enough_and_how_many_would_be(three_path):
     words = said(load_run(three_path))
     assert "mean test BLEU over 3 searches each, with 95% intervals" in words.headline
+    assert re.match(r"\w[\w ]* \d+\.\d ± \d+\.\d, ", words.headline)  # Student's t is as long on either side
     text = " ".join(words.findings)
-    assert "the evidence is not enough" in text or "significant (" in text
+    assert "the evidence is not enough" in text
+    assert re.search(r"PBT against Random [+−]\d\.\d \([+−\d. to]+; \d+ needed\);", text)
     assert "proves nothing" not in text
+
+
+def test_an_interval_that_is_longer_on_one_side_is_told_by_its_ends(three_path):
+    run = load_run(three_path)
+    summary = statistics.summary(run)
+    summary["test_bleu_high"] = summary["test_bleu"] + 0.5
+    row = summary.set_index("method").loc["pbt"]
+    ends = f"{row['test_bleu']:.1f} ({row['test_bleu_low']:.1f} to {row['test_bleu_high']:.1f})"
+    assert f"PBT {ends}" in answer(run, summary, statistics.comparisons(run, "bleu")).headline
 
 
 def test_a_method_that_is_far_better_is_said_to_be(tmp_path):
