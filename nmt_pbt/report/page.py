@@ -113,7 +113,7 @@ def write_report(
     schedules = _schedule_files(loaded)
     files.update(schedules)
     results = tables.results(loaded, summary)
-    told = [tables.winners(loaded), *tables.comparisons(pairs)]
+    told = [*tables.comparisons(pairs), tables.winners(loaded)]
     for table in (results, *told):
         files[f"{table.name}.md"] = tables.markdown(table).encode("utf-8")
         files[f"{table.name}.tex"] = tables.latex(table).encode("utf-8")
