@@ -7,8 +7,8 @@ import shlex
 import signal
 import sys
 import tempfile
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,8 +18,10 @@ from nmt_pbt import __version__
 from nmt_pbt.errors import NmtPbtError, UsageError
 
 if TYPE_CHECKING:
+    from nmt_pbt.corpus.prepared import PreparedCorpus
     from nmt_pbt.experiment.run_directory import RunDirectory
     from nmt_pbt.settings import Settings
+    from nmt_pbt.values import Value
 
 app = typer.Typer(
     name="nmt-pbt",
@@ -181,8 +183,8 @@ def _replay(
     _begin(replay.settings, out, replay.corpus)
 
 
-def _run(run: RunDirectory, settings: Settings, corpus_digest: str | None = None) -> None:
-    """Check everything that can be checked without TensorFlow, then search.
+def _prepared(run: RunDirectory, settings: Settings, corpus_digest: str | None = None) -> PreparedCorpus:
+    """Check everything that can be checked without TensorFlow, then start that and cut the corpus into subwords.
 
     Args:
         run: The run's folder.
@@ -192,9 +194,7 @@ def _run(run: RunDirectory, settings: Settings, corpus_digest: str | None = None
     from nmt_pbt.corpus.prepared import check
     from nmt_pbt.experiment.disk import check_room, need_of
     from nmt_pbt.experiment.reachable import check_engine
-    from nmt_pbt.search.methods import check_methods
 
-    check_methods(settings)
     check_engine(settings.engine)
     text, subwords = check(settings.corpus, settings.seed)
 
@@ -206,7 +206,7 @@ def _run(run: RunDirectory, settings: Settings, corpus_digest: str | None = None
             f"search.interval {settings.search.interval:g}: less than one of {len(text.train)} sentence pairs; raise it"
         )
 
-    from nmt_pbt.console import CONSOLE, SearchProgress, results_table
+    from nmt_pbt.console import CONSOLE
 
     CONSOLE.print(f"{run.path} takes {need}", highlight=False)
     for reason, count in text.dropped.items():
@@ -215,7 +215,6 @@ def _run(run: RunDirectory, settings: Settings, corpus_digest: str | None = None
     with CONSOLE.status("Starting TensorFlow"):
         _start_tensorflow()
         from nmt_pbt.corpus.prepared import prepare
-        from nmt_pbt.experiment.compare import compare
         from nmt_pbt.training.threads import use_threads
 
         use_threads(settings.engine.threads)
@@ -228,17 +227,22 @@ def _run(run: RunDirectory, settings: Settings, corpus_digest: str | None = None
             f"{settings.corpus.name}: changed since the schedule was found on it; restore it, or give one of the "
             "schedules in the run's report, which are YAML files"
         )
+    return prepared
+
+
+def _run(run: RunDirectory, settings: Settings, corpus_digest: str | None = None) -> None:
+    """Search, and write the report."""
+    from nmt_pbt.search.methods import check_methods
+
+    check_methods(settings)
+    prepared = _prepared(run, settings, corpus_digest)
+    from nmt_pbt.console import CONSOLE, SearchProgress, results_table
+    from nmt_pbt.experiment.compare import compare
+
     command = sys.argv[1] if len(sys.argv) > 1 else "compare"
     go_on = f"nmt-pbt {command} --resume {shlex.quote(str(run.path))}"
-    try:
-        with SearchProgress() as progress:
-            compare(run, settings, prepared, progress)
-    except KeyboardInterrupt:
-        typer.echo(f"Interrupted. Continue with: {go_on}", err=True)
-        raise typer.Exit(130) from None
-    except OSError as error:
-        where, why = error.filename or run.path, error.strerror or error
-        raise UsageError(f"{where}: {why}; everything before is whole: mend that and continue with {go_on}") from None
+    with _going_on(run.path, go_on), SearchProgress() as progress:
+        compare(run, settings, prepared, progress)
 
     from nmt_pbt.report.page import write_report
     from nmt_pbt.report.run import load_run
@@ -247,6 +251,86 @@ def _run(run: RunDirectory, settings: Settings, corpus_digest: str | None = None
     typer.echo("")
     CONSOLE.print(results_table(load_run(run.path).tested, settings.search.objective))
     typer.echo(str(page))
+
+
+@contextmanager
+def _going_on(folder: Path, command: str) -> Iterator[None]:
+    """Say how to go on with a run that is interrupted, or has no room on the disk."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        typer.echo(f"Interrupted. Continue with: {command}", err=True)
+        raise typer.Exit(130) from None
+    except OSError as error:
+        where, why = error.filename or folder, error.strerror or error
+        raise UsageError(f"{where}: {why}; everything before is whole: mend that and continue with {command}") from None
+
+
+@app.command("manual")
+def manual_command(
+    folder: Run,
+    set_: Annotated[list[str] | None, typer.Option("--set", help="name=value, for instance dropout=0.3.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Finish a guess that was interrupted.")] = False,
+    test: Annotated[bool, typer.Option("--test", help="Decode the test split by the best guess.")] = False,
+    accept_changes: AcceptChanges = False,
+) -> None:
+    """Show what a run has tried, and train one more guess by hand, to stand beside it."""
+    from nmt_pbt.experiment.by_hand import check_free_to_guess, check_free_to_test, is_under_way, read_guess
+    from nmt_pbt.experiment.run_directory import RunDirectory
+    from nmt_pbt.journal import read_journal
+
+    if bool(set_) + resume + test > 1:
+        raise UsageError("--set, --resume and --test are one thing each; give one of them")
+    run = RunDirectory(folder, accept_changes)
+    settings = run.read_settings()
+    records = read_journal(run.journal_file) if run.journal_file.exists() else []
+    if not (set_ or resume or test):
+        _show_tried(run, settings)
+        return
+    values = None
+    if set_:
+        values = read_guess(set_, settings)
+        check_free_to_guess(run, records, settings)
+    elif resume and not is_under_way(records):
+        raise UsageError(f"{folder}: no guess was interrupted; add one with --set, for instance --set dropout=0.3")
+    elif test:
+        check_free_to_test(run, records)
+    run.check_free()
+    run.check_same(settings)
+    if values is not None:
+        _show_tried(run, settings)
+    _guess(run, settings, values, test)
+
+
+def _guess(run: RunDirectory, settings: Settings, values: dict[str, Value] | None, test: bool) -> None:
+    prepared = _prepared(run, settings)
+    from nmt_pbt.console import SearchProgress
+    from nmt_pbt.experiment.by_hand import guess
+
+    place = shlex.quote(str(run.path))
+    go_on = f"nmt-pbt manual {place} {'--test' if test else '--resume'}"
+    with _going_on(run.path, go_on), SearchProgress() as progress:
+        guess(run, settings, prepared, values, test, progress)
+    from nmt_pbt.report.page import write_report
+
+    page = write_report(run.path)
+    typer.echo("")
+    _show_tried(run, settings, latest=True)
+    typer.echo(str(page))
+
+
+def _show_tried(run: RunDirectory, settings: Settings, latest: bool = False) -> None:
+    """Print what a run has tried, the best first; with `latest`, how the last guess came out among it."""
+    from nmt_pbt.console import RESULTS, tried_table
+    from nmt_pbt.experiment.by_hand import is_under_way, told, tried
+    from nmt_pbt.journal import read_journal
+
+    records = read_journal(run.journal_file) if run.journal_file.exists() else []
+    RESULTS.print(tried_table(tried(records), settings.search.objective))
+    if latest:
+        typer.echo(told(records, settings.search.objective))
+    elif is_under_way(records):
+        typer.echo(f"A guess was interrupted: finish it with nmt-pbt manual {shlex.quote(str(run.path))} --resume")
 
 
 @app.command("translate")

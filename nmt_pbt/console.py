@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import sys
+from collections.abc import Iterable, Sequence
 
 from rich.console import Console
 from rich.progress import (
@@ -16,11 +17,15 @@ from rich.progress import (
 )
 from rich.table import Table
 
+from nmt_pbt.experiment.by_hand import Tried
 from nmt_pbt.experiment.driver import SearchRecord
-from nmt_pbt.journal import Evaluated, SearchEnded, SearchStarted, Tested
+from nmt_pbt.journal import Evaluated, Guessed, SearchEnded, SearchStarted, Tested
+from nmt_pbt.values import Value
 
 CONSOLE = Console(stderr=True)
 """Progress goes to standard error: standard output is for results."""
+RESULTS = Console(width=None if sys.stdout.isatty() else 160)
+"""Tables that were asked for; whole where they go to a file or another program."""
 
 
 class SearchProgress:
@@ -39,6 +44,8 @@ class SearchProgress:
         self._bars: dict[tuple[str, int], TaskID] = {}
         self._starts: dict[tuple[str, int], SearchStarted] = {}
         self._best: dict[tuple[str, int], float] = {}
+        self._totals: dict[tuple[str, int], int] = {}
+        self._spent: dict[tuple[str, int], int] = {}
 
     def __enter__(self) -> SearchProgress:
         self._progress.start()
@@ -53,10 +60,15 @@ class SearchProgress:
         match record:
             case SearchStarted():
                 self._starts[search] = record
+                self._totals[search] = record.budget
                 self._bars[search] = self._progress.add_task(
                     f"{record.method}, seed {record.seed}", total=record.budget, best=""
                 )
+            case Guessed():
+                total = self._totals[search] = self._totals[search] + record.pairs
+                self._progress.reset(self._bars[search], total=total, completed=self._spent.get(search, 0))
             case Evaluated():
+                self._spent[search] = record.spent
                 start = self._starts[search]
                 score = record.metrics.get(start.objective)
                 if score is not None:
@@ -93,6 +105,33 @@ class DownloadProgress:
         if file not in self._bars:
             self._bars[file] = self._progress.add_task(file, total=total)
         self._progress.update(self._bars[file], completed=done, total=total)
+
+
+def tried_table(tried: Sequence[Tried], objective: str) -> Table:
+    """Return what a run has tried, one row each, the best marked.
+
+    Args:
+        tried: In the order to show, the best first.
+        objective: The dev metric that decides.
+    """
+    names = list(dict.fromkeys(name for one in tried for name in one.values))
+    table = Table(title="Tried so far, the best first")
+    table.add_column("")
+    for heading in ("method", "seed", "trial"):
+        table.add_column(heading)
+    for heading in (objective, "epochs", *names):
+        table.add_column(heading, justify="right")
+    table.add_column("")
+    for place, one in enumerate(tried):
+        score = "" if one.score is None else f"{one.score:.3f}" if objective == "val_loss" else f"{one.score:.2f}"
+        values = [_value(one.values.get(name)) for name in names]
+        mark = "*" if place == 0 and one.score is not None else ""
+        table.add_row(mark, one.method, str(one.seed), one.trial, score, f"{one.epochs:g}", *values, one.note)
+    return table
+
+
+def _value(value: Value | None) -> str:
+    return "" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def results_table(records: Iterable[Tested], objective: str) -> Table:

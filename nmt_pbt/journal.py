@@ -80,6 +80,19 @@ class Assigned(Record):
     pairs: int
 
 
+class Guessed(Record):
+    """Somebody added a guess by hand, which the search by hand tries next; its budget grows by `pairs`.
+
+    `values` are the hyperparameters to be in force, which may lie outside the searched range.
+    """
+
+    event: Literal["guessed"] = "guessed"
+    method: str
+    seed: int
+    values: dict[str, Value]
+    pairs: int
+
+
 class Seconds(BaseModel):
     """Wall-clock of one interval, itemised, in seconds."""
 
@@ -166,7 +179,7 @@ class SearchEnded(Record):
     reason: str = "budget spent"
 
 
-AnyRecord = RunStarted | SearchStarted | Assigned | Evaluated | Ended | Tested | SearchEnded
+AnyRecord = RunStarted | SearchStarted | Guessed | Assigned | Evaluated | Ended | Tested | SearchEnded
 
 _READER: TypeAdapter[AnyRecord] = TypeAdapter(Annotated[AnyRecord, Field(discriminator="event")])
 

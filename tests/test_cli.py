@@ -168,6 +168,16 @@ REFUSALS = {
         ["train", "--schedule", "finished", "--method", "random", "--set", "model.units=8"],
         ["model.units", "finished", "engine"],
     ),
+    "a guess into what is no run": (["manual", "good", "--set", "dropout=0.3"], ["good", "holds no run"]),
+    "a guess with a misspelt hyperparameter": (
+        ["manual", "finished", "--set", "dropot=0.3"],
+        ["dropot", "did you mean 'dropout'"],
+    ),
+    "a guess that no setting takes": (["manual", "finished", "--set", "dropout=1.5"], ["dropout", "1.5"]),
+    "a guess without value": (["manual", "finished", "--set", "dropout"], ["name=value"]),
+    "a guess and a test at once": (["manual", "finished", "--set", "dropout=0.3", "--test"], ["--set", "--test"]),
+    "finishing a guess when none was begun": (["manual", "finished", "--resume"], ["finished", "--set"]),
+    "testing a guess when there is none": (["manual", "finished", "--test"], ["finished", "no guess"]),
     "translating with what is no run": (["translate", "good"], ["good", "holds no run"]),
     "evaluating what is no run": (["evaluate", "nowhere"], ["nowhere"]),
     "a report of what is no run": (["report", "good"], ["good"]),
@@ -192,6 +202,17 @@ def test_a_refusal_is_one_line_at_once_and_writes_nothing(folder: Path, case: st
     assert sorted(folder.rglob("*")) == before
 
 
+def test_what_was_tried_is_listed_at_once_and_nothing_is_written(folder: Path) -> None:
+    before = sorted(folder.rglob("*"))
+    done, seconds = command("manual", "finished", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    assert "random" in done.stdout
+    assert "1.00" in done.stdout
+    assert "*" in done.stdout
+    assert seconds <= CPU_SECONDS
+    assert sorted(folder.rglob("*")) == before
+
+
 def test_help_answers_at_once(tmp_path: Path) -> None:
     for arguments in (["--help"], ["compare", "--help"], ["data", "list"], ["--version"]):
         done, seconds = command(*arguments, cwd=tmp_path)
@@ -201,5 +222,5 @@ def test_help_answers_at_once(tmp_path: Path) -> None:
 
 def test_every_command_of_the_manual_is_there(tmp_path: Path) -> None:
     done, _ = command("--help", cwd=tmp_path)
-    for name in ("compare", "train", "translate", "evaluate", "report", "data"):
+    for name in ("compare", "train", "manual", "translate", "evaluate", "report", "data"):
         assert name in done.stdout

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -80,3 +81,27 @@ def test_train_replays_a_schedule_of_a_file_on_another_corpus_in_epochs(folder: 
     small = [option for option in SMALL if "epochs" not in option and "train_pairs" not in option]
     nmt_pbt("train", f"--schedule={schedule}", *small, "--set=corpus.train_pairs=100", "--out=file", cwd=folder)
     assert trained(journal(folder / "file"), "replay")[-1][0] == recorded(found(folder))[-1][0] // 2
+
+
+def test_guesses_by_hand_are_added_to_the_run_and_tested_when_asked_for(folder: Path) -> None:
+    said = nmt_pbt("manual", "run", "--set=dropout=0.65", "--set=clip_norm=2.0", cwd=folder)
+    assert re.search(r"Guess 0+: val_bleu \d+\.\d\d, rank \d of 4", said)
+    assert nmt_pbt("manual", "run", "--set=learning_rate=0.02", cwd=folder).count("manual") >= 2
+    records = [record for record in journal(folder / "run") if not isinstance(record, RunStarted)]
+    mine = [record for record in records if record.method == "manual"]
+    assert next(r.values["dropout"] for r in mine if isinstance(r, Assigned)) == 0.65
+    assert [r.spent for r in mine if isinstance(r, SearchEnded)] == [400, 800]
+    assert not any(isinstance(record, Tested) for record in mine)
+    page = (folder / "run" / "report" / "index.html").read_text(encoding="utf-8")
+    assert "but for Manual, whose guesses took 4 epochs" in page
+    nmt_pbt("manual", "run", "--test", cwd=folder)
+    (tested,) = (r for r in journal(folder / "run") if isinstance(r, Tested) and r.method == "manual")
+    scores = {r.trial: r.metrics["val_bleu"] for r in mine if isinstance(r, Evaluated)}
+    best = max(r.metrics["val_bleu"] or 0.0 for r in mine if isinstance(r, Evaluated))
+    assert tested.dev["val_bleu"] == best
+    assert tested.trial in scores
+    nmt_pbt("translate", "run", "--method=manual", cwd=folder, text="The cat sleeps.\n")
+    nmt_pbt("compare", "--resume", "run", cwd=folder)
+    nmt_pbt("manual", "run", "--set=dropout=0.0", cwd=folder)
+    page = (folder / "run" / "report" / "index.html").read_text(encoding="utf-8")
+    assert "1 guess of Manual came after its winner had been tested" in page

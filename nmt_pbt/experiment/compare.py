@@ -10,13 +10,13 @@ from typing import cast
 
 from nmt_pbt.corpus.prepared import PreparedCorpus
 from nmt_pbt.errors import SearchError
-from nmt_pbt.experiment.driver import Driver, SearchRecord, Winner
+from nmt_pbt.experiment.driver import Driver, SearchRecord, Winner, search_started
 from nmt_pbt.experiment.engine import Engine
 from nmt_pbt.experiment.inline import InlineEngine
 from nmt_pbt.experiment.run_directory import RunDirectory
 from nmt_pbt.experiment.worker import TraineePool
 from nmt_pbt.files import replace_file
-from nmt_pbt.journal import Journal, SearchEnded, SearchStarted, Tested
+from nmt_pbt.journal import Journal, SearchEnded, Tested
 from nmt_pbt.randomness import generator
 from nmt_pbt.schedule import REPLAYS, found_schedule
 from nmt_pbt.search.methods import build_method, in_order
@@ -51,11 +51,10 @@ def compare(
     """
     task = TranslationTask(settings, prepared)
     pool = TraineePool(task)
-    models = StateStore(run.models)
     with run.writing(settings, prepared.digest()) as journal:
         replace_file(run.subwords_file, prepared.subwords.model)
         _write_sample(run.translations, settings, prepared)
-        engine = _engine(settings, task, pool, StateStore(run.states))
+        engine = build_engine(settings, task, pool, StateStore(run.states))
         try:
             for seed in range(settings.seed, settings.seed + settings.search.seeds):
                 for name in in_order(settings.search.methods):
@@ -65,7 +64,7 @@ def compare(
                     winner = _search(settings, task.epoch, name, seed, engine, journal, listener)
                     if winner is None:
                         continue
-                    tested = _test(run, settings, prepared, pool, models, name, seed, winner)
+                    tested = test_winner(run, settings, prepared, pool, StateStore(run.states), name, seed, winner)
                     journal.append(tested)
                     engine.keep(frozenset())
                     listener(tested)
@@ -80,7 +79,15 @@ def _check_any_succeeded(run: RunDirectory, journal: Journal) -> None:
         raise SearchError(f"{run.path}: no search of this run has a winner; the last one: {reason}")
 
 
-def _engine(settings: Settings, task: TranslationTask, pool: TraineePool, states: StateStore) -> Engine:
+def build_engine(settings: Settings, task: TranslationTask, pool: TraineePool, states: StateStore) -> Engine:
+    """Build the engine of the settings.
+
+    Args:
+        settings: The settings.
+        task: Builds trainees.
+        pool: Live models of this process, for the engine that needs no other.
+        states: Where states are saved.
+    """
     chosen = settings.engine
     if chosen.name == "inline":
         return InlineEngine(pool, states, chosen.workers)
@@ -115,33 +122,37 @@ def _search(
             return None  # every trial of PBT failed, which the journal says
         schedule = found.plain
     method = build_method(name, settings, seed, epoch, schedule)
-    objective = method.oracle.objective
-    start = SearchStarted(
-        method=name,
-        seed=seed,
-        objective=objective.name,
-        direction=objective.direction,
-        budget=method.budget.total,
-        interval=method.budget.pairs(settings.search.interval),
-        epoch=epoch,
-        population=settings.search.population,
-    )
+    start = search_started(method, settings, seed)
     return Driver(method, engine, journal, start, listener, settings.training.early_stopping).run()
 
 
-def _test(
+def test_winner(
     run: RunDirectory,
     settings: Settings,
     prepared: PreparedCorpus,
     pool: TraineePool,
-    models: StateStore,
+    states: StateStore,
     method: str,
     seed: int,
     winner: Winner,
 ) -> Tested:
-    """Decode the test split once, with beam search, by a method's winner, and keep its model."""
+    """Decode the test split once, with beam search, by a method's winner, and keep its model.
+
+    Args:
+        run: Where translations and model are written.
+        settings: Its settings.
+        prepared: Its corpus.
+        pool: Live models.
+        states: Where the winner's state is.
+        method: Whose winner.
+        seed: Of which search.
+        winner: The winner.
+
+    Returns:
+        The record of it, not yet in the journal.
+    """
     began = time.perf_counter()
-    state = StateStore(run.states).load(winner.state.name, winner.state.hash)
+    state = states.load(winner.state.name, winner.state.hash)
     live = pool.get(winner.values)
     live.at = None
     trainee = cast(TranslationTrainee, live.trainee)  # the pool's task builds no other
@@ -153,7 +164,7 @@ def _test(
     )
     scores = score_translations(translations, list(test.target))
     name = f"{method}-seed{seed}"
-    models.save(name, state)
+    StateStore(run.models).save(name, state)
     file = run.translations / f"{name}.txt"
     # A translation is one line of the file, whatever the model says.
     replace_file(file, "".join(" ".join(text.split()) + "\n" for text in translations).encode("utf-8"))

@@ -22,6 +22,7 @@ from nmt_pbt.journal import (
     Assigned,
     Ended,
     Evaluated,
+    Guessed,
     Journal,
     RunStarted,
     SearchEnded,
@@ -29,10 +30,11 @@ from nmt_pbt.journal import (
     Tested,
 )
 from nmt_pbt.search.methods import Method
+from nmt_pbt.settings import Settings
 from nmt_pbt.significance import pack_counts, unpack_counts
 from nmt_pbt.values import Value
 
-SearchRecord = SearchStarted | Assigned | Evaluated | Ended | Tested | SearchEnded
+SearchRecord = SearchStarted | Guessed | Assigned | Evaluated | Ended | Tested | SearchEnded
 if TYPE_CHECKING:
     from keras_tuner.engine.trial import Trial
 
@@ -49,6 +51,21 @@ class Winner:
     metrics: Mapping[str, float | None]
     values: Mapping[str, Value]
     state: StateReference
+
+
+def search_started(method: Method, settings: Settings, seed: int) -> SearchStarted:
+    """Return the record that opens a search."""
+    budget, objective = method.budget, method.oracle.objective
+    return SearchStarted(
+        method=method.name,
+        seed=seed,
+        objective=objective.name,
+        direction=objective.direction,
+        budget=budget.total,
+        interval=budget.pairs(settings.search.interval),
+        epoch=budget.epoch,
+        population=settings.search.population,
+    )
 
 
 class Driver:
@@ -95,8 +112,11 @@ class Driver:
         self._ended = False
         self._given_up: str | None = None
 
-    def run(self) -> Winner | None:
+    def run(self, guess: Guessed | None = None) -> Winner | None:
         """Search until the budget is spent; resumes what the journal holds of this search.
+
+        Args:
+            guess: One more for a search by hand, to be tried after what it has been given so far.
 
         Returns:
             The winner on the dev split; None when every trial failed, which the journal then says.
@@ -113,6 +133,8 @@ class Driver:
                 self._replay(record)
         if not self._started:
             self._append(self._start)
+        if guess is not None:
+            self._append(guess)
         if not self._ended:
             self._search()
             spent = "stopped early" if self._stopped else "budget spent"
@@ -308,6 +330,9 @@ class Driver:
         match record:
             case SearchStarted():
                 self._started = True
+            case Guessed():
+                self._method.oracle.add(record.values)
+                self._ended, self._given_up = False, None
             case Assigned():
                 progress = replace(self._progress_of(record.trial), worker=record.worker)
                 self._under_way[record.trial] = progress

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from nmt_pbt.report import statistics
-from nmt_pbt.report.controls import replay_cautions, replay_findings
+from nmt_pbt.report.controls import guess_cautions, replay_cautions, replay_findings
 from nmt_pbt.report.figures.style import base_method, method_style, metric_label, value_label
 from nmt_pbt.report.run import Run
 from nmt_pbt.report.series import hyperparameters
@@ -101,7 +101,15 @@ def _budget(run: Run) -> str:
     budget, epoch = int(run.searches["budget"].iloc[0]), int(run.searches["epoch"].iloc[0])
     size = f"{budget:,} sentence pairs ({budget / epoch:g} epochs) a search"
     if len(budgets) > 1:
-        return "at unequal budgets"
+        by_hand = run.searches[[base_method(str(method)) == "manual" for method in run.searches["method"]]]
+        others = run.searches.drop(by_hand.index)
+        if others["budget"].nunique() != 1 or len(by_hand) != 1:
+            return "at unequal budgets"
+        usual, guessed = int(others["budget"].iloc[0]), int(by_hand["budget"].iloc[0])
+        return (
+            f"at an equal budget of {usual:,} sentence pairs ({usual / epoch:g} epochs) a search, but for "
+            f"{method_style(str(by_hand['method'].iloc[0])).label}, whose guesses took {guessed / epoch:g} epochs"
+        )
     if (run.searches["spent"] < _SPENT * run.searches["budget"]).any():
         return f"at a budget of {size}, which not every search has spent"
     return f"at an equal budget of {size}" if run.searches["method"].nunique() > 1 else f"at a budget of {size}"
@@ -199,6 +207,8 @@ def _schedules(run: Run) -> list[str]:
         changes = []
         for name in hyperparameters(run.records):
             first, last = chain[name].iloc[0], chain[name].iloc[-1]
+            if pd.isna(first):
+                continue  # only another method set it
             start, end = value_text(first), value_text(last)
             text = f"{value_label(name)} {start}"
             if chain[name].nunique() > 1:
@@ -238,7 +248,7 @@ def _cautions(run: Run, summary: pd.DataFrame) -> list[str]:
             f"The winning {name} is at the {end} end of its range, {value}, in {_listed(searches)}: "
             "a better value may lie outside."
         )
-    return [*cautions, *replay_cautions(run)]
+    return [*cautions, *replay_cautions(run), *guess_cautions(run)]
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -1,4 +1,4 @@
-"""What the controls say in words: was it the schedule, or the luck of the weights that were selected?"""
+"""What the controls say in words: was it the schedule, or the luck of the weights that were selected? And by hand."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import math
 
 import pandas as pd
 
+from nmt_pbt.journal import Guessed, Tested
 from nmt_pbt.report.figures.style import base_method, method_style, metric_label
 from nmt_pbt.report.run import Run
 from nmt_pbt.report.statistics import replay_methods
@@ -45,6 +46,8 @@ def replay_scores(run: Run) -> pd.DataFrame:
 def replay_findings(run: Run) -> list[str]:
     """Say what PBT's schedule, and its final values alone, were worth from other initial weights."""
     scores = replay_scores(run)
+    if scores.empty:
+        return []  # a schedule from elsewhere, or nothing evaluated yet
     told = []
     for source in dict.fromkeys(map(source_of, replay_methods(run))):
         mine = scores[[source_of(method) == source for method in scores["method"]]]
@@ -85,3 +88,19 @@ def replay_cautions(run: Run) -> list[str]:
         return []
     names = " and ".join(method_style(method).label for method in methods)
     return [f"{names} train by what another search has found: what that search cost comes on top of their own budget."]
+
+
+def guess_cautions(run: Run) -> list[str]:
+    """Say how many guesses by hand were made when the test score of an earlier one was known already."""
+    tested: set[tuple[str, int]] = set()
+    late: dict[str, int] = {}
+    for record in run.records:
+        if isinstance(record, Tested):
+            tested.add((record.method, record.seed))
+        elif isinstance(record, Guessed) and (record.method, record.seed) in tested:
+            late[record.method] = late.get(record.method, 0) + 1
+    return [
+        f"{count} {'guess' if count == 1 else 'guesses'} of {method_style(method).label} came after its winner had "
+        "been tested: the test split may have steered whoever guessed."
+        for method, count in late.items()
+    ]

@@ -15,7 +15,17 @@ from typing import Any
 import pandas as pd
 
 from nmt_pbt.errors import JournalError
-from nmt_pbt.journal import AnyRecord, Assigned, Ended, Evaluated, RunStarted, SearchEnded, SearchStarted, Tested
+from nmt_pbt.journal import (
+    AnyRecord,
+    Assigned,
+    Ended,
+    Evaluated,
+    Guessed,
+    RunStarted,
+    SearchEnded,
+    SearchStarted,
+    Tested,
+)
 
 SCHEMA_VERSION = 1
 """Version of the columns of all tables; grows when one is renamed, removed or changes its meaning."""
@@ -119,18 +129,27 @@ def searches(records: Sequence[AnyRecord]) -> pd.DataFrame:
         evaluations), epoch (sentence pairs in one), population, spent (so far), finished (whether the search ended),
         reason (why it ended; empty while it has not).
     """
-    ended = {(record.method, record.seed): record for record in records if isinstance(record, SearchEnded)}
+    ended: dict[tuple[str, int], SearchEnded] = {}
     spent: dict[tuple[str, int], int] = {}
+    guessed: dict[tuple[str, int], int] = {}
     for record in records:
+        if isinstance(record, RunStarted):
+            continue
+        key = record.method, record.seed
         if isinstance(record, Evaluated):
-            key = record.method, record.seed
             spent[key] = max(spent.get(key, 0), record.spent)
+        elif isinstance(record, SearchEnded):
+            ended[key] = record
+        elif isinstance(record, Guessed):
+            ended.pop(key, None)
+            guessed[key] = guessed.get(key, 0) + record.pairs
     rows = []
     for key, record in _started(records).items():
         end = ended.get(key)
         rows.append(
             {
-                **record.model_dump(include={"method", "seed", "objective", "direction", "budget", "epoch"}),
+                **record.model_dump(include={"method", "seed", "objective", "direction", "epoch"}),
+                "budget": record.budget + guessed.get(key, 0),
                 "interval_pairs": record.interval,
                 "population": record.population,
                 "spent": end.spent if end else spent.get(key, 0),

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from nmt_pbt.search.budget import Budget
-from nmt_pbt.search.oracles import BudgetedOracle
+from nmt_pbt.search.oracles import EPOCHS, BudgetedOracle
 from nmt_pbt.values import Value
 
 
@@ -26,7 +26,8 @@ class ManualOracle(BudgetedOracle):
     def __init__(self, *, guesses: Sequence[Mapping[str, Value]], budget: Budget, **kwargs: Any) -> None:
         super().__init__(budget=replace(budget, total=0), **kwargs)
         self._guesses: list[dict[str, Value]] = []
-        for guess in guesses:
+        for number, guess in enumerate(guesses, start=1):
+            self.space.check(guess, f"guess {number}")
             self.add(guess)
         self.budget = replace(budget, total=min(self.budget.total, budget.total))
         self.patience = min(self.patience, len(guesses))
@@ -35,13 +36,9 @@ class ManualOracle(BudgetedOracle):
         """Append one more guess, to be tried after those there are.
 
         Args:
-            guess: Values by name, all of the space.
-
-        Raises:
-            UsageError: It is not of the space.
+            guess: Values by name, all of the space; they may lie outside it, and more may be named.
         """
-        self.space.check(guess, f"guess {len(self._guesses) + 1}")
-        self._guesses.append({name: guess[name] for name in self.space.names if name in guess})
+        self._guesses.append(dict(guess))
         self.budget = replace(self.budget, total=self.budget.total + self.budget.pairs(self.length(guess)))
 
     @property
@@ -52,3 +49,7 @@ class ManualOracle(BudgetedOracle):
     def choose(self, trial_id: str) -> dict[str, Value]:
         """Return the next guess."""
         return self._guesses[len(self.trials)]
+
+    def searched(self, values: Mapping[str, Value]) -> dict[str, Value]:
+        """Return the values of a guess, without bookkeeping."""
+        return {name: value for name, value in values.items() if name != EPOCHS}

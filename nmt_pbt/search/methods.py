@@ -208,6 +208,22 @@ def build_method(name: str, settings: Settings, seed: int, epoch: int, schedule:
     return Method(name, oracle, oracle.budget)
 
 
+def build_search_by_hand(name: str, settings: Settings, seed: int, epoch: int) -> Method:
+    """Build a search by hand that has no guesses yet; see `build_method` for the arguments."""
+    from nmt_pbt.search.manual import ManualOracle
+
+    oracle = ManualOracle(
+        space=Space.from_settings(settings.search),
+        seed=seed,
+        objective=_objective(settings.search.objective),
+        guesses=[],
+        budget=Budget(epoch, settings.search.interval, 0),
+        epochs=settings.training.epochs,
+        patience=settings.search.population,
+    )
+    return Method(name, oracle, oracle.budget)
+
+
 def _objective(metric: str) -> Any:
     import keras_tuner
 

@@ -291,7 +291,7 @@ class BudgetedOracle(JournaledOracle):
         super().end_trial(trial)
         self._taken[trial.trial_id] = self._pairs(self.trials[trial.trial_id])
         first = self.end_order[: self.patience]
-        if len(first) == self.patience and all(self.trials[ended].status == "FAILED" for ended in first):
+        if first and len(first) == self.patience and all(self.trials[ended].status == "FAILED" for ended in first):
             raise AllFailedError(
                 f"the first {self.patience} trials all failed, the last one with: {trial.message or 'unknown'}; "
                 "narrow the search space, for instance to smaller learning rates or batches"

@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 
 from nmt_pbt.errors import OutOfMemoryError
-from nmt_pbt.experiment.driver import Driver, Winner
+from nmt_pbt.experiment.driver import Driver, Winner, search_started
 from nmt_pbt.experiment.engine import Engine, Leg, LegResult, StateReference
 from nmt_pbt.experiment.inline import InlineEngine
 from nmt_pbt.experiment.worker import TraineePool
-from nmt_pbt.journal import Journal, RunStarted, SearchStarted
+from nmt_pbt.journal import Journal, RunStarted
 from nmt_pbt.search.methods import build_method
 from nmt_pbt.settings import Settings, load_settings
 from nmt_pbt.significance import Counts
@@ -193,14 +193,5 @@ def search(
 ) -> Winner | None:
     """Run, or go on with, one search."""
     built = build_method(method, settings, seed, task.epoch)
-    start = SearchStarted(
-        method=method,
-        seed=seed,
-        objective=built.oracle.objective.name,
-        direction=built.oracle.objective.direction,
-        budget=built.budget.total,
-        interval=built.budget.pairs(settings.search.interval),
-        epoch=task.epoch,
-        population=settings.search.population,
-    )
+    start = search_started(built, settings, seed)
     return Driver(built, engine, journal, start, patience=settings.training.early_stopping).run()

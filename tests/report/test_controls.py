@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
+from nmt_pbt.journal import Guessed, Tested
 from nmt_pbt.report.answer import answer, reference_method
-from nmt_pbt.report.controls import replay_findings, replay_scores
+from nmt_pbt.report.controls import guess_cautions, replay_findings, replay_scores
 from nmt_pbt.report.page import write_report
 from nmt_pbt.report.run import Run, load_run
 from nmt_pbt.report.statistics import against, best_baseline, comparisons, population_methods, summary
 from nmt_pbt.schedule import found_schedule, read_schedule
 from tests.report.fake_run import write_fake_run
-from tests.report.journals import assigned, evaluated, run_started, search
+from tests.report.journals import assigned, evaluated, run_started, search, search_ended, small_population
 
 METHODS = ("pbt", "random", "replay", "final-values", "exploit-only")
 
@@ -68,6 +70,15 @@ def test_a_replay_that_failed_before_the_winners_age_is_told_and_not_averaged() 
     assert "1 of 3 failed" in told
 
 
+def test_a_replay_of_a_schedule_from_elsewhere_has_a_report_too(tmp_path: Path) -> None:
+    """As `train --schedule` leaves it."""
+    whole = load_run(write_fake_run(tmp_path / "run", ("pbt", "replay"), population=3, epochs=2.0))
+    records = [record for record in whole.records if getattr(record, "method", "replay") == "replay"]
+    text = "".join(record.model_dump_json() + "\n" for record in records)
+    (tmp_path / "run" / "journal.jsonl").write_text(text, encoding="utf-8")
+    assert "Replay" in write_report(tmp_path / "run").read_text(encoding="utf-8")
+
+
 def test_replays_are_neither_the_baseline_nor_a_population(run: Run) -> None:
     assert best_baseline(run) == "random"
     assert population_methods(run) == ["pbt", "exploit-only"]
@@ -95,3 +106,36 @@ def test_a_report_leaves_the_schedule_of_each_population_to_be_replayed(path: Pa
     assert "nmt-pbt train --schedule RUN" in page
     assert (report / "figures" / "learning_curves_replay_seed0.svg").exists()
     assert not (report / "figures" / "family_tree_replay_seed0.svg").exists()
+
+
+def by_hand(*more: object) -> Run:
+    """PBT at a budget of 400 pairs, and two guesses of 200."""
+    guess = Guessed(method="manual", seed=0, values={"dropout": 0.3}, pairs=200)
+    records = [
+        *small_population(),
+        *(search("manual", budget=0), guess, assigned("0", method="manual", dropout=0.3, clip_norm=2.0)),
+        *(evaluated("0", 11.0, 200, 200, method="manual"), search_ended(200, "manual"), *more),
+    ]
+    return Run(Path("run"), {}, {}, records)
+
+
+def test_guesses_by_hand_are_told_with_what_they_took() -> None:
+    run = by_hand()
+    said = answer(run, summary(run), pd.DataFrame())
+    assert said.headline.endswith(
+        "at an equal budget of 400 sentence pairs (2 epochs) a search, but for Manual, whose guesses took 1 epochs."
+    )
+    assert not any("clip norm" in finding for finding in said.findings)
+    assert not any("Manual spent" in caution for caution in said.cautions)
+
+
+def test_guesses_made_after_the_test_are_cautioned_about() -> None:
+    tested = Tested(
+        **{"method": "manual", "seed": 0, "trial": "0", "interval": 0, "age": 200, "dev": {}, "test": {}},
+        **{"signatures": {}, "translations": "t"},
+    )
+    late = Guessed(method="manual", seed=0, values={"dropout": 0.4}, pairs=200)
+    assert guess_cautions(by_hand(tested)) == []
+    assert guess_cautions(by_hand(tested, late)) == [
+        "1 guess of Manual came after its winner had been tested: the test split may have steered whoever guessed."
+    ]
