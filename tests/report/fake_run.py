@@ -186,7 +186,7 @@ def _population(search: _Search, adopt: bool, explore: bool) -> None:
                 values[member] = search.explore(values[member])
             trial = f"{number:04d}"
             number += 1
-            failed = member == 0 and generation == 2
+            failed = adopt and member == 0 and generation == 2  # whoever fails adopts next; explore alone has nobody to
             place = {"member": member, "generation": generation, "parent": parent, "inherited": inherited}
             search.assign(trial, values[member], pairs, **place)
             scores[member] = search.evaluate(trial, 0, models[member], values[member], failed)
