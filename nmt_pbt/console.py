@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Iterable, Sequence
 
 from rich.console import Console
@@ -16,6 +17,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.table import Table
+from rich.text import Text
 
 from nmt_pbt.experiment.by_hand import Tried
 from nmt_pbt.experiment.driver import SearchRecord
@@ -27,11 +29,22 @@ CONSOLE = Console(stderr=True)
 RESULTS = Console(width=None if sys.stdout.isatty() else 160)
 """Tables that were asked for; whole where they go to a file or another program."""
 
+_SAMPLES_EVERY = 20.0  # seconds at least between two lots of sample translations
+
 
 class SearchProgress:
-    """A bar for each search, fed with the journal's records; a context manager."""
+    """A bar for each search, and now and then translations of its best model, fed with the journal's records.
 
-    def __init__(self) -> None:
+    A context manager.
+
+    Args:
+        samples: Source and reference of the dev sentences whose translations an evaluation tells.
+    """
+
+    def __init__(self, samples: Sequence[tuple[str, str]] = ()) -> None:
+        self._samples = tuple(samples)
+        self._began = time.time()
+        self._shown = float("-inf")
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -76,11 +89,22 @@ class SearchProgress:
                     self._best[search] = better(score, self._best.get(search, score))
                 best = f"best {start.objective} {self._best[search]:.2f}" if search in self._best else ""
                 self._progress.update(self._bars[search], completed=record.spent, best=best)
+                self._show_samples(record, best)
             case SearchEnded():
                 self._progress.update(self._bars[search], completed=record.spent)
                 self._progress.stop_task(self._bars[search])
             case Tested() if search in self._bars:
                 self._progress.update(self._bars[search], best=f"test BLEU {record.test['bleu']:.1f}")
+
+    def _show_samples(self, record: Evaluated, best: str) -> None:
+        """Show what the best model so far says, sparingly; of a resumed run only what is new."""
+        if not record.samples or record.time < max(self._began, self._shown + _SAMPLES_EVERY):
+            return
+        self._shown = record.time
+        lines = [f"{record.method}, seed {record.seed}, trial {record.trial}: {best}"]
+        for (source, reference), translation in zip(self._samples, record.samples, strict=False):
+            lines += [f"  source       {source}", f"  translation  {translation}", f"  reference    {reference}"]
+        self._progress.console.print(Text("\n".join(lines)))
 
 
 class DownloadProgress:

@@ -114,7 +114,8 @@ class Evaluated(Record):
     that of the state the interval began with (None: fresh weights). A metric that is not finite is recorded as null.
     `failure` says why the interval failed (`nan`, `out of memory`): it then has no state, and its trial ends.
     `counts` is what BLEU of the dev translations is made of, packed by `significance.pack_counts`; it is kept only
-    where the search decides by it.
+    where the search decides by it. `samples` are translations of the sentences of `translations/dev_sample.json`, kept
+    where this is the best evaluation so far.
     """
 
     event: Literal["evaluated"] = "evaluated"
@@ -129,6 +130,7 @@ class Evaluated(Record):
     state: str | None = None
     failure: str | None = None
     counts: str | None = None
+    samples: list[str] = []
     seconds: Seconds = Seconds()
 
     @field_validator("metrics")

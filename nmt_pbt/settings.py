@@ -18,6 +18,8 @@ from nmt_pbt.yaml_text import dump_yaml, parse_yaml, read_yaml
 Rate = Annotated[float, Field(ge=0.0, lt=1.0)]
 Positive = Annotated[float, Field(gt=0.0)]
 Count = Annotated[int, Field(ge=1)]
+MOST_SAMPLES = 20
+"""Dev sentences that a run can show, at most."""
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
 """Part of a file's name; never a path out of the folder it is looked for in."""
 
@@ -304,6 +306,13 @@ class EvaluationSettings(_Section):
     """Beam width on the test split and in `translate`; the dev split is decoded greedily"""
     length_penalty: Annotated[float, Field(ge=0.0)] = 1.0
     """Exponent of the length normalisation (Wu et al. 2016)"""
+    coverage_penalty: Annotated[float, Field(ge=0.0)] = 0.0
+    """Weight of the penalty for source positions that were not attended to (Wu et al. 2016)"""
+    samples: Annotated[int, Field(ge=0, le=MOST_SAMPLES)] = 2
+    """Dev sentences whose translations are shown and recorded whenever a search finds a better model"""
+    kept_models: Count = 1
+    """Models of each search that stay on the disk: its winner, and the best other members of its population, which can
+    translate together with it"""
 
 
 class EngineSettings(_Section):
@@ -570,10 +579,15 @@ def deciding_settings(tree: Mapping[str, Any]) -> dict[str, Any]:
     """Return of a settings tree what decides what one search finds.
 
     Left out are the run's name, where it runs, where its corpus lies (what the corpus holds has a hash of its own),
-    and which methods and how many seeds: more of these can be added to a run without changing those that are there.
+    what is shown and kept of it, and which methods and how many seeds: more of these can be added to a run without
+    changing those that are there.
     """
     kept = {name: value for name, value in tree.items() if name not in ("name", "engine")}
-    for section, left_out in (("corpus", ("name",)), ("search", ("methods", "seeds"))):
+    for section, left_out in (
+        ("corpus", ("name",)),
+        ("search", ("methods", "seeds")),
+        ("evaluation", ("samples", "kept_models")),
+    ):
         kept[section] = {name: value for name, value in kept[section].items() if name not in left_out}
     return kept
 

@@ -102,15 +102,15 @@ def corpus_scores(metric: str, sums: npt.NDArray[Any]) -> Scores:
     """Score corpora from their summed counts.
 
     Args:
-        metric: `bleu` (exponential smoothing) or `chrf` (chrF2).
-        sums: `(..., columns)`.
+        metric: `bleu` (exponential smoothing), `chrf` (chrF2) or `ter`.
+        sums: `(..., columns)`; of `ter` edits and words of the reference.
 
     Returns:
-        `(...)`, from 0 to 100; equal to sacrebleu's `corpus_score`.
+        `(...)`, from 0 to 100, of TER maybe more; equal to sacrebleu's `corpus_score`.
     """
     sums = np.asarray(sums, dtype=np.float64)
     with np.errstate(divide="ignore", invalid="ignore"):
-        return _bleu(sums) if metric == "bleu" else _chrf(sums)
+        return {"bleu": _bleu, "chrf": _chrf, "ter": _ter}[metric](sums)
 
 
 def _bleu(sums: Scores) -> Scores:
@@ -138,13 +138,18 @@ def _chrf(sums: Scores) -> Scores:
     )
 
 
+def _ter(sums: Scores) -> Scores:
+    edits, words = sums[..., 0], sums[..., 1]
+    return np.where(words > 0, 100 * edits / words, np.where(edits > 0, 100.0, 0.0))
+
+
 def paired_bootstrap(
     metric: str, a: Counts, b: Counts, random: np.random.Generator, samples: int = 1000
 ) -> PairedResult:
     """Compare two translations on resampled test sets (Koehn 2004).
 
     Args:
-        metric: `bleu` or `chrf`.
+        metric: `bleu`, `chrf` or `ter`.
         a: Counts of A, `(sentences, columns)` or `(searches, sentences, columns)`.
         b: Counts of B, as many searches and sentences as A.
         random: Where the resamples are drawn from.
@@ -165,7 +170,7 @@ def resampled_scores(metric: str, counts: Counts, random: np.random.Generator, s
     """Score several translations of the same sentences on resampled test sets, the same for all of them.
 
     Args:
-        metric: `bleu` or `chrf`.
+        metric: `bleu`, `chrf` or `ter`.
         counts: `(translations, sentences, columns)`.
         random: Where the resamples are drawn from.
         samples: How many.
@@ -188,7 +193,7 @@ def resampled_difference(metric: str, a: Counts, b: Counts, scores_a: Scores, sc
     """Compare two translations by their scores on the same resampled test sets: see `paired_bootstrap`.
 
     Args:
-        metric: `bleu` or `chrf`.
+        metric: `bleu`, `chrf` or `ter`.
         a: Counts of A, `(searches, sentences, columns)`.
         b: Counts of B, likewise.
         scores_a: `resampled_scores` of A, `(samples, searches)`.
@@ -201,7 +206,8 @@ def resampled_difference(metric: str, a: Counts, b: Counts, scores_a: Scores, sc
     difference = _difference(metric, a, b)
     low, high = np.quantile(drawn, [0.025, 0.975])
     absolute = np.abs(drawn)
-    extreme = int(np.sum(absolute - absolute.mean() > abs(difference)))
+    # A rounding error must not decide, and translations that are alike must not look as if they differed.
+    extreme = int(np.sum(absolute - absolute.mean() > abs(difference) - 1e-9))
     return PairedResult(difference, float(low), float(high), (extreme + 1) / (len(drawn) + 1), len(drawn))
 
 
@@ -211,7 +217,7 @@ def approximate_randomisation(
     """Test whether two translations differ by more than swapping them sentence by sentence does.
 
     Args:
-        metric: `bleu` or `chrf`.
+        metric: `bleu`, `chrf` or `ter`.
         a: Counts of A, `(sentences, columns)` or `(searches, sentences, columns)`. A sentence is swapped in all
             searches at once: the sentence is what was sampled.
         b: Counts of B, as many searches and sentences as A.
@@ -233,7 +239,7 @@ def approximate_randomisations(
     """Make several tests with the same swaps, in the time of little more than one: see `approximate_randomisation`.
 
     Args:
-        metric: `bleu` or `chrf`.
+        metric: `bleu`, `chrf` or `ter`.
         pairs: Counts of A and of B; all are translations of the same sentences.
         random: Where the swaps are drawn from.
         samples: How many.

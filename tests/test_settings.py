@@ -155,7 +155,7 @@ def test_a_run_is_named_as_said_or_after_its_corpus_and_its_name_is_a_settings_n
             "search.space.dropot: no such hyperparameter; did you mean 'dropout'?",
         ),
         ("search.space.dropout.mim=0", "settings: search.space.dropout.mim: no such setting; did you mean 'min'?"),
-        ("evaluation.topk=1", "settings: evaluation.topk: no such setting; known: batch_size, beam, length_penalty"),
+        ("search.bayes.topk=1", "settings: search.bayes.topk: no such setting; known: exploration, initial_points"),
     ],
 )
 def test_a_misspelt_name_gets_the_nearest_one_or_all_that_are_known(assignment: str, message: str) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sacrebleu.metrics import BLEU, CHRF
+from sacrebleu.metrics import BLEU, CHRF, TER
 from sacrebleu.significance import PairedTest
 
 from nmt_pbt.errors import JournalError, UsageError
@@ -63,6 +63,21 @@ def test_both_tests_give_sacrebleus_p_values_from_the_same_draws(name):
         result = ours(name, counts_a[name], counts_b[name], np.random.default_rng(12345), 600)
         assert 0.005 < expected < 0.6
         assert result.p_value == pytest.approx(expected, abs=1e-12)
+
+
+def test_translations_that_are_alike_do_not_differ_by_either_test():
+    references, (a,) = corpus(50, (0.2,))
+    for name, counts in sentence_counts(a, references).items():
+        for test in (approximate_randomisation, paired_bootstrap):
+            found = test(name, counts, counts, np.random.default_rng(0), 200)
+            assert (found.difference, found.p_value) == (0, 1)
+
+
+@given(st.lists(st.tuples(SENTENCE, SENTENCE), min_size=1, max_size=6))
+def test_ter_from_counts_equals_sacrebleus(pairs):
+    hypotheses, references = [list(side) for side in zip(*pairs, strict=True)]
+    sums = np.sum(TER()._extract_corpus_statistics(hypotheses, [references]), axis=0)
+    assert float(corpus_scores("ter", sums)) == pytest.approx(TER().corpus_score(hypotheses, [references]).score)
 
 
 def test_several_searches_are_compared_by_their_mean_scores():

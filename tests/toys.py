@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from nmt_pbt.experiment.driver import Driver, Winner
+from nmt_pbt.experiment.driver import Driver
 from nmt_pbt.experiment.inline import InlineEngine
+from nmt_pbt.experiment.results import Winner
 from nmt_pbt.experiment.worker import TraineePool
 from nmt_pbt.journal import AnyRecord, Assigned, Evaluated, SearchStarted
 from nmt_pbt.search.budget import Budget

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nmt_pbt.errors import UsageError
+from nmt_pbt.randomness import generator
 
 _LANGUAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -81,6 +82,25 @@ class Corpus:
                 for line in side:  # no line holds a line feed, so the lengths and ends cannot be confused
                     digest.update(line.encode("utf-8") + b"\n")
         return digest.hexdigest()
+
+
+def one_line(text: str) -> str:
+    """Return a text as one line of a file, whatever white space it holds."""
+    return " ".join(text.split())
+
+
+def sample_lines(seed: int, lines: int, count: int) -> list[int]:
+    """Draw which sentences of a split a run shows.
+
+    Args:
+        seed: The run's.
+        lines: Sentences of the split.
+        count: How many to show, at most.
+
+    Returns:
+        Their indices; those of a smaller count come first in those of a larger one.
+    """
+    return [int(line) for line in generator(seed, "sample").permutation(lines)[:count]]
 
 
 def read_pair(source_path: Path, target_path: Path) -> tuple[ParallelText, int]:

@@ -48,8 +48,27 @@ class PreparedCorpus:
 
     def digest(self) -> str:
         """Return the SHA-256 of all text, the subwords and which training pairs are in use."""
-        parts = (self.corpus.digest(), hashlib.sha256(self.subwords.model).hexdigest(), str(self.too_long))
-        return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+        return _digest(self.corpus, self.subwords, self.too_long)
+
+
+def _digest(corpus: Corpus, subwords: Subwords, too_long: int) -> str:
+    parts = (corpus.digest(), hashlib.sha256(subwords.model).hexdigest(), str(too_long))
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def corpus_digest(corpus: Corpus, subwords: Subwords, max_length: int) -> str:
+    """Return what `PreparedCorpus.digest` returns, without TensorFlow.
+
+    Args:
+        corpus: The text.
+        subwords: A run's subwords.
+        max_length: The run's `corpus.max_length`.
+    """
+    pairs = zip(corpus.train.source, corpus.train.target, strict=True)
+    too_long = sum(
+        subwords.count(source) > max_length or subwords.count(target) > max_length for source, target in pairs
+    )
+    return _digest(corpus, subwords, too_long)
 
 
 def check(settings: CorpusSettings, seed: int) -> tuple[Corpus, Subwords]:

@@ -15,9 +15,11 @@ from nmt_pbt.errors import UsageError
 from nmt_pbt.randomness import generator
 
 PAD, UNK, BOS, EOS = 0, 1, 2, 3
-"""Ids below 4 are no text: padding, unknown, begin and end of a sentence."""
+"""Ids that are no text: padding, unknown, begin and end of a sentence."""
 
-_SPECIAL = 4
+FIRST_WORD = 4
+"""The lowest id that is text."""
+
 _SPACE = "\u2581"  # how SentencePiece writes the space before a word
 _MOST_TEXTS = 400_000  # more text than this makes training slower and the subwords no better
 _LARGE_ALPHABET = 1_000  # more characters than this are a script like Chinese's: the rarest become unknown
@@ -140,6 +142,10 @@ class Subwords:
             texts.extend(text.decode("utf-8") for text in self.tokenizer.detokenize(ragged).numpy())
         return texts
 
+    def pieces(self, ids: Iterable[int]) -> list[str]:
+        """Return how subwords are written: `▁` stands for the space before a word, `</s>` for the end."""
+        return [self._processor.IdToPiece(int(one)) for one in ids]
+
     def count(self, text: str) -> int:
         """Return how many subwords a text has, without TensorFlow."""
         return len(self._processor.EncodeAsIds(text))
@@ -206,4 +212,4 @@ def _without_special(sentence: Sequence[int] | np.ndarray) -> np.ndarray:
     ends = np.flatnonzero(ids == EOS)
     if len(ends):
         ids = ids[: ends[0]]
-    return ids[ids >= _SPECIAL]
+    return ids[ids >= FIRST_WORD]

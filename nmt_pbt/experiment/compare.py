@@ -4,26 +4,30 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
+from nmt_pbt.attention_record import attention_path, write_attention
+from nmt_pbt.corpus.parallel import ParallelText, sample_lines
 from nmt_pbt.corpus.prepared import PreparedCorpus
 from nmt_pbt.errors import SearchError
-from nmt_pbt.experiment.driver import Driver, SearchRecord, Winner, search_started
+from nmt_pbt.experiment.driver import Driver, SearchRecord, search_started
 from nmt_pbt.experiment.engine import Engine
 from nmt_pbt.experiment.inline import InlineEngine
+from nmt_pbt.experiment.results import Winner
 from nmt_pbt.experiment.run_directory import RunDirectory
 from nmt_pbt.experiment.worker import TraineePool
 from nmt_pbt.files import replace_file
 from nmt_pbt.journal import Journal, SearchEnded, Tested
-from nmt_pbt.randomness import generator
 from nmt_pbt.schedule import REPLAYS, found_schedule
 from nmt_pbt.search.methods import build_method, in_order
-from nmt_pbt.settings import Settings, Stretch
+from nmt_pbt.settings import MOST_SAMPLES, Settings, Stretch
 from nmt_pbt.significance import counts_path, sentence_counts, write_counts
 from nmt_pbt.training.score import score_translations
 from nmt_pbt.training.state import StateStore
+from nmt_pbt.training.text_decoder import first_texts
 from nmt_pbt.training.trainee import TranslationTask, TranslationTrainee
 
 SAMPLE_SENTENCES = 8
@@ -53,7 +57,7 @@ def compare(
     pool = TraineePool(task)
     with run.writing(settings, prepared.digest()) as journal:
         replace_file(run.subwords_file, prepared.subwords.model)
-        _write_sample(run.translations, settings, prepared)
+        _write_samples(run.translations, settings, prepared)
         engine = build_engine(settings, task, pool, StateStore(run.states))
         try:
             for seed in range(settings.seed, settings.seed + settings.search.seeds):
@@ -61,10 +65,14 @@ def compare(
                     if done := _tested(journal, name, seed):
                         listener(done)
                         continue
-                    winner = _search(settings, task.epoch, name, seed, engine, journal, listener)
-                    if winner is None:
+                    driver = _driver(settings, task.epoch, name, seed, engine, journal, listener)
+                    winner = driver.run() if driver is not None else None
+                    if driver is None or winner is None:
                         continue
-                    tested = test_winner(run, settings, prepared, pool, StateStore(run.states), name, seed, winner)
+                    states, models = StateStore(run.states), StateStore(run.models)
+                    for other in driver.runners_up(settings.evaluation.kept_models - 1):
+                        models.save(other.state.name, states.load(other.state.name, other.state.hash))
+                    tested = test_winner(run, settings, prepared, pool, states, name, seed, winner)
                     journal.append(tested)
                     engine.keep(frozenset())
                     listener(tested)
@@ -106,7 +114,7 @@ def _tested(journal: Journal, method: str, seed: int) -> Tested | None:
     return None
 
 
-def _search(
+def _driver(
     settings: Settings,
     epoch: int,
     name: str,
@@ -114,7 +122,7 @@ def _search(
     engine: Engine,
     journal: Journal,
     listener: Callable[[SearchRecord], None],
-) -> Winner | None:
+) -> Driver | None:
     schedule: list[Stretch] = []
     if name in REPLAYS and not settings.search.replay.schedule:
         found = found_schedule(journal.records, "pbt", seed, journal.path.parent.name)
@@ -123,7 +131,7 @@ def _search(
         schedule = found.plain
     method = build_method(name, settings, seed, epoch, schedule)
     start = search_started(method, settings, seed)
-    return Driver(method, engine, journal, start, listener, settings.training.early_stopping).run()
+    return Driver(method, engine, journal, start, listener, settings.training.early_stopping)
 
 
 def test_winner(
@@ -159,17 +167,19 @@ def test_winner(
     trainee.load(state)
     trainee.apply(winner.values)
     test = prepared.corpus.test
-    translations = trainee.translate(
-        list(test.source), beam=settings.evaluation.beam, length_penalty=settings.evaluation.length_penalty
-    )
+    how = settings.evaluation
+    found = trainee.translate_n_best(list(test.source), how.beam, how.length_penalty, 1, how.coverage_penalty)
+    translations = first_texts(found)
     scores = score_translations(translations, list(test.target))
     name = f"{method}-seed{seed}"
     StateStore(run.models).save(name, state)
     file = run.translations / f"{name}.txt"
-    # A translation is one line of the file, whatever the model says.
-    replace_file(file, "".join(" ".join(text.split()) + "\n" for text in translations).encode("utf-8"))
+    replace_file(file, "".join(text + "\n" for text in translations).encode("utf-8"))
     # What significance tests need of the references, so that the report can make them without the corpus.
     write_counts(counts_path(file), sentence_counts(translations, list(test.target)))
+    lines = [line for line in _shown(settings, test) if found[line]]
+    looked = trainee.attention([test.source[line] for line in lines], [found[line][0] for line in lines])
+    write_attention(attention_path(file), [replace(sentence, line=lines[sentence.line]) for sentence in looked])
     return Tested(
         method=method,
         seed=seed,
@@ -184,12 +194,20 @@ def test_winner(
     )
 
 
-def _write_sample(folder: Path, settings: Settings, prepared: PreparedCorpus) -> None:
-    """Keep a few test sentences, so that the report can show them without the corpus."""
+def _write_samples(folder: Path, settings: Settings, prepared: PreparedCorpus) -> None:
+    """Keep a few sentences of test and of dev, so that the report can show them without the corpus."""
     folder.mkdir(exist_ok=True)
-    test = prepared.corpus.test
-    count = min(SAMPLE_SENTENCES, len(test))
-    lines = sorted(generator(settings.seed, "sample").choice(len(test), size=count, replace=False).tolist())
-    sample = [{"line": line, "source": test.source[line], "reference": test.target[line]} for line in lines]
-    text = json.dumps(sample, ensure_ascii=False, indent=1) + "\n"
-    replace_file(folder / "sample.json", text.encode("utf-8"))
+    test, dev = prepared.corpus.test, prepared.corpus.dev
+    _write_sample(folder / "sample.json", test, _shown(settings, test))
+    # As many as can ever be shown, in the order of an evaluation's samples: the setting may change on resume.
+    _write_sample(folder / "dev_sample.json", dev, sample_lines(settings.seed, len(dev), MOST_SAMPLES))
+
+
+def _shown(settings: Settings, test: ParallelText) -> list[int]:
+    """Return which test sentences the report shows, in ascending order."""
+    return sorted(sample_lines(settings.seed, len(test), SAMPLE_SENTENCES))
+
+
+def _write_sample(file: Path, text: ParallelText, lines: Sequence[int]) -> None:
+    sample = [{"line": line, "source": text.source[line], "reference": text.target[line]} for line in lines]
+    replace_file(file, (json.dumps(sample, ensure_ascii=False, indent=1) + "\n").encode("utf-8"))

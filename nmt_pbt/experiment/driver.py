@@ -8,8 +8,8 @@ it did. So a resumed search is where the killed one was.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from nmt_pbt.errors import AllFailedError, StateError
@@ -18,6 +18,7 @@ from nmt_pbt.experiment.kept import KeptStates
 from nmt_pbt.experiment.legs import Legs, Progress
 from nmt_pbt.experiment.repair import Repairs
 from nmt_pbt.experiment.replay import Replay
+from nmt_pbt.experiment.results import Results, Winner
 from nmt_pbt.journal import (
     Assigned,
     Ended,
@@ -32,25 +33,12 @@ from nmt_pbt.journal import (
 from nmt_pbt.search.methods import Method
 from nmt_pbt.settings import Settings
 from nmt_pbt.significance import pack_counts, unpack_counts
-from nmt_pbt.values import Value
 
 SearchRecord = SearchStarted | Guessed | Assigned | Evaluated | Ended | Tested | SearchEnded
 if TYPE_CHECKING:
     from keras_tuner.engine.trial import Trial
 
 Listener = Callable[[SearchRecord], None]
-
-
-@dataclass(frozen=True)
-class Winner:
-    """The best evaluation of a search: the trial, which of its intervals, and the state saved then."""
-
-    trial: str
-    interval: int
-    age: int
-    metrics: Mapping[str, float | None]
-    values: Mapping[str, Value]
-    state: StateReference
 
 
 def search_started(method: Method, settings: Settings, seed: int) -> SearchStarted:
@@ -104,7 +92,7 @@ class Driver:
         self._sent: dict[str, Leg] = {}
         self._began = 0.0
         self._free_since: dict[str, float] = {}
-        self._winner: Winner | None = None
+        self._results = Results(start)
         self._spent = 0
         self._assigned = 0
         self._started = False
@@ -138,13 +126,25 @@ class Driver:
         if not self._ended:
             self._search()
             spent = "stopped early" if self._stopped else "budget spent"
-            reason = self._given_up or (spent if self._winner is not None else "every trial failed")
+            reason = self._given_up or (spent if self._results.winner is not None else "every trial failed")
             self._append(
                 SearchEnded(method=self._start.method, seed=self._start.seed, spent=self._spent, reason=reason)
             )
-        if self._winner is not None:
-            self._have(self._winner.state)
-        return self._winner
+        winner = self._results.winner
+        if winner is not None:
+            self._have(winner.state)
+        return winner
+
+    def runners_up(self, count: int) -> list[Winner]:
+        """Return the best of the states that are still saved, of other members than the winner's, the best first.
+
+        Args:
+            count: How many, at most; one of each member. A search without a population has none.
+        """
+        found = self._results.runners_up(self._method.needed(), count)
+        for result in found:
+            self._have(result.state)
+        return found
 
     # --- the loop ---
 
@@ -245,6 +245,7 @@ class Driver:
                 state=result.state.hash if result.state is not None else None,
                 failure=result.failure,
                 counts=pack_counts(result.counts) if result.counts is not None else None,
+                samples=list(result.samples) if self._is_best(result) else [],
                 seconds=result.seconds.model_copy(
                     update={"decide": round(progress.decided, 6), "idle": round(progress.waited, 6)}
                 ),
@@ -255,6 +256,9 @@ class Driver:
             self._end(progress)
         self._engine.drop(self._states.needless() - self._repairs.in_use)
         return progress
+
+    def _is_best(self, result: LegResult) -> bool:
+        return result.failure is None and self._results.is_best(result.metrics)
 
     def _end(self, progress: Progress) -> None:
         stopped = f"no better {self._start.objective} {self._patience} times" if progress.stopped else ""
@@ -370,18 +374,14 @@ class Driver:
         self._method.oracle.update_trial(record.trial, metrics, step=progress.done)
         state = StateReference(self._legs.state_name(record.trial, record.interval), record.state)
         self._states.save(record.trial, state)
-        best = self._winner.metrics[self._start.objective] if self._winner is not None else None
         score = metrics[self._start.objective]
-        if self._better(score, progress.best):
+        if self._results.is_better(score, progress.best):
             progress.best, progress.no_better = score, 0
         else:
             progress.no_better += 1
             progress.stopped = progress.no_better == self._patience
             self._stopped |= progress.stopped
-        if self._better(score, best):
-            values = progress.assignment.values
-            self._winner = Winner(record.trial, record.interval, record.age, metrics, values, state)
+        assignment = progress.assignment
+        result = Winner(record.trial, record.interval, record.age, metrics, assignment.values, state)
+        if self._results.take(result, score, assignment.member):
             self._states.prefer(record.trial)
-
-    def _better(self, score: float, than: float | None) -> bool:
-        return than is None or (score > than if self._start.direction == "max" else score < than)

@@ -60,6 +60,7 @@ class LegResult:
         lost: What is wrong with the state that it starts from, when that cannot be had: nothing was trained then.
         seconds: Wall-clock, itemised.
         counts: What BLEU of the dev translations is made of, `(sentences, 10)`; None where the leg did not ask.
+        samples: Translations of the dev sentences that the run shows.
     """
 
     worker: str
@@ -71,6 +72,7 @@ class LegResult:
     lost: str | None = None
     seconds: Seconds = field(default_factory=Seconds)
     counts: Counts | None = None
+    samples: tuple[str, ...] = ()
 
 
 class Engine(Protocol):

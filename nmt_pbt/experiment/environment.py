@@ -16,7 +16,7 @@ from nmt_pbt.errors import UsageError
 
 _PACKAGES = ("nmt-pbt", "tensorflow", "keras", "keras-tuner", "tensorflow-text", "sentencepiece", "sacrebleu", "numpy")
 _PACKAGE = Path(__file__).resolve().parents[1]
-_DECIDES_NOTHING = ("report", "cli.py", "console.py", "translation.py")
+_DECIDES_NOTHING = ("report", "cli.py", "commands", "console.py", "translation")
 """What of the package a search never calls."""
 
 

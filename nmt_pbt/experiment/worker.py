@@ -115,6 +115,7 @@ class Worker:
             state=live.at,
             seconds=clock.seconds(),
             counts=evaluation.counts,
+            samples=evaluation.samples,
         )
 
     def _failed(self, leg: Leg, reason: str, clock: _Clock) -> LegResult:

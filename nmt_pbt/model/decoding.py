@@ -7,11 +7,13 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-Step = Callable[[tf.Tensor, Any, Any], tuple[tf.Tensor, Any]]
-"""`(tokens [B, K], cache, memory) -> (log-probabilities [B, K, V], next cache)`.
+from nmt_pbt.model.scoring import Coverage, hypothesis_scores, length_normalisation
+
+Step = Callable[[tf.Tensor, Any, Any], tuple[tf.Tensor, tf.Tensor, Any]]
+"""`(tokens [B, K], cache, memory) -> (log-probabilities [B, K, V], attention [B, K, S], next cache)`.
 
 Tensors of the cache begin with `[B, K]` and follow their hypothesis when beams are reordered; those of the memory begin
-with `[B]` and belong to the sentence.
+with `[B]` and belong to the sentence. The attention is that with which the log-probabilities were made.
 """
 
 NEVER = -1e9
@@ -25,18 +27,13 @@ class Hypotheses(NamedTuple):
         tokens: Subword ids without BOS, ended by EOS unless cut off, then pads: int32 `[B, K, L]`.
         lengths: Subwords, EOS included: int32 `[B, K]`.
         log_probabilities: Sum over the subwords, nats: `[B, K]`.
-        scores: `log_probabilities / length_normalisation(lengths)`, by which they are ordered: `[B, K]`.
+        scores: By which they are ordered, see `scoring.hypothesis_scores`: `[B, K]`.
     """
 
     tokens: tf.Tensor
     lengths: tf.Tensor
     log_probabilities: tf.Tensor
     scores: tf.Tensor
-
-
-def length_normalisation(lengths: tf.Tensor, exponent: float | tf.Tensor) -> tf.Tensor:
-    """Return `((5 + length) / 6) ** exponent` (Wu et al. 2016, eq. 14, without the coverage term)."""
-    return ((5.0 + tf.cast(lengths, tf.float32)) / 6.0) ** exponent
 
 
 class GreedySampler:
@@ -51,7 +48,16 @@ class GreedySampler:
     def __init__(self, begin: int, end: int, pad: int = 0) -> None:
         self.begin, self.end, self.pad = begin, end, pad
 
-    def __call__(self, step: Step, cache: Any, memory: Any, batch: tf.Tensor, limits: tf.Tensor) -> Hypotheses:
+    def __call__(
+        self,
+        step: Step,
+        cache: Any,
+        memory: Any,
+        batch: tf.Tensor,
+        limits: tf.Tensor,
+        length_penalty: float | tf.Tensor = 1.0,
+        coverage: Coverage | None = None,
+    ) -> Hypotheses:
         """Translate a batch.
 
         Args:
@@ -60,47 +66,58 @@ class GreedySampler:
             memory: What it sees of each sentence.
             batch: B, scalar.
             limits: Most subwords of each translation, EOS included: int32 `[B]`.
+            length_penalty: Exponent of the length normalisation; decides the score, not the translation.
+            coverage: What source positions left out cost; the same.
 
         Returns:
             One hypothesis a sentence, K = 1.
         """
         longest = tf.reduce_max(limits)
 
-        def going(position, _tokens, open_, *_):
-            return tf.logical_and(position < longest, tf.reduce_any(open_))
+        def going(position, state):
+            return tf.logical_and(position < longest, tf.reduce_any(state["open"]))
 
-        def body(position, tokens, open_, total, lengths, written, cache):
-            log_probabilities, cache = step(tokens[:, None], cache, memory)
+        def body(position, state):
+            log_probabilities, attention, cache = step(state["tokens"][:, None], state["cache"], memory)
             log_probabilities = log_probabilities[:, 0]
             best = tf.argmax(log_probabilities, axis=-1, output_type=tf.int32)
             gained = tf.gather(log_probabilities, best, batch_dims=1)
-            tokens = tf.where(open_, best, self.pad)
-            total += tf.where(open_, gained, 0.0)
-            lengths += tf.cast(open_, tf.int32)
-            open_ = open_ & (tokens != self.end) & (position + 1 < limits)
-            return position + 1, tokens, open_, total, lengths, written.write(position, tokens), cache
+            tokens = tf.where(state["open"], best, self.pad)
+            following = {
+                "tokens": tokens,
+                "open": state["open"] & (tokens != self.end) & (position + 1 < limits),
+                "total": state["total"] + tf.where(state["open"], gained, 0.0),
+                "lengths": state["lengths"] + tf.cast(state["open"], tf.int32),
+                "written": state["written"].write(position, tokens),
+                "cache": cache,
+            }
+            if coverage is not None:
+                following["covered"] = state["covered"] + tf.where(state["open"][:, None], attention[:, 0], 0.0)
+            return position + 1, following
 
-        written = tf.TensorArray(tf.int32, size=longest, element_shape=[None])
-        first = (
-            tf.constant(0),
-            tf.fill([batch], self.begin),
-            tf.fill([batch], True),
-            tf.zeros([batch]),
-            tf.zeros([batch], tf.int32),
-            written,
-            cache,
-        )
-        position, _, _, total, lengths, written, _ = tf.while_loop(going, body, first)
-        tokens = tf.transpose(written.gather(tf.range(position)))
-        return Hypotheses(tokens[:, None], lengths[:, None], total[:, None], total[:, None])
+        first = {
+            "tokens": tf.fill([batch], self.begin),
+            "open": tf.fill([batch], True),
+            "total": tf.zeros([batch]),
+            "lengths": tf.zeros([batch], tf.int32),
+            "written": tf.TensorArray(tf.int32, size=longest, element_shape=[None]),
+            "cache": cache,
+        }
+        if coverage is not None:
+            first["covered"] = coverage.start
+        position, last = tf.while_loop(going, body, (tf.constant(0), first))
+        tokens = tf.transpose(last["written"].gather(tf.range(position)))
+        scores = hypothesis_scores(last["total"], last["lengths"], length_penalty, coverage, last.get("covered"))
+        return Hypotheses(tokens[:, None], last["lengths"][:, None], last["total"][:, None], scores[:, None])
 
 
 class BeamSampler:
-    """Beam search with length normalisation.
+    """Beam search with length normalisation and coverage penalty (Wu et al. 2016, section 7).
 
     A hypothesis that ends with one of the K best continuations goes to a list of finished ones, and the K best that
-    have not ended stay open. A sentence is done when K have finished, or when no open hypothesis can still get among
-    the `n_best` finished ones, as log-probabilities only fall. With K = 1 this is greedy search.
+    have not ended stay open. Those that are open compete by log-probability, those that are finished by score. A
+    sentence is done when K have finished, or when no open hypothesis can still get among the `n_best` finished ones,
+    as log-probabilities only fall and the coverage penalty is at best 0. With K = 1 this is greedy search.
 
     Args:
         beam: Open hypotheses a sentence, K.
@@ -125,6 +142,7 @@ class BeamSampler:
         batch: tf.Tensor,
         limits: tf.Tensor,
         length_penalty: float | tf.Tensor = 1.0,
+        coverage: Coverage | None = None,
     ) -> Hypotheses:
         """Translate a batch.
 
@@ -135,6 +153,7 @@ class BeamSampler:
             batch: B, scalar.
             limits: Most subwords of each translation, EOS included: int32 `[B]`.
             length_penalty: Exponent of the length normalisation, at least 0; scalar.
+            coverage: What source positions left out cost; None: nothing.
 
         Returns:
             The `n_best` best hypotheses a sentence. Of one that has fewer, the last have score `NEVER`.
@@ -151,7 +170,7 @@ class BeamSampler:
             return (finished < beam) & (attainable > state["scores"][:, self.n_best - 1]) & (position < limits)
 
         def body(position: tf.Tensor, state: dict[str, Any]) -> tuple[tf.Tensor, dict[str, Any]]:
-            log_probabilities, cache = step(state["tokens"], state["cache"], memory)
+            log_probabilities, attention, cache = step(state["tokens"], state["cache"], memory)
             vocabulary = tf.shape(log_probabilities)[2]
             totals = tf.reshape(state["open"][:, :, None] + log_probabilities, [batch, beam * vocabulary])
             # at most K of 2K candidates end, as each open hypothesis has one end: K are left to go on
@@ -160,13 +179,18 @@ class BeamSampler:
             grown = tf.where(
                 tf.range(longest) == position, token[:, :, None], tf.gather(state["prefix"], origin, batch_dims=1)
             )
+            covered = None
+            if coverage is not None:
+                covered = tf.gather(state["covered"] + attention, origin, batch_dims=1)
             ends = token == self.end
             cut = (position + 1 >= limits)[:, None]
             counts = (ends | cut)[:, :beam] & hopeful(position, state)[:, None] & (totals[:, :beam] > NEVER / 2)
             length = tf.fill([batch, beam], position + 1)
-            score = tf.where(counts, totals[:, :beam] / length_normalisation(length, penalty), NEVER)
+            score = hypothesis_scores(
+                totals[:, :beam], length, penalty, coverage, None if covered is None else covered[:, :beam]
+            )
             pool = {
-                "scores": tf.concat([state["scores"], score], axis=1),
+                "scores": tf.concat([state["scores"], tf.where(counts, score, NEVER)], axis=1),
                 "totals": tf.concat([state["totals"], totals[:, :beam]], axis=1),
                 "lengths": tf.concat([state["lengths"], length], axis=1),
                 "finished": tf.concat([state["finished"], grown[:, :beam]], axis=1),
@@ -179,6 +203,8 @@ class BeamSampler:
             following["tokens"] = tf.gather(token, continued, batch_dims=1)
             following["prefix"] = tf.gather(grown, continued, batch_dims=1)
             following["cache"] = tf.nest.map_structure(lambda value: tf.gather(value, parents, batch_dims=1), cache)
+            if covered is not None:
+                following["covered"] = tf.gather(covered, continued, batch_dims=1)
             for before, after in zip(tf.nest.flatten(state), tf.nest.flatten(following), strict=True):
                 after.set_shape(before.shape)  # the loop has to know that shapes stay
             return position + 1, following
@@ -194,6 +220,8 @@ class BeamSampler:
             "lengths": tf.zeros([batch, beam], tf.int32),
             "finished": tf.fill([batch, beam, longest], self.pad),
         }
+        if coverage is not None:
+            first["covered"] = tf.repeat(coverage.start[:, None], beam, axis=1)
         _, last = tf.while_loop(
             lambda position, state: tf.reduce_any(hopeful(position, state)), body, (tf.constant(0), first)
         )

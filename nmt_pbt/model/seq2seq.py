@@ -305,13 +305,6 @@ class Seq2Seq(keras.Model):
         shape = tf.stack([tf.shape(target)[0], tf.shape(target)[1] - 1, self.vocabulary])
         return tf.reshape(tf.nn.log_softmax(self._logits(attentional)), shape)
 
-    def score(self, source: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
-        """Return the log-probability of each target given its source, EOS included, in nats, `[B]`."""
-        log_probabilities = self((source, target))
-        wanted = target[:, 1:]
-        picked = tf.gather(log_probabilities, wanted, batch_dims=2)
-        return tf.reduce_sum(tf.where(tf.not_equal(wanted, PAD), picked, 0.0), axis=1)
-
     def start(self, source: tf.Tensor) -> tuple[Any, Memory]:
         """Begin decoding: return the decoder's cache, for a `Step`, and the memory, which stays the same.
 
@@ -324,7 +317,7 @@ class Seq2Seq(keras.Model):
             cache += (tf.zeros(tf.stack([tf.shape(source)[0], 1, self.embedding_units])),)
         return cache, memory
 
-    def step(self, tokens: tf.Tensor, cache: Any, memory: Memory) -> tuple[tf.Tensor, Any]:
+    def step(self, tokens: tf.Tensor, cache: Any, memory: Memory) -> tuple[tf.Tensor, tf.Tensor, Any]:
         """Predict the next subword; this is the `Step` that the samplers of `decoding` take.
 
         Args:
@@ -334,7 +327,7 @@ class Seq2Seq(keras.Model):
             memory: From `start`.
 
         Returns:
-            Log-probabilities, `[B, K, V]`, and the next cache.
+            Log-probabilities, `[B, K, V]`, the attention they were made with, `[B, K, S]`, and the next cache.
         """
         shape = tf.shape(tokens)
         inputs = self.target_embedding(tf.reshape(tokens, [-1]))
@@ -348,10 +341,11 @@ class Seq2Seq(keras.Model):
             together = tf.concat([shape, [self.units]], axis=0)
             advanced.append((tf.reshape(inputs, together), tf.reshape(cell, together)))
         queries = advanced[-1][0]
-        contexts, _ = self.attention(queries, memory.keys, memory.states, memory.bias)
+        contexts, weights = self.attention(queries, memory.keys, memory.states, memory.bias)
         vectors = tf.reshape(tf.concat([contexts, queries], axis=2), [-1, 3 * self.units])
         attentional = self._attentional(vectors, training=False)
         if self.input_feeding:
             advanced.append(tf.reshape(attentional, tf.concat([shape, [self.embedding_units]], axis=0)))
-        logits = self._logits(attentional)
-        return tf.reshape(tf.nn.log_softmax(logits), tf.concat([shape, [self.vocabulary]], axis=0)), tuple(advanced)
+        log_probabilities = tf.nn.log_softmax(self._logits(attentional))
+        together = tf.concat([shape, [self.vocabulary]], axis=0)
+        return tf.reshape(log_probabilities, together), weights, tuple(advanced)

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
+import tensorflow as tf
 
 from nmt_pbt.corpus.subwords import BOS, EOS, PAD
+from nmt_pbt.errors import OutOfMemoryError
 
 
 def source_batch(sentences: Sequence[np.ndarray]) -> np.ndarray:
     """Return `[B, S]` int32: each sentence, EOS, pads."""
-    return _padded([np.append(ids, EOS) for ids in sentences])
+    return padded([np.append(ids, EOS) for ids in sentences])
 
 
 def target_batch(sentences: Sequence[np.ndarray]) -> np.ndarray:
     """Return `[B, T]` int32: BOS, each sentence, EOS, pads."""
-    return _padded([np.concatenate(([BOS], ids, [EOS])) for ids in sentences])
+    return padded([np.concatenate(([BOS], ids, [EOS])) for ids in sentences])
 
 
-def _padded(sequences: Sequence[np.ndarray]) -> np.ndarray:
+def padded(sequences: Sequence[np.ndarray]) -> np.ndarray:
+    """Return `[B, longest]` int32: each sequence, pads."""
     batch = np.full((len(sequences), max(len(ids) for ids in sequences)), PAD, np.int32)
     for row, ids in zip(batch, sequences, strict=True):
         row[: len(ids)] = ids
@@ -38,3 +41,37 @@ def by_length(sentences: Sequence[np.ndarray], size: int) -> list[np.ndarray]:
     """
     order = np.argsort([len(ids) for ids in sentences], kind="stable")
     return [order[start : start + size] for start in range(0, len(order), size)]
+
+
+def in_batches(sentences: Sequence[np.ndarray], size: int, work: Callable[[np.ndarray], None]) -> None:
+    """Do work on sentences in batches of similar length; a batch that does not fit into memory is halved.
+
+    Args:
+        sentences: Ids of each.
+        size: Sentences in a batch, at most.
+        work: Is given the indices of a batch's sentences.
+
+    Raises:
+        OutOfMemoryError: Not even one sentence fits.
+    """
+    waiting = by_length(sentences, size)[::-1]
+    while waiting:
+        indices = waiting.pop()
+        if _fits(work, indices):
+            continue
+        if len(indices) == 1:
+            length = len(sentences[indices[0]])
+            raise OutOfMemoryError(
+                f"a sentence of {length} subwords does not fit into memory; make the beam narrower, or cut the sentence"
+            )
+        half = len(indices) // 2
+        waiting += [indices[half:], indices[:half]]
+
+
+def _fits(work: Callable[[np.ndarray], None], indices: np.ndarray) -> bool:
+    # What a failed attempt held is let go when this returns: a retry from inside the except clause would keep it.
+    try:
+        work(indices)
+    except (tf.errors.ResourceExhaustedError, MemoryError):
+        return False
+    return True

@@ -36,10 +36,12 @@ class Evaluation:
         metrics: By name, for instance `val_loss`, `val_bleu`, `val_chrf`.
         counts: What BLEU of the dev translations is made of, `(sentences, 10)` as of `significance.sentence_counts`;
             None where it was not asked for.
+        samples: Translations of the first few dev sentences that a run shows, for people.
     """
 
     metrics: Mapping[str, float]
     counts: Counts | None = None
+    samples: tuple[str, ...] = ()
 
 
 class Trainee(Protocol):

@@ -49,38 +49,6 @@ def score_translations(translations: Sequence[str], references: Sequence[str]) -
     )
 
 
-@dataclass(frozen=True)
-class Score:
-    """One corpus score.
-
-    Attributes:
-        value: 0 to 100.
-        signature: sacrebleu's, of the settings it was made with.
-    """
-
-    value: float
-    signature: str
-
-
-def lowercased_bleu(translations: Sequence[str], references: Sequence[str]) -> Score:
-    """Return tokenised, lower-cased BLEU, to be laid beside the literature's, which is not of cased, detokenised text.
-
-    Both sides are lower-cased and cut into tokens by sacrebleu's `13a`. For German this is within 0.01 BLEU of Moses's
-    tokenizer on lower-cased text, which papers on Multi30k used.
-
-    Args:
-        translations: Detokenised text, one sentence an item.
-        references: As many references.
-
-    Raises:
-        UsageError: There is nothing to score, or the two differ in number.
-    """
-    _check(translations, references)
-    metric = BLEU(lowercase=True)
-    score = metric.corpus_score(list(translations), [list(references)])
-    return Score(float(score.score), str(metric.get_signature()))
-
-
 def _check(translations: Sequence[str], references: Sequence[str]) -> None:
     if len(translations) != len(references):
         raise UsageError(f"{len(translations)} translations but {len(references)} references; give as many of each")

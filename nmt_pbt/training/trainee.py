@@ -10,18 +10,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import tensorflow as tf
 
+from nmt_pbt.attention_record import SentenceAttention
+from nmt_pbt.corpus.parallel import sample_lines
 from nmt_pbt.errors import OutOfMemoryError, UsageError
 from nmt_pbt.randomness import derive_seed
 from nmt_pbt.settings import MUTABLE, STRUCTURAL, Settings, TrainingSettings
 from nmt_pbt.significance import sentence_counts
 from nmt_pbt.training.adam import FusedAdam
 from nmt_pbt.training.averaging import CheckpointAverage, MovingAverage, NoAverage
-from nmt_pbt.training.batches import by_length, source_batch, target_batch
+from nmt_pbt.training.batches import in_batches, source_batch, target_batch
 from nmt_pbt.training.plateau import Plateau
 from nmt_pbt.training.protocol import Evaluation, MemberState
 from nmt_pbt.training.score import score_translations
 from nmt_pbt.training.state import ITERATIONS, OPTIMIZER
-from nmt_pbt.training.translation_model import Translation, TranslationModel, assign
+from nmt_pbt.training.text_decoder import Translation, first_texts
+from nmt_pbt.training.translation_model import TranslationModel, assign
 from nmt_pbt.values import Value
 
 if TYPE_CHECKING:
@@ -83,6 +86,7 @@ class TranslationTrainee(TranslationModel):
         self.prepared = prepared
         self.age = 0
         self._structural = dict(structural)
+        self._shown = sample_lines(settings.seed, len(prepared.corpus.dev.source), settings.evaluation.samples)
         self._stream = prepared.stream(settings.seed)
         self._optimizer = FusedAdam(learning_rate=settings.training.learning_rate)
         self._optimizer.build(self.model.trainable_variables)
@@ -220,6 +224,9 @@ class TranslationTrainee(TranslationModel):
         Returns:
             `val_loss`, nats a target subword, without smoothing or dropout; `val_bleu` and `val_chrf` of greedy
             translations.
+
+        Raises:
+            OutOfMemoryError: Even one sentence does not fit into memory.
         """
         self._average.note(self.age)
         with self._average.in_place():
@@ -232,31 +239,52 @@ class TranslationTrainee(TranslationModel):
     def _evaluate(self, counts: bool) -> Evaluation:
         likelihood = tokens = 0.0
         source, target = self.prepared.dev_source, self.prepared.dev_target
-        for indices in by_length(target, self.settings.evaluation.batch_size):
+
+        def add(indices: np.ndarray) -> None:
+            nonlocal likelihood, tokens
             found = self._likelihood(
                 source_batch([source[i] for i in indices]), target_batch([target[i] for i in indices])
             )
             likelihood += float(found[0])
             tokens += float(found[1])
+
+        in_batches(target, self.settings.evaluation.batch_size, add)
         dev = self.prepared.corpus.dev
-        translations = [found[0].text for found in self._translate_ids(source, beam=1, length_penalty=1.0, n_best=1)]
+        translations = first_texts(self.translate_ids(source, beam=1, length_penalty=1.0, n_best=1))
         scores = score_translations(translations, dev.target)
         return Evaluation(
             {"val_loss": likelihood / tokens, "val_bleu": scores.bleu, "val_chrf": scores.chrf},
             sentence_counts(translations, list(dev.target))["bleu"] if counts else None,
+            tuple(translations[line] for line in self._shown),
         )
 
     def translate_n_best(
-        self, lines: Sequence[str], beam: int = 5, length_penalty: float = 1.0, n_best: int = 1
+        self,
+        lines: Sequence[str],
+        beam: int = 5,
+        length_penalty: float = 1.0,
+        n_best: int = 1,
+        coverage_penalty: float = 0.0,
     ) -> list[list[Translation]]:
-        """See `TranslationModel`; by the averaged weights, where there are such."""
+        """See `TextDecoder`; by the averaged weights, where there are such."""
         with self._average.in_place():
-            return super().translate_n_best(lines, beam, length_penalty, n_best)
+            return super().translate_n_best(lines, beam, length_penalty, n_best, coverage_penalty)
 
-    def score(self, sources: Sequence[str], targets: Sequence[str]) -> np.ndarray:
-        """See `TranslationModel`; by the averaged weights, where there are such."""
+    def score(
+        self,
+        lines: Sequence[str],
+        translations: Sequence[str],
+        length_penalty: float = 1.0,
+        coverage_penalty: float = 0.0,
+    ) -> list[Translation]:
+        """See `TextDecoder`; by the averaged weights, where there are such."""
         with self._average.in_place():
-            return super().score(sources, targets)
+            return super().score(lines, translations, length_penalty, coverage_penalty)
+
+    def attention(self, lines: Sequence[str], translations: Sequence[Translation]) -> list[SentenceAttention]:
+        """See `TextDecoder`; by the averaged weights, where there are such."""
+        with self._average.in_place():
+            return super().attention(lines, translations)
 
     def state(self) -> MemberState:
         """Return a copy of everything that makes this member."""

@@ -12,9 +12,10 @@ from pathlib import Path
 import numpy as np
 
 from nmt_pbt.errors import OutOfMemoryError
-from nmt_pbt.experiment.driver import Driver, Winner, search_started
+from nmt_pbt.experiment.driver import Driver, search_started
 from nmt_pbt.experiment.engine import Engine, Leg, LegResult, StateReference
 from nmt_pbt.experiment.inline import InlineEngine
+from nmt_pbt.experiment.results import Winner
 from nmt_pbt.experiment.worker import TraineePool
 from nmt_pbt.journal import Journal, RunStarted
 from nmt_pbt.search.methods import build_method
@@ -88,7 +89,8 @@ class CheapTrainee:
     def evaluate(self, counts: bool = False) -> Evaluation:
         loss = float(self.weights @ self.weights)
         metrics = {"val_loss": loss, "val_bleu": 100 * math.exp(-loss)}
-        return Evaluation(metrics, sentence_counts_like(math.exp(-loss)) if counts else None)
+        samples = (f"a loss of {loss:.4f}",)
+        return Evaluation(metrics, sentence_counts_like(math.exp(-loss)) if counts else None, samples)
 
     def state(self) -> MemberState:
         arrays = {
@@ -192,6 +194,11 @@ def search(
     method: str, settings: Settings, task: CheapTask, engine: Engine, journal: Journal, seed: int = 0
 ) -> Winner | None:
     """Run, or go on with, one search."""
+    return driver(method, settings, task, engine, journal, seed).run()
+
+
+def driver(method: str, settings: Settings, task: CheapTask, engine: Engine, journal: Journal, seed: int = 0) -> Driver:
+    """Return what runs, or goes on with, one search."""
     built = build_method(method, settings, seed, task.epoch)
     start = search_started(built, settings, seed)
-    return Driver(built, engine, journal, start, patience=settings.training.early_stopping).run()
+    return Driver(built, engine, journal, start, patience=settings.training.early_stopping)

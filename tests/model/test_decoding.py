@@ -3,29 +3,47 @@
 from __future__ import annotations
 
 import itertools
+import math
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from nmt_pbt.model.decoding import NEVER, BeamSampler, GreedySampler, length_normalisation
+from nmt_pbt.model.decoding import NEVER, BeamSampler, GreedySampler
+from nmt_pbt.model.ensemble import ensemble
+from nmt_pbt.model.forced import force
+from nmt_pbt.model.scoring import Coverage, coverage_score, length_normalisation
 
 PAD, BEGIN, END, VOCABULARY = 0, 1, 2, 6
+SOURCE = 5
+PENALTIES = [(0.0, 0.0), (0.6, 0.0), (1.0, 0.0), (0.0, 0.4), (1.0, 0.4), (0.6, 2.0)]
 
 
 def toy(batch: int, seed: int = 0):
-    """Return a step whose next subword depends on the sentence, the subword before and the position."""
+    """Return a step whose next subword depends on the sentence, the subword before and the position.
+
+    Its attention depends on the sentence and the subword before; the last source position is a pad.
+    """
     random = np.random.default_rng(seed)
     scores = random.standard_normal((batch, 12, VOCABULARY, VOCABULARY)).astype(np.float32) * 2
     scores[..., [PAD, BEGIN]] = -50
     table = tf.nn.log_softmax(scores)
+    looks = random.standard_normal((batch, VOCABULARY, SOURCE)).astype(np.float32) * 2
+    looks[..., -1] = -1e9
+    looks = tf.nn.softmax(looks)
 
     def step(tokens, cache, memory):
         (position,) = cache
-        rows = tf.gather(tf.repeat(memory[:, None], tf.shape(tokens)[1], axis=1), position, batch_dims=2)
-        return tf.gather(rows, tokens, batch_dims=2), (position + 1,)
+        table, looks = memory
+        rows = tf.gather(tf.repeat(table[:, None], tf.shape(tokens)[1], axis=1), position, batch_dims=2)
+        return tf.gather(rows, tokens, batch_dims=2), tf.gather(looks, tokens, batch_dims=1), (position + 1,)
 
-    return step, (tf.zeros([batch, 1], tf.int32),), table
+    return step, (tf.zeros([batch, 1], tf.int32),), (table, looks)
+
+
+def coverage(batch: int, penalty: float) -> Coverage | None:
+    start = tf.constant([[0.0] * (SOURCE - 1) + [1.0]] * batch)
+    return Coverage(tf.constant(penalty), start) if penalty else None
 
 
 def total(table: np.ndarray, tokens) -> float:
@@ -36,12 +54,28 @@ def total(table: np.ndarray, tokens) -> float:
     return found
 
 
-def run(sampler, batch, limits, seed=0, **options):
+def score(memory, row: int, tokens, length_penalty: float, coverage_penalty: float) -> float:
+    """Wu et al. 2016, eq. 14, word for word."""
+    table, looks = memory
+    normalised = total(table[row], tokens) / ((5 + len(tokens)) ** length_penalty / (5 + 1) ** length_penalty)
+    looked = looks[row][[BEGIN, *tokens[:-1]], : SOURCE - 1].sum(axis=0)
+    return normalised + coverage_penalty * sum(math.log(min(float(weight), 1.0)) for weight in looked)
+
+
+def run(sampler, batch, limits, seed=0, length_penalty=1.0, coverage_penalty=0.0):
     step, cache, memory = toy(batch, seed)
     decode = tf.function(
-        lambda memory: sampler(step, cache, memory, tf.constant(batch), tf.constant(limits), **options)
+        lambda memory: sampler(
+            step,
+            cache,
+            memory,
+            tf.constant(batch),
+            tf.constant(limits),
+            length_penalty,
+            coverage(batch, coverage_penalty),
+        )
     )
-    return [part.numpy() for part in decode(memory)], memory.numpy()
+    return [part.numpy() for part in decode(memory)], [part.numpy() for part in memory]
 
 
 def texts(found):
@@ -50,7 +84,7 @@ def texts(found):
 
 def test_greedy_takes_the_best_at_each_step_until_the_end_or_the_limit():
     limits = [9, 3, 9, 1, 6, 9, 9, 9]
-    found, table = run(GreedySampler(BEGIN, END), 8, limits)
+    found, (table, _) = run(GreedySampler(BEGIN, END), 8, limits)
     for row, (hypothesis,) in enumerate(texts(found)):
         before = BEGIN
         for position, token in enumerate(hypothesis):
@@ -62,39 +96,104 @@ def test_greedy_takes_the_best_at_each_step_until_the_end_or_the_limit():
         assert not found[0][row, 0, len(hypothesis) :].any()
 
 
-@pytest.mark.parametrize("penalty", [0.0, 1.0])
-def test_beam_1_is_greedy(penalty):
+@pytest.mark.parametrize("penalties", PENALTIES)
+def test_beam_1_is_greedy(penalties):
     limits = [9, 3, 9, 1, 6, 9, 9, 9]
     for seed in range(5):
-        greedy, _ = run(GreedySampler(BEGIN, END), 8, limits, seed)
-        beam, _ = run(BeamSampler(1, BEGIN, END), 8, limits, seed, length_penalty=penalty)
+        greedy, _ = run(GreedySampler(BEGIN, END), 8, limits, seed, *penalties)
+        beam, _ = run(BeamSampler(1, BEGIN, END), 8, limits, seed, *penalties)
         assert texts(greedy) == texts(beam)
         assert np.allclose(greedy[2], beam[2], atol=1e-5)
+        assert np.allclose(greedy[3], beam[3], atol=1e-5)
 
 
-@pytest.mark.parametrize("penalty", [0.0, 0.6, 1.0])
-def test_scores_are_those_of_a_forced_decode_and_come_in_order(penalty):
-    found, table = run(BeamSampler(4, BEGIN, END, n_best=4), 8, [9] * 8, length_penalty=penalty)
+@pytest.mark.parametrize("penalties", PENALTIES)
+def test_scores_are_wus_and_come_in_order(penalties):
+    found, memory = run(BeamSampler(4, BEGIN, END, n_best=4), 8, [9] * 8, 0, *penalties)
     for row, hypotheses in enumerate(texts(found)):
         assert len(set(hypotheses)) == 4
         for k, hypothesis in enumerate(hypotheses):
-            assert found[2][row, k] == pytest.approx(total(table[row], hypothesis), abs=1e-5)
-            normalised = found[2][row, k] / ((5 + len(hypothesis)) / 6) ** penalty
-            assert found[3][row, k] == pytest.approx(normalised, abs=1e-5)
+            assert found[2][row, k] == pytest.approx(total(memory[0][row], hypothesis), abs=1e-5)
+            assert found[3][row, k] == pytest.approx(score(memory, row, hypothesis, *penalties), abs=1e-5)
         assert list(found[3][row]) == sorted(found[3][row], reverse=True)
 
 
-@pytest.mark.parametrize("penalty", [0.0, 1.0])
-def test_a_beam_as_wide_as_the_tree_finds_the_best_of_all(penalty):
+@pytest.mark.parametrize("penalties", PENALTIES)
+@pytest.mark.parametrize("sampler", [GreedySampler(BEGIN, END), BeamSampler(4, BEGIN, END, n_best=4)], ids=str)
+def test_a_forced_decode_gives_the_scores_of_search(sampler, penalties):
+    found, (_, looks) = run(sampler, 8, [9, 3, 9, 1, 6, 9, 9, 9], 0, *penalties)
+    step, cache, memory = toy(8)
+    for k in range(found[0].shape[1]):
+        tokens, lengths = tf.constant(found[0][:, k]), tf.constant(found[1][:, k])
+        forced = force(step, cache, memory, tokens, lengths, BEGIN, penalties[0], coverage(8, penalties[1]))
+        assert np.allclose(forced.log_probabilities, found[2][:, k], atol=1e-5)
+        assert np.allclose(forced.scores, found[3][:, k], atol=1e-5)
+        for row, hypothesis in enumerate(texts(found)):
+            wanted = looks[row][[BEGIN, *hypothesis[k][:-1]]]
+            assert np.allclose(forced.attention[row, : len(wanted)], wanted, atol=1e-6)
+            assert not np.any(forced.attention[row, len(wanted) :])
+
+
+@pytest.mark.parametrize("penalties", PENALTIES)
+def test_a_beam_as_wide_as_the_tree_finds_the_best_of_all(penalties):
     limit, width = 4, 4**3 * VOCABULARY
-    found, table = run(BeamSampler(width, BEGIN, END), 3, [limit] * 3, length_penalty=penalty)
+    found, memory = run(BeamSampler(width, BEGIN, END), 3, [limit] * 3, 0, *penalties)
     letters = range(3, VOCABULARY)
     for row in range(3):
         everything = [
             (*letter, END) for length in range(limit) for letter in itertools.product(letters, repeat=length)
         ] + list(itertools.product(letters, repeat=limit))
-        best = max(everything, key=lambda text: total(table[row], text) / ((5 + len(text)) / 6) ** penalty)
+        best = max(everything, key=lambda text: score(memory, row, text, *penalties))
         assert texts(found)[row][0] == best
+
+
+def test_a_coverage_penalty_makes_translations_that_look_at_more_of_the_source():
+    looked = []
+    for penalty in (0.0, 2.0):
+        found, (_, looks) = run(BeamSampler(4, BEGIN, END), 8, [9] * 8, 0, 1.0, penalty)
+        looked.append(
+            sum(
+                np.minimum(looks[row][[BEGIN, *hypothesis[:-1]]].sum(axis=0), 1).sum()
+                for row, (hypothesis,) in enumerate(texts(found))
+            )
+        )
+    assert looked[1] > looked[0] + 1
+
+
+def test_attention_that_underflows_costs_much_but_not_all():
+    assert -30 < float(coverage_score(tf.constant([0.0, 1.0]))) < -20
+    assert float(coverage_score(tf.constant([3.0, 1.0]))) == 0
+
+
+def test_an_ensemble_s_probability_is_the_mean_of_its_members_and_its_attention_too():
+    parts = [toy(8, seed) for seed in range(3)]
+    together = ensemble([step for step, _, _ in parts])
+    cache, memory = tuple(cache for _, cache, _ in parts), tuple(memory for _, _, memory in parts)
+    tokens = tf.fill([8, 1], BEGIN)
+    found, looked, after = together(tokens, cache, memory)
+    alone = [step(tokens, its, seen) for step, its, seen in parts]
+    assert np.allclose(np.exp(found), np.mean([np.exp(logs) for logs, _, _ in alone], axis=0), atol=1e-6)
+    assert np.allclose(looked, np.mean([weights for _, weights, _ in alone], axis=0), atol=1e-6)
+    assert [int(position[0, 0]) for (position,) in after] == [1, 1, 1]
+
+
+def test_an_ensemble_decodes_and_one_of_equal_models_decodes_like_one():
+    step, cache, memory = toy(8)
+    for sampler in (GreedySampler(BEGIN, END), BeamSampler(3, BEGIN, END, n_best=3)):
+        one = sampler(step, cache, memory, tf.constant(8), tf.constant([9] * 8))
+        for count in (1, 3):
+            same = (ensemble([step] * count), (cache,) * count, (memory,) * count)
+            several = sampler(*same, tf.constant(8), tf.constant([9] * 8))
+            assert np.array_equal(one.tokens, several.tokens)
+            assert np.allclose(one.scores, several.scores, atol=1e-5)
+    other, _, its_memory = toy(8, 1)
+    mixed = (ensemble([step, other]), (cache, cache), (memory, its_memory))
+    assert not np.array_equal(sampler(*mixed, tf.constant(8), tf.constant([9] * 8)).tokens, one.tokens)
+
+
+def test_no_models_are_no_ensemble():
+    with pytest.raises(ValueError, match="Received: none"):
+        ensemble([])
 
 
 def test_stopping_early_for_one_hypothesis_finds_the_same_one_as_for_all():
@@ -111,7 +210,8 @@ def test_a_sentence_is_translated_alike_alone_and_in_any_batch(sampler):
     step, _, memory = toy(8)
     for row in range(8):
         cache = (tf.zeros([1, 1], tf.int32),)
-        alone = sampler(step, cache, memory[row : row + 1], tf.constant(1), tf.constant(limits[row : row + 1]))
+        mine = [part[row : row + 1] for part in memory]
+        alone = sampler(step, cache, mine, tf.constant(1), tf.constant(limits[row : row + 1]))
         alone = [part.numpy() for part in alone]
         assert texts(alone)[0] == texts(together)[row]
         assert np.allclose(alone[2][0], together[2][row], atol=1e-5)

@@ -85,12 +85,12 @@ def test_gradients_equal_automatic_ones(attention, options, training):
 
 def test_the_vector_before_makes_a_difference():
     model = make()
-    fed = model.score(SOURCE, TARGET).numpy()
+    fed = model((SOURCE, TARGET)).numpy()
     model.feed_kernel.assign(tf.zeros_like(model.feed_kernel.value))
-    assert not np.allclose(model.score(SOURCE, TARGET), fed, atol=1e-3)
+    assert not np.allclose(model((SOURCE, TARGET)), fed, atol=1e-3)
     # without it this is the model that computes all positions at once
     other = Seq2Seq(VOCABULARY, EMBEDDING, UNITS, seed=1)
     values = {weight.path: weight for weight in model.trainable_variables}
     for weight in other.trainable_variables:
         weight.assign(values[weight.path])
-    assert np.allclose(model.score(SOURCE, TARGET), other.score(SOURCE, TARGET), atol=1e-5)
+    assert np.allclose(model((SOURCE, TARGET)), other((SOURCE, TARGET)), atol=1e-5)

@@ -21,6 +21,12 @@ def make(**options):
     return model
 
 
+def score(model, source, target):
+    """Log-probabilities of targets, read whole: `[B]`."""
+    logarithms, wanted = model((source, target)).numpy(), target[:, 1:]
+    return (np.take_along_axis(logarithms, wanted[:, :, None], axis=2)[:, :, 0] * (wanted != 0)).sum(axis=1)
+
+
 VARIANTS = [
     {},
     {"attention": "additive", "tie_embeddings": "output"},
@@ -46,7 +52,6 @@ def test_the_loss_is_the_likelihood_of_the_real_positions(options):
     assert loss.tokens == 8
     assert float(loss.likelihood) == pytest.approx(-gained.sum(), rel=1e-5)
     assert float(loss.objective) == pytest.approx(-gained.sum(), rel=1e-5)
-    assert np.allclose(model.score(SOURCE, TARGET), gained.sum(axis=1), atol=1e-5)
     smoothed = model.batch_loss(SOURCE, TARGET, 0.2)
     assert smoothed.likelihood == loss.likelihood
     spread = -(logarithms.mean(axis=2) * (wanted != 0)).sum()
@@ -59,8 +64,10 @@ def test_stepping_gives_what_reading_the_whole_target_gives(options):
     logarithms = model((SOURCE, TARGET)).numpy()
     cache, memory = model.start(SOURCE)
     for position in range(TARGET.shape[1] - 1):
-        found, cache = model.step(tf.constant(TARGET[:, position : position + 1]), cache, memory)
+        found, weights, cache = model.step(tf.constant(TARGET[:, position : position + 1]), cache, memory)
         assert np.allclose(found[:, 0], logarithms[:, position], atol=1e-5)
+        assert np.allclose(tf.reduce_sum(weights, axis=2), 1, atol=1e-5)
+        assert not np.any(weights.numpy()[:, 0][SOURCE == 0])
 
 
 @pytest.mark.parametrize("options", VARIANTS, ids=str)
@@ -97,10 +104,10 @@ def test_gradients_of_the_whole_model_point_where_the_loss_falls():
 @pytest.mark.parametrize("options", VARIANTS, ids=str)
 def test_padding_and_order_of_the_batch_change_nothing(options):
     model = make(**options)
-    together = model.score(SOURCE, TARGET).numpy()
-    wider = model.score(np.pad(SOURCE, ((0, 0), (0, 4))), np.pad(TARGET, ((0, 0), (0, 3)))).numpy()
-    backwards = model.score(SOURCE[::-1], TARGET[::-1]).numpy()[::-1]
-    alone = [float(model.score(SOURCE[1:2, :3], TARGET[1:2])[0]), float(model.score(SOURCE[2:, :2], TARGET[2:, :2])[0])]
+    together = score(model, SOURCE, TARGET)
+    wider = score(model, np.pad(SOURCE, ((0, 0), (0, 4))), np.pad(TARGET, ((0, 0), (0, 3))))
+    backwards = score(model, SOURCE[::-1], TARGET[::-1])[::-1]
+    alone = [score(model, SOURCE[1:2, :3], TARGET[1:2])[0], score(model, SOURCE[2:, :2], TARGET[2:, :2])[0]]
     assert np.allclose(wider, together, atol=1e-5)
     assert np.allclose(backwards, together, atol=1e-5)
     assert np.allclose(alone, together[1:], atol=1e-5)
@@ -115,7 +122,7 @@ def test_a_beam_s_log_probability_is_the_score_of_its_translation():
             tokens = found.tokens[row, k, : found.lengths[row, k]].numpy()
             if tokens[-1] != EOS or 0 in tokens:
                 continue  # cut off by the limit, or it says the pad: not what `score` reads
-            scored = model.score(SOURCE[row : row + 1], np.concatenate([[BOS], tokens])[None].astype(np.int32))
+            scored = score(model, SOURCE[row : row + 1], np.concatenate([[BOS], tokens])[None].astype(np.int32))
             assert float(found.log_probabilities[row, k]) == pytest.approx(float(scored[0]), abs=1e-5)
 
 

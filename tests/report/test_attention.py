@@ -10,7 +10,8 @@ from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 
-from nmt_pbt.report.figures.attention import AttentionMatrix, attention_size, draw_attention, render_attention
+from nmt_pbt.attention_record import SentenceAttention
+from nmt_pbt.report.figures.attention import attention_size, draw_attention, render_attention
 from nmt_pbt.report.figures.style import BLUE, DOTS_PER_INCH
 
 SOURCE = ["▁The", "▁cat", "s", "</s>"]
@@ -50,12 +51,15 @@ def test_weights_of_another_shape_are_refused():
 
 @pytest.mark.parametrize("subword", ["$", "$x_1$", "_", "\\", "<&>", '"', "ß", "▁"])
 def test_a_subword_is_drawn_as_it_is_whatever_it_holds(subword):
-    svg = render_attention([AttentionMatrix([subword] * 2, [subword], np.full((1, 2), 0.5))]).svg
+    svg = render_attention([SentenceAttention(0, [subword] * 2, [subword], np.full((1, 2), 0.5))]).svg
     assert svg.count("<use ") == 3 * len(subword)
 
 
 def test_a_figure_of_many_sentences_is_as_high_as_all_of_them_and_the_same_each_time():
-    one, other = AttentionMatrix(SOURCE, TARGET, WEIGHTS), AttentionMatrix(SOURCE * 9, TARGET, np.tile(WEIGHTS / 9, 9))
+    one, other = (
+        SentenceAttention(0, SOURCE, TARGET, WEIGHTS),
+        SentenceAttention(0, SOURCE * 9, TARGET, np.tile(WEIGHTS / 9, 9)),
+    )
     first = render_attention([one, other])
     assert render_attention([one, other]) == first
     height, width = imread(io.BytesIO(first.png)).shape[:2]

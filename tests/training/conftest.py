@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from nmt_pbt.corpus.subwords import EOS
 from nmt_pbt.settings import load_settings
 from nmt_pbt.training.batches import source_batch, target_batch
 
@@ -23,6 +24,9 @@ class Digits:
 
     def decode(self, sequences: Sequence[np.ndarray]) -> list[str]:
         return [" ".join(str(i - 4) for i in ids if i >= 4) for ids in sequences]
+
+    def pieces(self, ids: Sequence[int]) -> list[str]:
+        return ["</s>" if i == EOS else str(i - 4) for i in ids]
 
 
 @dataclass

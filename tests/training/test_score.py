@@ -4,7 +4,7 @@ import pytest
 import sacrebleu
 
 from nmt_pbt.errors import UsageError
-from nmt_pbt.training.score import lowercased_bleu, score_translations
+from nmt_pbt.training.score import score_translations
 
 REFERENCES = ["The cat sat on the mat.", "Two dogs are running in the snow.", "A man sleeps."]
 TRANSLATIONS = ["The cat sat on a mat.", "Two dogs run in the snow.", "A man sleeps."]
@@ -32,16 +32,3 @@ def test_unequal_numbers_and_nothing_are_refused():
         score_translations(TRANSLATIONS[:2], REFERENCES)
     with pytest.raises(UsageError, match="nothing to score"):
         score_translations([], [])
-
-
-def test_lowercased_bleu_forgives_case_and_nothing_else():
-    shouted = [text.upper() for text in REFERENCES]
-    found = lowercased_bleu(shouted, REFERENCES)
-    assert found.value == pytest.approx(100)
-    assert "case:lc" in found.signature
-    assert "tok:13a" in found.signature
-    assert lowercased_bleu(TRANSLATIONS, REFERENCES).value == pytest.approx(
-        sacrebleu.corpus_bleu(TRANSLATIONS, [REFERENCES], lowercase=True).score
-    )
-    with pytest.raises(UsageError, match="nothing to score"):
-        lowercased_bleu([], [])

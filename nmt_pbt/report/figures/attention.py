@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -13,27 +12,13 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from nmt_pbt.attention_record import SentenceAttention
 from nmt_pbt.report.figures.palette import BLUE, FAINT
 from nmt_pbt.report.figures.style import Rendered, render_figure
 
 _CELL = 0.22  # inches of a subword
 _LETTER = 0.075  # inches of a letter of a label
 _FAINTEST = 0.005  # a weight below this would not be seen
-
-
-@dataclass(frozen=True, eq=False)
-class AttentionMatrix:
-    """What a model attended to while it translated one sentence.
-
-    Attributes:
-        source: Subwords of the source, S.
-        target: Subwords of the translation, T.
-        weights: `[T, S]`; each row sums to 1.
-    """
-
-    source: Sequence[str]
-    target: Sequence[str]
-    weights: npt.NDArray[np.floating]
 
 
 def draw_attention(
@@ -82,20 +67,20 @@ def attention_size(source_subwords: Sequence[str], target_subwords: Sequence[str
     return max(across, 1.5), max(down, 1.5)
 
 
-def render_attention(matrices: Sequence[AttentionMatrix]) -> Rendered:
+def render_attention(sentences: Sequence[SentenceAttention]) -> Rendered:
     """Make a figure of several sentences, one below the other.
 
     Args:
-        matrices: At least one.
+        sentences: At least one.
 
     Returns:
         The figure.
     """
-    sizes = [attention_size(matrix.source, matrix.target) for matrix in matrices]
+    sizes = [attention_size(sentence.source, sentence.target) for sentence in sentences]
 
     def draw(figure: Figure) -> None:
-        panels = figure.subplots(len(matrices), squeeze=False, height_ratios=[height for _, height in sizes])
-        for ax, matrix in zip(panels[:, 0], matrices, strict=True):
-            draw_attention(ax, matrix.source, matrix.target, matrix.weights)
+        panels = figure.subplots(len(sentences), squeeze=False, height_ratios=[height for _, height in sizes])
+        for ax, sentence in zip(panels[:, 0], sentences, strict=True):
+            draw_attention(ax, sentence.source, sentence.target, sentence.weights)
 
     return render_figure(draw, max(width for width, _ in sizes), sum(height for _, height in sizes))
