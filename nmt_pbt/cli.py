@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import signal
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -15,7 +13,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nmt_pbt import __version__
-from nmt_pbt.errors import NmtPbtError, UsageError
+from nmt_pbt.commands.evaluate import evaluate_command
+from nmt_pbt.commands.export import export_command
+from nmt_pbt.commands.options import Run
+from nmt_pbt.commands.startup import start_tensorflow
+from nmt_pbt.commands.translate import translate_command
+from nmt_pbt.commands.usage import run_app
+from nmt_pbt.errors import UsageError
 
 if TYPE_CHECKING:
     from nmt_pbt.corpus.prepared import PreparedCorpus
@@ -44,9 +48,6 @@ Set = Annotated[list[str] | None, typer.Option("--set", help="key=value, for ins
 AcceptChanges = Annotated[
     bool, typer.Option("--accept-changes", help="Resume under another version of the program or its libraries.")
 ]
-Run = Annotated[Path, typer.Argument(help="A run's folder.")]
-Method = Annotated[str | None, typer.Option("--method", help="Whose winner; without it, the best on dev.")]
-Seed = Annotated[int | None, typer.Option("--seed", help="The winner of which seed; without it, the best on dev.")]
 
 
 @app.command("compare")
@@ -191,13 +192,17 @@ def _prepared(run: RunDirectory, settings: Settings, corpus_digest: str | None =
         settings: The settings.
         corpus_digest: What the prepared corpus has to be; None takes any.
     """
-    from nmt_pbt.corpus.prepared import check
+    from nmt_pbt.corpus.prepared import check, digest_of
     from nmt_pbt.experiment.disk import check_room, need_of
     from nmt_pbt.experiment.reachable import check_engine
 
     check_engine(settings.engine)
     text, subwords = check(settings.corpus, settings.seed)
-
+    if corpus_digest is not None and digest_of(text, subwords, settings.corpus.max_length) != corpus_digest:
+        raise UsageError(
+            f"{settings.corpus.name}: changed since the schedule was found on it; restore it, or give one of the "
+            "schedules in the run's report, which are YAML files"
+        )
     need = need_of(settings, subwords.size)
     check_room(need, run.path)
 
@@ -213,7 +218,7 @@ def _prepared(run: RunDirectory, settings: Settings, corpus_digest: str | None =
         if count:
             CONSOLE.print(f"{text.name}: left out {count} {reason}")
     with CONSOLE.status("Starting TensorFlow"):
-        _start_tensorflow()
+        start_tensorflow()
         from nmt_pbt.corpus.prepared import prepare
         from nmt_pbt.training.threads import use_threads
 
@@ -222,11 +227,6 @@ def _prepared(run: RunDirectory, settings: Settings, corpus_digest: str | None =
     if prepared.too_long:
         limit = settings.corpus.max_length
         CONSOLE.print(f"{text.name}: left out {prepared.too_long} train pairs longer than {limit} subwords")
-    if corpus_digest is not None and prepared.digest() != corpus_digest:
-        raise UsageError(
-            f"{settings.corpus.name}: changed since the schedule was found on it; restore it, or give one of the "
-            "schedules in the run's report, which are YAML files"
-        )
     return prepared
 
 
@@ -241,7 +241,7 @@ def _run(run: RunDirectory, settings: Settings, corpus_digest: str | None = None
 
     command = sys.argv[1] if len(sys.argv) > 1 else "compare"
     go_on = f"nmt-pbt {command} --resume {shlex.quote(str(run.path))}"
-    with _going_on(run.path, go_on), SearchProgress() as progress:
+    with _going_on(run.path, go_on), SearchProgress(_samples(settings, prepared)) as progress:
         compare(run, settings, prepared, progress)
 
     from nmt_pbt.report.page import write_report
@@ -251,6 +251,15 @@ def _run(run: RunDirectory, settings: Settings, corpus_digest: str | None = None
     typer.echo("")
     CONSOLE.print(results_table(load_run(run.path).tested, settings.search.objective))
     typer.echo(str(page))
+
+
+def _samples(settings: Settings, prepared: PreparedCorpus) -> list[tuple[str, str]]:
+    """Return the dev sentences, with their references, whose translations a search shows."""
+    from nmt_pbt.corpus.parallel import sample_lines
+    from nmt_pbt.settings import MOST_SAMPLES
+
+    dev = prepared.corpus.dev
+    return [(dev.source[line], dev.target[line]) for line in sample_lines(settings.seed, len(dev), MOST_SAMPLES)]
 
 
 @contextmanager
@@ -309,7 +318,7 @@ def _guess(run: RunDirectory, settings: Settings, values: dict[str, Value] | Non
 
     place = shlex.quote(str(run.path))
     go_on = f"nmt-pbt manual {place} {'--test' if test else '--resume'}"
-    with _going_on(run.path, go_on), SearchProgress() as progress:
+    with _going_on(run.path, go_on), SearchProgress(_samples(settings, prepared)) as progress:
         guess(run, settings, prepared, values, test, progress)
     from nmt_pbt.report.page import write_report
 
@@ -333,63 +342,9 @@ def _show_tried(run: RunDirectory, settings: Settings, latest: bool = False) -> 
         typer.echo(f"A guess was interrupted: finish it with nmt-pbt manual {shlex.quote(str(run.path))} --resume")
 
 
-@app.command("translate")
-def translate_command(
-    run: Run,
-    method: Method = None,
-    seed: Seed = None,
-    beam: Annotated[int | None, typer.Option(min=1, help="Beam width; without it, the run's.")] = None,
-) -> None:
-    """Translate standard input to standard output, a sentence a line."""
-    from nmt_pbt.translation import choose_model
-
-    chosen = choose_model(run, method, seed)
-    _start_tensorflow()
-    from nmt_pbt.translation import Translator
-
-    translator = Translator(chosen)
-    if sys.stdin.isatty():
-        typer.echo("A sentence a line; end with Ctrl-D.", err=True)
-        for line in sys.stdin:
-            typer.echo(translator.translate([line.rstrip("\n")], beam)[0])
-        return
-    lines = [line.rstrip("\r\n") for line in _read_standard_input().split("\n")]
-    if lines and not lines[-1]:
-        lines.pop()
-    for translation in translator.translate(lines, beam):
-        typer.echo(translation)
-
-
-def _read_standard_input() -> str:
-    data = sys.stdin.buffer.read()
-    try:
-        return data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        line = data[: error.start].count(b"\n") + 1
-        raise UsageError(f"standard input, line {line}: not UTF-8; convert it first") from None
-
-
-@app.command("evaluate")
-def evaluate_command(
-    run: Run,
-    src: Annotated[Path | None, typer.Option(help="Text to translate; without it, the run's test split.")] = None,
-    ref: Annotated[Path | None, typer.Option(help="Its reference translation.")] = None,
-    method: Method = None,
-    seed: Seed = None,
-    beam: Annotated[int | None, typer.Option(min=1, help="Beam width; without it, the run's.")] = None,
-) -> None:
-    """Translate a text and score it with sacrebleu: BLEU and chrF, each with its signature."""
-    from nmt_pbt.translation import choose_model, text_to_evaluate
-
-    chosen = choose_model(run, method, seed)
-    text = text_to_evaluate(chosen, src, ref)
-    _start_tensorflow()
-    from nmt_pbt.translation import Translator
-
-    scores = Translator(chosen).evaluate(text, beam)
-    typer.echo(f"{chosen.name}, trial {chosen.trial}: {len(text)} sentences")
-    typer.echo(f"BLEU {scores.bleu:.2f}  {scores.signatures['bleu']}")
-    typer.echo(f"chrF {scores.chrf:.2f}  {scores.signatures['chrf']}")
+app.command("translate")(translate_command)
+app.command("evaluate")(evaluate_command)
+app.command("export")(export_command)
 
 
 @app.command("report")
@@ -483,31 +438,6 @@ def root(
         raise typer.Exit()
 
 
-def _start_tensorflow() -> None:
-    """Import TensorFlow without its start-up messages.
-
-    The native libraries write some of them before any setting of theirs is read, so standard error is set aside for
-    the moment; what was written is shown after all if the import fails.
-    """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-    sys.stderr.flush()
-    terminal = os.dup(2)
-    with tempfile.TemporaryFile() as aside:
-        os.dup2(aside.fileno(), 2)
-        try:
-            import tensorflow  # noqa: F401
-            import tensorflow_text  # noqa: F401
-        except ImportError:
-            os.dup2(terminal, 2)
-            aside.seek(0)
-            sys.stderr.write(aside.read().decode(errors="replace"))
-            raise
-        finally:
-            os.dup2(terminal, 2)
-            os.close(terminal)
-
-
 def _stop(signum: int, frame: object) -> None:
     raise KeyboardInterrupt
 
@@ -515,19 +445,7 @@ def _stop(signum: int, frame: object) -> None:
 def main() -> None:
     """Run the command line: exit code 0 done, 2 wrong use or bad input, 130 interrupted."""
     signal.signal(signal.SIGTERM, _stop)
-    try:
-        app(prog_name="nmt-pbt")
-    except NmtPbtError as error:
-        typer.echo(f"nmt-pbt: {error}", err=True)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        sys.exit(130)
-    except OSError as error:
-        # A full disk, a folder without permission: what was written before is whole, and a run can be resumed.
-        typer.echo(
-            f"nmt-pbt: {error.filename or 'a file'}: {error.strerror or error}; mend that and try again", err=True
-        )
-        sys.exit(2)
+    sys.exit(run_app(app, sys.argv[1:]))
 
 
 if __name__ == "__main__":

@@ -40,6 +40,22 @@ def replace_file(path: Path, data: Bytes) -> None:
         raise
 
 
+def check_new_folder(folder: Path) -> None:
+    """Refuse a folder that cannot be made, before anything is imported or built.
+
+    Args:
+        folder: The folder.
+
+    Raises:
+        UsageError: It exists, or what it is to be made in is no folder to write to.
+    """
+    if folder.exists() or folder.is_symlink():
+        raise UsageError(f"{folder}: already exists; name a folder that does not")
+    parent = folder.absolute().parent
+    if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
+        raise UsageError(f"{folder}: cannot be made in {parent}, which is no folder to write to; make it first")
+
+
 def refuse_links(folder: Path, *names: str) -> None:
     """Refuse to write through a link that somebody else's run may hold: into what lies outside it.
 

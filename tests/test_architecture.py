@@ -15,6 +15,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "nmt_pbt"
 ORDER = [
     "cli",
+    "commands",
     "console",
     "__init__",  # what `import nmt_pbt` offers
     "translation",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import resource
+import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +14,7 @@ import pytest
 
 from nmt_pbt.settings import Settings, dump_settings
 from tests.report.journals import assigned, evaluated, run_started, search, search_ended
+from tests.translation.made_run import make_run
 
 CPU_SECONDS = 1.0
 
@@ -26,6 +29,7 @@ def command(*arguments: str, cwd: Path, text: str = "") -> tuple[subprocess.Comp
         input=text,
         capture_output=True,
         text=True,
+        errors="surrogateescape",
         env=environment,
         timeout=250,
         check=False,
@@ -70,6 +74,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     journal = "".join(record.model_dump_json() + "\n" for record in records)
     (folder / "finished" / "journal.jsonl").write_text(journal, encoding="utf-8")
     (folder / "broken.yaml").write_text("seed: 1\ntraining: [\n", encoding="utf-8")
+    run = make_run(folder / "run", with_models=False)
+    (run / "models").mkdir()
+    for name in ("pbt-seed0", "random-seed0"):
+        (run / "models" / f"{name}.safetensors").touch()
+    shutil.copytree(run, folder / "changed")
+    settings = folder / "changed" / "settings.yaml"
+    settings.write_text(settings.read_text(encoding="utf-8").replace("test_pairs: 12", "test_pairs: 13"), "utf-8")
+    (folder / "taken.png").touch()
     return folder
 
 
@@ -180,9 +192,45 @@ REFUSALS = {
     "testing a guess when there is none": (["manual", "finished", "--test"], ["finished", "no guess"]),
     "translating with what is no run": (["translate", "good"], ["good", "holds no run"]),
     "evaluating what is no run": (["evaluate", "nowhere"], ["nowhere"]),
+    "an ensemble of more models than are kept, with those that are": (
+        ["translate", "run", "--ensemble=9"],
+        ["9 models", "pbt-seed0 (val_bleu 30.00)", "random-seed0 (val_bleu 20.00)"],
+    ),
+    "more translations than the beam holds": (["translate", "run", "--nbest=9"], ["--nbest 9", "--beam 9"]),
+    "an n-best list of given translations": (["translate", "run", "--nbest=2", "--score=file"], ["--score", "--nbest"]),
+    "given translations of another text": (["translate", "run", "--score=good/test.de"], ["good/test.de", "40", "0"]),
+    "given translations that are not there": (["translate", "run", "--score=no.txt"], ["no.txt", "cannot be read"]),
+    "attention in a format that is not drawn": (["translate", "run", "--attention=a.pdf"], [".png or .svg"]),
+    "attention over a file that is there": (["translate", "run", "--attention=taken.png"], ["taken.png", "exists"]),
+    "attention in a folder that is not there": (["translate", "run", "--attention=no/a.png"], ["no/a.png", "no such"]),
+    "attention of nothing": (["translate", "run", "--attention=a.png"], ["no text"]),
+    "evaluating half a text": (["evaluate", "run", "--src=good/test.en"], ["--src", "--ref"]),
+    "evaluating two texts at once": (
+        ["evaluate", "run", "--split=dev", "--src=good/test.en", "--ref=good/test.de"],
+        ["--split", "--src"],
+    ),
+    "a split that is none": (["evaluate", "run", "--split=train"], ["--split", "'train'", "'dev', 'test'"]),
+    "evaluating on another corpus than the run's": (["evaluate", "changed"], ["changed", "corpus 'toy'", "--src"]),
+    "comparing with other translations than of this text": (
+        ["evaluate", "run", "--against=good/test.de"],
+        ["good/test.de", "40", "12"],
+    ),
+    "comparing with what is no run": (["evaluate", "run", "--against=good"], ["good", "holds no run"]),
+    "comparing with what is not there": (["evaluate", "run", "--against=nowhere"], ["nowhere", "cannot be read"]),
+    "exporting what is no run": (["export", "good", "model"], ["good", "holds no run"]),
+    "exporting to a folder that is there": (["export", "run", "good"], ["good", "already exists"]),
+    "exporting into a folder that is not there": (["export", "run", "no/model"], ["no/model", "cannot be made"]),
     "a report of what is no run": (["report", "good"], ["good"]),
     "a report of a file": (["report", "file"], ["file", "holds no run"]),
     "translating with a file": (["translate", "file"], ["file", "holds no run"]),
+    "an unknown option, with the nearest": (["translate", "run", "--bea=3"], ["--bea", "--beam", "translate --help"]),
+    "an unknown command, with the nearest": (["translat", "run"], ["'translat'", "'translate'", "nmt-pbt --help"]),
+    "an unknown command of a group": (["data", "fetsh"], ["'fetsh'", "nmt-pbt data --help"]),
+    "a missing argument": (["translate"], ["Missing argument", "nmt-pbt translate --help"]),
+    "an argument too many": (["report", "run", "again"], ["again", "nmt-pbt report --help"]),
+    "an option without its value": (["translate", "run", "--beam"], ["--beam", "nmt-pbt translate --help"]),
+    "a word where a number belongs": (["compare", "--seeds=many"], ["--seeds", "integer"]),
+    "a number out of range": (["translate", "run", "--beam=0"], ["--beam", "1"]),
     "fetching an unknown corpus": (["data", "fetch", "multi30"], ["multi30"]),
     "showing an unknown corpus": (["data", "show", "toi"], ["did you mean 'toy'"]),
 }
@@ -213,6 +261,47 @@ def test_what_was_tried_is_listed_at_once_and_nothing_is_written(folder: Path) -
     assert sorted(folder.rglob("*")) == before
 
 
+def test_standard_input_that_is_not_utf_8_is_refused_before_tensorflow_is_imported(folder: Path) -> None:
+    text = "one\ntwo\nna\udcefve\n"
+    done, seconds = command("translate", "run", cwd=folder, text=text)
+    assert done.returncode == 2
+    assert done.stderr == "nmt-pbt: standard input, line 3: not UTF-8; convert it first\n"
+    assert seconds <= CPU_SECONDS
+
+
+def test_more_lines_than_a_figure_holds_are_refused(folder: Path) -> None:
+    done, seconds = command("translate", "run", "--attention=a.png", cwd=folder, text="a line\n" * 17)
+    assert done.returncode == 2
+    assert "more than 16 lines" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert seconds <= CPU_SECONDS
+
+
+@pytest.mark.parametrize("arguments", [["data", "list"], ["data", "show", "toy", "--count=500"]], ids=" ".join)
+def test_a_reader_that_has_gone_ends_a_command_without_a_word(tmp_path: Path, arguments: list[str]) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        [sys.executable, "-m", "nmt_pbt.cli", *arguments],
+        cwd=tmp_path,
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        env=environment,
+        timeout=250,
+        check=False,
+    )
+    os.close(writing)
+    assert done.stderr == b""
+    assert done.returncode == -signal.SIGPIPE
+
+
+def test_the_program_alone_says_what_it_can_do(tmp_path: Path) -> None:
+    done, _ = command(cwd=tmp_path)
+    assert "translate" in done.stdout + done.stderr
+    assert done.returncode == 2
+
+
 def test_help_answers_at_once(tmp_path: Path) -> None:
     for arguments in (["--help"], ["compare", "--help"], ["data", "list"], ["--version"]):
         done, seconds = command(*arguments, cwd=tmp_path)
@@ -222,5 +311,5 @@ def test_help_answers_at_once(tmp_path: Path) -> None:
 
 def test_every_command_of_the_manual_is_there(tmp_path: Path) -> None:
     done, _ = command("--help", cwd=tmp_path)
-    for name in ("compare", "train", "manual", "translate", "evaluate", "report", "data"):
+    for name in ("compare", "train", "manual", "translate", "evaluate", "export", "report", "data"):
         assert name in done.stdout

@@ -44,6 +44,7 @@ SHELL = {
     "cut",
     "shuf",
     "paste",
+    "printf",
     "mkdir",
     "for",
     "done",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import signal
@@ -13,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from nmt_pbt.attention_record import attention_path, read_attention
 from nmt_pbt.journal import Evaluated, SearchEnded, Tested, read_journal, without_times
 
 SMALL = [
@@ -26,6 +28,7 @@ SMALL = [
     "--set=search.population=3",
     "--set=training.epochs=2",
     "--set=engine.threads=1",
+    "--set=evaluation.kept_models=2",
 ]
 METHODS = ["pbt", "random", "grid", "bayes"]
 
@@ -71,14 +74,19 @@ def test_every_method_spends_the_same_budget_and_its_winner_is_tested_once(folde
     assert [record.method for record in records if isinstance(record, Tested)] == METHODS
 
 
-def test_the_run_holds_a_report_and_a_model_of_each_winner(folder: Path) -> None:
+def test_the_run_holds_a_report_a_model_of_each_winner_and_of_another_member(folder: Path) -> None:
     run = folder / "run"
     page = (run / "report" / "index.html").read_text(encoding="utf-8")
     assert all(name in page for name in ("PBT", "Random", "Grid", "Bayesian"))
-    assert {path.stem for path in (run / "models").iterdir()} == {f"{method}-seed0" for method in METHODS}
+    models = {path.stem for path in (run / "models").iterdir()} - {f"{method}-seed0" for method in METHODS}
+    assert [name.rpartition("-trial")[0] for name in models] == ["pbt-seed0"]
     assert not list((run / "states").iterdir())
     for method in METHODS:
-        assert len((run / "translations" / f"{method}-seed0.txt").read_text(encoding="utf-8").splitlines()) == 20
+        translations = run / "translations" / f"{method}-seed0.txt"
+        assert len(translations.read_text(encoding="utf-8").splitlines()) == 20
+        looked = read_attention(attention_path(translations))
+        sample = json.loads((run / "translations" / "sample.json").read_text(encoding="utf-8"))
+        assert [sentence.line for sentence in looked] == [sentence["line"] for sentence in sample]
 
 
 def test_the_report_is_drawn_again_to_the_same_page_without_tensorflow(folder: Path) -> None:
@@ -94,18 +102,29 @@ def test_the_report_is_drawn_again_to_the_same_page_without_tensorflow(folder: P
     assert page.read_bytes() == before
 
 
+def test_the_journal_holds_what_the_best_model_so_far_said_of_a_few_dev_sentences(folder: Path) -> None:
+    sample = json.loads((folder / "run" / "translations" / "dev_sample.json").read_text(encoding="utf-8"))
+    assert len(sample) == 20
+    records = [r for r in read_journal(folder / "run" / "journal.jsonl") if isinstance(r, Evaluated)]
+    assert {len(record.samples) for record in records} == {0, 2}
+    won = {
+        (r.method, r.trial, r.interval) for r in read_journal(folder / "run" / "journal.jsonl") if isinstance(r, Tested)
+    }
+    assert all(record.samples for record in records if (record.method, record.trial, record.interval) in won)
+
+
 def test_translate_answers_every_line_in_order_and_leaves_blank_ones_blank(folder: Path) -> None:
     lines = nmt_pbt("translate", "run", cwd=folder, text="The cat sleeps.\n\nThe dog is old.\n").split("\n")
     assert len(lines) == 4
     assert lines[1] == lines[3] == ""
-    alone = nmt_pbt("translate", "run", cwd=folder, text="The dog is old.\n")
-    assert alone.strip() == lines[2].strip()
+    together = nmt_pbt("translate", "run", "--ensemble=5", "--nbest=1", cwd=folder, text="The dog is old.\n")
+    assert together.startswith("0 ||| ")
 
 
 def test_evaluate_finds_the_score_that_the_journal_recorded(folder: Path) -> None:
     tested = next(r for r in read_journal(folder / "run" / "journal.jsonl") if isinstance(r, Tested))
     output = nmt_pbt("evaluate", "run", "--method=pbt", cwd=folder)
-    assert f"BLEU {tested.test['bleu']:.2f}" in output
+    assert float(output.splitlines()[1].split()[1]) == pytest.approx(tested.test["bleu"], abs=0.006)
     assert tested.signatures["bleu"] in output
 
 

@@ -56,7 +56,7 @@ def _digest(corpus: Corpus, subwords: Subwords, too_long: int) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
-def corpus_digest(corpus: Corpus, subwords: Subwords, max_length: int) -> str:
+def digest_of(corpus: Corpus, subwords: Subwords, max_length: int) -> str:
     """Return what `PreparedCorpus.digest` returns, without TensorFlow.
 
     Args:

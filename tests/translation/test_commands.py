@@ -1,0 +1,207 @@
+"""`translate`, `evaluate` and `export` at work on a run."""
+
+from __future__ import annotations
+
+import io
+import os
+import pty
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nmt_pbt.cli import app
+from nmt_pbt.commands.usage import run_app
+from nmt_pbt.training.text_decoder import TextDecoder
+from nmt_pbt.translation.choice import choose_models
+from nmt_pbt.translation.translator import Translator
+
+LINES = ["The cat sleeps.", "", "The old dogs see a small house.", "  ", "She is here."]
+TEXT = "".join(line + "\n" for line in LINES)
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Callable[..., list[str]]:
+    """Run a command in this process; return the lines it wrote to standard output."""
+
+    def run(*arguments: str, text: str | bytes = "", code: int = 0) -> list[str]:
+        data = text if isinstance(text, bytes) else text.encode("utf-8")
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data), encoding="utf-8"))
+        found = run_app(app, arguments)
+        output, errors = capfd.readouterr()
+        assert found == code, errors
+        if code:
+            assert len(errors.splitlines()) == 1
+            return errors.splitlines()
+        return output.splitlines()
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def translator(run: Path) -> Translator:
+    return Translator(choose_models(run))
+
+
+def test_translate_keeps_order_and_blank_lines_whatever_is_translated_together(run, command, translator, monkeypatch):
+    wanted = translator.translate(LINES)
+    assert [bool(line) for line in wanted] == [True, False, True, False, True]
+    assert command("translate", str(run), text=TEXT) == wanted
+    assert command("translate", str(run), text=TEXT.rstrip("\n")) == wanted
+    assert command("translate", str(run), text="") == []
+    monkeypatch.setattr("nmt_pbt.commands.translate._LINES_TOGETHER", 2)
+    assert command("translate", str(run), text=TEXT) == wanted
+
+
+def test_a_beam_of_one_is_greedy_and_an_n_best_list_holds_the_translation_first(run, command, translator):
+    assert command("translate", str(run), "--beam=1", text=TEXT) == translator.decoder.translate(LINES)
+    found = [line.split(" ||| ") for line in command("translate", str(run), "--nbest=2", text=TEXT)]
+    assert [row[0] for row in found] == ["0", "0", "1", "2", "2", "3", "4", "4"]
+    best = {}
+    for index, text, log_probability, score in found:
+        best.setdefault(index, text)
+        assert float(log_probability) <= 0
+        assert float(score) <= 0
+    assert list(best.values()) == translator.translate(LINES)
+
+
+def test_given_translations_are_scored_in_the_form_of_an_n_best_list(run, command, translator, tmp_path):
+    given = ["Die Katze.", "", "Hunde sehen ein Haus.", "", "Sie ist hier."]
+    (tmp_path / "given").write_text("".join(line + "\n" for line in given), encoding="utf-8")
+    found = [line.split(" ||| ") for line in command("translate", str(run), f"--score={tmp_path / 'given'}", text=TEXT)]
+    assert [row[1] for row in found] == given
+    wanted = translator.score(LINES, given)
+    assert [float(row[2]) for row in found] == pytest.approx([its.log_probability for its in wanted], abs=1e-3)
+    assert [float(row[3]) for row in found] == pytest.approx([its.score for its in wanted], abs=1e-3)
+    assert [float(row[2]) for row in found if not row[1]] == [0, 0]
+
+
+def test_several_models_translate_together_as_their_mean_probability_says(run, command):
+    chosen = choose_models(run, count=3)
+    together = Translator(chosen)
+    found = command("translate", str(run), "--ensemble=3", "--nbest=1", text=TEXT)
+    wanted = together.n_best(LINES, 1)
+    assert [line.split(" ||| ")[1] for line in found] == [row[0].text for row in wanted]
+    models = [Translator([one]).decoder._models[0] for one in chosen]
+    again = TextDecoder(models[::-1], together.decoder.subwords, 2).translate_n_best(LINES, 3, 0.8, 1, 0.1)
+    assert [row[0].score for row in again] == pytest.approx([row[0].score for row in wanted], abs=1e-5)
+    assert found != command("translate", str(run), "--nbest=1", text=TEXT)
+
+
+@pytest.mark.parametrize("kind", ["png", "svg"])
+def test_attention_is_drawn_beside_the_translations(run, command, translator, tmp_path, kind):
+    file = tmp_path / f"attention.{kind}"
+    assert command("translate", str(run), f"--attention={file}", text=TEXT) == translator.translate(LINES)
+    begin = {"png": b"\x89PNG", "svg": b"<?xml"}[kind]
+    assert file.read_bytes().startswith(begin)
+    assert [path.name for path in tmp_path.iterdir()] == [file.name]
+
+
+def test_attention_is_that_of_the_translation_with_its_subwords(translator):
+    found = [row[0] for row in translator.n_best(LINES, 1)]
+    matrices = translator.attention(LINES, found)
+    assert len(matrices) == 3
+    for matrix, line in zip(matrices, [line for line in LINES if line.strip()], strict=True):
+        assert "".join(matrix.source) == "▁" + line.replace(" ", "▁") + "</s>"
+        assert matrix.weights.shape == (len(matrix.target), len(matrix.source))
+        assert np.allclose(matrix.weights.sum(axis=1), 1, atol=1e-5)
+
+
+def test_evaluate_prints_each_score_with_its_signature(run, command):
+    found = command("evaluate", str(run))
+    assert found[0] == "pbt-seed0 (trial 0): test of toy, 12 sentences, beam 3"
+    assert [line.split("  ")[0].strip() for line in found[1:]] == [
+        "BLEU",
+        "chrF",
+        "TER",
+        "BLEU, tokenised and lower-cased",
+    ]
+    assert all("version:" in line for line in found[1:])
+    assert "lang:de" in found[4]
+    assert command("evaluate", str(run), "--split=dev", "--beam=1")[0].endswith("dev of toy, 8 sentences, beam 1")
+    both = command("evaluate", str(run), "--ensemble=2")[0]
+    assert both.startswith("pbt-seed0 (trial 0) + pbt-seed0-trial1-interval0 (trial 1): test of toy")
+
+
+def test_evaluate_tells_of_pairs_that_are_left_out(run, command, tmp_path):
+    (tmp_path / "a").write_text("The cat sleeps.\n\nShe is here.\n", encoding="utf-8")
+    (tmp_path / "b").write_text("Die Katze.\nHund.\nSie ist hier.\n", encoding="utf-8")
+    found = command("evaluate", str(run), f"--src={tmp_path / 'a'}", f"--ref={tmp_path / 'b'}")
+    assert ", 2 sentences," in found[0]
+    assert found[1] == "left out: 1 pairs with a blank line"
+
+
+def test_evaluate_against_a_run_or_a_file_tells_differences_with_their_p_values(run, command):
+    same = command("evaluate", str(run), f"--against={run}")[5:]
+    assert same[0] == f"against pbt-seed0 of {run}:"
+    assert len(same) == 5
+    assert all("= +0.00  95% interval +0.00 to +0.00, p = 1.0000 (paired bootstrap" in line for line in same[1:])
+    worse = command("evaluate", str(run), f"--against={run / 'translations' / 'random-seed0.txt'}")[5:]
+    assert worse[1].startswith("BLEU ")
+    assert "- 100.00 = -" in worse[1]
+    assert "p = 0.0010 (paired bootstrap, 1,000 samples)" in worse[1]
+
+
+def test_evaluate_lets_the_first_model_go_before_the_second_is_built(run, command, monkeypatch):
+    alive = []
+    import nmt_pbt.translation.translator as module
+
+    load, built = module.load_decoder, []
+
+    def watched(chosen):
+        import gc
+        import weakref
+
+        gc.collect()
+        alive.append(sum(reference() is not None for reference in built))
+        decoder = load(chosen)
+        built.append(weakref.ref(decoder))
+        return decoder
+
+    monkeypatch.setattr(module, "load_decoder", watched)
+    command("evaluate", str(run), f"--against={run}")
+    assert alive == [0, 0]
+
+
+def start(*arguments: str, **streams) -> subprocess.Popen[bytes]:
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    return subprocess.Popen([sys.executable, "-m", "nmt_pbt.cli", *arguments], env=environment, **streams)
+
+
+def test_a_closed_pipe_ends_translating_without_a_word(run, tmp_path):
+    (tmp_path / "in").write_text(TEXT * 2000, encoding="utf-8")
+    with open(tmp_path / "in", "rb") as text:
+        process = start("translate", str(run), stdin=text, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        process.stdout.readline()
+        process.stdout.close()
+        errors = process.stderr.read()
+        assert process.wait(timeout=120) == -signal.SIGPIPE
+        process.stderr.close()
+    assert errors == b""
+
+
+def test_at_a_terminal_it_asks_and_answers_until_ctrl_d(run, translator):
+    ours, its = pty.openpty()
+    process = start("translate", str(run), stdin=its, stdout=its, stderr=its)
+    os.close(its)
+    shown = b""
+
+    def until(end: bytes) -> bytes:
+        nonlocal shown
+        while not shown.endswith(end):
+            shown += os.read(ours, 1000)
+        found, shown = shown, b""
+        return found
+
+    assert b"Ctrl-D ends." in until(b"> ")
+    for line in ("The cat sleeps.", "", "She is here."):
+        os.write(ours, line.encode() + b"\n")
+        answer = until(b"> ").decode().replace("\r", "").split("\n")
+        assert answer[1] == translator.translate([line])[0]
+    os.write(ours, b"\x04")
+    assert process.wait(timeout=60) == 0
+    os.close(ours)

@@ -1,0 +1,88 @@
+"""An exported model translates text by itself, with TensorFlow and its tokenizer alone."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from nmt_pbt.errors import UsageError
+from nmt_pbt.translation import export as module
+from nmt_pbt.translation.choice import choose_models
+from nmt_pbt.translation.export import export
+from nmt_pbt.translation.translator import Translator
+
+LINES = ["The cat sleeps.", "", "The old dogs see a small house.", " ", "Ünïcode, 1 + 1 = 2!", "She is here."]
+PROGRAM = """
+import json, sys
+import tensorflow as tf
+import tensorflow_text
+model = tf.saved_model.load(sys.argv[1])
+found = model.translate(tf.constant(json.loads(sys.argv[2])))
+served = model.signatures["serving_default"](sentences=tf.constant(json.loads(sys.argv[2])))
+assert sorted(served) == sorted(found) == ["log_probabilities", "scores", "translations"]
+assert all(bool(tf.reduce_all(served[name] == found[name])) for name in found)
+assert not {"nmt_pbt", "sentencepiece"} & set(sys.modules)
+one = model.translate(["The cat sleeps."])
+print(json.dumps({
+    "translations": [text.decode() for text in found["translations"].numpy()],
+    "scores": found["scores"].numpy().tolist(),
+    "log_probabilities": found["log_probabilities"].numpy().tolist(),
+    "one": [text.decode() for text in one["translations"].numpy()],
+}))
+"""
+
+
+def in_a_fresh_process(folder: Path) -> dict:
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, str(folder), json.dumps(LINES)],
+        capture_output=True,
+        text=True,
+        cwd=folder,
+        check=False,
+        timeout=250,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.mark.parametrize(("beam", "count"), [(1, 1), (2, 2)])
+def test_it_gives_the_same_strings_in_a_fresh_process(run, tmp_path, beam, count):
+    chosen = choose_models(run, count=count)
+    folder = tmp_path / "model"
+    export(chosen, folder, beam)
+    found = in_a_fresh_process(folder)
+    wanted = [row[0] for row in Translator(chosen, beam).n_best(LINES, 1)]
+    assert found["translations"] == [its.text for its in wanted]
+    assert found["scores"] == pytest.approx([its.score for its in wanted], abs=1e-4)
+    assert found["log_probabilities"] == pytest.approx([its.log_probability for its in wanted], abs=1e-4)
+    assert found["one"] == [wanted[0].text]
+    described = json.loads((folder / "assets.extra" / "nmt-pbt.json").read_text(encoding="utf-8"))
+    assert described["beam"] == beam
+    assert [its["name"] for its in described["models"]] == [its.name for its in chosen]
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+def test_a_folder_that_exists_or_cannot_be_made_is_refused(run, tmp_path):
+    (tmp_path / "there").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    for name in ("there", "link"):
+        with pytest.raises(UsageError, match="already exists"):
+            export(choose_models(run), tmp_path / name)
+    with pytest.raises(UsageError, match="cannot be made in"):
+        export(choose_models(run), tmp_path / "no" / "such")
+
+
+def test_nothing_is_left_behind_when_it_cannot_be_written(run, tmp_path, monkeypatch):
+    def half(_, folder: str, **__) -> None:
+        Path(folder).mkdir()
+        (Path(folder) / "saved_model.pb").touch()
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(module.tf.saved_model, "save", half)
+    with pytest.raises(OSError, match="No space"):
+        export(choose_models(run), tmp_path / "model")
+    assert list(tmp_path.iterdir()) == []
