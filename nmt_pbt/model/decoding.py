@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from nmt_pbt.model.scoring import Coverage, hypothesis_scores, length_normalisation
+from nmt_pbt.model.shrinking import State, while_any
 
 Step = Callable[[tf.Tensor, Any, Any], tuple[tf.Tensor, tf.Tensor, Any]]
 """`(tokens [B, K], cache, memory) -> (log-probabilities [B, K, V], attention [B, K, S], next cache)`.
@@ -74,41 +75,46 @@ class GreedySampler:
         """
         longest = tf.reduce_max(limits)
 
-        def going(position, state):
-            return tf.logical_and(position < longest, tf.reduce_any(state["open"]))
-
-        def body(position, state):
-            log_probabilities, attention, cache = step(state["tokens"][:, None], state["cache"], memory)
-            log_probabilities = log_probabilities[:, 0]
+        def advance(position: tf.Tensor, state: State) -> State:
+            log_probabilities, attention, cache = step(state["tokens"][:, None], state["cache"], state["memory"])
+            log_probabilities, open_ = log_probabilities[:, 0], state["open"]
             best = tf.argmax(log_probabilities, axis=-1, output_type=tf.int32)
             gained = tf.gather(log_probabilities, best, batch_dims=1)
-            tokens = tf.where(state["open"], best, self.pad)
+            tokens = tf.where(open_, best, self.pad)
             following = {
+                **state,
                 "tokens": tokens,
-                "open": state["open"] & (tokens != self.end) & (position + 1 < limits),
-                "total": state["total"] + tf.where(state["open"], gained, 0.0),
-                "lengths": state["lengths"] + tf.cast(state["open"], tf.int32),
-                "written": state["written"].write(position, tokens),
+                "open": open_ & (tokens != self.end) & (position + 1 < state["limits"]),
+                "totals": state["totals"] + tf.where(open_, gained, 0.0),
+                "lengths": state["lengths"] + tf.cast(open_, tf.int32),
+                "written": tf.where(tf.range(longest) == position, tokens[:, None], state["written"]),
                 "cache": cache,
             }
             if coverage is not None:
-                following["covered"] = state["covered"] + tf.where(state["open"][:, None], attention[:, 0], 0.0)
-            return position + 1, following
+                following["covered"] = state["covered"] + tf.where(open_[:, None], attention[:, 0], 0.0)
+            return following
 
-        first = {
-            "tokens": tf.fill([batch], self.begin),
-            "open": tf.fill([batch], True),
-            "total": tf.zeros([batch]),
-            "lengths": tf.zeros([batch], tf.int32),
-            "written": tf.TensorArray(tf.int32, size=longest, element_shape=[None]),
-            "cache": cache,
-        }
-        if coverage is not None:
-            first["covered"] = coverage.start
-        position, last = tf.while_loop(going, body, (tf.constant(0), first))
-        tokens = tf.transpose(last["written"].gather(tf.range(position)))
-        scores = hypothesis_scores(last["total"], last["lengths"], length_penalty, coverage, last.get("covered"))
-        return Hypotheses(tokens[:, None], last["lengths"][:, None], last["total"][:, None], scores[:, None])
+        wanted = ["written", "lengths", "totals"] + ([] if coverage is None else ["covered"])
+        found = while_any(
+            lambda position, state: state["open"],
+            advance,
+            lambda state: {name: state[name] for name in wanted},
+            {
+                "tokens": tf.fill([batch], self.begin),
+                "open": limits > 0,
+                "totals": tf.zeros([batch]),
+                "lengths": tf.zeros([batch], tf.int32),
+                "written": tf.fill([batch, longest], self.pad),
+                "limits": limits,
+                "cache": cache,
+                "memory": memory,
+                **({} if coverage is None else {"covered": coverage.start}),
+            },
+        )
+        scores = hypothesis_scores(found["totals"], found["lengths"], length_penalty, coverage, found.get("covered"))
+        return Hypotheses(
+            found["written"][:, None], found["lengths"][:, None], found["totals"][:, None], scores[:, None]
+        )
 
 
 class BeamSampler:
@@ -161,18 +167,17 @@ class BeamSampler:
         beam = self.beam
         longest = tf.reduce_max(limits)
         penalty = tf.convert_to_tensor(length_penalty, tf.float32)
-        largest = length_normalisation(limits, penalty)
 
-        def hopeful(position: tf.Tensor, state: dict[str, Any]) -> tf.Tensor:
-            """Tell which sentences are not done, bool `[B]`."""
-            attainable = tf.reduce_max(state["open"], axis=1) / largest
+        def is_open(position: tf.Tensor, state: State) -> tf.Tensor:
+            attainable = tf.reduce_max(state["open"], axis=1) / length_normalisation(state["limits"], penalty)
             finished = tf.reduce_sum(tf.cast(state["scores"] > NEVER, tf.int32), axis=1)
-            return (finished < beam) & (attainable > state["scores"][:, self.n_best - 1]) & (position < limits)
+            hopeful = attainable > state["scores"][:, self.n_best - 1]
+            return (finished < beam) & hopeful & (position < state["limits"])
 
-        def body(position: tf.Tensor, state: dict[str, Any]) -> tuple[tf.Tensor, dict[str, Any]]:
-            log_probabilities, attention, cache = step(state["tokens"], state["cache"], memory)
+        def advance(position: tf.Tensor, state: State) -> State:
+            log_probabilities, attention, cache = step(state["tokens"], state["cache"], state["memory"])
             vocabulary = tf.shape(log_probabilities)[2]
-            totals = tf.reshape(state["open"][:, :, None] + log_probabilities, [batch, beam * vocabulary])
+            totals = tf.reshape(state["open"][:, :, None] + log_probabilities, [-1, beam * vocabulary])
             # at most K of 2K candidates end, as each open hypothesis has one end: K are left to go on
             totals, chosen = tf.math.top_k(totals, k=2 * beam)
             origin, token = chosen // vocabulary, chosen % vocabulary
@@ -183,9 +188,9 @@ class BeamSampler:
             if coverage is not None:
                 covered = tf.gather(state["covered"] + attention, origin, batch_dims=1)
             ends = token == self.end
-            cut = (position + 1 >= limits)[:, None]
-            counts = (ends | cut)[:, :beam] & hopeful(position, state)[:, None] & (totals[:, :beam] > NEVER / 2)
-            length = tf.fill([batch, beam], position + 1)
+            cut = (position + 1 >= state["limits"])[:, None]
+            counts = (ends | cut)[:, :beam] & is_open(position, state)[:, None] & (totals[:, :beam] > NEVER / 2)
+            length = tf.fill(tf.shape(counts), position + 1)
             score = hypothesis_scores(
                 totals[:, :beam], length, penalty, coverage, None if covered is None else covered[:, :beam]
             )
@@ -196,7 +201,7 @@ class BeamSampler:
                 "finished": tf.concat([state["finished"], grown[:, :beam]], axis=1),
             }
             _, kept = tf.math.top_k(pool["scores"], k=beam)
-            following = {name: tf.gather(value, kept, batch_dims=1) for name, value in pool.items()}
+            following = {**state, **{name: tf.gather(value, kept, batch_dims=1) for name, value in pool.items()}}
             open_, continued = tf.math.top_k(tf.where(ends, 2 * NEVER, totals), k=beam)
             parents = tf.gather(origin, continued, batch_dims=1)
             following["open"] = open_
@@ -205,9 +210,7 @@ class BeamSampler:
             following["cache"] = tf.nest.map_structure(lambda value: tf.gather(value, parents, batch_dims=1), cache)
             if covered is not None:
                 following["covered"] = tf.gather(covered, continued, batch_dims=1)
-            for before, after in zip(tf.nest.flatten(state), tf.nest.flatten(following), strict=True):
-                after.set_shape(before.shape)  # the loop has to know that shapes stay
-            return position + 1, following
+            return following
 
         first = {
             "tokens": tf.fill([batch, beam], self.begin),
@@ -215,6 +218,8 @@ class BeamSampler:
             "open": tf.tile([[0.0] + [NEVER] * (beam - 1)], [batch, 1]),
             "prefix": tf.fill([batch, beam, longest], self.pad),
             "cache": tf.nest.map_structure(lambda value: tf.repeat(value, beam, axis=1), cache),
+            "memory": memory,
+            "limits": limits,
             "scores": tf.fill([batch, beam], NEVER),
             "totals": tf.fill([batch, beam], NEVER),
             "lengths": tf.zeros([batch, beam], tf.int32),
@@ -222,7 +227,8 @@ class BeamSampler:
         }
         if coverage is not None:
             first["covered"] = tf.repeat(coverage.start[:, None], beam, axis=1)
-        _, last = tf.while_loop(
-            lambda position, state: tf.reduce_any(hopeful(position, state)), body, (tf.constant(0), first)
+        wanted = ("finished", "lengths", "totals", "scores")
+        found = while_any(
+            is_open, advance, lambda state: {name: state[name][:, : self.n_best] for name in wanted}, first
         )
-        return Hypotheses(*(last[name][:, : self.n_best] for name in ("finished", "lengths", "totals", "scores")))
+        return Hypotheses(*(found[name] for name in wanted))

@@ -217,6 +217,22 @@ def test_a_sentence_is_translated_alike_alone_and_in_any_batch(sampler):
         assert np.allclose(alone[2][0], together[2][row], atol=1e-5)
 
 
+@pytest.mark.parametrize("sampler", [GreedySampler(BEGIN, END), BeamSampler(3, BEGIN, END)], ids=str)
+def test_a_sentence_that_does_not_end_costs_the_steps_of_one_sentence(sampler):
+    step, cache, memory = toy(16)
+    sizes = []
+
+    def endless(tokens, cache, memory):
+        tf.py_function(lambda size: sizes.append(int(size)), [tf.shape(tokens)[0]], [])
+        log_probabilities, attention, cache = step(tokens, cache, memory)
+        return log_probabilities - 100 * tf.one_hot(END, VOCABULARY), attention, cache
+
+    limits = [10] + [2] * 7 + [1] * 8
+    found = tf.function(lambda: sampler(endless, cache, memory, tf.constant(16), tf.constant(limits)))()
+    assert found.lengths[:, 0].numpy().tolist() == limits
+    assert sizes == [16, 8, *[1] * 8]
+
+
 def test_a_sentence_with_fewer_hypotheses_than_wanted_says_so():
     found, _ = run(BeamSampler(8, BEGIN, END, n_best=8), 2, [1, 1])
     assert (found[3][:, VOCABULARY:] == NEVER).all()
