@@ -22,7 +22,7 @@ class Need:
 
     Attributes:
         states: Most saved states there are at once.
-        models: Winners' models that are kept.
+        models: Models that are kept in the end, at most.
         state: Bytes of a state, and of a model, at most.
     """
 
@@ -37,8 +37,8 @@ class Need:
 
     def __str__(self) -> str:
         return (
-            f"{_megabytes(self.bytes)} of disk at most: {self.states} states at once and {self.models} winners' models "
-            f"of {_megabytes(self.state)} each, and {_megabytes(_BESIDES)} besides"
+            f"{_megabytes(self.bytes)} of disk at most: {self.states} states at once and {self.models} models in the end, "
+            f" {_megabytes(self.state)} each, and {_megabytes(_BESIDES)} besides"
         )
 
 
@@ -53,7 +53,7 @@ def need_of(settings: Settings, vocabulary: int) -> Need:
     largest = max(parameters(model, vocabulary) for model in _shapes(settings))
     return Need(
         states=2 * search.population + 2,
-        models=len(search.methods) * search.seeds,
+        models=len(search.methods) * search.seeds * min(settings.evaluation.kept_models, search.population),
         state=_copies(settings.training) * _BYTES * largest + _OTHER,
     )
 

@@ -41,7 +41,9 @@ def test_states_models_and_size_add_up() -> None:
     need = need_of(load_settings(None, ["search.population=10", "search.seeds=3", "search.methods=[pbt, grid]"]), 400)
     assert (need.states, need.models) == (22, 6)
     assert need.bytes > 28 * need.state
-    assert "22 states at once and 6 winners' models" in str(need)
+    assert "22 states at once and 6 models in the end" in str(need)
+    kept = ["search.population=4", "search.methods=[pbt, grid]"]
+    assert [need_of(load_settings(None, [*kept, f"evaluation.kept_models={n}"]), 400).models for n in (3, 9)] == [6, 8]
 
 
 def test_a_disk_with_too_little_room_is_refused_with_both_sizes(
