@@ -227,7 +227,7 @@ REFUSALS = {
     "an unknown command, with the nearest": (["translat", "run"], ["'translat'", "'translate'", "nmt-pbt --help"]),
     "an unknown command of a group": (["data", "fetsh"], ["'fetsh'", "nmt-pbt data --help"]),
     "a missing argument": (["translate"], ["Missing argument", "nmt-pbt translate --help"]),
-    "an argument too many": (["report", "run", "again"], ["again", "nmt-pbt report --help"]),
+    "an argument too many": (["translate", "run", "again"], ["again", "nmt-pbt translate --help"]),
     "an option without its value": (["translate", "run", "--beam"], ["--beam", "nmt-pbt translate --help"]),
     "a word where a number belongs": (["compare", "--seeds=many"], ["--seeds", "integer"]),
     "a number out of range": (["translate", "run", "--beam=0"], ["--beam", "1"]),

@@ -37,8 +37,8 @@ class Need:
 
     def __str__(self) -> str:
         return (
-            f"{_megabytes(self.bytes)} of disk at most: {self.states} states at once and {self.models} models in the end, "
-            f" {_megabytes(self.state)} each, and {_megabytes(_BESIDES)} besides"
+            f"{_megabytes(self.bytes)} of disk at most: {self.states} states at once and {self.models} models in the "
+            f"end, {_megabytes(self.state)} each, and {_megabytes(_BESIDES)} besides"
         )
 
 
