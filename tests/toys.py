@@ -57,7 +57,7 @@ class MemoryJournal:
     def __init__(self) -> None:
         self.records: list[AnyRecord] = []
 
-    def append(self, record: AnyRecord) -> None:
+    def append(self, record: AnyRecord, durable: bool = True) -> None:
         self.records.append(record)
 
 
