@@ -161,7 +161,7 @@ def _replay(
     assignments: list[str],
 ) -> None:
     """Train from fresh weights by a schedule that was found, or written."""
-    from nmt_pbt.experiment.replaying import replay_of_file, replay_of_run
+    from nmt_pbt.experiment.scheduled import replay_of_file, replay_of_run
 
     if schedule.is_dir():
         if config is not None or corpus is not None:

@@ -21,7 +21,7 @@ from rich.text import Text
 
 from nmt_pbt.experiment.by_hand import Tried
 from nmt_pbt.experiment.driver import SearchRecord
-from nmt_pbt.journal import Evaluated, Guessed, SearchEnded, SearchStarted, Tested
+from nmt_pbt.journal import Diagnosed, Evaluated, Guessed, SearchEnded, SearchStarted, Tested
 from nmt_pbt.values import Value
 
 CONSOLE = Console(stderr=True)
@@ -76,6 +76,11 @@ class SearchProgress:
                 self._totals[search] = record.budget
                 self._bars[search] = self._progress.add_task(
                     f"{record.method}, seed {record.seed}", total=record.budget, best=""
+                )
+            case Diagnosed(alarms=alarms) if alarms:
+                self._progress.console.print(
+                    f"{record.method}, seed {record.seed}: {' and '.join(alarms)} as early as generation "
+                    f"{record.generation}: the selection may be greedy, see the report"
                 )
             case Guessed():
                 total = self._totals[search] = self._totals[search] + record.pairs

@@ -93,6 +93,28 @@ class Guessed(Record):
     pairs: int
 
 
+class Diagnosed(Record):
+    """How greedy a population has been, when all its members had been given a generation.
+
+    Fields as of `search.diagnostics.Diagnosis`: `spread` of each hyperparameter's values (1 when they lie evenly
+    over the range), `diversity` (the mean of these as a share of the first generation's), `exploits` (share of the
+    members that adopted), effective numbers of `donors` (None without exploits) and `founders`, `largest` (share of the
+    members that descend from the most frequent first ancestor), and `alarms`: what collapsed early.
+    """
+
+    event: Literal["diagnosed"] = "diagnosed"
+    method: str
+    seed: int
+    generation: int
+    spread: dict[str, float]
+    diversity: float
+    exploits: float
+    donors: float | None
+    founders: float
+    largest: float
+    alarms: list[str] = []
+
+
 class Seconds(BaseModel):
     """Wall-clock of one interval, itemised, in seconds."""
 
@@ -181,7 +203,7 @@ class SearchEnded(Record):
     reason: str = "budget spent"
 
 
-AnyRecord = RunStarted | SearchStarted | Guessed | Assigned | Evaluated | Ended | Tested | SearchEnded
+AnyRecord = RunStarted | SearchStarted | Guessed | Assigned | Diagnosed | Evaluated | Ended | Tested | SearchEnded
 
 _READER: TypeAdapter[AnyRecord] = TypeAdapter(Annotated[AnyRecord, Field(discriminator="event")])
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 from nmt_pbt.errors import AllFailedError, StateError
@@ -21,6 +21,7 @@ from nmt_pbt.experiment.replay import Replay
 from nmt_pbt.experiment.results import Results, Winner
 from nmt_pbt.journal import (
     Assigned,
+    Diagnosed,
     Ended,
     Evaluated,
     Guessed,
@@ -30,11 +31,12 @@ from nmt_pbt.journal import (
     SearchStarted,
     Tested,
 )
+from nmt_pbt.search.assignment import Assignment
 from nmt_pbt.search.methods import Method
 from nmt_pbt.settings import Settings
 from nmt_pbt.significance import pack_counts, unpack_counts
 
-SearchRecord = SearchStarted | Guessed | Assigned | Evaluated | Ended | Tested | SearchEnded
+SearchRecord = SearchStarted | Guessed | Assigned | Diagnosed | Evaluated | Ended | Tested | SearchEnded
 if TYPE_CHECKING:
     from keras_tuner.engine.trial import Trial
 
@@ -99,6 +101,7 @@ class Driver:
         self._stopped = False
         self._ended = False
         self._given_up: str | None = None
+        self._due: Diagnosed | None = None
 
     def run(self, guess: Guessed | None = None) -> Winner | None:
         """Search until the budget is spent; resumes what the journal holds of this search.
@@ -149,6 +152,7 @@ class Driver:
     # --- the loop ---
 
     def _search(self) -> None:
+        self._diagnose()
         for progress in [progress for progress in self._under_way.values() if progress.over]:
             self._end(progress)  # what the run was stopped before
         self._engine.keep(self._states.needed())
@@ -192,9 +196,15 @@ class Driver:
             return None
         assigned = self._assigned_to(worker, trial)
         self._append(assigned)
+        self._diagnose()
         progress = self._under_way[assigned.trial]
         progress.decided = time.perf_counter() - began
         return progress
+
+    def _diagnose(self) -> None:
+        """Write down how greedy the population has been, when a generation was given out since this was last done."""
+        if self._due is not None:
+            self._append(self._due)
 
     def _assigned_to(self, worker: str, trial: Trial) -> Assigned:
         assignment = self._method.assignment(trial)
@@ -326,6 +336,10 @@ class Driver:
             if trial.status != "RUNNING":
                 raise self._recorded.differs(f"trial {record.trial} was given out", f"none is ({trial.status})")
             self._recorded.check_decision(record, self._assigned_to(record.worker, trial))
+        elif isinstance(record, Diagnosed):
+            if self._due is None:
+                raise self._recorded.differs(f"generation {record.generation} was diagnosed", "it is not complete")
+            self._recorded.check_decision(record, self._due)
         elif isinstance(record, Evaluated | Ended):
             self._recorded.check_result(record, self._under_way.get(record.trial))
         self._apply(record)
@@ -342,6 +356,9 @@ class Driver:
                 self._under_way[record.trial] = progress
                 self._states.use(progress.source)
                 self._assigned += 1
+                self._watch(progress.assignment)
+            case Diagnosed():
+                self._due = None
             case Evaluated():
                 self._apply_evaluated(record)
             case Ended():
@@ -356,6 +373,12 @@ class Driver:
             case SearchEnded():
                 self._ended = True
         self._listener(record)
+
+    def _watch(self, assignment: Assignment) -> None:
+        found = self._method.diagnostics.take(assignment) if self._method.diagnostics is not None else None
+        if found is not None:
+            fields = {**asdict(found), "alarms": list(found.alarms)}
+            self._due = Diagnosed(method=self._start.method, seed=self._start.seed, **fields)
 
     def _apply_evaluated(self, record: Evaluated) -> None:
         # In the order in which they were submitted: a resumed run gives them out in it again.

@@ -11,6 +11,7 @@ import pandas as pd
 
 from nmt_pbt.report import statistics
 from nmt_pbt.report.controls import guess_cautions, replay_cautions, replay_findings
+from nmt_pbt.report.diagnoses import diagnosis_cautions, diagnosis_findings
 from nmt_pbt.report.figures.style import base_method, method_style, metric_label, value_label
 from nmt_pbt.report.run import Run
 from nmt_pbt.report.series import hyperparameters
@@ -64,7 +65,7 @@ def answer(run: Run, summary: pd.DataFrame, comparisons: pd.DataFrame) -> Answer
     if not comparisons.empty:
         findings += _comparisons(comparisons.to_dict("records"))
     findings += _speed(run, summary)
-    findings += [*_schedules(run), *replay_findings(run)]
+    findings += [*_schedules(run), *diagnosis_findings(run), *replay_findings(run)]
     return Answer(_headline(run, summary), findings, _cautions(run, summary))
 
 
@@ -248,7 +249,7 @@ def _cautions(run: Run, summary: pd.DataFrame) -> list[str]:
             f"The winning {name} is at the {end} end of its range, {value}, in {_listed(searches)}: "
             "a better value may lie outside."
         )
-    return [*cautions, *replay_cautions(run), *guess_cautions(run)]
+    return [*cautions, *diagnosis_cautions(run), *replay_cautions(run), *guess_cautions(run)]
 
 
 def _listed(names: Sequence[str]) -> str:

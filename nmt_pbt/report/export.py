@@ -12,7 +12,7 @@ from nmt_pbt.report import statistics
 from nmt_pbt.report.run import Run
 from nmt_pbt.report.series import SCHEMA_VERSION
 
-_FRAMES = ("searches", "trials", "evaluations", "best_so_far", "lineage", "winners", "tests", "time_spent")
+_FRAMES = ("searches", "trials", "evaluations", "best_so_far", "lineage", "winners", "tests", "time_spent", "diagnoses")
 
 
 def frames(run: Run) -> dict[str, pd.DataFrame]:

@@ -12,8 +12,10 @@ from matplotlib.axes import Axes
 
 from nmt_pbt.report import statistics, views
 from nmt_pbt.report.answer import reference_method
+from nmt_pbt.report.diagnoses import greedy_searches, relative_spreads
 from nmt_pbt.report.figures.attention import attention_size, draw_attention
 from nmt_pbt.report.figures.controls import draw_controls
+from nmt_pbt.report.figures.diversity import draw_diversity
 from nmt_pbt.report.figures.population import draw_family_tree, draw_founders, draw_learning_curves
 from nmt_pbt.report.figures.progress import draw_best_so_far
 from nmt_pbt.report.figures.schedules import draw_schedule
@@ -67,7 +69,15 @@ def drawings(run: Run, summary: pd.DataFrame, comparisons: dict[str, pd.DataFram
     found = [*_progress(run), *_tests(run, summary, comparisons)]
     for number, (method, seed) in enumerate(_populations(run)):
         found += _population(run, method, seed, aside=number > 0)
-    found += [*_founders(run), *_controls(run), *_schedules(run), *_values(run), *_time(run), *_attention(run)]
+    found += [
+        *_diversity(run),
+        *_founders(run),
+        *_controls(run),
+        *_schedules(run),
+        *_values(run),
+        *_time(run),
+        *_attention(run),
+    ]
     return found
 
 
@@ -201,6 +211,30 @@ def _population(run: Run, method: str, seed: int, aside: bool) -> Iterator[Drawi
         max(3.4, min(8.0, 1.2 + 0.22 * members)),
         aside=aside,
     )
+
+
+def _diversity(run: Run) -> Iterator[Drawing]:
+    for number, (method, seed) in enumerate(greedy_searches(run)):
+        mine = run.diagnoses[(run.diagnoses["method"] == method) & (run.diagnoses["seed"] == seed)]
+        label, last = method_style(method).label, mine.iloc[-1]
+        which = f"{label}, seed {seed}" if run.searches["seed"].nunique() > 1 else label
+        alarms = "; ".join(
+            f"{row['alarms']} in generation {row['generation']}" for row in mine.to_dict("records") if row["alarms"]
+        )
+        yield Drawing(
+            "population",
+            _file("diversity", method, f"seed{seed}"),
+            f"Diversity and ancestry: {which}",
+            "How far the members' values lie apart, as a share of the first generation's; the share of the population "
+            "that descends from its most frequent first ancestor; and the share that adopted another's state. A "
+            "selection is greedy when the first falls, or the second rises, long before the end. Thin lines may be "
+            "cut off.",
+            f"In the last generation {100 * last['diversity']:.0f}% of the diversity is left, and one ancestor holds "
+            f"{100 * last['largest']:.0f}% of the population. Alarms: {alarms or 'none'}.",
+            partial(draw_diversity, diagnoses=mine, spreads=relative_spreads(mine)),
+            3.3,
+            aside=number > 0,
+        )
 
 
 def _founders(run: Run) -> Iterator[Drawing]:

@@ -111,6 +111,11 @@ class Run:
         return series.tests(self.records)
 
     @cached_property
+    def diagnoses(self) -> pd.DataFrame:
+        """How greedy each population was: see `series.diagnoses`."""
+        return series.diagnoses(self.records)
+
+    @cached_property
     def time_spent(self) -> pd.DataFrame:
         """Wall-clock itemised: see `series.time_spent`."""
         return series.time_spent(self.records)

@@ -18,6 +18,7 @@ from nmt_pbt.errors import JournalError
 from nmt_pbt.journal import (
     AnyRecord,
     Assigned,
+    Diagnosed,
     Ended,
     Evaluated,
     Guessed,
@@ -35,12 +36,13 @@ SECONDS = ("train", "evaluate", "load", "save", "decide", "idle")
 
 _TYPES = {
     **dict.fromkeys(("method", "trial", "parent", "worker", "status", "reason", "objective", "direction"), "object"),
-    **dict.fromkeys(("translations", "child", "left"), "object"),
+    **dict.fromkeys(("translations", "child", "left", "alarms"), "object"),
     **dict.fromkeys(("seed", "generation", "interval", "intervals", "age", "spent", "pairs", "budget"), "int64"),
     **dict.fromkeys(("interval_pairs", "epoch", "population", "start"), "int64"),
     **dict.fromkeys(("member", "parent_member"), "Int64"),
     **dict.fromkeys(("score", "best", "age_epochs", "spent_epochs", "seconds", "test", "total", *SECONDS), "float64"),
     **dict.fromkeys(("parent_score", "left_score"), "float64"),
+    **dict.fromkeys(("diversity", "exploits", "donors", "founders", "largest"), "float64"),
     **dict.fromkeys(("inherited", "improved", "finished"), "bool"),
 }
 
@@ -290,6 +292,31 @@ def winners(records: Sequence[AnyRecord]) -> pd.DataFrame:
     last = last.iloc[sorted(range(len(last)), key=place.__getitem__)]
     columns = ["method", "seed", "trial", "interval", "age", "spent", "age_epochs", "score", *hyperparameters(records)]
     return last[columns].reset_index(drop=True)
+
+
+def diagnoses(records: Sequence[AnyRecord]) -> pd.DataFrame:
+    """How greedy each population was, one row a generation.
+
+    Returns:
+        Columns: method, seed, generation, diversity (of the members' values, as a share of the first generation's),
+        exploits (share of the members that adopted), donors and founders (effective numbers of states adopted, NaN
+        where there were none, and of first ancestors), largest (share of the members that descend from the most
+        frequent first ancestor), alarms (what collapsed early; several joined by "; "), then X_spread for each
+        hyperparameter X: 1 where its values lie evenly over the range, 0 where they are equal. Empty for journals of
+        versions that did not diagnose.
+    """
+    found = [record for record in records if isinstance(record, Diagnosed)]
+    rows: list[dict[str, Any]] = [
+        {
+            **record.model_dump(exclude={"time", "event", "spread"}),
+            "donors": math.nan if record.donors is None else record.donors,
+            "alarms": "; ".join(record.alarms),
+            **{f"{name}_spread": value for name, value in record.spread.items()},
+        }
+        for record in found
+    ]
+    columns = ["method", "seed", "generation", "diversity", "exploits", "donors", "founders", "largest", "alarms"]
+    return table(rows, columns, [f"{name}_spread" for name in _names(record.spread for record in found)])
 
 
 def time_spent(records: Sequence[AnyRecord]) -> pd.DataFrame:

@@ -11,6 +11,7 @@ from nmt_pbt.schedule import REPLAYS
 from nmt_pbt.search.arguments import check_population, initial_values, last_decision
 from nmt_pbt.search.assignment import Assignment
 from nmt_pbt.search.budget import Budget
+from nmt_pbt.search.diagnostics import Diagnostics
 from nmt_pbt.search.domains import Choice, Integer, Real
 from nmt_pbt.search.exploit import Backtrack, Exploit, Tournament, Truncation
 from nmt_pbt.search.explore import Explorer, Perturb
@@ -38,11 +39,13 @@ class Method:
         name: Its name.
         oracle: The `keras_tuner.Oracle`, to be driven by create_trial, update_trial and end_trial.
         budget: What it will train in all.
+        diagnostics: Watches its population; None where there is none.
     """
 
     name: str
     oracle: Any
     budget: Budget
+    diagnostics: Diagnostics | None = None
 
     def assignment(self, trial: Trial) -> Assignment:
         """Return what a trial of the oracle means for whoever trains it."""
@@ -202,7 +205,8 @@ def build_method(name: str, settings: Settings, seed: int, epoch: int, schedule:
     budget = Budget.for_trials(population, epochs, epoch, settings.search.interval)
     common = {"space": space, "seed": seed, "objective": _objective(settings.search.objective)}
     if name in POPULATION_METHODS:
-        return Method(name, _population(name, settings, budget, common), budget)
+        oracle = _population(name, settings, budget, common)
+        return Method(name, oracle, budget, Diagnostics(space, population, epochs))
     common |= {"budget": budget, "epochs": epochs, "patience": population}
     oracle = _replay(name, settings, common, schedule) if name in REPLAYS else _BUILDERS[name](settings, common)
     return Method(name, oracle, oracle.budget)

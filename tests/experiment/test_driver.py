@@ -11,7 +11,7 @@ import pytest
 
 from nmt_pbt.errors import HandoverError, JournalError, UsageError
 from nmt_pbt.experiment.engine import Engine, Leg, LegResult
-from nmt_pbt.journal import Assigned, Ended, Evaluated, SearchEnded, read_journal, without_times
+from nmt_pbt.journal import Assigned, Diagnosed, Ended, Evaluated, SearchEnded, read_journal, without_times
 from nmt_pbt.search.methods import check_methods
 from nmt_pbt.significance import corpus_scores, unpack_counts
 from tests.experiment.cheap import CheapTask, PassingOn, cheap_settings, inline, opened, search
@@ -273,3 +273,50 @@ def test_a_killed_search_with_bootstrap_resumes_to_the_same_journal(tmp_path: Pa
 def test_a_bootstrap_of_another_score_than_bleu_is_refused() -> None:
     with pytest.raises(UsageError, match=r"bootstrap.*val_chrf"):
         check_methods(cheap_settings("search.pbt.exploit=bootstrap", "search.objective=val_chrf"))
+
+
+def test_each_generation_of_a_population_is_diagnosed_when_all_members_have_been_given_it(tmp_path: Path) -> None:
+    records = run(tmp_path, "pbt")
+    for number, record in enumerate(records):
+        if isinstance(record, Diagnosed):
+            before = records[number - 1]
+            assert isinstance(before, Assigned)
+            assert (before.generation, before.member) == (record.generation, 3)
+    assert [record.generation for record in records if isinstance(record, Diagnosed)] == [0, 1, 2]
+    adopted = [sum(r.inherited and r.generation == g for r in records if isinstance(r, Assigned)) / 4 for g in range(3)]
+    assert [record.exploits for record in records if isinstance(record, Diagnosed)] == adopted
+    assert not any(isinstance(record, Diagnosed) for record in run(tmp_path / "replay", "replay"))
+
+
+@pytest.mark.parametrize("more", [(), ("search.pbt.synchronous=false",)], ids=["synchronous", "asynchronous"])
+def test_a_journal_cut_after_any_record_is_gone_on_with_to_the_same(tmp_path: Path, more: tuple[str, ...]) -> None:
+    """Kills between two records, of which `KillingEngine` knows nothing; states that are lost are trained again."""
+    whole = run(tmp_path / "whole", "pbt", *more)
+    lines = (tmp_path / "whole" / "journal.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)
+    cuts = [number for number, record in enumerate(whole) if isinstance(record, Diagnosed | Assigned)]
+    for number in cuts[1::3]:
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        (folder / "journal.jsonl").write_text("".join(lines[:number]), encoding="utf-8")
+        assert plain(run(folder, "pbt", *more)) == plain(whole)
+
+
+def test_a_journal_without_diagnoses_can_be_gone_on_with(tmp_path: Path) -> None:
+    """As versions before wrote it."""
+    whole = run(tmp_path / "whole", "pbt")
+    (tmp_path / "old").mkdir()
+    kept = [record for record in whole[: len(whole) // 2] if not isinstance(record, Diagnosed)]
+    text = "".join(record.model_dump_json() + "\n" for record in kept)
+    (tmp_path / "old" / "journal.jsonl").write_text(text, encoding="utf-8")
+    again = run(tmp_path / "old", "pbt")
+    results = [[r.state for r in records if isinstance(r, Evaluated)] for records in (whole, again)]
+    assert results[0] == results[1]
+
+
+def test_a_diagnosis_that_does_not_come_out_again_is_refused(tmp_path: Path) -> None:
+    run(tmp_path, "pbt")
+    path = tmp_path / "journal.jsonl"
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text.replace('"exploits":0.25', '"exploits":0.75', 1), encoding="utf-8")
+    with pytest.raises(JournalError, match=r"exploits was 0\.75"):
+        run(tmp_path, "pbt")

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from nmt_pbt.attention_record import SentenceAttention, attention_path, write_at
 from nmt_pbt.journal import (
     AnyRecord,
     Assigned,
+    Diagnosed,
     Ended,
     Evaluated,
     RunStarted,
@@ -24,7 +26,10 @@ from nmt_pbt.journal import (
 )
 from nmt_pbt.randomness import generator
 from nmt_pbt.schedule import REPLAYS, found_schedule
+from nmt_pbt.search.assignment import Assignment
+from nmt_pbt.search.diagnostics import Diagnostics
 from nmt_pbt.search.replay import final_values, lengthened
+from nmt_pbt.search.space import Space
 from nmt_pbt.settings import NumberDomain, Settings, dump_settings
 from nmt_pbt.significance import corpus_scores, counts_path, sentence_counts, write_counts
 from nmt_pbt.values import Value
@@ -75,6 +80,11 @@ class _Search:
     spent: int = 0
     clock: float = 1_700_000_000.0
     best: tuple[float, str, int, int] = (-math.inf, "", 0, 0)
+
+    def __post_init__(self) -> None:
+        search = self.settings.search
+        space = Space.from_settings(search)
+        self.diagnostics = Diagnostics(space, search.population, self.settings.training.epochs)
 
     def draw(self) -> dict[str, Value]:
         values: dict[str, Value] = {}
@@ -137,6 +147,14 @@ class _Search:
         )
         return score
 
+    def watch(self, trial: str, values: dict[str, Value], place: dict[str, Any]) -> None:
+        """Diagnose a population as the driver does."""
+        start = place["generation"] * self.settings.search.interval
+        found = self.diagnostics.take(Assignment(trial, values, self.settings.search.interval, start=start, **place))
+        if found is not None:
+            fields = {**asdict(found), "alarms": list(found.alarms), "time": self.clock}
+            self.records.append(Diagnosed(method=self.method, seed=self.seed, **fields))
+
     def end(self, trial: str, failed: bool) -> None:
         status, reason = ("failed", "nan: the loss is <not> a number") if failed else ("completed", "")
         self.records.append(
@@ -189,6 +207,7 @@ def _population(search: _Search, adopt: bool, explore: bool) -> None:
             failed = adopt and member == 0 and generation == 2  # whoever fails adopts next; explore alone has nobody to
             place = {"member": member, "generation": generation, "parent": parent, "inherited": inherited}
             search.assign(trial, values[member], pairs, **place)
+            search.watch(trial, values[member], place)
             scores[member] = search.evaluate(trial, 0, models[member], values[member], failed)
             search.end(trial, failed)
             held[member] = trial

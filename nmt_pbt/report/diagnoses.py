@@ -1,0 +1,94 @@
+"""How greedy the populations of a run were: their diagnoses as a table, and in words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from nmt_pbt.report import statistics
+from nmt_pbt.report.figures.style import base_method, method_style
+from nmt_pbt.report.run import Run
+
+_MEANING = {
+    "one ancestor": "all members descend from one of the models the population began with: everything was bet on it. "
+    "More members, longer intervals, a smaller search.pbt.fraction or search.pbt.frequencies would be less greedy",
+    "little diversity": "the members' values lie closer together than a third of what they began with, so that there "
+    "is little left to select among. Larger steps or search.pbt.resample_probability would spread them",
+    "low learning rates": "all learning rates are in the lowest fifth of their range. Small rates pay at once and may "
+    "cost later; longer intervals or search.pbt.frequencies would show it, and so does a replay with final-values",
+}
+
+
+def diagnosis_findings(run: Run) -> list[str]:
+    """Say of each search by the reference method how diverse, and of how few ancestors, its population was."""
+    told = []
+    for (method, seed), rows in run.diagnoses.groupby(["method", "seed"], sort=False):
+        if base_method(str(method)) != "pbt" or len(rows) < 2:
+            continue
+        last, middle = rows.iloc[-1], rows.iloc[len(rows) // 2]
+        which = f", seed {seed}" if run.searches["seed"].nunique() > 1 else ""
+        label = method_style(str(method)).label
+        told.append(
+            f"{label}'s population{which} kept {_percent(last['diversity'])} of the diversity of "
+            f"values it began with. {_percent(middle['largest'])} of it descended from one first ancestor halfway, "
+            f"{_percent(last['largest'])} in the end; a member adopted another's state in "
+            f"{_percent(rows['exploits'].iloc[1:].mean())} of the decisions."
+        )
+    return told
+
+
+def diagnosis_cautions(run: Run) -> list[str]:
+    """Say what collapsed early in which search, why that matters, and what would help."""
+    cautions = []
+    several = run.searches["seed"].nunique() > 1
+    for row in run.diagnoses.to_dict("records"):
+        for alarm in filter(None, str(row["alarms"]).split("; ")):
+            if base_method(str(row["method"])) != "pbt":
+                continue  # what a control leaves out, it is not blamed for
+            which = f", seed {row['seed']}" if several else ""
+            meaning = _MEANING.get(alarm, f"{alarm}")
+            cautions.append(
+                f"{method_style(str(row['method'])).label}{which} may have been greedy: as early as generation "
+                f"{row['generation']}, {meaning}."
+            )
+    return cautions
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f}%"
+
+
+def spreads(table: pd.DataFrame) -> list[str]:
+    """Return the hyperparameters whose spread a table of diagnoses tells."""
+    return [name.removesuffix("_spread") for name in table.columns if name.endswith("_spread")]
+
+
+def relative_spreads(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the spreads of one search's hyperparameters as shares of the first generation's.
+
+    Args:
+        table: Rows of `Run.diagnoses` of one search.
+
+    Returns:
+        Columns generation, hyperparameter, share. A hyperparameter whose values were all equal at first is left out.
+    """
+    rows: list[dict[str, Any]] = []
+    for name in spreads(table):
+        column = table[f"{name}_spread"].dropna()
+        if len(column) and column.iloc[0] > 0:
+            generations = table.loc[column.index, "generation"]
+            rows += [
+                {"generation": int(generation), "hyperparameter": name, "share": float(value / column.iloc[0])}
+                for generation, value in zip(generations, column, strict=True)
+            ]
+    return pd.DataFrame(rows, columns=["generation", "hyperparameter", "share"])
+
+
+def greedy_searches(run: Run) -> list[tuple[str, int]]:
+    """Return the searches that were diagnosed, by method and seed; of the controls only the first."""
+    found: list[tuple[str, int]] = []
+    for method in statistics.population_methods(run):
+        seeds = list(dict.fromkeys(run.diagnoses.loc[run.diagnoses["method"] == method, "seed"]))
+        found += [(method, int(seed)) for seed in (seeds if base_method(method) == "pbt" else seeds[:1])]
+    return found

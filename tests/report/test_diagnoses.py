@@ -1,0 +1,93 @@
+"""How greedy a search was, as the report tells it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+
+from nmt_pbt.journal import AnyRecord, Diagnosed
+from nmt_pbt.report.answer import answer
+from nmt_pbt.report.diagnoses import _MEANING, diagnosis_cautions, diagnosis_findings, relative_spreads
+from nmt_pbt.report.figures.diversity import draw_diversity
+from nmt_pbt.report.page import write_report
+from nmt_pbt.report.run import Run, load_run
+from nmt_pbt.report.statistics import summary
+from nmt_pbt.search.diagnostics import ANCESTOR, DIVERSITY, LEARNING_RATE
+from tests.report.fake_run import write_fake_run
+from tests.report.journals import search, small_population
+
+
+def diagnosed(generation: int, diversity: float, largest: float, *alarms: str, method: str = "pbt") -> Diagnosed:
+    return Diagnosed(
+        **{"method": method, "seed": 0, "generation": generation, "diversity": diversity, "largest": largest},
+        **{"exploits": 0.5 if generation else 0.0, "donors": 1.0 if generation else None, "founders": 2.0},
+        spread={"rate": 0.8 * diversity, "kind": 0.0},
+        alarms=list(alarms),
+    )
+
+
+def run_of(*more: AnyRecord) -> Run:
+    return Run(Path("run"), {}, {}, [*small_population(), *more])
+
+
+COLLAPSE = (diagnosed(0, 1.0, 0.25), diagnosed(1, 0.6, 1.0, ANCESTOR), diagnosed(2, 0.3, 1.0, DIVERSITY, LEARNING_RATE))
+
+
+def test_diagnoses_are_a_table_with_a_column_for_each_hyperparameters_spread() -> None:
+    table = run_of(*COLLAPSE).diagnoses
+    assert table["diversity"].tolist() == [1.0, 0.6, 0.3]
+    assert table["alarms"].tolist() == ["", "one ancestor", "little diversity; low learning rates"]
+    assert table["rate_spread"].tolist() == pytest.approx([0.8, 0.48, 0.24])
+    assert table["donors"].isna().tolist() == [True, False, False]
+    assert run_of().diagnoses.empty
+
+
+def test_the_answer_says_how_diverse_and_of_how_few_ancestors_the_population_was() -> None:
+    assert diagnosis_findings(run_of(*COLLAPSE)) == [
+        "PBT's population kept 30% of the diversity of values it began with. 100% of it descended from one first "
+        "ancestor halfway, 100% in the end; a member adopted another's state in 50% of the decisions."
+    ]
+    assert diagnosis_findings(run_of()) == []
+
+
+def test_each_alarm_is_a_caution_that_says_what_would_help() -> None:
+    run = run_of(*COLLAPSE)
+    cautions = diagnosis_cautions(run)
+    assert len(cautions) == 3
+    assert cautions[0].startswith("PBT may have been greedy: as early as generation 1, all members descend from one")
+    assert "search.pbt.frequencies" in cautions[0]
+    assert set(cautions) <= set(answer(run, summary(run), pd.DataFrame()).cautions)
+    assert set(_MEANING) == {ANCESTOR, DIVERSITY, LEARNING_RATE}
+
+
+def test_a_control_that_leaves_explore_out_is_not_blamed_for_what_that_does() -> None:
+    assert (
+        diagnosis_cautions(run_of(search("exploit-only"), diagnosed(1, 0.1, 1.0, DIVERSITY, method="exploit-only")))
+        == []
+    )
+
+
+def test_spreads_are_drawn_as_shares_of_the_first_ones() -> None:
+    table = run_of(*COLLAPSE).diagnoses
+    shares = relative_spreads(table)
+    assert set(shares["hyperparameter"]) == {"rate"}  # all were of one kind from the beginning
+    assert shares["share"].tolist() == pytest.approx([1.0, 0.6, 0.3])
+    ax = Figure().add_subplot()
+    draw_diversity(ax, table, shares)
+    curves = {tuple(line.get_ydata()) for line in ax.lines}
+    assert (1.0, 0.6, 0.3) in curves
+    assert (0.25, 1.0, 1.0) in curves
+    assert [text.get_text() for text in ax.get_legend().get_texts()][-1] == "alarm"
+
+
+def test_the_page_has_the_figure_and_the_table_of_each_population(tmp_path: Path) -> None:
+    path = write_fake_run(tmp_path / "run", ("pbt", "exploit-only", "random"), population=4, epochs=6.0)
+    report = write_report(path).parent
+    assert (report / "figures" / "diversity_pbt_seed0.svg").exists()
+    assert (report / "figures" / "diversity_exploit-only_seed0.svg").exists()
+    assert len(pd.read_csv(report / "diagnoses.csv")) == 2 * 6
+    assert "of the diversity of values it began with" in (report / "index.html").read_text(encoding="utf-8")
+    assert len(load_run(path).diagnoses) == 12
