@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
+from nmt_pbt.model.largest import largest
 from nmt_pbt.model.scoring import Coverage, hypothesis_scores, length_normalisation
 from nmt_pbt.model.shrinking import State, while_any
 
@@ -176,10 +177,10 @@ class BeamSampler:
 
         def advance(position: tf.Tensor, state: State) -> State:
             log_probabilities, attention, cache = step(state["tokens"], state["cache"], state["memory"])
-            vocabulary = tf.shape(log_probabilities)[2]
+            vocabulary = log_probabilities.shape[2] or tf.shape(log_probabilities)[2]
             totals = tf.reshape(state["open"][:, :, None] + log_probabilities, [-1, beam * vocabulary])
             # at most K of 2K candidates end, as each open hypothesis has one end: K are left to go on
-            totals, chosen = tf.math.top_k(totals, k=2 * beam)
+            totals, chosen = largest(totals, 2 * beam)
             origin, token = chosen // vocabulary, chosen % vocabulary
             grown = tf.where(
                 tf.range(longest) == position, token[:, :, None], tf.gather(state["prefix"], origin, batch_dims=1)

@@ -22,10 +22,10 @@ def test_structural_values_decide_the_shapes(model):
 
 def test_translations_do_not_depend_on_the_batch_or_the_order(model, digits):
     lines = list(digits.corpus.dev.source)
-    for beam in (1, 3):
-        together = model.translate_n_best(lines, beam, 1.0, beam)
-        backwards = model.translate_n_best(lines[::-1], beam, 1.0, beam)[::-1]
-        alone = [model.translate_n_best([line], beam, 1.0, beam)[0] for line in lines[:5]]
+    for beam, coverage in ((1, 0.0), (3, 0.0), (3, 0.5)):
+        together = model.translate_n_best(lines, beam, 1.0, beam, coverage)
+        backwards = model.translate_n_best(lines[::-1], beam, 1.0, beam, coverage)[::-1]
+        alone = [model.translate_n_best([line], beam, 1.0, beam, coverage)[0] for line in lines[:5]]
         for one, other in [*zip(together, backwards, strict=True), *zip(together[:5], alone, strict=True)]:
             assert [found.text for found in one] == [found.text for found in other]
             assert np.allclose([found.score for found in one], [found.score for found in other], atol=1e-5)
