@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nmt_pbt.errors import UsageError
-from nmt_pbt.randomness import generator
 
 _LANGUAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -100,6 +99,8 @@ def sample_lines(seed: int, lines: int, count: int) -> list[int]:
     Returns:
         Their indices; those of a smaller count come first in those of a larger one.
     """
+    from nmt_pbt.randomness import generator  # NumPy, which reading a corpus does without
+
     return [int(line) for line in generator(seed, "sample").permutation(lines)[:count]]
 
 
