@@ -63,12 +63,12 @@ def _worth(run: Run, method: str, scores: pd.Series[float]) -> str:
     if finite.empty:
         return ""
     objective, label = str(run.searches["objective"].iloc[0]), method_style(source_of(method)).label
-    what = "schedule" if base_method(method) == "replay" else "final values, held throughout"
+    what = "schedule" if base_method(method) == "replay" else "final values, held throughout,"
     spread = f" ({score_text(finite.min(), objective)} to {score_text(finite.max(), objective)})"
     spread = spread if len(finite) > 1 else ""
     failed = f"; {len(scores) - len(finite)} of {len(scores)} failed" if len(finite) < len(scores) else ""
     return (
-        f"{label}'s {what}, gave {metric_label(objective)} {score_text(float(finite.mean()), objective)} on average in "
+        f"{label}'s {what} gave {metric_label(objective)} {score_text(float(finite.mean()), objective)} on average in "
         f"{len(finite)} models trained from other initial weights for as long{spread}{failed}"
     )
 
@@ -86,8 +86,10 @@ def replay_cautions(run: Run) -> list[str]:
     methods = replay_methods(run)
     if not methods:
         return []
-    names = " and ".join(method_style(method).label for method in methods)
-    return [f"{names} train by what another search has found: what that search cost comes on top of their own budget."]
+    labels = [method_style(method).label for method in methods]
+    names = " and ".join(filter(None, [", ".join(labels[:-1]), labels[-1]]))
+    verb = "train" if len(labels) > 1 else "trains"
+    return [f"{names} {verb} by what PBT had found: what that search cost comes on top of the budget told."]
 
 
 def guess_cautions(run: Run) -> list[str]:

@@ -87,8 +87,8 @@ def test_replays_are_neither_the_baseline_nor_a_population(run: Run) -> None:
 
 def test_the_answer_compares_with_replays_and_tells_what_they_know_beforehand(run: Run) -> None:
     said = answer(run, summary(run), against(comparisons(run, "bleu"), "pbt"))
-    assert any("PBT's schedule, gave dev BLEU" in finding for finding in said.findings)
-    assert any("Replay and Final values train by what another search has found" in text for text in said.cautions)
+    assert any("PBT's schedule gave dev BLEU" in finding for finding in said.findings)
+    assert any("Replay and Final values train by what PBT had found" in text for text in said.cautions)
     assert not any("Replay" in text for text in said.cautions if "its range" in text)
 
 
