@@ -14,3 +14,10 @@ Beam = Annotated[int | None, typer.Option("--beam", min=1, help="Beam width, 1 i
 Ensemble = Annotated[
     int, typer.Option("--ensemble", min=1, help="So many of the run's kept models together, the best on dev first.")
 ]
+Config = Annotated[Path | None, typer.Option("--config", help="Settings in YAML; without it, the defaults.")]
+CorpusName = Annotated[str | None, typer.Option("--corpus", help="A corpus of `nmt-pbt data list`, or a folder.")]
+Out = Annotated[Path | None, typer.Option("--out", help="The run's folder; without it, results/NAME.")]
+Set = Annotated[list[str] | None, typer.Option("--set", help="key=value, for instance training.dropout=0.3.")]
+AcceptChanges = Annotated[
+    bool, typer.Option("--accept-changes", help="Resume under another version of the program or its libraries.")
+]

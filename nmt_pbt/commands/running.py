@@ -1,0 +1,150 @@
+"""Beginning a run, and going on with one: what `compare`, `train` and `manual` have in common."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from nmt_pbt.commands.startup import start_tensorflow
+from nmt_pbt.errors import UsageError
+
+if TYPE_CHECKING:
+    from nmt_pbt.corpus.prepared import PreparedCorpus
+    from nmt_pbt.experiment.run_directory import RunDirectory
+    from nmt_pbt.settings import Settings
+
+
+def check_resume(resume: Path | None, accept_changes: bool, beginning: Mapping[str, object]) -> None:
+    """Refuse options that begin a run beside `--resume`, and one that goes with it without it.
+
+    Args:
+        resume: The run to go on with; None begins one.
+        accept_changes: Whether changes of the program are accepted.
+        beginning: Options that begin a run, by their names.
+
+    Raises:
+        UsageError: They do not go together.
+    """
+    if resume is not None and any(value is not None for value in beginning.values()):
+        raise UsageError(f"--resume continues a run with its own settings; leave out {' and '.join(beginning)}")
+    if accept_changes and resume is None:
+        raise UsageError("--accept-changes goes with --resume; leave it out")
+
+
+def resume_run(folder: Path, accept_changes: bool, assignments: list[str], overrides: dict[str, Any]) -> None:
+    """Go on with a run, whichever command began it."""
+    from nmt_pbt.experiment.run_directory import RunDirectory
+    from nmt_pbt.settings import load_settings
+
+    run = RunDirectory(folder, accept_changes)
+    run.check_run()
+    settings = load_settings(run.settings_file, assignments, overrides)
+    run.check_free()
+    run.check_same(settings)
+    _run(run, settings)
+
+
+def begin_run(settings: Settings, out: Path | None, corpus_digest: str | None = None) -> None:
+    """Begin a run in a new folder."""
+    from nmt_pbt.experiment.run_directory import RunDirectory
+
+    run = RunDirectory(out or Path("results") / settings.run_name)
+    run.check_new()
+    _run(run, settings, corpus_digest)
+
+
+def prepare_run(run: RunDirectory, settings: Settings, corpus_digest: str | None = None) -> PreparedCorpus:
+    """Check everything that can be checked without TensorFlow, then start that and cut the corpus into subwords.
+
+    Args:
+        run: The run's folder.
+        settings: The settings.
+        corpus_digest: What the prepared corpus has to be; None takes any.
+    """
+    from nmt_pbt.corpus.prepared import check, digest_of
+    from nmt_pbt.experiment.disk import check_room, need_of
+    from nmt_pbt.experiment.reachable import check_engine
+
+    check_engine(settings.engine)
+    text, subwords = check(settings.corpus, settings.seed)
+    if corpus_digest is not None and digest_of(text, subwords, settings.corpus.max_length) != corpus_digest:
+        raise UsageError(
+            f"{settings.corpus.name}: changed since the schedule was found on it; restore it, or give one of the "
+            "schedules in the run's report, which are YAML files"
+        )
+    need = need_of(settings, subwords.size)
+    check_room(need, run.path)
+
+    if settings.search.interval * len(text.train) < 1:
+        raise UsageError(
+            f"search.interval {settings.search.interval:g}: less than one of {len(text.train)} sentence pairs; raise it"
+        )
+
+    from nmt_pbt.console import CONSOLE
+
+    CONSOLE.print(f"{run.path} takes {need}", highlight=False)
+    for reason, count in text.dropped.items():
+        if count:
+            CONSOLE.print(f"{text.name}: left out {count} {reason}")
+    with CONSOLE.status("Starting TensorFlow"):
+        start_tensorflow()
+        from nmt_pbt.corpus.prepared import prepare
+        from nmt_pbt.training.threads import use_threads
+
+        use_threads(settings.engine.threads)
+        prepared = prepare(text, subwords, settings.corpus)
+    if prepared.too_long:
+        limit = settings.corpus.max_length
+        CONSOLE.print(f"{text.name}: left out {prepared.too_long} train pairs longer than {limit} subwords")
+    return prepared
+
+
+def _run(run: RunDirectory, settings: Settings, corpus_digest: str | None = None) -> None:
+    """Search, and write the report."""
+    from nmt_pbt.search.methods import check_methods
+
+    check_methods(settings)
+    prepared = prepare_run(run, settings, corpus_digest)
+    from nmt_pbt.console import CONSOLE, SearchProgress, results_table
+    from nmt_pbt.experiment.compare import compare
+
+    command = sys.argv[1] if len(sys.argv) > 1 else "compare"
+    go_on = f"nmt-pbt {command} --resume {shlex.quote(str(run.path))}"
+    with going_on(run.path, go_on), SearchProgress(dev_samples(settings, prepared)) as progress:
+        compare(run, settings, prepared, progress)
+
+    from nmt_pbt.report.page import write_report
+    from nmt_pbt.report.run import load_run
+
+    page = write_report(run.path)
+    typer.echo("")
+    CONSOLE.print(results_table(load_run(run.path).tested, settings.search.objective))
+    typer.echo(str(page))
+
+
+def dev_samples(settings: Settings, prepared: PreparedCorpus) -> list[tuple[str, str]]:
+    """Return the dev sentences, with their references, whose translations a search shows."""
+    from nmt_pbt.corpus.parallel import sample_lines
+    from nmt_pbt.settings import MOST_SAMPLES
+
+    dev = prepared.corpus.dev
+    return [(dev.source[line], dev.target[line]) for line in sample_lines(settings.seed, len(dev), MOST_SAMPLES)]
+
+
+@contextmanager
+def going_on(folder: Path, command: str) -> Iterator[None]:
+    """Say how to go on with a run that is interrupted, or has no room on the disk."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        typer.echo(f"Interrupted. Continue with: {command}", err=True)
+        raise typer.Exit(130) from None
+    except OSError as error:
+        where, why = error.filename or folder, error.strerror or error
+        raise UsageError(f"{where}: {why}; everything before is whole: mend that and continue with {command}") from None
