@@ -77,7 +77,7 @@ class SearchProgress:
                 self._bars[search] = self._progress.add_task(
                     f"{record.method}, seed {record.seed}", total=record.budget, best=""
                 )
-            case Diagnosed(alarms=alarms) if alarms:
+            case Diagnosed(method="pbt", alarms=alarms) if alarms:
                 self._progress.console.print(
                     f"{record.method}, seed {record.seed}: {' and '.join(alarms)} as early as generation "
                     f"{record.generation}: the selection may be greedy, see the report"

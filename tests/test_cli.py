@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import resource
 import shutil
@@ -248,6 +249,16 @@ def test_a_refusal_is_one_line_at_once_and_writes_nothing(folder: Path, case: st
         assert text in done.stderr
     assert seconds <= CPU_SECONDS
     assert sorted(folder.rglob("*")) == before
+
+
+def test_a_guess_into_a_run_that_another_process_writes_is_refused_at_once(folder: Path) -> None:
+    shutil.copytree(folder / "finished", folder / "written")
+    with open(folder / "written" / "lock", "w", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        done, seconds = command("manual", "written", "--set", "dropout=0.3", cwd=folder)
+    assert done.returncode == 2
+    assert "another process is writing this run" in done.stderr
+    assert seconds <= CPU_SECONDS
 
 
 def test_what_was_tried_is_listed_at_once_and_nothing_is_written(folder: Path) -> None:

@@ -9,7 +9,8 @@ import pytest
 from rich.console import Console
 
 from nmt_pbt import console
-from nmt_pbt.journal import Evaluated, SearchStarted
+from nmt_pbt.journal import Diagnosed, Evaluated, Guessed, SearchStarted
+from tests.report import journals
 
 SEARCH = {"method": "pbt", "seed": 0}
 
@@ -58,3 +59,36 @@ def test_they_are_shown_sparingly_and_what_was_shown_before_a_resume_is_not_show
     text = shown(monkeypatch, [*records, evaluated(99.0, [], after=99.0)])
     assert [score for score in range(1, 60) if f"text {score}\n" in text.replace(" \n", "\n")] == [5, 25, 45]
     assert "trial 7: best val_bleu 99" not in text
+
+
+def diagnosed(method: str, *alarms: str) -> Diagnosed:
+    return Diagnosed(
+        **{"method": method, "seed": 3, "generation": 2, "spread": {}, "diversity": 0.2, "exploits": 0.5},
+        **{"donors": 1.0, "founders": 1.0, "largest": 1.0, "alarms": list(alarms)},
+    )
+
+
+@pytest.fixture
+def screen(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
+    text = io.StringIO()
+    monkeypatch.setattr(console, "CONSOLE", Console(file=text, width=200))
+    return text
+
+
+def test_an_alarm_is_told_when_it_goes_off_and_only_of_pbt(screen: io.StringIO) -> None:
+    with console.SearchProgress() as progress:
+        for method in ("pbt", "exploit-only"):
+            progress(journals.search(method, seed=3))
+            progress(diagnosed(method))
+            progress(diagnosed(method, "one ancestor", "low learning rates"))
+    lines = [line for line in screen.getvalue().splitlines() if "greedy" in line]
+    assert [line.split(":")[0] for line in lines] == ["pbt, seed 3"]
+    assert "one ancestor and low learning rates as early as generation 2" in lines[0]
+
+
+def test_a_guess_makes_the_bar_of_its_search_longer(screen: io.StringIO) -> None:
+    with console.SearchProgress() as progress:
+        progress(journals.search("manual", budget=0))
+        progress(Guessed(method="manual", seed=0, values={"dropout": 0.1}, pairs=200))
+        progress(journals.evaluated("0", 12.0, age=100, spent=100, method="manual"))
+    assert "100/200 pairs" in screen.getvalue()

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+import time
 from pathlib import Path
 
 import pytest
 
 from nmt_pbt.journal import AnyRecord, Assigned, Evaluated, RunStarted, SearchEnded, Tested, read_journal
 from nmt_pbt.schedule import Schedule, found_schedule
-from tests.test_end_to_end import SMALL, nmt_pbt
+from tests.test_end_to_end import SMALL, nmt_pbt, plain, start
 
 MORE = ["--set=search.interval=0.5", "--set=search.pbt.exploit=tournament"]
 
@@ -63,6 +64,24 @@ def test_replays_come_after_pbt_and_spend_as_much(folder: Path) -> None:
 def test_a_replay_reproduces_what_pbt_recorded(folder: Path) -> None:
     steps = recorded(found(folder))
     assert trained(journal(folder / "run"), "replay")[: len(steps)] == steps
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["replay", "final-values"])
+def test_a_comparison_killed_in_a_replay_resumes_to_the_journal_of_one_that_was_not(folder: Path, method: str) -> None:
+    name = f"killed_{method}"
+    process = start("compare", "--methods=final-values,replay,pbt", *SMALL, *MORE, f"--out={name}", cwd=folder)
+    deadline = time.monotonic() + 200
+    while time.monotonic() < deadline and process.poll() is None:
+        path = folder / name / "journal.jsonl"
+        records = read_journal(path) if path.exists() else []
+        if sum(isinstance(r, Evaluated) and r.method == method for r in records) >= 2:
+            break
+        time.sleep(0.02)
+    process.kill()
+    process.communicate(timeout=60)
+    nmt_pbt("compare", "--resume", name, cwd=folder)
+    assert plain(folder / name) == [r for r in plain(folder / "run") if r.get("method") != "manual"]
 
 
 def test_train_replays_a_runs_schedule_once_on_the_same_corpus(folder: Path) -> None:
