@@ -491,6 +491,20 @@ def test_the_hash_of_the_settings_leaves_out_what_may_be_added_or_moved() -> Non
     assert len({base, *(recorded_hash(load_settings(None, [text])) for text in other)}) == len(other) + 1
 
 
+def test_the_hash_of_a_run_that_was_begun_earlier_stays_as_its_journal_has_it() -> None:
+    """Else no run could be continued by a later version."""
+    tree = {
+        "name": "mine",
+        "seed": 3,
+        "corpus": {"name": "toy", "vocabulary_size": 400},
+        "training": {"learning_rate": 0.004, "epochs": 24.0},
+        "search": {"methods": ["pbt"], "seeds": 2, "population": 6, "space": {"dropout": {"min": 0.0, "max": 0.6}}},
+        "evaluation": {"beam": 5, "samples": 2, "kept_models": 1},
+        "engine": {"workers": 2},
+    }
+    assert settings_hash(tree) == "ed938891d64fbb24892899f04cbc6bcc8ae6ec5e69219f77a3fba919996aaff6"
+
+
 def test_the_hash_is_the_same_in_every_process() -> None:
     program = (
         "from nmt_pbt.settings import Settings, settings_hash; print(settings_hash(Settings().model_dump(mode='json')))"

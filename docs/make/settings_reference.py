@@ -1,4 +1,4 @@
-"""The reference of all settings, made of their definitions in `nmt_pbt/settings.py`."""
+"""The reference of all settings, made of their definitions in `nmt_pbt/settings/`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from nmt_pbt.settings import MUTABLE, STRUCTURAL, ChoiceDomain, NumberDomain, Se
 
 HEAD = """# Settings
 
-<!-- Made by `make docs` from nmt_pbt/settings.py: edit that. -->
+<!-- Made by `make docs` from nmt_pbt/settings/: edit that. -->
 
 A run's settings are one tree. Each comes from the first of these that names it: `--set key=value` on the command line
 (the key with dots, the value in YAML: `--set search.pbt.fraction=0.2`), an option of the command itself (`--corpus`,
