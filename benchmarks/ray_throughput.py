@@ -100,7 +100,7 @@ def run(setup: Setup, folder: Path, options: list[str], seconds: float) -> Slice
     """
     resumed = folder.exists()
     where = [f"--resume={folder}"] if resumed else [f"--out={folder}", *options]
-    command = [sys.executable, "-m", "nmt_pbt.cli", "compare", "--methods=pbt", *where, *setup.arguments]
+    command = [sys.executable, "-m", "nmt_pbt", "compare", "--methods=pbt", *where, *setup.arguments]
     began: float | None = None
     known = len(_records(folder))
     with tempfile.TemporaryFile() as log, subprocess.Popen(command, stdout=log, stderr=log) as process:

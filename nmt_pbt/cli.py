@@ -15,10 +15,10 @@ from nmt_pbt.commands.compare import compare_command
 from nmt_pbt.commands.evaluate import evaluate_command
 from nmt_pbt.commands.export import export_command
 from nmt_pbt.commands.manual import manual_command
-from nmt_pbt.commands.options import Set
 from nmt_pbt.commands.train import train_command
 from nmt_pbt.commands.translate import translate_command
 from nmt_pbt.commands.usage import run_app
+from nmt_pbt.counting import counted
 from nmt_pbt.errors import UsageError
 
 app = typer.Typer(
@@ -105,7 +105,10 @@ def data_fetch_command(
 def data_show_command(
     name: Annotated[str, typer.Argument(help="A corpus of `nmt-pbt data list`, or a folder.")],
     count: Annotated[int, typer.Option(min=1, help="Pairs to show.")] = 10,
-    set_: Set = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="A setting of it, for instance corpus.train_pairs=500."),
+    ] = None,
 ) -> None:
     """Show a corpus: how many pairs each split has, and the first of them."""
     from nmt_pbt.corpus.catalog import load_corpus
@@ -113,10 +116,11 @@ def data_show_command(
 
     settings = load_settings(None, set_ or [], {"corpus.name": name})
     corpus = load_corpus(settings.corpus, settings.seed)
-    typer.echo(f"{corpus.name}: {len(corpus.train)} train, {len(corpus.dev)} dev, {len(corpus.test)} test pairs")
-    for reason, dropped in corpus.dropped.items():
-        if dropped:
-            typer.echo(f"left out: {dropped} {reason}")
+    typer.echo(
+        f"{corpus.name}: {len(corpus.train):,} train, {len(corpus.dev):,} dev, {counted(len(corpus.test), 'test pair')}"
+    )
+    for split, blank in corpus.dropped.items():
+        typer.echo(f"left out: {counted(blank, f'{split} pair')} with a blank line")
     for source, target in list(zip(corpus.train.source, corpus.train.target, strict=True))[:count]:
         typer.echo(f"{source}\n    {target}")
 
@@ -139,7 +143,3 @@ def main() -> None:
     """Run the command line: exit code 0 done, 2 wrong use or bad input, 130 interrupted."""
     signal.signal(signal.SIGTERM, _stop)
     sys.exit(run_app(app, sys.argv[1:]))
-
-
-if __name__ == "__main__":
-    main()

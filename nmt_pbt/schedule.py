@@ -13,14 +13,12 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from nmt_pbt.counting import counted
 from nmt_pbt.errors import JournalError, UsageError, suggest
 from nmt_pbt.journal import AnyRecord, Assigned, Evaluated, RunStarted, SearchEnded, SearchStarted, read_journal
 from nmt_pbt.settings import Stretch, check_stretches, checked
 from nmt_pbt.values import Value
 from nmt_pbt.yaml_text import dump_yaml, read_yaml
-
-REPLAYS = ("replay", "final-values")
-"""Methods that train from fresh weights by what `pbt` found: they need its search of the same seed, or a schedule."""
 
 
 class _Plain(BaseModel):
@@ -235,8 +233,9 @@ def read_schedule(path: Path) -> Schedule:
             and abs(stretch.epochs * source.epoch - stretch.pairs) > 0.5
         ):
             raise UsageError(
-                f"{path}: stretch {number} has {stretch.pairs} pairs, which are not {stretch.epochs:g} epochs of "
-                f"{source.epoch} pairs; correct one, or remove the pairs"
+                f"{path}: stretch {number} has {counted(stretch.pairs, 'pair')}, which is not "
+                f"{counted(stretch.epochs, 'epoch')} of {counted(source.epoch, 'pair')}; correct one, or remove the "
+                "pairs"
             )
     return schedule
 

@@ -14,6 +14,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "nmt_pbt"
 ORDER = [
+    "__main__",
     "cli",
     "commands",
     "console",
@@ -32,6 +33,8 @@ ORDER = [
     "attention_record",
     "significance",
     "yaml_text",
+    "method_names",
+    "counting",
     "randomness",
     "values",
     "files",

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from nmt_pbt.method_names import METHODS
 from nmt_pbt.settings import Settings, dump_settings
 from tests.report.journals import assigned, evaluated, run_started, search, search_ended
 from tests.translation.made_run import make_run
@@ -25,7 +26,7 @@ def command(*arguments: str, cwd: Path, text: str = "") -> tuple[subprocess.Comp
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1]), "COLUMNS": "200"}
     done = subprocess.run(
-        [sys.executable, "-m", "nmt_pbt.cli", *arguments],
+        [sys.executable, "-m", "nmt_pbt", *arguments],
         cwd=cwd,
         input=text,
         capture_output=True,
@@ -126,7 +127,7 @@ REFUSALS = {
     "an interval longer than the training": (["compare", "--set", "search.interval=99"], ["search.interval"]),
     "a results folder that holds a run": (["compare", "--out", "taken"], ["taken", "--resume"]),
     "a results folder that is a file": (["compare", "--out", "file"], ["file"]),
-    "an interval of less than a pair": (["compare", "--set", "search.interval=1.0e-5"], ["search.interval", "2000"]),
+    "an interval of less than a pair": (["compare", "--set", "search.interval=1.0e-5"], ["search.interval", "2,000"]),
     "a results folder inside a file": (["compare", "--out", "file/run"], ["file/run"]),
     "a run to resume that is none": (["compare", "--resume", "good"], ["good", "holds no run"]),
     "resuming with another corpus": (["compare", "--resume", "taken", "--corpus", "toy"], ["--resume"]),
@@ -230,6 +231,9 @@ REFUSALS = {
     "a missing argument": (["translate"], ["Missing argument", "nmt-pbt translate --help"]),
     "an argument too many": (["translate", "run", "again"], ["again", "nmt-pbt translate --help"]),
     "an option without its value": (["translate", "run", "--beam"], ["--beam", "nmt-pbt translate --help"]),
+    "an option at the end without its value": (["compare", "--methods"], ["--methods", "nmt-pbt compare --help"]),
+    "a command that is none": (["frob"], ["'frob'", "nmt-pbt --help"]),
+    "no pairs to show": (["data", "show", "toy", "--count", "0"], ["--count", "1", "nmt-pbt data show --help"]),
     "a word where a number belongs": (["compare", "--seeds=many"], ["--seeds", "integer"]),
     "a number out of range": (["translate", "run", "--beam=0"], ["--beam", "1"]),
     "fetching an unknown corpus": (["data", "fetch", "multi30"], ["multi30"]),
@@ -294,7 +298,7 @@ def test_a_reader_that_has_gone_ends_a_command_without_a_word(tmp_path: Path, ar
     reading, writing = os.pipe()
     os.close(reading)
     done = subprocess.run(
-        [sys.executable, "-m", "nmt_pbt.cli", *arguments],
+        [sys.executable, "-m", "nmt_pbt", *arguments],
         cwd=tmp_path,
         stdout=writing,
         stderr=subprocess.PIPE,
@@ -318,6 +322,15 @@ def test_help_answers_at_once(tmp_path: Path) -> None:
         done, seconds = command(*arguments, cwd=tmp_path)
         assert done.returncode == 0, done.stderr
         assert seconds <= CPU_SECONDS
+
+
+def test_help_names_every_method_and_no_type_of_an_option_that_takes_no_value(tmp_path: Path) -> None:
+    told, _ = command("compare", "--help", cwd=tmp_path)
+    assert all(f" {name}" in told.stdout for name in METHODS)
+    for arguments in ([], ["compare"], ["report"], ["data"], ["data", "show"]):
+        told, _ = command(*arguments, "--help", cwd=tmp_path)
+        assert "--help" in told.stdout
+        assert "bool" not in told.stdout
 
 
 def test_every_command_of_the_manual_is_there(tmp_path: Path) -> None:

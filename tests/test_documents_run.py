@@ -24,7 +24,7 @@ case "$1 $*" in
   *--resume*) ;;
   compare*|train*) set -- "$@" {tiny} ;;
 esac
-exec "{python}" -m nmt_pbt.cli "$@"
+exec "{python}" -m nmt_pbt "$@"
 """
 pytestmark = pytest.mark.skipif(shutil.which("bash") is None, reason="the documents' commands are for a shell")
 

@@ -35,7 +35,7 @@ METHODS = ["pbt", "random", "grid", "bayes"]
 
 def start(*arguments: str, cwd: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", "nmt_pbt.cli", *arguments],
+        [sys.executable, "-m", "nmt_pbt", *arguments],
         cwd=cwd,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

@@ -82,7 +82,7 @@ def test_a_corpus_of_ones_own_is_searched_translated_and_evaluated(tmp_path: Pat
     (tmp_path / "all.de").write_text("".join(line + "\n" for line in toy.target), encoding="utf-8")
     command = tmp_path / "bin" / "nmt-pbt"
     command.parent.mkdir()
-    command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m nmt_pbt.cli "$@"\n')
+    command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m nmt_pbt "$@"\n')
     command.chmod(0o755)
     program = "set -euo pipefail\n" + "\n".join(blocks(ROOT / "docs" / "own-corpus.md", "sh"))
     path = f"{command.parent}{os.pathsep}{os.environ['PATH']}"

@@ -116,7 +116,7 @@ def test_pairs_that_are_not_the_epochs_are_refused(tmp_path: Path) -> None:
     assert schedule is not None
     path = tmp_path / "schedule.yaml"
     path.write_text(dump_schedule(schedule).replace("epochs: 0.5", "epochs: 2.5", 1), encoding="utf-8")
-    with pytest.raises(UsageError, match=r"stretch 1 has 100 pairs, which are not 2\.5 epochs of 200"):
+    with pytest.raises(UsageError, match=r"stretch 1 has 100 pairs, which is not 2\.5 epochs of 200"):
         read_schedule(path)
 
 

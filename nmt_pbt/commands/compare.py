@@ -9,6 +9,7 @@ import typer
 
 from nmt_pbt.commands.options import AcceptChanges, CorpusName, Out, Set
 from nmt_pbt.commands.running import begin_run, check_resume, resume_run
+from nmt_pbt.method_names import METHODS
 
 EMBEDDED = Path(__file__).parents[1] / "embedded.yaml"
 """Settings of `compare` without `--config`: four searches in a few minutes."""
@@ -18,7 +19,10 @@ def compare_command(
     config: Annotated[
         Path | None, typer.Option("--config", help="Settings in YAML; without it, the toy corpus for a few minutes.")
     ] = None,
-    methods: Annotated[str | None, typer.Option(help="Comma-separated: pbt,random,grid,bayes.")] = None,
+    methods: Annotated[
+        str | None,
+        typer.Option(metavar="NAME,NAME,...", help=f"Which of {', '.join(METHODS)}; without it, the settings'."),
+    ] = None,
     corpus: CorpusName = None,
     out: Out = None,
     seeds: Annotated[int | None, typer.Option(help="Repeat every search so often.")] = None,

@@ -11,6 +11,7 @@ import typer
 
 from nmt_pbt.commands.options import Beam, Ensemble, Method, Run, Seed
 from nmt_pbt.commands.startup import start_tensorflow
+from nmt_pbt.counting import counted
 from nmt_pbt.errors import UsageError
 
 if TYPE_CHECKING:
@@ -59,11 +60,10 @@ def evaluate_command(
     references = text.pairs.target
     scores = score_text(_translate(chosen, beam, text), references, language)
     names = " + ".join(f"{model.name} (trial {model.trial})" for model in chosen)
-    typer.echo(
-        f"{names}: {text.name}, {len(text.pairs):,} sentences, beam {beam or chosen[0].settings.evaluation.beam}"
-    )
+    size, width = counted(len(text.pairs), "sentence"), beam or chosen[0].settings.evaluation.beam
+    typer.echo(f"{names}: {text.name}, {size}, beam {width}")
     if text.dropped:
-        typer.echo(f"left out: {text.dropped:,} pairs with a blank line")
+        typer.echo(f"left out: {counted(text.dropped, 'pair')} with a blank line")
     for line in _score_lines(scores):
         typer.echo(line)
     if against is None:

@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
 def manual_command(
     folder: Run,
-    set_: Annotated[list[str] | None, typer.Option("--set", help="name=value, for instance dropout=0.3.")] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="A hyperparameter, for instance dropout=0.3; repeatable."),
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Finish a guess that was interrupted.")] = False,
     test: Annotated[bool, typer.Option("--test", help="Decode the test split by the best guess.")] = False,
     accept_changes: AcceptChanges = False,

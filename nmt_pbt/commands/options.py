@@ -17,7 +17,10 @@ Ensemble = Annotated[
 Config = Annotated[Path | None, typer.Option("--config", help="Settings in YAML; without it, the defaults.")]
 CorpusName = Annotated[str | None, typer.Option("--corpus", help="A corpus of `nmt-pbt data list`, or a folder.")]
 Out = Annotated[Path | None, typer.Option("--out", help="The run's folder; without it, results/NAME.")]
-Set = Annotated[list[str] | None, typer.Option("--set", help="key=value, for instance training.dropout=0.3.")]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Any setting, for instance training.dropout=0.3; repeatable."),
+]
 AcceptChanges = Annotated[
     bool, typer.Option("--accept-changes", help="Resume under another version of the program or its libraries.")
 ]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from nmt_pbt.commands.startup import start_tensorflow
+from nmt_pbt.counting import counted
 from nmt_pbt.errors import UsageError
 
 if TYPE_CHECKING:
@@ -83,15 +84,15 @@ def prepare_run(run: RunDirectory, settings: Settings, corpus_digest: str | None
 
     if settings.search.interval * len(text.train) < 1:
         raise UsageError(
-            f"search.interval {settings.search.interval:g}: less than one of {len(text.train)} sentence pairs; raise it"
+            f"search.interval {settings.search.interval:g}: less than one of "
+            f"{counted(len(text.train), 'sentence pair')}; raise it"
         )
 
     from nmt_pbt.console import CONSOLE
 
     CONSOLE.print(f"{run.path} takes {need}", highlight=False)
-    for reason, count in text.dropped.items():
-        if count:
-            CONSOLE.print(f"{text.name}: left out {count} {reason}")
+    for split, blank in text.dropped.items():
+        CONSOLE.print(f"{text.name}: left out {counted(blank, f'{split} pair')} with a blank line")
     with CONSOLE.status("Starting TensorFlow"):
         start_tensorflow()
         from nmt_pbt.corpus.prepared import prepare
@@ -101,7 +102,8 @@ def prepare_run(run: RunDirectory, settings: Settings, corpus_digest: str | None
         prepared = prepare(text, subwords, settings.corpus)
     if prepared.too_long:
         limit = settings.corpus.max_length
-        CONSOLE.print(f"{text.name}: left out {prepared.too_long} train pairs longer than {limit} subwords")
+        too_long = counted(prepared.too_long, "train pair")
+        CONSOLE.print(f"{text.name}: left out {too_long} longer than {limit} subwords")
     return prepared
 
 

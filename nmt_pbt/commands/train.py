@@ -9,6 +9,7 @@ import typer
 
 from nmt_pbt.commands.options import AcceptChanges, Config, CorpusName, Out, Set
 from nmt_pbt.commands.running import begin_run, check_resume, resume_run
+from nmt_pbt.counting import counted
 from nmt_pbt.errors import UsageError
 
 
@@ -17,8 +18,11 @@ def train_command(
     corpus: CorpusName = None,
     out: Out = None,
     schedule: Annotated[Path | None, typer.Option(help="Replay one: a run's folder, or a YAML file.")] = None,
-    method: Annotated[str | None, typer.Option(help="Whose schedule in that run; without it, PBT's.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Of which search; without it, the best on dev.")] = None,
+    method: Annotated[str | None, typer.Option(help="With --schedule RUN: whose schedule; without it, PBT's.")] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(help="With --schedule RUN: of the search with which seed; without it, the best on dev."),
+    ] = None,
     set_: Set = None,
     resume: Annotated[Path | None, typer.Option(help="Continue the run in this folder.")] = None,
     accept_changes: AcceptChanges = False,
@@ -72,6 +76,6 @@ def _replay(
 
         CONSOLE.print(
             f"Schedule of {source.run}, {source.method}, seed {source.seed}, trial {source.trial}: "
-            f"{replay.schedule.epochs:g} epochs, {source.objective} {source.score:.2f}"
+            f"{counted(replay.schedule.epochs, 'epoch')}, {source.objective} {source.score:.2f}"
         )
     begin_run(replay.settings, out, replay.corpus)

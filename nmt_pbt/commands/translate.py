@@ -12,6 +12,7 @@ import typer
 
 from nmt_pbt.commands.options import Beam, Ensemble, Method, Run, Seed
 from nmt_pbt.commands.startup import start_tensorflow
+from nmt_pbt.counting import counted
 from nmt_pbt.errors import UsageError
 
 if TYPE_CHECKING:
@@ -140,7 +141,7 @@ def _pairs(lines: Iterable[str], score: Path) -> tuple[Iterator[str], list[str]]
     held = list(lines)
     if len(held) != len(given):
         raise UsageError(
-            f"--score {score}: has {len(given):,} lines, {STANDARD_INPUT} has {len(held):,}; "
+            f"--score {score}: has {counted(len(given), 'line')}, {STANDARD_INPUT} has {len(held):,}; "
             "line i of one must translate line i of the other"
         )
     return iter(held), given

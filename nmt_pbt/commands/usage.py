@@ -28,6 +28,7 @@ def run_app(app: typer.Typer, arguments: Sequence[str]) -> int:
         130 interrupted. A closed pipe ends the process as it ends other programs: by SIGPIPE, without a word.
     """
     command = typer.main.get_command(app)
+    _without_types_of_flags(command)
     try:
         with command.make_context(NAME, list(arguments)) as context:
             command.invoke(context)
@@ -49,6 +50,16 @@ def run_app(app: typer.Typer, arguments: Sequence[str]) -> int:
             _end_by_closed_pipe()
         # A full disk, a folder without permission: what was written before is whole, and a run can be resumed.
         return _tell(UsageError(f"{error.filename or 'a file'}: {error.strerror or error}; mend that and try again"))
+
+
+def _without_types_of_flags(command: Any) -> None:
+    """Let help show no type beside an option that takes no value, where typer writes `<bool>`; of subcommands, too."""
+    options = [*command.params, command.get_help_option(typer.Context(command))]
+    for option in options:
+        if getattr(option, "is_flag", False):
+            option.metavar = ""
+    for below in getattr(command, "commands", {}).values():
+        _without_types_of_flags(below)
 
 
 def _tell(error: NmtPbtError) -> int:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from nmt_pbt.counting import counted
 from nmt_pbt.errors import UsageError
 
 _LANGUAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
@@ -58,8 +59,7 @@ class Corpus:
         train: Sentence pairs to train on.
         dev: Sentence pairs that decide between hyperparameters.
         test: Sentence pairs that are scored once, at the end.
-        dropped: Sentence pairs left out while reading, by split and reason, for instance
-            `train pairs with a blank line`; only what happened is listed.
+        dropped: How many sentence pairs were left out while reading for a blank line, by split; only where some were.
         test_set: Which test set `test` is, for folders that hold several: its file name without the language.
     """
 
@@ -123,7 +123,7 @@ def read_pair(source_path: Path, target_path: Path) -> tuple[ParallelText, int]:
     source, target = _read_lines(source_path), _read_lines(target_path)
     if len(source) != len(target):
         raise UsageError(
-            f"{source_path} has {len(source):,} lines, {target_path} has {len(target):,}; "
+            f"{source_path} has {counted(len(source), 'line')}, {target_path} has {len(target):,}; "
             "line i of one must translate line i of the other"
         )
     kept = [(left, right) for left, right in zip(source, target, strict=True) if left.strip() and right.strip()]
@@ -171,7 +171,7 @@ def read_folder(folder: Path, source_language: str, target_language: str) -> Cor
     for split, paths in (("train", train), ("dev", dev), ("test", test)):
         texts[split], blank = read_pair(*paths)
         if blank:
-            dropped[f"{split} pairs with a blank line"] = blank
+            dropped[split] = blank
     name = folder.resolve().name or "corpus"
     return Corpus(name, source_language, target_language, **texts, dropped=dropped, test_set=test_set)
 

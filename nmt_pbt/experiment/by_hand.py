@@ -24,7 +24,7 @@ from nmt_pbt.journal import (
     SearchStarted,
     Tested,
 )
-from nmt_pbt.schedule import REPLAYS
+from nmt_pbt.method_names import REPLAYS
 from nmt_pbt.settings import SEARCHABLE, Settings, check_value
 from nmt_pbt.values import Value
 from nmt_pbt.yaml_text import parse_yaml

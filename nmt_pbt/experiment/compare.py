@@ -21,7 +21,8 @@ from nmt_pbt.experiment.run_directory import RunDirectory
 from nmt_pbt.experiment.worker import TraineePool
 from nmt_pbt.files import replace_file
 from nmt_pbt.journal import Journal, SearchEnded, Tested
-from nmt_pbt.schedule import REPLAYS, found_schedule
+from nmt_pbt.method_names import REPLAYS
+from nmt_pbt.schedule import found_schedule
 from nmt_pbt.search.methods import build_method, in_order
 from nmt_pbt.settings import MOST_SAMPLES, Settings, Stretch
 from nmt_pbt.significance import counts_path, sentence_counts, write_counts

@@ -7,7 +7,9 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from nmt_pbt.counting import counted
 from nmt_pbt.errors import UsageError
+from nmt_pbt.method_names import POPULATION_METHODS, REPLAYS
 from nmt_pbt.settings import STRUCTURAL, ChoiceDomain, ModelSettings, Settings, TrainingSettings
 
 _BYTES = 4  # of a float32
@@ -37,8 +39,9 @@ class Need:
 
     def __str__(self) -> str:
         return (
-            f"{_megabytes(self.bytes)} of disk at most: {self.states} states at once and {self.models} models in the "
-            f"end, {_megabytes(self.state)} each, and {_megabytes(_BESIDES)} besides"
+            f"{_megabytes(self.bytes)} of disk at most: {counted(self.states, 'state')} at once and "
+            f"{counted(self.models, 'model')} in the end, {_megabytes(self.state)} each, and {_megabytes(_BESIDES)} "
+            "besides"
         )
 
 
@@ -52,10 +55,27 @@ def need_of(settings: Settings, vocabulary: int) -> Need:
     search = settings.search
     largest = max(parameters(model, vocabulary) for model in _shapes(settings))
     return Need(
-        states=2 * search.population + 2,
-        models=len(search.methods) * search.seeds * min(settings.evaluation.kept_models, search.population),
+        states=max(_under_way(method, settings) for method in search.methods) + 2,  # the best, and one being saved
+        models=search.seeds * sum(_models(method, settings) for method in search.methods),
         state=_copies(settings.training) * _BYTES * largest + _OTHER,
     )
+
+
+def _under_way(method: str, settings: Settings) -> int:
+    """Return how many trials of a search have a state that is needed, at most, beside the best."""
+    search = settings.search
+    most = 2 * search.population
+    if method == "manual":
+        return min(most, max(1, len(search.manual.guesses)))
+    return min(most, search.replay.models or most) if method in REPLAYS else most
+
+
+def _models(method: str, settings: Settings) -> int:
+    """Return how many models of a search are kept, at most: of a method without members its winner alone."""
+    search, kept = settings.search, settings.evaluation.kept_models
+    if method in REPLAYS:
+        return min(kept, search.replay.models or search.population)
+    return min(kept, search.population) if method in POPULATION_METHODS else 1
 
 
 def check_room(need: Need, run: Path) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from nmt_pbt.counting import counted
 from nmt_pbt.errors import UsageError
 from nmt_pbt.experiment.run_directory import RunDirectory
 from nmt_pbt.journal import RunStarted, read_journal
@@ -116,8 +117,8 @@ def _space(schedule: Schedule, settings: Settings) -> Mapping[str, Any]:
 def _checked(settings: Settings, schedule: Schedule) -> Settings:
     if settings.training.epochs < schedule.epochs - 1e-9:
         raise UsageError(
-            f"training.epochs {settings.training.epochs:g}: the schedule is {schedule.epochs:g} epochs long; leave it "
-            "out, or train for longer: the last values then stay in force"
+            f"training.epochs {settings.training.epochs:g}: the schedule is {counted(schedule.epochs, 'epoch')} long; "
+            "leave it out, or train for longer: the last values then stay in force"
         )
     model = settings.model.model_copy(
         update={name: value for name, value in schedule.stretches[0].values.items() if name in STRUCTURAL}

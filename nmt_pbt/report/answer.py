@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from nmt_pbt.counting import counted
 from nmt_pbt.report import statistics
 from nmt_pbt.report.controls import guess_cautions, replay_cautions, replay_findings
 from nmt_pbt.report.diagnoses import diagnosis_cautions, diagnosis_findings
@@ -100,16 +101,17 @@ def _with_interval(row: Mapping[Any, Any], column: str, metric: str) -> str:
 def _budget(run: Run) -> str:
     budgets = set(run.searches["budget"])
     budget, epoch = int(run.searches["budget"].iloc[0]), int(run.searches["epoch"].iloc[0])
-    size = f"{budget:,} sentence pairs ({budget / epoch:g} epochs) a search"
+    size = f"{counted(budget, 'sentence pair')} ({counted(budget / epoch, 'epoch')}) a search"
     if len(budgets) > 1:
         by_hand = run.searches[[base_method(str(method)) == "manual" for method in run.searches["method"]]]
         others = run.searches.drop(by_hand.index)
         if others["budget"].nunique() != 1 or len(by_hand) != 1:
             return "at unequal budgets"
         usual, guessed = int(others["budget"].iloc[0]), int(by_hand["budget"].iloc[0])
+        label = method_style(str(by_hand["method"].iloc[0])).label
         return (
-            f"at an equal budget of {usual:,} sentence pairs ({usual / epoch:g} epochs) a search, but for "
-            f"{method_style(str(by_hand['method'].iloc[0])).label}, whose guesses took {guessed / epoch:g} epochs"
+            f"at an equal budget of {counted(usual, 'sentence pair')} ({counted(usual / epoch, 'epoch')}) a search, "
+            f"but for {label}, whose guesses took {counted(guessed / epoch, 'epoch')}"
         )
     if (run.searches["spent"] < _SPENT * run.searches["budget"]).any():
         return f"at a budget of {size}, which not every search has spent"
@@ -238,7 +240,9 @@ def _cautions(run: Run, summary: pd.DataFrame) -> list[str]:
         failed = round(row["failed"] * row["searches"])
         if failed:
             label, count = method_style(row["method"]).label, round(row["trials"] * row["searches"])
-            cautions.append(f"{failed} of {count} trials of {label} failed; see the table of trials for why.")
+            cautions.append(
+                f"{failed} of {counted(count, 'trial')} of {label} failed; see the table of trials for why."
+            )
     ends: dict[tuple[str, str, str], list[str]] = {}
     for row in run.winners[~run.winners["method"].isin(statistics.replay_methods(run))].to_dict("records"):
         for name in hyperparameters(run.records):

@@ -6,6 +6,7 @@ import math
 
 import pandas as pd
 
+from nmt_pbt.counting import counted
 from nmt_pbt.journal import Guessed, Tested
 from nmt_pbt.report.figures.style import base_method, method_style, metric_label
 from nmt_pbt.report.run import Run
@@ -69,7 +70,7 @@ def _worth(run: Run, method: str, scores: pd.Series[float]) -> str:
     failed = f"; {len(scores) - len(finite)} of {len(scores)} failed" if len(finite) < len(scores) else ""
     return (
         f"{label}'s {what} gave {metric_label(objective)} {score_text(float(finite.mean()), objective)} on average in "
-        f"{len(finite)} models trained from other initial weights for as long{spread}{failed}"
+        f"{counted(len(finite), 'model')} trained from other initial weights for as long{spread}{failed}"
     )
 
 

@@ -10,6 +10,7 @@ from functools import partial
 import pandas as pd
 from matplotlib.axes import Axes
 
+from nmt_pbt.counting import counted
 from nmt_pbt.report import statistics, views
 from nmt_pbt.report.answer import reference_method
 from nmt_pbt.report.diagnoses import greedy_searches, relative_spreads
@@ -190,7 +191,8 @@ def _population(run: Run, method: str, seed: int, aside: bool) -> Iterator[Drawi
         "Scores of every member. A cross is a state that its member gave up, dotted to the state "
         "it took over instead; a cross on the axis is one that failed. The star is the winner, the bold line the way "
         "that its weights came.",
-        f"Learning curves of {members} members with {len(exploits)} exploits; the winner's lineage is bold.",
+        f"Learning curves of {counted(members, 'member')} with {counted(len(exploits), 'exploit')}; the winner's "
+        "lineage is bold.",
         partial(draw_learning_curves, curves=curves, exploits=exploits, objective=objective),
         3.4,
         aside=aside,
@@ -198,15 +200,15 @@ def _population(run: Run, method: str, seed: int, aside: bool) -> Iterator[Drawi
     if method in statistics.replay_methods(run):
         return  # nobody adopts
     tree = views.family_tree(run, method, seed)
-    chain = int(tree["winner"].sum())
+    chain, generations = int(tree["winner"].sum()), int(tree["generation"].nunique())
     yield Drawing(
         "population",
         _file("family_tree", method, f"seed{seed}"),
         f"Family tree: {which}",
         "One mark for each member and generation, shaded by its rank in that generation. Arrows run from the member "
         "whose state was adopted to the one that adopted it.",
-        f"Family tree of {members} members over {tree['generation'].nunique()} generations with "
-        f"{int(tree['inherited'].sum())} adoptions; {chain} trials lead to the winner.",
+        f"Family tree of {counted(members, 'member')} over {counted(generations, 'generation')} with "
+        f"{counted(int(tree['inherited'].sum()), 'adoption')}; {counted(chain, 'trial')} on the way to the winner.",
         partial(draw_family_tree, tree=tree),
         max(3.4, min(8.0, 1.2 + 0.22 * members)),
         aside=aside,
@@ -367,7 +369,7 @@ def _values(run: Run) -> Iterator[Drawing]:
             _file("pair", *pair),
             words.capitalize(),
             "Two values of each model, shaded by its score; winners are ringed.",
-            f"{len(points)} models over {words}, shaded by {metric_label(objective)}.",
+            f"{counted(len(points), 'model')} over {words}, shaded by {metric_label(objective)}.",
             partial(draw_pair, points=points, names=pair, space=run.space, objective=objective, direction=direction),
             3.3,
             aside=True,

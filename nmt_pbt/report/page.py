@@ -16,6 +16,7 @@ import jinja2
 import pandas as pd
 from markupsafe import Markup
 
+from nmt_pbt.counting import counted
 from nmt_pbt.errors import UsageError
 from nmt_pbt.files import refuse_links, replace_file
 from nmt_pbt.report import statistics, tables
@@ -278,8 +279,8 @@ def _facts(run: Run) -> list[tuple[str, str]]:
     better = "higher" if first["direction"] == "max" else "lower"
     facts = [
         ("objective", f"{metric_label(str(first['objective']))}, {better} is better"),
-        ("budget of a search", f"{budget:,} sentence pairs, {budget / epoch:g} epochs of {epoch:,}"),
-        ("evaluated every", f"{interval:,} sentence pairs, {interval / epoch:g} of an epoch"),
+        ("budget of a search", f"{counted(budget, 'sentence pair')}, {counted(budget / epoch, 'epoch')} of {epoch:,}"),
+        ("evaluated every", f"{counted(interval, 'sentence pair')}, {interval / epoch:g} of an epoch"),
         ("population", str(first["population"])),
         ("searches of each method", str(run.searches["seed"].nunique())),
         ("SHA-256 of the settings", run.started.settings),

@@ -16,12 +16,12 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import special
 
+from nmt_pbt.method_names import REPLAYS
 from nmt_pbt.randomness import generator
 from nmt_pbt.report.figures.style import base_method
 from nmt_pbt.report.run import Run
 from nmt_pbt.report.sentences import SentenceTests
 from nmt_pbt.report.series import better
-from nmt_pbt.schedule import REPLAYS
 
 LEVEL = 0.95
 """Confidence of every interval."""

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from nmt_pbt.method_names import CONTROLS, REPLAYS
 from nmt_pbt.report import series
 from nmt_pbt.report.figures.style import base_method
 from nmt_pbt.report.run import Run
-from nmt_pbt.schedule import REPLAYS
 from nmt_pbt.settings import ChoiceDomain, Domain, NumberDomain
 
 _NEAR_BOUND = 0.02  # share of the range that counts as being at its end
@@ -96,10 +96,6 @@ def exploits(run: Run, method: str, seed: int) -> pd.DataFrame:
         if row["inherited"] and row["left"] in last and row["parent"] in last
     ]
     return pd.DataFrame(rows, columns=["child", "left_epochs", "left_score", "epochs", "score"])
-
-
-CONTROLS = ("exploit-only", "explore-only", *REPLAYS)
-"""Methods that PBT's own way is compared with: they tell whether the schedule, the selection or luck did it."""
 
 
 def control_curves(run: Run) -> pd.DataFrame:

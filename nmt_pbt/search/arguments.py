@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
+from nmt_pbt.counting import counted
 from nmt_pbt.errors import UsageError
 from nmt_pbt.search.space import Space
 from nmt_pbt.values import Value
@@ -35,14 +36,16 @@ def check_population(size: int, interval: float, epochs: float, burn_in: float) 
     if size < 2:
         raise UsageError(f"population {size}; a population needs at least 2 members")
     if not (math.isfinite(interval) and 0 < interval <= epochs):
-        raise UsageError(f"interval {interval:g}; it has to be above 0 and at most the {epochs:g} epochs of a member")
+        raise UsageError(
+            f"interval {interval:g}; it has to be above 0 and at most the {counted(epochs, 'epoch')} of a member"
+        )
     if not burn_in >= 0:
         raise UsageError(f"burn_in {burn_in:g}; it has to be 0 or more epochs")
     last = last_decision(interval, epochs)
     if burn_in > last + 1e-9:
         raise UsageError(
-            f"burn_in {burn_in:g}: the last decision comes after {last:g} of {epochs:g} epochs, so that nobody could "
-            "ever adopt; make it smaller or train longer"
+            f"burn_in {burn_in:g}: the last decision comes after {last:g} of {counted(epochs, 'epoch')}, so that "
+            "nobody could ever adopt; make it smaller or train longer"
         )
 
 

@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from nmt_pbt.counting import counted
 from nmt_pbt.errors import UsageError, suggest
-from nmt_pbt.schedule import REPLAYS
+from nmt_pbt.method_names import METHODS, POPULATION_METHODS, REPLAYS
 from nmt_pbt.search.arguments import check_population, initial_values, last_decision
 from nmt_pbt.search.assignment import Assignment
 from nmt_pbt.search.budget import Budget
@@ -24,11 +25,6 @@ from nmt_pbt.values import Value
 
 if TYPE_CHECKING:
     from keras_tuner.engine.trial import Trial
-
-POPULATION_METHODS = ("pbt", "exploit-only", "explore-only")
-"""Methods whose members train on while their values change."""
-METHODS = ("pbt", "random", "grid", "bayes", "hyperband", "manual", "exploit-only", "explore-only", *REPLAYS)
-"""Every method."""
 
 
 @dataclass(frozen=True)
@@ -166,9 +162,9 @@ def _check_epochs(name: str, settings: Settings, space: Space) -> None:
         longest = max(map(float, domain.values if isinstance(domain, Choice) else [domain.value]))
     if longest > budget:
         raise UsageError(
-            f"search.space.epochs: a trial of {longest:g} epochs does not fit the budget of {budget:g} epochs "
-            f"(search.population {settings.search.population} x training.epochs {settings.training.epochs:g}); "
-            "search fewer epochs or raise the budget"
+            f"search.space.epochs: a trial of {counted(longest, 'epoch')} does not fit the budget of "
+            f"{counted(budget, 'epoch')} (search.population {settings.search.population} x training.epochs "
+            f"{settings.training.epochs:g}); search fewer epochs or raise the budget"
         )
 
 
@@ -243,7 +239,7 @@ def _population(name: str, settings: Settings, budget: Budget, common: Mapping[s
     if budget.pairs(last := last_decision(interval, epochs)) == budget.pairs(epochs):
         raise UsageError(
             f"training.epochs {epochs:g}: the last interval would be less than one sentence pair of an epoch of "
-            f"{budget.epoch}; train for {last:g} epochs"
+            f"{budget.epoch}; train for {counted(last, 'epoch')}"
         )
     return JournaledPBTOracle(
         **common,

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from nmt_pbt.counting import counted
 from nmt_pbt.errors import UsageError, suggest
 from nmt_pbt.experiment.run_directory import RunDirectory
 from nmt_pbt.journal import AnyRecord, Assigned, Evaluated, SearchStarted, Tested, read_journal
@@ -115,8 +116,8 @@ def _check(path: Path, found: Sequence[ChosenModel], count: int) -> None:
     if count > len(found):
         kept = "; ".join(map(str, found)) or "none"
         raise UsageError(
-            f"{path}: {count} models asked for, {len(found)} kept: {kept}; ask for no more, or search again with "
-            f"--set evaluation.kept_models={count}"
+            f"{path}: {counted(count, 'model')} asked for, {len(found)} kept: {kept}; ask for no more, or search again "
+            f"with --set evaluation.kept_models={count}"
         )
     missing = next((chosen.name for chosen in found[:count] if not chosen.is_kept), None)
     if missing is not None or not found[0].run.subwords_file.is_file():

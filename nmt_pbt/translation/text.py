@@ -11,6 +11,7 @@ from nmt_pbt.corpus.catalog import load_corpus
 from nmt_pbt.corpus.parallel import ParallelText, read_pair
 from nmt_pbt.corpus.prepared import digest_of
 from nmt_pbt.corpus.subwords import Subwords
+from nmt_pbt.counting import counted
 from nmt_pbt.errors import UsageError
 from nmt_pbt.journal import RunStarted, read_journal
 from nmt_pbt.translation.choice import ChosenModel
@@ -60,7 +61,7 @@ def own_text(chosen: ChosenModel, split: Split) -> EvaluatedText:
             "it, or name the text with --src and --ref"
         )
     pairs = corpus.dev if split == "dev" else corpus.test
-    dropped = corpus.dropped.get(f"{split} pairs with a blank line", 0)
+    dropped = corpus.dropped.get(split, 0)
     return EvaluatedText(f"{split} of {corpus.name}", pairs, dropped)
 
 
@@ -83,9 +84,9 @@ def read_translations(path: Path, text: EvaluatedText) -> list[str]:
     except OSError as error:
         raise UsageError(f"{path}: cannot be read ({error.strerror}); name a run or a file of translations") from None
     if len(lines) != len(text.pairs):
-        left_out = f" ({text.dropped} more with a blank line are left out)" if text.dropped else ""
+        left_out = f" (left out: {counted(text.dropped, 'pair')} with a blank line)" if text.dropped else ""
         raise UsageError(
-            f"{path}: has {len(lines):,} lines, {text.name} has {len(text.pairs):,} pairs{left_out}; "
+            f"{path}: has {counted(len(lines), 'line')}, {text.name} has {counted(len(text.pairs), 'pair')}{left_out}; "
             "give one translation a pair"
         )
     return lines

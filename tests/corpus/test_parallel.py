@@ -170,7 +170,7 @@ def test_dropped_pairs_are_counted_by_split(tmp_path: Path) -> None:
     write_corpus(tmp_path)
     (tmp_path / "val.en").write_text("a\n\nb\n")
     corpus = read_folder(tmp_path, "en", "de")
-    assert corpus.dropped == {"dev pairs with a blank line": 1}
+    assert corpus.dropped == {"dev": 1}
     assert corpus.dev.target == ("val de 0", "val de 2")
 
 

@@ -43,7 +43,26 @@ def test_states_models_and_size_add_up() -> None:
     assert need.bytes > 28 * need.state
     assert "22 states at once and 6 models in the end" in str(need)
     kept = ["search.population=4", "search.methods=[pbt, grid]"]
-    assert [need_of(load_settings(None, [*kept, f"evaluation.kept_models={n}"]), 400).models for n in (3, 9)] == [6, 8]
+    assert [need_of(load_settings(None, [*kept, f"evaluation.kept_models={n}"]), 400).models for n in (3, 9)] == [4, 5]
+
+
+@pytest.mark.parametrize(
+    ("setting", "states"),
+    [
+        ("search.manual.guesses=[{}]", 3),
+        ("search.manual.guesses=[{}, {}]", 4),
+        ("search.methods=[replay]", 14),
+        ("search.methods=[replay, pbt]", 14),
+        ("search.replay.models=1", 3),
+        ("search.replay.models=99", 14),
+    ],
+)
+def test_one_model_alone_needs_no_room_for_a_population(setting: str, states: int) -> None:
+    method = "manual" if "manual" in setting else "replay"
+    need = need_of(load_settings(None, [f"search.methods=[{method}]", setting, "evaluation.kept_models=1"]), 400)
+    assert need.states == states
+    if states == 3:
+        assert "3 states at once and 1 model in the end" in str(need)
 
 
 def test_a_disk_with_too_little_room_is_refused_with_both_sizes(

@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 
 from nmt_pbt.errors import StateError
+from nmt_pbt.experiment.disk import need_of
 from nmt_pbt.experiment.driver import Driver
 from nmt_pbt.experiment.engine import Engine, Leg, LegResult
 from nmt_pbt.journal import read_journal, without_times
 from nmt_pbt.settings import Settings
 from nmt_pbt.training.state import StateStore
-from tests.experiment.cheap import CheapTask, CheapTrainee, PassingOn, cheap_settings, inline, opened, search
+from tests.experiment.cheap import CheapTask, CheapTrainee, PassingOn, cheap_settings, driver, inline, opened, search
 
 METHODS = ("pbt", "random", "grid", "bayes", "hyperband", "exploit-only", "explore-only", "manual")
 POPULATION = 4
@@ -184,6 +185,27 @@ class Watching(PassingOn):
         self.engine.drop(names)
         # What is dropped bit by bit leaves what a look at everything would.
         assert self.files() == {f"{name}.safetensors" for name in self._drivers[-1]._states.needed()}
+
+
+UNSTEADY = "{learning_rate: 0.5, dropout: 0.9}"  # so that the best is not always the latest
+
+
+@pytest.mark.parametrize(
+    ("method", "settings"),
+    [
+        ("manual", [f"search.manual.guesses=[{UNSTEADY}]"]),
+        ("replay", ["search.replay.models=1", f"search.replay.schedule=[{{epochs: 6, values: {UNSTEADY}}}]"]),
+    ],
+)
+def test_one_model_alone_takes_the_room_that_was_told_for_it(tmp_path: Path, method: str, settings: list[str]) -> None:
+    wide = "search.space={learning_rate: {min: 0.1, max: 0.9}, dropout: {min: 0.0, max: 0.9}}"
+    whole = cheap_settings(f"search.methods=[{method}]", "training.epochs=6", wide, *settings)
+    drivers: list[Driver] = []
+    watching = Watching(inline(tmp_path, CheapTask()), tmp_path, drivers)
+    with opened(tmp_path) as journal:
+        drivers.append(driver(method, whole, CheapTask(), watching, journal))
+        assert drivers[0].run() is not None
+    assert watching.most == need_of(whole, 100).states == 3
 
 
 @pytest.mark.parametrize("workers", [1, 5, 20])

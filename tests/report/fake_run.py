@@ -24,8 +24,9 @@ from nmt_pbt.journal import (
     Seconds,
     Tested,
 )
+from nmt_pbt.method_names import REPLAYS
 from nmt_pbt.randomness import generator
-from nmt_pbt.schedule import REPLAYS, found_schedule
+from nmt_pbt.schedule import found_schedule
 from nmt_pbt.search.assignment import Assignment
 from nmt_pbt.search.diagnostics import Diagnostics
 from nmt_pbt.search.replay import final_values, lengthened

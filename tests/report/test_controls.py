@@ -123,7 +123,7 @@ def test_guesses_by_hand_are_told_with_what_they_took() -> None:
     run = by_hand()
     said = answer(run, summary(run), pd.DataFrame())
     assert said.headline.endswith(
-        "at an equal budget of 400 sentence pairs (2 epochs) a search, but for Manual, whose guesses took 1 epochs."
+        "at an equal budget of 400 sentence pairs (2 epochs) a search, but for Manual, whose guesses took 1 epoch."
     )
     assert not any("clip norm" in finding for finding in said.findings)
     assert not any("Manual spent" in caution for caution in said.cautions)

@@ -24,7 +24,7 @@ def folder(tmp_path_factory) -> Path:
 
 def start(*arguments: str, cwd: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", "nmt_pbt.cli", "report", *arguments],
+        [sys.executable, "-m", "nmt_pbt", "report", *arguments],
         cwd=cwd,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

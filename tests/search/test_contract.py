@@ -14,9 +14,9 @@ import pytest
 from keras_tuner.engine.trial import Trial
 
 from nmt_pbt.errors import SearchError
-from nmt_pbt.schedule import REPLAYS
+from nmt_pbt.method_names import METHODS, REPLAYS
 from nmt_pbt.search.assignment import Assignment
-from nmt_pbt.search.methods import METHODS, build_method
+from nmt_pbt.search.methods import build_method
 from nmt_pbt.search.space import Space
 from nmt_pbt.settings import Settings, load_settings
 from tests.search.driving import SMALL, Session

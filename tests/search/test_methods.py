@@ -6,10 +6,10 @@ import sys
 import pytest
 
 from nmt_pbt.errors import UsageError
-from nmt_pbt.schedule import REPLAYS
+from nmt_pbt.method_names import METHODS, REPLAYS
 from nmt_pbt.search.exploit import Backtrack, Tournament, Truncation
 from nmt_pbt.search.frequencies import MultiFrequency
-from nmt_pbt.search.methods import METHODS, build_method, check_methods
+from nmt_pbt.search.methods import build_method, check_methods
 from nmt_pbt.search.pb2 import PB2
 from nmt_pbt.search.significant import TTest
 from nmt_pbt.settings import load_settings

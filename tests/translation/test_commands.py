@@ -132,7 +132,7 @@ def test_evaluate_tells_of_pairs_that_are_left_out(run, command, tmp_path):
     (tmp_path / "b").write_text("Die Katze.\nHund.\nSie ist hier.\n", encoding="utf-8")
     found = command("evaluate", str(run), f"--src={tmp_path / 'a'}", f"--ref={tmp_path / 'b'}")
     assert ", 2 sentences," in found[0]
-    assert found[1] == "left out: 1 pairs with a blank line"
+    assert found[1] == "left out: 1 pair with a blank line"
 
 
 def test_evaluate_against_a_run_or_a_file_tells_differences_with_their_p_values(run, command):
@@ -169,7 +169,7 @@ def test_evaluate_lets_the_first_model_go_before_the_second_is_built(run, comman
 
 def start(*arguments: str, **streams) -> subprocess.Popen[bytes]:
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
-    return subprocess.Popen([sys.executable, "-m", "nmt_pbt.cli", *arguments], env=environment, **streams)
+    return subprocess.Popen([sys.executable, "-m", "nmt_pbt", *arguments], env=environment, **streams)
 
 
 def test_a_closed_pipe_ends_translating_without_a_word(run, tmp_path):

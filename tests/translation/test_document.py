@@ -28,7 +28,7 @@ def test_every_command_and_the_program_run_one_after_the_other(tmp_path: Path) -
     (tmp_path / "text.en").write_text("The cat sleeps.\n\nShe is here.\n", encoding="utf-8")
     (tmp_path / "bin").mkdir()
     program = tmp_path / "bin" / "nmt-pbt"
-    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m nmt_pbt.cli "$@"\n', encoding="utf-8")
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m nmt_pbt "$@"\n', encoding="utf-8")
     program.chmod(0o755)
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PATH": f"{program.parent}:{os.environ['PATH']}"}
     shell = [block for block in blocks("sh") if "nmt-pbt compare" not in block]

@@ -65,7 +65,7 @@ def test_translations_to_compare_with_are_as_many_as_the_pairs(tmp_path):
     file.write_text("eins\n\n", encoding="utf-8")
     pairs = ParallelText(("one", "two"), ("eins", "zwei"))
     assert read_translations(file, EvaluatedText("a", pairs, 0)) == ["eins", ""]
-    with pytest.raises(UsageError, match=r"has 2 lines, a has 1 pairs \(1 more with a blank line are left out\)"):
+    with pytest.raises(UsageError, match=r"has 2 lines, a has 1 pair \(left out: 1 pair with a blank line\)"):
         read_translations(file, EvaluatedText("a", pairs.head(1), 1))
     with pytest.raises(UsageError, match="nowhere: cannot be read"):
         read_translations(tmp_path / "nowhere", EvaluatedText("a", pairs, 0))
