@@ -29,7 +29,8 @@ class PreparedCorpus:
         dev_target: Their target ids.
         test_source: Source ids of all test pairs.
         test_target: Their target ids.
-        too_long: Training pairs left out because a side has more than `corpus.max_length` subwords.
+        too_long: Training pairs left out because a side has more than `max_length` subwords.
+        max_length: The setting `corpus.max_length`; training sentences that are cut afresh keep to it, too.
     """
 
     corpus: Corpus
@@ -41,10 +42,11 @@ class PreparedCorpus:
     test_source: Sequence[np.ndarray]
     test_target: Sequence[np.ndarray]
     too_long: int
+    max_length: int
 
     def stream(self, seed: int) -> PairStream:
         """Return the training pairs as a stream; `seed` decides their order, and how words are cut afresh."""
-        return PairStream(self.train_source, self.train_target, seed, self.subwords)
+        return PairStream(self.train_source, self.train_target, seed, self.subwords, self.max_length)
 
     def digest(self) -> str:
         """Return the SHA-256 of all text, the subwords and which training pairs are in use."""
@@ -122,4 +124,5 @@ def prepare(corpus: Corpus, subwords: Subwords, settings: CorpusSettings) -> Pre
         test_source=subwords.encode(corpus.test.source),
         test_target=subwords.encode(corpus.test.target),
         too_long=len(source) - len(kept),
+        max_length=longest,
     )

@@ -31,12 +31,17 @@ class Resampling:
         sentences: Ids of each sentence, cut the most probable way.
         subwords: The vocabulary they are of.
         key: Tells these sentences' draws from others'.
+        longest: Most subwords that a sentence may be cut into, as many as the longest of them has; one whose draws
+            make more is left as it is. None for any number.
     """
 
-    def __init__(self, sentences: Sequence[np.ndarray], subwords: Subwords, key: str) -> None:
+    def __init__(
+        self, sentences: Sequence[np.ndarray], subwords: Subwords, key: str, longest: int | None = None
+    ) -> None:
         self._sentences = sentences
         self._subwords = subwords
         self._key = key
+        self._longest = longest
 
     def draw(self, seed: int, epoch: int, rate: float) -> tuple[np.ndarray, np.ndarray]:
         """Cut all sentences.
@@ -54,11 +59,15 @@ class Resampling:
         drawn, place = random.random((2, len(words)))
         chosen = cuts.choose(words, np.where(drawn < rate, place, -1.0))
         ids, lengths = cuts.ids_of(chosen)
-        ends = np.cumsum(np.concatenate(([0], lengths)))[np.cumsum(per_sentence)]
-        return ids, np.diff(ends, prepend=0)
+        subwords = _sums(lengths, per_sentence)
+        if self._longest is not None and subwords.max(initial=0) > self._longest:
+            as_it_is = np.repeat(subwords > self._longest, per_sentence)
+            ids, lengths = cuts.ids_of(np.where(as_it_is, cuts.choose(words, np.full(len(words), -1.0)), chosen))
+            subwords = _sums(lengths, per_sentence)
+        return ids, subwords
 
     @cached_property
-    def _words(self) -> tuple[np.ndarray, np.ndarray, _Cuts]:
+    def _words(self) -> tuple[np.ndarray, np.ndarray, Cuts]:
         """Return which word stands at each place, how many a sentence has, and the words' cuts."""
         begins = np.array([self._subwords.begins_word(i) for i in range(self._subwords.size)])
         numbers: dict[tuple[int, ...], int] = {}
@@ -70,10 +79,16 @@ class Resampling:
             for start, end in itertools.pairwise([*starts, len(listed)]):
                 words.append(numbers.setdefault(tuple(listed[start:end]), len(numbers)))
             counts[index] = len(starts)
-        return np.array(words, np.int64), counts, _Cuts(self._subwords.cuts(word, CANDIDATES) for word in numbers)
+        return np.array(words, np.int64), counts, Cuts(self._subwords.cuts(word, CANDIDATES) for word in numbers)
 
 
-class _Cuts:
+def _sums(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Return the sums of stretches of `values` that are `counts` long, one after the other."""
+    ends = np.cumsum(np.concatenate(([0], values)))[np.cumsum(counts)]
+    return np.diff(ends, prepend=0)
+
+
+class Cuts:
     """The ways to cut each of some words, in arrays.
 
     Args:
@@ -88,7 +103,8 @@ class _Cuts:
         for number, (cuts, logarithms) in enumerate(words):
             first.append(len(lengths))
             weights = np.exp(SMOOTHING * (logarithms - logarithms.max()))
-            upper = np.cumsum(weights / weights.sum())
+            # Rounded, the sum may end a little below or above 1.
+            upper = np.minimum(np.cumsum(weights / weights.sum()), 1.0)
             upper[-1] = 1.0
             bounds.append(number + upper)
             for cut in cuts:
@@ -98,11 +114,14 @@ class _Cuts:
         self._lengths = np.array(lengths, np.int64)
         self._starts = np.cumsum(self._lengths) - self._lengths
         self._first = np.array(first, np.int64)
+        self._last = np.append(self._first[1:], len(lengths)) - 1
         self._bounds = np.concatenate(bounds) if bounds else np.zeros(0)
 
     def choose(self, words: np.ndarray, places: np.ndarray) -> np.ndarray:
         """Return a cut of each word: the most probable where `places` is negative, else by a draw from [0, 1)."""
         drawn = np.searchsorted(self._bounds, words + np.maximum(places, 0.0), side="right")
+        # A word's number plus a draw just below 1 may be rounded to where the next word begins.
+        drawn = np.minimum(drawn, self._last[words])
         chosen: np.ndarray = np.where(places < 0.0, self._first[words], drawn)
         return chosen
 

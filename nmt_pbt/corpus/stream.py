@@ -47,6 +47,7 @@ class PairStream:
         target: Ids of its translation, likewise.
         seed: Decides the order, and how words are cut; may be assigned at any time.
         subwords: What the sentences were cut into; None where they are never cut afresh.
+        longest: Most subwords of a sentence that is cut afresh, see `Resampling`; None for any number.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class PairStream:
         target: Sequence[np.ndarray],
         seed: int,
         subwords: Subwords | None = None,
+        longest: int | None = None,
     ) -> None:
         if not len(source) or len(source) != len(target):
             raise ValueError(f"expected pairs, as many sources as targets; received {len(source)} and {len(target)}")
@@ -65,7 +67,10 @@ class PairStream:
         self._resampled: OrderedDict[tuple[int, int, float], tuple[_Sentences, _Sentences]] = OrderedDict()
         self._resampling = None
         if subwords is not None:
-            self._resampling = Resampling(source, subwords, "source"), Resampling(target, subwords, "target")
+            self._resampling = (
+                Resampling(source, subwords, "source", longest),
+                Resampling(target, subwords, "target", longest),
+            )
 
     @property
     def epoch(self) -> int:

@@ -29,7 +29,8 @@ class TrainingSettings(Section):
     word_dropout: Rate = 0.0
     """Rate on whole subwords: all of a position's embedding is dropped, in the source and the target's prefix"""
     subword_sampling: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
-    """Share of the training text's words that are cut into subwords by a draw, anew each epoch (Kudo 2018)"""
+    """Share of the training text's words that are cut into subwords by a draw, anew each epoch (Kudo 2018); a sentence
+    that would then be longer than `corpus.max_length` stays as it is"""
     weight_decay: Annotated[float, Field(ge=0.0)] = 0.0
     """Share of each matrix taken off in a step, times the learning rate; apart from the gradient (Loshchilov & Hutter
     2019)"""

@@ -44,6 +44,8 @@ def test_training_pairs_with_a_long_side_are_left_out_and_counted(prepared: Prep
     assert [ids.tolist() for ids in short.train_target] == [prepared.train_target[place].tolist() for place in kept]
     assert len(short.dev_source) == 20
     assert short.digest() != prepared.digest()
+    widths = [batch.target.shape[1] for batch in short.stream(0).batches(0, len(kept), 16, 1.0)]
+    assert max(widths) == 15 + 2  # BOS and EOS, whatever the words are cut into
 
 
 def test_a_length_that_leaves_no_pair_is_refused() -> None:

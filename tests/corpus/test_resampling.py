@@ -7,7 +7,7 @@ import pytest
 import sentencepiece
 
 from nmt_pbt.corpus.catalog import load_corpus
-from nmt_pbt.corpus.resampling import CANDIDATES, SMOOTHING, Resampling
+from nmt_pbt.corpus.resampling import CANDIDATES, SMOOTHING, Cuts, Resampling
 from nmt_pbt.corpus.stream import PairStream
 from nmt_pbt.corpus.subwords import BOS, EOS, PAD, UNK, Subwords
 from nmt_pbt.settings import CorpusSettings
@@ -85,6 +85,33 @@ def test_a_word_that_holds_something_unknown_is_left_as_it_is() -> None:
     ids, lengths = Resampling(unknown, SUBWORDS, "source").draw(0, 0, 1.0)
     assert lengths.tolist()[2] == 0
     assert UNK in ids.tolist()
+
+
+@pytest.mark.parametrize("logarithms", [(0.0, -1.0, -2.0), (0.0, *[-40.0] * 15), (0.0,) * 10])
+def test_a_draw_at_the_very_end_is_a_cut_of_its_own_word(logarithms: tuple[float, ...]) -> None:
+    words, cuts = 5_000, len(logarithms)
+    choices = Cuts(([(number,)] * cuts, np.array(logarithms)) for number in range(words))
+    for place in (0.0, np.nextafter(1.0, 0.0)):
+        chosen = choices.choose(np.arange(words), np.full(words, place))
+        assert choices.ids_of(chosen)[0].tolist() == list(range(words))
+    assert choices.choose(np.array([words - 1]), np.array([np.nextafter(1.0, 0.0)])) == words * cuts - 1
+
+
+def test_a_sentence_that_its_cuts_would_make_too_long_is_left_as_it_is() -> None:
+    free, lengths = drawn(3, 1.0), [len(ids) for ids in SOURCE]
+    longest = max(lengths)
+    ids, found = Resampling(SOURCE, SUBWORDS, "source", longest).draw(0, 3, 1.0)
+    kept = [part.tolist() for part in np.split(ids, np.cumsum(found)[:-1])]
+    assert max(map(len, free)) > longest
+    assert [its if len(its) <= longest else plain.tolist() for its, plain in zip(free, SOURCE, strict=True)] == kept
+
+
+def test_no_batch_is_wider_than_the_longest_sentence_may_be() -> None:
+    longest = max(len(ids) for ids in (*SOURCE, *TARGET))
+    stream = PairStream(SOURCE, TARGET, 0, SUBWORDS, longest)
+    batches = list(stream.batches(0, 300, 32, 1.0))
+    assert max(batch.target.shape[1] for batch in batches) <= longest + 2
+    assert max(batch.source.shape[1] for batch in batches) <= longest + 1
 
 
 def text(ids: np.ndarray) -> str:
