@@ -105,7 +105,7 @@ class Worker:
             check_continued(leg, before, state)
             live.at = StateReference(leg.save_as, self._states.save(leg.save_as, state))
             clock.lap("save")
-        except OutOfMemoryError:
+        except (OutOfMemoryError, MemoryError):
             return self._failed(leg, "out of memory", clock)
         return LegResult(
             worker=self.name,

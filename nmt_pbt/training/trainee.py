@@ -51,8 +51,15 @@ class TranslationTask:
     prepared: PreparedCorpus
 
     def build(self, structural: Mapping[str, Value]) -> TranslationTrainee:
-        """Return a live trainee whose shapes the structural values decide."""
-        return TranslationTrainee(self.settings, self.prepared, structural)
+        """Return a live trainee whose shapes the structural values decide.
+
+        Raises:
+            OutOfMemoryError: It does not fit into memory.
+        """
+        try:
+            return TranslationTrainee(self.settings, self.prepared, structural)
+        except (tf.errors.ResourceExhaustedError, MemoryError):
+            raise OutOfMemoryError("the model does not fit into memory; make its units or its layers fewer") from None
 
     @property
     def structural(self) -> frozenset[str]:
@@ -205,10 +212,10 @@ class TranslationTrainee(TranslationModel):
                 tokens += float(step_tokens)
                 if not math.isfinite(likelihood):
                     return {"train_loss": math.nan}
-        except tf.errors.ResourceExhaustedError as error:
+        except (tf.errors.ResourceExhaustedError, MemoryError) as error:
+            why = (str(error).splitlines() or ["no more is to be had"])[0]
             raise OutOfMemoryError(
-                f"batch_size {self._batch_size} does not fit into memory ({error.message.splitlines()[0]}); "
-                "make it smaller"
+                f"batch_size {self._batch_size} does not fit into memory ({why}); make it smaller"
             ) from None
         self.age += pairs
         return {"train_loss": likelihood / tokens}
