@@ -15,6 +15,7 @@ from nmt_pbt.commands.compare import compare_command
 from nmt_pbt.commands.evaluate import evaluate_command
 from nmt_pbt.commands.export import export_command
 from nmt_pbt.commands.manual import manual_command
+from nmt_pbt.commands.streams import open_streams, speak_utf_8
 from nmt_pbt.commands.train import train_command
 from nmt_pbt.commands.translate import translate_command
 from nmt_pbt.commands.usage import run_app
@@ -141,5 +142,7 @@ def _stop(signum: int, frame: object) -> None:
 
 def main() -> None:
     """Run the command line: exit code 0 done, 2 wrong use or bad input, 130 interrupted."""
+    open_streams()
+    speak_utf_8()
     signal.signal(signal.SIGTERM, _stop)
     sys.exit(run_app(app, sys.argv[1:]))

@@ -311,6 +311,42 @@ def test_a_reader_that_has_gone_ends_a_command_without_a_word(tmp_path: Path, ar
     assert done.returncode == -signal.SIGPIPE
 
 
+def shell(line: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[bytes]:
+    """Run a line of shell, in which $NMT is nmt-pbt."""
+    program = f"{sys.executable} -m nmt_pbt"
+    everything = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1]), "NMT": program, **environment}
+    return subprocess.run(["bash", "-c", line], cwd=cwd, capture_output=True, env=everything, timeout=250, check=False)
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("$NMT translate run <&-", b"nmt-pbt: standard input is closed; give it text, for instance with < FILE\n"),
+        ("echo a | $NMT translate run >&-", b"nmt-pbt: standard output is closed; say where the result is to go"),
+        ("$NMT evaluate run >&-", b"nmt-pbt: standard output is closed; say where the result is to go"),
+        ("echo a | $NMT translate nowhere 2>&- >out", b""),
+    ],
+)
+def test_a_closed_stream_is_told_in_one_line(folder: Path, tmp_path: Path, line: str, told: bytes) -> None:
+    (tmp_path / "run").symlink_to(folder / "run")
+    done = shell(line, tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.startswith(told)
+    assert len(done.stderr.splitlines()) == (1 if told else 0)
+    assert done.stdout == b""
+
+
+def test_what_is_said_on_closed_streams_gets_into_no_file(tmp_path: Path) -> None:
+    done = shell("$NMT data show toy <&- >&- 2>&-; echo $?; $NMT data list <&- | head -2", tmp_path)
+    assert done.stdout.splitlines()[0] == b"0"
+    assert done.stdout.splitlines()[1].startswith(b"toy")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_text_is_written_as_utf_8_whatever_the_locale(tmp_path: Path) -> None:
+    assert "ä".encode() in shell("$NMT data show toy --count 200", tmp_path, PYTHONIOENCODING="ascii").stdout
+
+
 def test_the_program_alone_says_what_it_can_do(tmp_path: Path) -> None:
     done, _ = command(cwd=tmp_path)
     assert "translate" in done.stdout + done.stderr

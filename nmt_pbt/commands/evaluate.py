@@ -11,6 +11,7 @@ import typer
 
 from nmt_pbt.commands.options import Beam, Ensemble, Method, Run, Seed
 from nmt_pbt.commands.startup import start_tensorflow
+from nmt_pbt.commands.streams import check_open
 from nmt_pbt.counting import counted
 from nmt_pbt.errors import UsageError
 
@@ -46,6 +47,7 @@ def evaluate_command(
     from nmt_pbt.translation.choice import choose_models
     from nmt_pbt.translation.text import read_translations, same_direction
 
+    check_open()
     chosen = choose_models(run, method, seed, ensemble)
     rivals: tuple[ChosenModel, ...] = ()
     if against is not None and against.is_dir():

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
 from nmt_pbt.commands.options import Beam, Ensemble, Method, Run, Seed
 from nmt_pbt.commands.startup import start_tensorflow
+from nmt_pbt.commands.streams import check_open
 from nmt_pbt.counting import counted
 from nmt_pbt.errors import UsageError
 
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 STANDARD_INPUT = "standard input"
 MOST_DRAWN = 16
 """Sentences that one figure of attention holds at most."""
-_LINES_TOGETHER = 2048  # read before they are translated, so that sentences of like length meet in a batch
+_LINES_TOGETHER = 2048  # translated at once where they are there, so that sentences of like length meet in a batch
 
 
 def translate_command(
@@ -46,19 +48,22 @@ def translate_command(
 ) -> None:
     """Translate standard input to standard output, a sentence a line; at a terminal, ask for sentences."""
     from nmt_pbt.translation.choice import choose_models
-    from nmt_pbt.translation.lines import in_chunks, n_best_lines
+    from nmt_pbt.translation.lines import in_chunks, n_best_lines, read_arriving
 
+    check_open(input_too=True)
     chosen = choose_models(run, method, seed, ensemble)
     evaluation = chosen[0].settings.evaluation
     _check_options(beam or evaluation.beam, nbest, score, attention)
-    lines: Iterator[str] = iter(())
+    chunks: Iterator[list[str]] = iter(())
     if not sys.stdin.isatty():
-        lines = _standard_input()
-        if attention is not None:
-            lines = _few(lines, attention)
-        if score is not None:
-            lines, given = _pairs(lines, score)
-    chunks = in_chunks(lines, _LINES_TOGETHER)
+        chunks = read_arriving(cast(io.BufferedReader, sys.stdin.buffer), STANDARD_INPUT, _LINES_TOGETHER)
+        if score is not None or attention is not None:
+            lines: Iterator[str] = chain.from_iterable(chunks)
+            if attention is not None:
+                lines = _few(lines, attention)
+            if score is not None:
+                lines, given = _pairs(lines, score)
+            chunks = in_chunks(lines, _LINES_TOGETHER)
     begin = next(chunks, [])  # what is not text is refused at once, and nothing is answered at once
     if not begin and not sys.stdin.isatty():
         return
@@ -76,7 +81,7 @@ def translate_command(
         else:
             found = translator.n_best(chunk, nbest or 1)
         if attention is not None:
-            _draw(attention, translator, chunk, [translations[0] for translations in found])
+            _draw(attention, translator, chunk, found)
         if nbest is not None or score is not None:
             return n_best_lines(found, first)
         return iter(first_texts(found))
@@ -110,12 +115,6 @@ def _check_options(beam: int, nbest: int | None, score: Path | None, attention: 
         raise UsageError(f"--attention {attention}: no such folder {attention.parent}; make it first")
 
 
-def _standard_input() -> Iterator[str]:
-    from nmt_pbt.translation.lines import read_lines
-
-    return read_lines(sys.stdin.buffer, STANDARD_INPUT)
-
-
 def _few(lines: Iterator[str], attention: Path) -> Iterator[str]:
     """Refuse more lines than one figure holds, and none to draw."""
     held = list(islice(lines, MOST_DRAWN + 1))
@@ -147,11 +146,16 @@ def _pairs(lines: Iterable[str], score: Path) -> tuple[Iterator[str], list[str]]
     return iter(held), given
 
 
-def _draw(path: Path, translator: Translator, lines: Sequence[str], translations: Sequence[Translation]) -> None:
+def _draw(path: Path, translator: Translator, lines: Sequence[str], found: Sequence[Sequence[Translation]]) -> None:
+    """Draw the best translation of each line that has one."""
     from nmt_pbt.files import replace_file
     from nmt_pbt.report.figures.attention import render_attention
+    from nmt_pbt.training.text_decoder import NOTHING
 
-    figure = render_attention(translator.attention(lines, translations))
+    looked = translator.attention(lines, [translations[0] if translations else NOTHING for translations in found])
+    if not looked:
+        raise UsageError(f"--attention {path}: the model found no translation; take another with --method or --seed")
+    figure = render_attention(looked)
     replace_file(path, figure.file_svg.encode("utf-8") if path.suffix == ".svg" else figure.png)
 
 

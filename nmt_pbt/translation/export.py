@@ -12,8 +12,9 @@ from typing import Any
 import tensorflow as tf
 
 from nmt_pbt.corpus.subwords import EOS, FIRST_WORD, PAD
+from nmt_pbt.errors import UsageError
 from nmt_pbt.experiment.environment import environment
-from nmt_pbt.files import check_new_folder
+from nmt_pbt.files import check_new_folder, named
 from nmt_pbt.training.text_decoder import TextDecoder
 from nmt_pbt.translation.choice import ChosenModel
 from nmt_pbt.translation.translator import Translator
@@ -73,9 +74,9 @@ def export(chosen: Sequence[ChosenModel], folder: Path, beam: int | None = None)
         beam: Beam width; None takes the run's.
 
     Raises:
-        UsageError: The folder exists or cannot be made.
+        UsageError: The folder exists or cannot be made, or TensorFlow cannot write to it; nothing is left behind.
         StateError: A model's file is damaged.
-        OSError: The disk is full or cannot be written; nothing is left behind.
+        OSError: The disk is full or cannot be written; the same.
     """
     check_new_folder(folder)
     translator = Translator(chosen, beam)
@@ -93,9 +94,13 @@ def save(module: SavedTranslator, folder: Path, description: Mapping[str, Any]) 
         file.parent.mkdir()
         file.write_text(json.dumps(description, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
         temporary.rename(folder)
-    except BaseException:
+    except tf.errors.OpError as error:
+        why = (error.message or type(error).__name__).splitlines()[0].replace(str(temporary), str(folder))
+        raise UsageError(f"{folder}: cannot be written ({why}); mend that and try again") from None
+    except OSError as error:
+        raise named(error, folder) from error
+    finally:
         shutil.rmtree(temporary, ignore_errors=True)
-        raise
 
 
 def _description(chosen: Sequence[ChosenModel], translator: Translator) -> dict[str, Any]:

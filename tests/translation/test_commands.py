@@ -101,6 +101,14 @@ def test_attention_is_drawn_beside_the_translations(run, command, translator, tm
     assert [path.name for path in tmp_path.iterdir()] == [file.name]
 
 
+def test_a_model_that_finds_nothing_has_no_attention_to_draw(run, command, tmp_path, monkeypatch):
+    monkeypatch.setattr(Translator, "n_best", lambda _, lines, count: [[] for _ in lines])
+    arguments = ("translate", str(run), f"--attention={tmp_path / 'a.png'}")
+    (told,) = command(*arguments, text=TEXT, code=2)
+    assert "the model found no translation" in told
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_attention_is_that_of_the_translation_with_its_subwords(translator):
     found = [row[0] for row in translator.n_best(LINES, 1)]
     matrices = translator.attention(LINES, found)
@@ -182,6 +190,18 @@ def test_a_closed_pipe_ends_translating_without_a_word(run, tmp_path):
         assert process.wait(timeout=120) == -signal.SIGPIPE
         process.stderr.close()
     assert errors == b""
+
+
+def test_a_line_of_a_slow_pipe_is_translated_before_the_next_one_comes(run, translator):
+    process = start("translate", str(run), stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    for line in ("The cat sleeps.", "", "She is here."):
+        process.stdin.write(line.encode() + b"\n")
+        process.stdin.flush()
+        assert process.stdout.readline().decode() == translator.translate([line])[0] + "\n"
+    process.stdin.close()
+    assert process.stdout.read() == b""
+    assert process.wait(timeout=60) == 0
+    process.stdout.close()
 
 
 def test_at_a_terminal_it_asks_and_answers_until_ctrl_d(run, translator):

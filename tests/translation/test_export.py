@@ -83,6 +83,24 @@ def test_nothing_is_left_behind_when_it_cannot_be_written(run, tmp_path, monkeyp
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(module.tf.saved_model, "save", half)
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(OSError, match="No space") as error:
         export(choose_models(run), tmp_path / "model")
+    assert error.value.filename == str(tmp_path / "model")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_disk_that_tensorflow_finds_full_is_told_in_one_line(run, tmp_path):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=40k", "nmt-pbt-test", str(disk)]
+    try:
+        subprocess.run(command, check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("mounting a small file system takes root")
+    try:
+        with pytest.raises(UsageError, match=r"disk/model: cannot be written \(.*\); mend that and try again") as error:
+            export(choose_models(run), disk / "model")
+        assert ".tmp" not in str(error.value)
+        assert list(disk.iterdir()) == []
+    finally:
+        subprocess.run(["umount", "-l", str(disk)], check=True)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import os
+import threading
+import time
 
 import pytest
 from hypothesis import given
@@ -10,7 +13,7 @@ from hypothesis import strategies as st
 
 from nmt_pbt.errors import UsageError
 from nmt_pbt.training.text_decoder import NOTHING, Translation
-from nmt_pbt.translation.lines import in_chunks, n_best_lines, read_lines
+from nmt_pbt.translation.lines import in_chunks, n_best_lines, read_arriving, read_lines
 
 
 def lines(data: bytes) -> list[str]:
@@ -36,6 +39,70 @@ def test_only_a_line_feed_ends_a_line_and_blank_lines_stay(data, found):
 def test_what_is_not_utf_8_is_named_by_its_line():
     with pytest.raises(UsageError, match="standard input, line 3: not UTF-8"):
         lines(b"a\n\nna\xefve\n")
+
+
+@given(st.lists(st.sampled_from([b"a", b"\n", b"\r", b"\xef\xbb\xbf", "ä ".encode()])), st.integers(1, 4))
+def test_lines_that_arrive_together_are_the_same_lines(parts, size):
+    text = b"".join(parts)
+    chunks = list(read_arriving(io.BytesIO(text), "standard input", size))
+    assert [line for chunk in chunks for line in chunk] == lines(text)
+    assert all(len(chunk) == size for chunk in chunks[:-1])
+
+
+def test_a_line_of_a_slow_pipe_does_not_wait_for_the_next():
+    ours, its = os.pipe()
+    with open(ours, "rb") as file, open(its, "wb", buffering=0) as writer:
+        chunks = read_arriving(file, "standard input", 2048, patience=0.01)
+        for text, found in ((b"a\n", ["a"]), (b"b\n\nc", ["b", ""]), (b"d\r\n", ["cd"])):
+            writer.write(text)
+            assert next(chunks) == found
+        writer.write("ä".encode())
+        writer.close()
+        assert next(chunks) == ["ä"]
+        assert next(chunks, None) is None
+
+
+def test_lines_of_a_fast_pipe_come_together_however_they_are_cut():
+    ours, its = os.pipe()
+    text = "".join(f"line {number}\n" for number in range(5000)).encode()
+
+    def write():
+        with open(its, "wb", buffering=0) as writer:
+            for start in range(0, len(text), 1001):
+                writer.write(text[start : start + 1001])
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    with open(ours, "rb") as file:
+        chunks = list(read_arriving(file, "standard input", 2048, patience=60.0))
+    thread.join()
+    assert list(map(len, chunks)) == [2048, 2048, 904]
+    assert [line for chunk in chunks for line in chunk] == lines(text)
+
+
+def test_a_line_waits_no_longer_than_it_has_patience_though_others_keep_coming():
+    ours, its = os.pipe()
+    done = threading.Event()
+
+    def write():
+        with open(its, "wb", buffering=0) as writer:
+            while not done.wait(0.02):
+                writer.write(b"a\n")
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    with open(ours, "rb") as file:
+        begin = time.monotonic()
+        first = next(read_arriving(file, "standard input", 2048, patience=0.2))
+        assert time.monotonic() - begin < 5
+        assert 1 <= len(first) < 250
+        done.set()
+        thread.join()
+
+
+def test_a_line_that_arrives_and_is_not_utf_8_is_named():
+    with pytest.raises(UsageError, match="standard input, line 3: not UTF-8"):
+        list(read_arriving(io.BytesIO(b"a\nb\nna\xefve\n"), "standard input", 2))
 
 
 @given(st.lists(st.text()), st.integers(1, 5))
