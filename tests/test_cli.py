@@ -11,12 +11,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from nmt_pbt.method_names import METHODS
 from nmt_pbt.settings import Settings, dump_settings
+from nmt_pbt.training.protocol import MemberState
+from nmt_pbt.training.state import StateStore
 from tests.report.journals import assigned, evaluated, run_started, search, search_ended
-from tests.translation.made_run import make_run
+from tests.translation.made_run import make_run, write_corpus
 
 CPU_SECONDS = 1.0
 
@@ -80,6 +83,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (run / "models").mkdir()
     for name in ("pbt-seed0", "random-seed0"):
         (run / "models" / f"{name}.safetensors").touch()
+    write_corpus(folder / "other", run)
+    file = folder / "other" / "train.de"
+    file.write_text(file.read_text(encoding="utf-8").replace("ist", "war", 1), encoding="utf-8")
     shutil.copytree(run, folder / "changed")
     settings = folder / "changed" / "settings.yaml"
     settings.write_text(settings.read_text(encoding="utf-8").replace("test_pairs: 12", "test_pairs: 13"), "utf-8")
@@ -130,7 +136,22 @@ REFUSALS = {
     "an interval of less than a pair": (["compare", "--set", "search.interval=1.0e-5"], ["search.interval", "2,000"]),
     "a results folder inside a file": (["compare", "--out", "file/run"], ["file/run"]),
     "a run to resume that is none": (["compare", "--resume", "good"], ["good", "holds no run"]),
-    "resuming with another corpus": (["compare", "--resume", "taken", "--corpus", "toy"], ["--resume"]),
+    "resuming with other settings than the run's": (
+        ["compare", "--resume", "taken", "--config", "bad.yaml"],
+        ["--resume", "--config"],
+    ),
+    "resuming with another corpus than the run's": (
+        ["compare", "--resume", "run", "--seeds=2", "--corpus=./other"],
+        ["./other", "not the corpus that the run was begun with", "--corpus"],
+    ),
+    "evaluating on the run's own corpus and on another text": (
+        ["evaluate", "run", "--corpus=./other", "--src=good/test.en", "--ref=good/test.de"],
+        ["--corpus", "--src"],
+    ),
+    "evaluating on a corpus that is not the run's": (
+        ["evaluate", "run", "--corpus=./other"],
+        ["corpus './other'", "not the one that the run was begun with", "--corpus"],
+    ),
     "an address without the engine for it": (
         ["compare", "--address", "127.0.0.1:1"],
         ["engine.address", "--engine ray"],
@@ -253,6 +274,26 @@ def test_a_refusal_is_one_line_at_once_and_writes_nothing(folder: Path, case: st
         assert text in done.stderr
     assert seconds <= CPU_SECONDS
     assert sorted(folder.rglob("*")) == before
+
+
+def test_resuming_a_finished_run_says_that_nothing_was_left_and_clears_what_a_kill_at_the_end_left(
+    folder: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "done"
+    shutil.copytree(folder / "run", run)
+    (run / "states").mkdir()
+    # Killed between the record of the last test and the removal of the states.
+    StateStore(run / "states").save("random-seed0-trial0-interval0", MemberState({"weights/w": np.zeros(3)}, 150))
+    (run / "states" / ".half.safetensors.1.tmp").touch()
+    journal = (run / "journal.jsonl").read_bytes()
+    shutil.rmtree(run / "translations")  # which nothing but a report's significance tests need
+    done, _ = command("compare", "--resume", "done", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "done: nothing was left to do, all of 2 searches is over; its report:" in done.stderr
+    assert done.stdout.splitlines()[-1] == "done/report/index.html"
+    assert (run / "report" / "index.html").is_file()
+    assert not list((run / "states").iterdir())
+    assert (run / "journal.jsonl").read_bytes() == journal
 
 
 def test_a_guess_into_a_run_that_another_process_writes_is_refused_at_once(folder: Path) -> None:

@@ -16,6 +16,7 @@ import pytest
 
 from nmt_pbt.attention_record import attention_path, read_attention
 from nmt_pbt.journal import Evaluated, SearchEnded, Tested, read_journal, without_times
+from tests.translation.made_run import write_corpus
 
 SMALL = [
     "--corpus=toy",
@@ -146,8 +147,10 @@ def test_a_run_that_is_stopped_resumes_to_the_journal_of_one_that_was_not(folder
     errors = stop_later(process, folder / name / "journal.jsonl", 4, how)
     assert process.returncode == 130
     assert f"--resume {name}" in errors
-    nmt_pbt("compare", "--resume", name, cwd=folder)
+    write_corpus(folder / f"corpus_{how.name}", folder / name)  # as where the run is moved to another machine
+    nmt_pbt("compare", "--resume", name, f"--corpus=./corpus_{how.name}", cwd=folder)
     assert plain(folder / name) == plain(folder / "run")
+    assert f"name: ./corpus_{how.name}" in (folder / name / "settings.yaml").read_text(encoding="utf-8")
 
 
 def test_a_run_killed_five_times_that_loses_its_states_ends_with_the_journal_of_one_that_was_not(folder: Path) -> None:

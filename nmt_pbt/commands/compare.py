@@ -45,12 +45,12 @@ def compare_command(
     ):
         if value is not None:
             overrides[key] = value
-    check_resume(resume, accept_changes, {"--config": config, "--corpus": corpus, "--out": out})
+    check_resume(resume, accept_changes, {"--config": config, "--out": out})
+    if corpus is not None:
+        overrides["corpus.name"] = corpus
     if resume is not None:
         resume_run(resume, accept_changes, set_ or [], overrides)
         return
     from nmt_pbt.settings import load_settings
 
-    if corpus is not None:
-        overrides["corpus.name"] = corpus
     begin_run(load_settings(config or EMBEDDED, set_ or [], overrides), out)

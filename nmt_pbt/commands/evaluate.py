@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nmt_pbt.commands.options import Beam, Ensemble, Method, Run, Seed
+from nmt_pbt.commands.options import Beam, Ensemble, Method, MovedCorpus, Run, Seed
 from nmt_pbt.commands.startup import start_tensorflow
 from nmt_pbt.commands.streams import check_open
 from nmt_pbt.counting import counted
@@ -35,6 +35,7 @@ def evaluate_command(
     ] = None,
     ref: Annotated[Path | None, typer.Option(help="Its reference translation.")] = None,
     split: Annotated[Split | None, typer.Option(help="Which split of the run's corpus; without it, test.")] = None,
+    corpus: MovedCorpus = None,
     against: Annotated[
         Path | None, typer.Option(help="Compare with the best of this run, or with this file of translations.")
     ] = None,
@@ -53,7 +54,7 @@ def evaluate_command(
     if against is not None and against.is_dir():
         rivals = choose_models(against)
         same_direction(chosen, rivals)
-    text = _text(chosen[0], src, ref, split)
+    text = _text(chosen[0], src, ref, split, corpus)
     given = read_translations(against, text) if against is not None and not rivals else None
     start_tensorflow()
     from nmt_pbt.translation.evaluation import compare_scores, score_text
@@ -78,16 +79,21 @@ def evaluate_command(
         typer.echo(line)
 
 
-def _text(chosen: ChosenModel, src: Path | None, ref: Path | None, split: Split | None) -> EvaluatedText:
+def _text(
+    chosen: ChosenModel, src: Path | None, ref: Path | None, split: Split | None, corpus: str | None
+) -> EvaluatedText:
     """Return the text to evaluate on."""
     from nmt_pbt.translation.text import given_text, own_text
 
     if (src is None) != (ref is None):
         raise UsageError("--src and --ref go together: give both, or none for a split of the run's own corpus")
     if src is None or ref is None:
-        return own_text(chosen, "dev" if split is Split.dev else "test")
-    if split is not None:
-        raise UsageError("--split names text of the run's own corpus, --src and --ref other text; leave one out")
+        return own_text(chosen, "dev" if split is Split.dev else "test", corpus)
+    if split is not None or corpus is not None:
+        raise UsageError(
+            "--split and --corpus are about text of the run's own corpus, --src and --ref name other text; leave out "
+            "either"
+        )
     return given_text(src, ref)
 
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nmt_pbt.commands.options import AcceptChanges, Run
-from nmt_pbt.commands.running import dev_samples, going_on, prepare_run
+from nmt_pbt.commands.options import AcceptChanges, MovedCorpus, Run
+from nmt_pbt.commands.running import corpus_of, dev_samples, going_on, prepare_run
 from nmt_pbt.errors import UsageError
 
 if TYPE_CHECKING:
@@ -25,18 +25,20 @@ def manual_command(
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Finish a guess that was interrupted.")] = False,
     test: Annotated[bool, typer.Option("--test", help="Decode the test split by the best guess.")] = False,
+    corpus: MovedCorpus = None,
     accept_changes: AcceptChanges = False,
 ) -> None:
     """Show what a run has tried, and train one more guess by hand, to stand beside it."""
     from nmt_pbt.experiment.by_hand import check_free_to_guess, check_free_to_test, is_under_way, read_guess
     from nmt_pbt.experiment.run_directory import RunDirectory
-    from nmt_pbt.journal import read_journal
+    from nmt_pbt.settings import load_settings
 
     if bool(set_) + resume + test > 1:
         raise UsageError("--set, --resume and --test are one thing each; give one of them")
     run = RunDirectory(folder, accept_changes)
-    settings = run.read_settings()
-    records = read_journal(run.journal_file) if run.journal_file.exists() else []
+    run.check_run()
+    settings = load_settings(run.settings_file, (), {"corpus.name": corpus} if corpus is not None else {})
+    records = run.records()
     if not (set_ or resume or test):
         _show_tried(run, settings)
         return
@@ -56,7 +58,7 @@ def manual_command(
 
 
 def _guess(run: RunDirectory, settings: Settings, values: dict[str, Value] | None, test: bool) -> None:
-    prepared = prepare_run(run, settings)
+    prepared = prepare_run(run, settings, corpus_of(run.records()))
     from nmt_pbt.console import SearchProgress
     from nmt_pbt.experiment.by_hand import guess
 
@@ -76,9 +78,8 @@ def _show_tried(run: RunDirectory, settings: Settings, latest: bool = False) -> 
     """Print what a run has tried, the best first; with `latest`, how the last guess came out among it."""
     from nmt_pbt.console import RESULTS, tried_table
     from nmt_pbt.experiment.by_hand import is_under_way, told, tried
-    from nmt_pbt.journal import read_journal
 
-    records = read_journal(run.journal_file) if run.journal_file.exists() else []
+    records = run.records()
     RESULTS.print(tried_table(tried(records), settings.search.objective))
     if latest:
         typer.echo(told(records, settings.search.objective))

@@ -16,6 +16,9 @@ Ensemble = Annotated[
 ]
 Config = Annotated[Path | None, typer.Option("--config", help="Settings in YAML; without it, the defaults.")]
 CorpusName = Annotated[str | None, typer.Option("--corpus", help="A corpus of `nmt-pbt data list`, or a folder.")]
+MovedCorpus = Annotated[
+    str | None, typer.Option("--corpus", help="Where the run's corpus lies now, if not where it was begun.")
+]
 Out = Annotated[Path | None, typer.Option("--out", help="The run's folder; without it, results/NAME.")]
 Set = Annotated[
     list[str] | None,

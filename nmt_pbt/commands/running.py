@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ from nmt_pbt.errors import UsageError
 if TYPE_CHECKING:
     from nmt_pbt.corpus.prepared import PreparedCorpus
     from nmt_pbt.experiment.run_directory import RunDirectory
+    from nmt_pbt.journal import AnyRecord
     from nmt_pbt.settings import Settings
 
 
@@ -48,25 +50,57 @@ def resume_run(folder: Path, accept_changes: bool, assignments: list[str], overr
     settings = load_settings(run.settings_file, assignments, overrides)
     run.check_free()
     run.check_same(settings)
-    _run(run, settings)
+    from nmt_pbt.experiment.finished import is_finished
+
+    records = run.records()
+    if is_finished(records, settings):
+        run.clear_states()
+        searches = counted(len(settings.search.methods) * settings.search.seeds, "search", "searches")
+        typer.echo(f"{folder}: nothing was left to do, all of {searches} is over; its report:", err=True)
+        _report(run, settings)
+        return
+    _run(run, settings, corpus_of(records))
 
 
-def begin_run(settings: Settings, out: Path | None, corpus_digest: str | None = None) -> None:
+def begin_run(settings: Settings, out: Path | None, corpus: ExpectedCorpus | None = None) -> None:
     """Begin a run in a new folder."""
     from nmt_pbt.experiment.run_directory import RunDirectory
 
     run = RunDirectory(out or Path("results") / settings.run_name)
     run.check_new()
-    _run(run, settings, corpus_digest)
+    _run(run, settings, corpus)
 
 
-def prepare_run(run: RunDirectory, settings: Settings, corpus_digest: str | None = None) -> PreparedCorpus:
+@dataclass(frozen=True)
+class ExpectedCorpus:
+    """Which corpus it has to be.
+
+    Attributes:
+        digest: SHA-256 of the prepared corpus.
+        otherwise: What to say where it is another one.
+    """
+
+    digest: str
+    otherwise: str
+
+
+def corpus_of(records: Sequence[AnyRecord]) -> ExpectedCorpus | None:
+    """Return which corpus a run was begun with; None where it has not begun."""
+    from nmt_pbt.journal import RunStarted
+
+    if not records or not isinstance(records[0], RunStarted):
+        return None
+    otherwise = "not the corpus that the run was begun with; restore it, or say with --corpus where that lies"
+    return ExpectedCorpus(records[0].corpus, f"{otherwise}, or start a new run with another --out")
+
+
+def prepare_run(run: RunDirectory, settings: Settings, corpus: ExpectedCorpus | None = None) -> PreparedCorpus:
     """Check everything that can be checked without TensorFlow, then start that and cut the corpus into subwords.
 
     Args:
         run: The run's folder.
         settings: The settings.
-        corpus_digest: What the prepared corpus has to be; None takes any.
+        corpus: Which corpus it has to be; None takes any.
     """
     from nmt_pbt.corpus.prepared import check, digest_of
     from nmt_pbt.experiment.disk import check_room, need_of
@@ -74,11 +108,8 @@ def prepare_run(run: RunDirectory, settings: Settings, corpus_digest: str | None
 
     check_engine(settings.engine)
     text, subwords = check(settings.corpus, settings.seed)
-    if corpus_digest is not None and digest_of(text, subwords, settings.corpus.max_length) != corpus_digest:
-        raise UsageError(
-            f"{settings.corpus.name}: changed since the schedule was found on it; restore it, or give one of the "
-            "schedules in the run's report, which are YAML files"
-        )
+    if corpus is not None and digest_of(text, subwords, settings.corpus.max_length) != corpus.digest:
+        raise UsageError(f"{settings.corpus.name}: {corpus.otherwise}")
     need = need_of(settings, subwords.size)
     check_room(need, run.path)
 
@@ -107,25 +138,30 @@ def prepare_run(run: RunDirectory, settings: Settings, corpus_digest: str | None
     return prepared
 
 
-def _run(run: RunDirectory, settings: Settings, corpus_digest: str | None = None) -> None:
+def _run(run: RunDirectory, settings: Settings, corpus: ExpectedCorpus | None) -> None:
     """Search, and write the report."""
     from nmt_pbt.search.methods import check_methods
 
     check_methods(settings)
-    prepared = prepare_run(run, settings, corpus_digest)
-    from nmt_pbt.console import CONSOLE, SearchProgress, results_table
+    prepared = prepare_run(run, settings, corpus)
+    from nmt_pbt.console import SearchProgress
     from nmt_pbt.experiment.compare import compare
 
     command = sys.argv[1] if len(sys.argv) > 1 else "compare"
     go_on = f"nmt-pbt {command} --resume {shlex.quote(str(run.path))}"
     with going_on(run.path, go_on), SearchProgress(dev_samples(settings, prepared)) as progress:
         compare(run, settings, prepared, progress)
+    typer.echo("")
+    _report(run, settings)
 
+
+def _report(run: RunDirectory, settings: Settings) -> None:
+    """Write the report, and show the winners and where it is."""
+    from nmt_pbt.console import CONSOLE, results_table
     from nmt_pbt.report.page import write_report
     from nmt_pbt.report.run import load_run
 
     page = write_report(run.path)
-    typer.echo("")
     CONSOLE.print(results_table(load_run(run.path).tested, settings.search.objective))
     typer.echo(str(page))
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from nmt_pbt.commands.options import AcceptChanges, Config, CorpusName, Out, Set
-from nmt_pbt.commands.running import begin_run, check_resume, resume_run
+from nmt_pbt.commands.running import ExpectedCorpus, begin_run, check_resume, resume_run
 from nmt_pbt.counting import counted
 from nmt_pbt.errors import UsageError
 
@@ -28,12 +28,13 @@ def train_command(
     accept_changes: AcceptChanges = False,
 ) -> None:
     """Train one configuration, the values under `training` in the settings, or a schedule from fresh weights."""
-    beginning = {"--config": config, "--corpus": corpus, "--out": out, "--schedule": schedule}
+    beginning = {"--config": config, "--out": out, "--schedule": schedule}
     check_resume(resume, accept_changes, beginning)
+    moved: dict[str, Any] = {"corpus.name": corpus} if corpus is not None else {}
     if schedule is None and (method is not None or seed is not None):
         raise UsageError("--method and --seed choose among the schedules of --schedule RUN; leave them out")
     if resume is not None:
-        resume_run(resume, accept_changes, set_ or [], {})
+        resume_run(resume, accept_changes, set_ or [], moved)
     elif schedule is not None:
         _replay(schedule, method, seed, config, corpus, out, set_ or [])
     else:
@@ -43,7 +44,7 @@ def train_command(
             "search.methods": ["manual"],
             "search.manual.guesses": [{}],
             "search.seeds": 1,
-            **({"corpus.name": corpus} if corpus is not None else {}),
+            **moved,
         }
         begin_run(without_search(load_settings(config, set_ or [], overrides)), out)
 
@@ -78,4 +79,8 @@ def _replay(
             f"Schedule of {source.run}, {source.method}, seed {source.seed}, trial {source.trial}: "
             f"{counted(replay.schedule.epochs, 'epoch')}, {source.objective} {source.score:.2f}"
         )
-    begin_run(replay.settings, out, replay.corpus)
+    expected = None
+    if replay.corpus is not None:
+        otherwise = "changed since the schedule was found on it; restore it, or give one of the schedules in the run's "
+        expected = ExpectedCorpus(replay.corpus, f"{otherwise}report, which are YAML files")
+    begin_run(replay.settings, out, expected)

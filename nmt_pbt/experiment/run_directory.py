@@ -12,7 +12,7 @@ from pathlib import Path
 from nmt_pbt.errors import UsageError
 from nmt_pbt.experiment.environment import environment, environment_changes, with_change
 from nmt_pbt.files import TEMPORARY, refuse_links, replace_file
-from nmt_pbt.journal import Journal, RunStarted, read_journal
+from nmt_pbt.journal import AnyRecord, Journal, RunStarted, read_journal
 from nmt_pbt.settings import Settings, deciding_settings, dump_settings, load_settings, settings_hash
 from nmt_pbt.yaml_text import dump_yaml, read_yaml
 
@@ -89,6 +89,25 @@ class RunDirectory:
                 raise UsageError(f"{self.path}: another process is writing this run; wait for it or stop it") from None
             yield
 
+    def records(self) -> list[AnyRecord]:
+        """Return what the journal holds; nothing where the run was killed before it had one.
+
+        Raises:
+            JournalError: It is damaged.
+        """
+        return read_journal(self.journal_file) if self.journal_file.exists() else []
+
+    def clear_states(self) -> None:
+        """Remove the saved states of a run's finished searches, which a kill at the last moment leaves behind.
+
+        Raises:
+            UsageError: Another process writes this run.
+        """
+        from nmt_pbt.training.state import StateStore
+
+        with self._alone():
+            StateStore(self.states).keep(frozenset())
+
     def check_run(self) -> None:
         """Refuse a folder that holds no run.
 
@@ -147,7 +166,7 @@ class RunDirectory:
             )
 
     def _check_journal(self) -> None:
-        records = read_journal(self.journal_file) if self.journal_file.exists() else []
+        records = self.records()
         begun = settings_hash(read_yaml(self.settings_file))
         if records and isinstance(records[0], RunStarted) and records[0].settings != begun:
             raise UsageError(
@@ -198,11 +217,12 @@ class RunDirectory:
         replace_file(self.environment_file, (json.dumps(found, indent=2) + "\n").encode("utf-8"))
 
     def _extend(self, settings: Settings) -> None:
-        """Note methods and seeds that were added to the run; the rest of the file stays as it is."""
+        """Note added methods and seeds, and where the corpus lies now; the rest of the file stays as it is."""
         tree = read_yaml(self.settings_file)
-        wanted = {"methods": list(settings.search.methods), "seeds": settings.search.seeds}
-        if any(tree["search"].get(name) != value for name, value in wanted.items()):
-            tree["search"] |= wanted
+        before = dump_yaml(tree)
+        tree["search"] |= {"methods": list(settings.search.methods), "seeds": settings.search.seeds}
+        tree["corpus"]["name"] = settings.corpus.name
+        if dump_yaml(tree) != before:
             replace_file(self.settings_file, dump_yaml(tree).encode("utf-8"))
 
 

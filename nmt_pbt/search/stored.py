@@ -10,7 +10,7 @@ from typing import Any
 
 from keras_tuner.engine.trial import Trial
 
-from nmt_pbt.errors import StateError
+from nmt_pbt.errors import SearchError, StateError
 from nmt_pbt.files import replace_file
 from nmt_pbt.search.oracles import SafeOracle, locked
 
@@ -139,8 +139,34 @@ def write_json(path: Path, plain: Any) -> None:
     Args:
         path: The file.
         plain: What JSON can hold.
+
+    Raises:
+        SearchError: The disk is full or cannot be written; the file is as it was.
     """
     text = json.dumps(plain)
     if path.exists() and path.read_text(encoding="utf-8", errors="replace") == text:
         return  # KerasTuner saves often, and the disk takes its time
-    replace_file(path, text.encode("utf-8"))
+    with writing():
+        replace_file(path, text.encode("utf-8"))
+
+
+@contextmanager
+def writing() -> Iterator[None]:
+    """Stop the search, in one line, when the disk is full or cannot be written: no fault of any trial's values.
+
+    Raises:
+        SearchError: Says which file, why, and how to go on.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise cannot_write(error) from error
+
+
+def cannot_write(error: OSError) -> SearchError:
+    """Return the error of a search whose disk is full or cannot be written."""
+    where = error.filename or "a file"
+    return SearchError(
+        f"{where}: {error.strerror or error}; everything before is whole: mend that, then search again in the same "
+        "directory and project"
+    )

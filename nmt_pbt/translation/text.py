@@ -41,24 +41,26 @@ def given_text(source: Path, reference: Path) -> EvaluatedText:
     return EvaluatedText(str(source), pairs, dropped)
 
 
-def own_text(chosen: ChosenModel, split: Split) -> EvaluatedText:
+def own_text(chosen: ChosenModel, split: Split, lies: str | None = None) -> EvaluatedText:
     """Return a split of the corpus that a model was trained on.
 
     Args:
         chosen: The model.
         split: Which.
+        lies: Name or folder of the corpus now; None: those of when the run was begun.
 
     Raises:
         UsageError: The corpus is not there, or not what it was when the run was begun.
     """
     settings = chosen.settings
-    corpus = load_corpus(settings.corpus, settings.seed)
+    moved = settings.corpus if lies is None else settings.corpus.model_copy(update={"name": lies})
+    corpus = load_corpus(moved, settings.seed)
     subwords = Subwords.load(chosen.run.subwords_file.read_bytes())
     begun = read_journal(chosen.run.journal_file)[0]
     if isinstance(begun, RunStarted) and begun.corpus != digest_of(corpus, subwords, settings.corpus.max_length):
         raise UsageError(
-            f"{chosen.run.path}: corpus '{settings.corpus.name}' is not what it was when the run was begun; restore "
-            "it, or name the text with --src and --ref"
+            f"{chosen.run.path}: corpus '{moved.name}' is not the one that the run was begun with; restore it, "
+            "say with --corpus where that lies, or name the text with --src and --ref"
         )
     pairs = corpus.dev if split == "dev" else corpus.test
     dropped = corpus.dropped.get(split, 0)

@@ -63,6 +63,13 @@ def test_what_does_not_change_a_search_may_change(run: RunDirectory, change: str
         assert len(journal.records) == 1
 
 
+def test_where_the_corpus_lies_may_change_and_is_noted(run: RunDirectory) -> None:
+    with run.writing(load_settings(None, ["corpus.name=elsewhere/toy"]), "corpus") as journal:
+        assert len(journal.records) == 1
+    assert run.read_settings() == load_settings(None, ["corpus.name=elsewhere/toy"])
+    run.check_same(run.read_settings())
+
+
 def test_a_folder_without_a_run_is_named(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="holds no run"):
         RunDirectory(tmp_path).read_settings()

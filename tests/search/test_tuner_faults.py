@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import math
+import os
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ import pytest
 from nmt_pbt.errors import SearchError, StateError, UsageError
 from nmt_pbt.search.front import tuner as front
 from nmt_pbt.search.pbt import INHERITED, PARENT
-from tests.search.keras_models import Live, Rebuilt, build, build_with_units, search, trials, tuner
+from tests.search.keras_models import Live, Rebuilt, build, build_with_units, search, story, trials, tuner
 
 
 @pytest.mark.parametrize("live", [False, True])
@@ -203,6 +205,43 @@ def test_a_trial_that_raises_fails_alone(tmp_path: Path, caplog: pytest.LogCaptu
     assert "no room" in trials(made)[1].message
     assert len(made.oracle.end_order) == 9
     assert "trial 1 failed: MemoryError: no room" in caplog.text
+
+
+def test_a_full_disk_stops_the_search_in_one_line_and_it_goes_on_when_there_is_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = story(search(tuner(tmp_path / "whole", Live())))
+    left, sync = 0, os.fsync
+
+    def full(handle: int) -> None:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        sync(handle)
+
+    for syncs in (0, 1, 4, 5, 6, 7, 9, 10):  # at files of the tuner, of the oracle, of trials, at states
+        left = syncs
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "fsync", full)
+            with pytest.raises(SearchError, match="No space left on device; everything before is whole") as stopped:
+                search(tuner(tmp_path, Live()))
+        assert str(tmp_path / "project") in str(stopped.value)
+        assert not list((tmp_path / "project").rglob("*.tmp"))
+    made = search(tuner(tmp_path, Live()))
+    assert story(made) == whole
+    assert {trial.status for trial in trials(made)} == {"COMPLETED"}
+
+
+def test_a_disk_that_is_full_for_what_a_model_writes_itself_is_no_fault_of_its_values(tmp_path: Path) -> None:
+    class Writes(Live):
+        def fit(self, hp: Any, model: Any, *args: Any, **kwargs: Any) -> Any:
+            if len(self.began) == 2:
+                raise OSError(errno.ENOSPC, "No space left on device", "checkpoint.h5")
+            return super().fit(hp, model, *args, **kwargs)
+
+    with pytest.raises(SearchError, match=r"^checkpoint\.h5: No space left on device; everything before is whole"):
+        search(tuner(tmp_path, Writes()))
 
 
 def test_a_search_whose_trials_all_fail_says_why(tmp_path: Path) -> None:

@@ -95,6 +95,16 @@ def make_run(folder: Path, with_models: bool = True, **overrides) -> Path:
     return folder
 
 
+def write_corpus(folder: Path, run: Path) -> None:
+    """Write the corpus that a run was made with to a folder of files, as on another machine."""
+    settings = load_settings(run / "settings.yaml")
+    corpus = load_corpus(settings.corpus, settings.seed)
+    folder.mkdir()
+    for split, text in (("train", corpus.train), ("val", corpus.dev), ("test", corpus.test)):
+        for language, lines in ((corpus.source_language, text.source), (corpus.target_language, text.target)):
+            (folder / f"{split}.{language}").write_text("".join(line + "\n" for line in lines), encoding="utf-8")
+
+
 def _save_models(folder: Path, settings, subwords: Subwords) -> None:
     from nmt_pbt.training.protocol import MemberState
     from nmt_pbt.training.state import StateStore

@@ -13,7 +13,7 @@ from nmt_pbt.experiment.run_directory import RunDirectory
 from nmt_pbt.settings import dump_settings, load_settings
 from nmt_pbt.translation.choice import ChosenModel
 from nmt_pbt.translation.text import EvaluatedText, given_text, own_text, read_translations, same_direction
-from tests.translation.made_run import make_run
+from tests.translation.made_run import make_run, write_corpus
 
 
 def chosen(run):
@@ -33,8 +33,14 @@ def test_another_corpus_than_the_run_s_is_refused(bare_run, tmp_path):
     shutil.copytree(bare_run, run)
     text = (run / "settings.yaml").read_text(encoding="utf-8")
     (run / "settings.yaml").write_text(text.replace("test_pairs: 12", "test_pairs: 11"), encoding="utf-8")
-    with pytest.raises(UsageError, match=r"corpus 'toy' is not what it was when the run was begun; .*--src and --ref"):
+    with pytest.raises(UsageError, match=r"corpus 'toy' is not the one that the run was begun with; .*--src and --ref"):
         own_text(chosen(run), "test")
+
+
+def test_a_corpus_that_lies_elsewhere_now_is_taken_when_it_is_the_same(bare_run, tmp_path):
+    write_corpus(tmp_path / "moved", bare_run)
+    one = chosen(bare_run)
+    assert own_text(one, "test", str(tmp_path / "moved")).pairs == own_text(one, "test").pairs
 
 
 def test_blank_lines_of_a_folder_are_counted_for_the_split_they_are_in(tmp_path):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import fnmatch
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from keras_tuner.engine.trial import Trial
@@ -78,12 +79,30 @@ class PBTOracle(StoredOracle, pbt.PBTOracle):
     @locked
     def end_trial(self, trial: Trial) -> None:
         """Take in the end of a trial, and say which states can still be needed; see `nmt_pbt.search.pbt.PBTOracle`."""
-        try:
+        with self._noting_faults():
             super().end_trial(trial)
+        self.release_states()
+
+    @locked
+    def create_trial(self, tuner_id: str) -> Trial:
+        """Return a trial to run; see `nmt_pbt.search.pbt.PBTOracle`."""
+        with self._noting_faults():
+            return super().create_trial(tuner_id)
+
+    @locked
+    def update_trial(self, trial_id: str, metrics: Mapping[str, float], step: int = 0) -> Trial:
+        """Take in an evaluation; see `nmt_pbt.search.pbt.PBTOracle`."""
+        with self._noting_faults():
+            return super().update_trial(trial_id, metrics, step)
+
+    @contextmanager
+    def _noting_faults(self) -> Iterator[None]:
+        """Keep what ends the search: of a chief's oracle, a worker called, and the chief has to leave, too."""
+        try:
+            yield
         except NmtPbtError as error:
             self.fault = error
             raise
-        self.release_states()
 
     @locked
     def release_states(self) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TextIO
 
 from nmt_pbt.files import TEMPORARY
+from nmt_pbt.search.stored import writing
 from nmt_pbt.training.protocol import MemberState
 from nmt_pbt.training.state import StateStore, content_hash
 
@@ -34,18 +35,27 @@ class ProjectStates:
 
         Returns:
             Its content hash.
+
+        Raises:
+            SearchError: The disk is full or cannot be written.
         """
         content = content_hash(state)
         name = _name(trial, content)
         for other in self._store.names() - {name}:
             if _trial(other) == trial:
                 self._store.path(other).unlink(missing_ok=True)  # of a worker that was killed right after saving it
-        return self._store.save(name, state)
+        with writing():
+            return self._store.save(name, state)
 
     def enter(self) -> None:
-        """Wait for one's turn to save a state and tell the oracle: one worker at a time, so that states stay few."""
-        self._store.folder.mkdir(parents=True, exist_ok=True)
-        self._turn = open(self._store.folder.with_name("turn"), "w", encoding="utf-8")
+        """Wait for one's turn to save a state and tell the oracle: one worker at a time, so that states stay few.
+
+        Raises:
+            SearchError: The disk is full or cannot be written.
+        """
+        with writing():
+            self._store.folder.mkdir(parents=True, exist_ok=True)
+            self._turn = open(self._store.folder.with_name("turn"), "w", encoding="utf-8")
         fcntl.flock(self._turn, fcntl.LOCK_EX)
 
     def leave(self) -> None:

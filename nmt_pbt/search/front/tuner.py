@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import time
@@ -32,10 +33,11 @@ from nmt_pbt.search.front.schedule import schedule
 from nmt_pbt.search.front.states import ProjectStates
 from nmt_pbt.search.oracles import EPOCHS
 from nmt_pbt.search.pbt import AGE, PARENT
-from nmt_pbt.search.stored import write_json
+from nmt_pbt.search.stored import cannot_write, write_json
 from nmt_pbt.values import Value
 
 _LOG = logging.getLogger("nmt_pbt")
+_FULL = {errno.ENOSPC, errno.EDQUOT}  # the disk, or one's share of it
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 1.0  # seconds between two questions to an oracle that has nothing to do yet
 
 
@@ -214,7 +216,9 @@ class PopulationBasedTraining(keras_tuner.Tuner):
             self._run_and_update_trial(trial, *fit_args, **fit_kwargs)
         except (FatalError, NmtPbtError):
             raise  # no fault of this trial's values: going on would not help
-        except Exception as error:  # noqa: BLE001 - whatever a user's model raises fails its trial, as in KerasTuner
+        except Exception as error:
+            if isinstance(error, OSError) and error.errno in _FULL:
+                raise cannot_write(error) from error  # nor is this
             trial.status = "FAILED" if isinstance(error, FailedTrialError) else "INVALID"
             first_line = str(error).strip().partition("\n")[0]
             reason = f"{type(error).__name__}: {first_line}"
