@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -69,6 +70,7 @@ class CheapTrainee:
         """All pairs are alike."""
 
     def train(self, pairs: int) -> Mapping[str, float]:
+        time.sleep(self.task.seconds)
         rate = float(self.values["learning_rate"])
         if rate > self.task.explodes_above:
             return {"train_loss": math.nan}
@@ -122,13 +124,17 @@ def sentence_counts_like(quality: float, sentences: int = 30) -> Counts:
 
 @dataclass(frozen=True)
 class CheapTask:
-    """Builds cheap trainees, faulty ones if asked: `forgets` is what one forgets in taking over or going on."""
+    """Builds cheap trainees, faulty ones if asked: `forgets` is what one forgets in taking over or going on.
+
+    An interval takes at least so many `seconds`.
+    """
 
     explodes_above: float = math.inf
     largest_batch: int = 2**31
     forgets_to_apply: bool = False
     forgets: str = ""
     epoch: int = 200
+    seconds: float = 0.0
     structural: frozenset[str] = field(default=frozenset())
 
     def build(self, structural: Mapping[str, Value]) -> CheapTrainee:
