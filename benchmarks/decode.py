@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from statistics import median
+from statistics import fmean, median
 from typing import Any
 
 import options
@@ -72,6 +72,7 @@ def main() -> None:
             turns = {(competitor.name, beam): Turns() for competitor in competitors for beam in BEAMS}
             training, scoring = Turns(), Turns()
             translations: dict[tuple[str, int], list[str]] = {}
+            lengths: dict[tuple[str, int], float] = {}
             subwords = Subwords.load((work / "subwords.model").read_bytes())
             for round_ in range(arguments.rounds):
                 for competitor in in_turn(competitors, round_):
@@ -79,6 +80,7 @@ def main() -> None:
                         answer = competitor.call("decode", beam=beam, length_penalty=LENGTH_PENALTY)
                         turns[competitor.name, beam].add(answer)
                         translations[competitor.name, beam] = _texts(answer, subwords, described["dev_order"])
+                        lengths[competitor.name, beam] = fmean(map(len, answer["ids"]))
                 training.add(competitors[0].call("train", window=round_ + 1))
                 scoring.add(competitors[0].call("evaluate"))
                 competitors[0].call("load")
@@ -88,7 +90,7 @@ def main() -> None:
                 competitor.close()
     print(options.machine(arguments.core))
     print(f"\n{len(described['dev_target'])} sentences, {arguments.rounds} rounds.\n")
-    print(table(_rows(competitors, turns, translations, described["dev_target"])))
+    print(table(_rows(competitors, turns, translations, lengths, described["dev_target"])))
     epoch = median(training.cpu) * described["epoch"] / WINDOW
     score = median(scoring.cpu)
     print(
@@ -132,15 +134,19 @@ def _rows(
     competitors: list[Competitor],
     turns: dict[tuple[str, int], Turns],
     translations: dict[tuple[str, int], list[str]],
+    lengths: dict[tuple[str, int], float],
     references: list[str],
 ) -> list[tuple[str, ...]]:
-    head = ("", "search", "seconds of CPU", "CPU / wall", "nmt-pbt is so many times as fast", "BLEU", "same as ours")
+    head = (
+        *("", "search", "seconds of CPU", "CPU / wall", "nmt-pbt is so many times as fast"),
+        *("subwords a translation", "BLEU", "same as ours"),
+    )
     rows: list[tuple[str, ...]] = [head]
     for beam in BEAMS:
         for competitor in competitors:
             search = "greedy" if beam == 1 else f"beam {beam}"
             if competitor.absent is not None:
-                rows.append((competitor.name, search, competitor.absent, "", "", "", ""))
+                rows.append((competitor.name, search, competitor.absent, *[""] * (len(head) - 3)))
                 continue
             taken = turns[competitor.name, beam]
             found, own = translations[competitor.name, beam], translations[OURS, beam]
@@ -152,6 +158,7 @@ def _rows(
                     f"{median(taken.cpu):.2f}",
                     f"{sum(taken.cpu) / sum(taken.wall):.2f}",
                     "" if competitor.name == OURS else ratio(turns[OURS, beam].cpu, taken.cpu),
+                    f"{lengths[competitor.name, beam]:.1f}",
                     f"{score_translations(found, references).bleu:.1f}",
                     "" if competitor.name == OURS else f"{same:.1%}",
                 )

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Mapping
 from typing import Any
 
-from protocol import Calls, Stopwatch, Workload, serve
+from protocol import Calls, Stopwatch, Workload, serve, until_end
 
 
 def build(workload: Workload, arguments: argparse.Namespace) -> Calls:
@@ -18,6 +18,7 @@ def build(workload: Workload, arguments: argparse.Namespace) -> Calls:
     from nmt_pbt.corpus.subwords import Subwords
     from nmt_pbt.settings import Settings
     from nmt_pbt.training.score import score_translations
+    from nmt_pbt.training.text_decoder import first_texts
     from nmt_pbt.training.threads import use_threads
     from nmt_pbt.training.trainee import TranslationTask
 
@@ -60,8 +61,10 @@ def build(workload: Workload, arguments: argparse.Namespace) -> Calls:
 
     def decode(beam: int, length_penalty: float) -> Mapping[str, Any]:
         stopwatch = Stopwatch()
-        texts = trainee.translate(dev.source, beam, length_penalty)
-        return {**stopwatch.read(), "texts": texts}
+        found = trainee.translate_n_best(dev.source, beam, length_penalty)
+        texts = first_texts(found)
+        seconds = stopwatch.read()
+        return {**seconds, "texts": texts, "ids": [until_end(row[0].subwords) if row else [] for row in found]}
 
     def evaluate() -> Mapping[str, Any]:
         """Decode greedily and score, as the search does for `val_bleu`."""

@@ -154,7 +154,7 @@ def _draw(path: Path, translator: Translator, lines: Sequence[str], found: Seque
 
     looked = translator.attention(lines, [translations[0] if translations else NOTHING for translations in found])
     if not looked:
-        raise UsageError(f"--attention {path}: the model found no translation; take another with --method or --seed")
+        raise UsageError(f"--attention {path}: no line has a translation to draw; give another")
     figure = render_attention(looked)
     replace_file(path, figure.file_svg.encode("utf-8") if path.suffix == ".svg" else figure.png)
 

@@ -105,7 +105,7 @@ def test_a_model_that_finds_nothing_has_no_attention_to_draw(run, command, tmp_p
     monkeypatch.setattr(Translator, "n_best", lambda _, lines, count: [[] for _ in lines])
     arguments = ("translate", str(run), f"--attention={tmp_path / 'a.png'}")
     (told,) = command(*arguments, text=TEXT, code=2)
-    assert "the model found no translation" in told
+    assert "no line has a translation to draw" in told
     assert list(tmp_path.iterdir()) == []
 
 
