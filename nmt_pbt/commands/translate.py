@@ -170,10 +170,11 @@ def _converse(answer: Callable[[Sequence[str], int], Iterator[str]]) -> None:
     while True:
         try:
             line = input(prompt)
+            line.encode("utf-8")
         except EOFError:
             typer.echo("", err=True)
             return
-        except UnicodeDecodeError:
+        except UnicodeError:
             typer.echo("nmt-pbt: this line is not UTF-8; write it again", err=True)
             continue
         for translation in answer([line], first):

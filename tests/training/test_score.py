@@ -23,6 +23,12 @@ def test_equal_text_scores_100():
     assert score_translations(REFERENCES, REFERENCES).bleu == pytest.approx(100)
 
 
+def test_text_whose_full_stops_stand_apart_is_scored_without_a_word(caplog):
+    apart = ["Ein Hund schläft im Schnee ."] * 200
+    assert score_translations(apart, apart).bleu == pytest.approx(100)
+    assert caplog.messages == []
+
+
 def test_empty_translations_score_0():
     assert score_translations(["", "", ""], REFERENCES).bleu == 0
 

@@ -204,6 +204,20 @@ def test_a_line_of_a_slow_pipe_is_translated_before_the_next_one_comes(run, tran
     process.stdout.close()
 
 
+def test_at_a_terminal_what_is_not_utf_8_is_asked_for_again(run, translator, monkeypatch, capfd):
+    class Terminal(io.TextIOWrapper):
+        def isatty(self) -> bool:
+            return True
+
+    # C.UTF-8, in which containers run, takes in what is not UTF-8 as half characters.
+    typed = Terminal(io.BytesIO(b"The cat sleeps.\nna\xefve\nShe is here.\n"), "utf-8", "surrogateescape")
+    monkeypatch.setattr(sys, "stdin", typed)
+    assert run_app(app, ["translate", str(run)]) == 0
+    output, told = capfd.readouterr()
+    assert output.splitlines() == translator.translate(["The cat sleeps.", "She is here."])
+    assert "this line is not UTF-8; write it again" in told
+
+
 def test_at_a_terminal_it_asks_and_answers_until_ctrl_d(run, translator):
     ours, its = pty.openpty()
     process = start("translate", str(run), stdin=its, stdout=its, stderr=its)
