@@ -230,42 +230,44 @@ def approximate_randomisation(
     Raises:
         UsageError: A and B do not have the same shape.
     """
-    return approximate_randomisations(metric, [(a, b)], random, samples)[0]
+    a, b = _paired(a, b)
+    pair = list(range(len(a))), list(range(len(a), 2 * len(a)))
+    return approximate_randomisations(metric, np.concatenate([a, b]), [pair], random, samples)[0]
 
 
 def approximate_randomisations(
-    metric: str, pairs: Sequence[tuple[Counts, Counts]], random: np.random.Generator, samples: int = 10000
+    metric: str,
+    counts: Counts,
+    pairs: Sequence[tuple[Sequence[int], Sequence[int]]],
+    random: np.random.Generator,
+    samples: int = 10000,
 ) -> list[PairedResult]:
     """Make several tests with the same swaps, in the time of little more than one: see `approximate_randomisation`.
 
     Args:
         metric: `bleu`, `chrf` or `ter`.
-        pairs: Counts of A and of B; all are translations of the same sentences.
+        counts: Of several translations of the same sentences, `(translations, sentences, columns)`.
+        pairs: Which of them are A, and which, as many, are B.
         random: Where the swaps are drawn from.
         samples: How many.
 
     Returns:
         One result a pair.
-
-    Raises:
-        UsageError: The counts of a pair do not have the same shape.
     """
-    paired = [_paired(a, b) for a, b in pairs]
-    if not paired:
+    if not pairs:
         return []
-    sentences = paired[0][0].shape[1]
-    changes = _exact(np.concatenate([(a - b).transpose(1, 0, 2).reshape(sentences, -1) for a, b in paired], axis=1))
-    differences = [_difference(metric, a, b) for a, b in paired]
-    sums = [(a.sum(axis=1), b.sum(axis=1)) for a, b in paired]
-    extreme = [0] * len(paired)
+    translations, sentences, columns = counts.shape
+    rows = _exact(counts.transpose(1, 0, 2).reshape(sentences, -1))
+    sums = counts.sum(axis=1)
+    places = [(np.asarray(a, dtype=np.intp), np.asarray(b, dtype=np.intp)) for a, b in pairs]
+    differences = [_difference(metric, counts[a], counts[b]) for a, b in places]
+    extreme = [0] * len(pairs)
     for count in _chunks(samples):
         kept = random.integers(2, size=(count, sentences), dtype=bool)
-        moved = kept.astype(changes.dtype) @ changes
-        start = 0
-        for place, (sums_a, sums_b) in enumerate(sums):
-            change = moved[:, start : start + sums_a.size].reshape(count, *sums_a.shape)
-            start += sums_a.size
-            swapped = corpus_scores(metric, sums_b + change) - corpus_scores(metric, sums_a - change)
+        own = (kept.astype(rows.dtype) @ rows).reshape(count, translations, columns)
+        for place, (a, b) in enumerate(places):
+            change = own[:, a] - own[:, b]
+            swapped = corpus_scores(metric, sums[b] + change) - corpus_scores(metric, sums[a] - change)
             # A rounding error must not make a swap that changes nothing look like less than the difference itself.
             extreme[place] += int(np.sum(np.abs(swapped.mean(axis=-1)) > abs(differences[place]) - 1e-9))
     nan = float("nan")

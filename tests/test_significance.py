@@ -119,11 +119,12 @@ def test_randomisation_of_several_pairs_at_once_gives_what_each_gives_alone():
     references, translations = corpus(60, (0.2, 0.25, 0.5))
     a, b, c = (sentence_counts(text, references)["chrf"] for text in translations)
     pairs = [(a, b), (np.stack([a, b]), np.stack([c, c])), (b, c)]
-    together = approximate_randomisations("chrf", pairs, np.random.default_rng(1), 1500)
+    places = [([0], [1]), ([0, 1], [2, 2]), ([1], [2])]
+    together = approximate_randomisations("chrf", np.stack([a, b, c]), places, np.random.default_rng(1), 1500)
     alone = [approximate_randomisation("chrf", *pair, np.random.default_rng(1), 1500) for pair in pairs]
     assert [result.p_value for result in together] == [result.p_value for result in alone]
     assert [result.difference for result in together] == [result.difference for result in alone]
-    assert approximate_randomisations("chrf", [], np.random.default_rng(1)) == []
+    assert approximate_randomisations("chrf", np.stack([a, b, c]), [], np.random.default_rng(1)) == []
 
 
 def test_counts_survive_their_file(tmp_path):

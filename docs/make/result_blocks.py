@@ -6,17 +6,22 @@ folder of results/, KIND one of `KINDS`. What stands outside of blocks is writte
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from nmt_pbt.report import statistics, tables
-from nmt_pbt.report.answer import answer, main_metric, reference_method, score_text, value_text
+from nmt_pbt.report.answer import answer, main_metric
 from nmt_pbt.report.figures.style import method_style, metric_label, value_label
 from nmt_pbt.report.run import Run, load_run
 from nmt_pbt.report.series import hyperparameters
+from nmt_pbt.report.statistics import reference_method
+from nmt_pbt.report.trends import direction_counts, trends, typical
+from nmt_pbt.report.words import score_text, value_text
 
 BLOCK = re.compile(r"(<!-- made: (\S+) (\S+) -->\n).*?(<!-- end -->\n)", re.DOTALL)
 
@@ -37,8 +42,9 @@ def filled(text: str, results: Path) -> str:
         begin, name, kind, end = match.groups()
         if kind not in KINDS:
             raise SystemExit(f"docs/results.md: no block of kind '{kind}'; known: {', '.join(KINDS)}")
-        run = runs.setdefault(name, load_run(results / name))
-        return f"{begin}\n{KINDS[kind](run).strip()}\n\n{end}"
+        if name not in runs:
+            runs[name] = load_run(results / name)
+        return f"{begin}\n{KINDS[kind](runs[name]).strip()}\n\n{end}"
 
     return BLOCK.sub(fill, text)
 
@@ -53,7 +59,7 @@ def _answer(run: Run) -> str:
     pairs = _pairs(run)
     against = pairs if pairs.empty else statistics.against(pairs, reference_method(run))
     said = answer(run, statistics.summary(run), against)
-    lines = [f"**{said.headline}**\n", *(f"- {sentence}" for sentence in said.findings)]
+    lines = [f"**{said.headline}** {said.verdict}".strip(), "", *(f"- {sentence}" for sentence in said.findings)]
     return "\n".join([*lines, *(f"- To keep in mind: {sentence}" for sentence in said.cautions)])
 
 
@@ -76,11 +82,117 @@ def _winners(run: Run) -> str:
 
 
 def _comparisons(run: Run) -> str:
+    """The reference method against each other one."""
+    return _comparison_table(run, others=False)
+
+
+def _others(run: Run) -> str:
+    """The other methods two by two."""
+    return _comparison_table(run, others=True)
+
+
+def _comparison_table(run: Run, others: bool) -> str:
     metric = main_metric(run)
     if metric is None:
         return "Not tested yet."
-    (table,) = tables.comparisons({metric: _pairs(run)})
+    found = tables.comparisons({metric: _pairs(run)}, reference_method(run))
+    (table,) = [table for table in found if table.name.endswith("_others") == others]
     return f"{table.title}:\n\n{tables.markdown(table)}\n{table.caption}"
+
+
+def _target(run: Run) -> str:
+    """When each search had reached what the best method with fixed values had in the end, seed by seed."""
+    baseline = statistics.best_baseline(run)
+    if baseline is None:
+        return "No method with fixed values was run."
+    reached = statistics.budget_to_target(run)
+    epoch, objective = int(run.searches["epoch"].iloc[0]), str(run.searches["objective"].iloc[0])
+    budget = int(run.searches["budget"].max())
+    seeds = list(dict.fromkeys(reached["seed"]))
+    targets = dict(zip(reached["seed"], reached["target"], strict=True))
+    asked = [f"seed {seed}: {metric_label(objective)} {score_text(targets[seed], objective)}" for seed in seeds]
+    lines = [f"| method | {' | '.join(asked)} | reached |", f"| --- |{' ---: |' * len(seeds)} ---: |"]
+    for method in dict.fromkeys(reached["method"]):
+        mine = reached[reached["method"] == method].set_index("seed")["spent"]
+        spent = [mine.get(seed, math.nan) for seed in seeds]
+        cells = ["–" if math.isnan(pairs) else f"{pairs / epoch:g}" for pairs in spent]
+        count = sum(not math.isnan(pairs) for pairs in spent)
+        lines.append(f"| {method_style(str(method)).label} | {' | '.join(cells)} | {count} of {len(seeds)} |")
+    told = (
+        f"Epochs, of {budget / epoch:g}, after which a search had a model as good on dev as "
+        f"{method_style(baseline).label} in the end with the same seed; a dash where it never had."
+    )
+    return "\n".join([*lines, "", told])
+
+
+def _trends(run: Run) -> str:
+    """What became of each hyperparameter on the way to the winners, and to all members that were left."""
+    method = reference_method(run)
+    table = trends(run, method)
+    if table.empty:
+        return "No population was searched with."
+    seeds = list(dict.fromkeys(table["seed"]))
+    winners = [f"winner, seed {seed}" for seed in seeds]
+    lines = [
+        f"| hyperparameter | {' | '.join(winners)} | all members left at the end | their medians |",
+        f"| --- |{' --- |' * len(winners)} --- | --- |",
+    ]
+    for name, rows in table.groupby("hyperparameter", sort=False):
+        cells = []
+        for seed in seeds:
+            mine = rows[(rows["lineage"] == "winner") & (rows["seed"] == seed)]
+            cells += [_change(row) for row in mine.to_dict("records")] or ["no winner"]
+        left = rows[rows["lineage"] == "survivor"]
+        counts = ", ".join(f"{count} {word}" for word, count in direction_counts(left).items())
+        first, last = typical(left["first"]), typical(left["last"])
+        medians = "–" if math.isnan(first) else f"{value_text(first)} → {value_text(last)}"
+        lines.append(f"| {value_label(str(name))} | {' | '.join(cells)} | {counts} | {medians} |")
+    told = (
+        f"First and last values along lineages of {method_style(method).label}: to each winner, up to the evaluation "
+        "that won, and to each member's last state. Members that descend from one ancestor share the beginning of "
+        "their lineages: they are no independent witnesses."
+    )
+    return "\n".join([*lines, "", told])
+
+
+def _change(row: Mapping[Any, Any]) -> str:
+    first, last = value_text(row["first"]), value_text(row["last"])
+    if not row["changes"]:
+        return f"{first} throughout"
+    return f"{first} → {last}" if first != last else f"{first}, with a detour"
+
+
+def _one_model(run: Run) -> str:
+    """Scores of each model of a run of `train`, with their signatures."""
+    objective = str(run.searches["objective"].iloc[0])
+    metrics = statistics.tested_metrics(run)
+    headings = ["seed", f"{metric_label(objective)}, greedy", *(f"test {metric_label(metric)}" for metric in metrics)]
+    lines = [f"| {' | '.join([*headings, 'epochs', 'working time'])} |", "| ---: |" + " ---: |" * (len(headings) + 1)]
+    merged = run.winners.merge(run.tests, on=["method", "seed"], suffixes=("", "_test"))
+    for row in merged.to_dict("records"):
+        spent = run.time_spent[(run.time_spent["method"] == row["method"]) & (run.time_spent["seed"] == row["seed"])]
+        cells = [str(row["seed"]), score_text(row["score"], objective)]
+        cells += [score_text(row[f"test_{metric}"], metric) for metric in metrics]
+        cells += [f"{row['age_epochs']:g}", tables.duration(float(spent["total"].sum()))]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join([*lines, "", f"Test was decoded once, with beam search.{_signature(run)}"])
+
+
+_SCORE = re.compile(r"(\S.*?) {2,}(\d+\.\d+) {2}(\S+)")
+
+
+def _evaluation(run: Run) -> str:
+    """What `nmt-pbt evaluate RUN` printed, kept beside the run: the lower-cased score needs the reference's text."""
+    path = run.path / "evaluation.txt"
+    if not path.exists():
+        raise SystemExit(f"{path}: missing; make it: nmt-pbt evaluate {run.path} > {path}")
+    title, *rest = path.read_text(encoding="utf-8").splitlines()
+    lines = ["| metric | score | signature |", "| --- | ---: | --- |"]
+    for line in rest:
+        if found := _SCORE.fullmatch(line):
+            signature = found[3].replace("|", "\\|")
+            lines.append(f"| {found[1]} | {float(found[2]):.1f} | `{signature}` |")
+    return "\n".join([f"{title}:", "", *lines])
 
 
 def _spread(run: Run) -> str:
@@ -127,6 +239,11 @@ KINDS: dict[str, Callable[[Run], str]] = {
     "summary": _summary,
     "winners": _winners,
     "comparisons": _comparisons,
+    "others": _others,
+    "target": _target,
+    "trends": _trends,
+    "one-model": _one_model,
+    "evaluation": _evaluation,
     "spread": _spread,
     "schedule": _schedule,
 }

@@ -12,12 +12,15 @@ import pandas as pd
 from nmt_pbt.counting import counted
 from nmt_pbt.report import statistics
 from nmt_pbt.report.controls import guess_cautions, replay_cautions, replay_findings
-from nmt_pbt.report.diagnoses import diagnosis_cautions, diagnosis_findings
+from nmt_pbt.report.diagnoses import diagnosis_cautions, diagnosis_findings, diagnosis_summary
+from nmt_pbt.report.evidence import comparison_findings, rivals, verdict
 from nmt_pbt.report.figures.style import base_method, method_style, metric_label, value_label
 from nmt_pbt.report.run import Run
 from nmt_pbt.report.series import hyperparameters
+from nmt_pbt.report.statistics import reference_method
+from nmt_pbt.report.trends import schedule_findings, schedule_trends
 from nmt_pbt.report.views import bound, rows_of
-from nmt_pbt.report.words import score_text, signed, value_text
+from nmt_pbt.report.words import listed, score_text, value_text
 
 _SPENT = 0.995  # share of the budget from which it counts as spent
 
@@ -28,19 +31,17 @@ class Answer:
 
     Attributes:
         headline: The scores.
-        findings: What may be concluded about the methods, one sentence or two each.
+        verdict: What may be concluded from them, in a sentence; empty where nothing is compared.
+        findings: How sure that is, and what else was found, one sentence or two each.
+        details: What is behind the findings, search by search; empty where there is one search each.
         cautions: What weakens it: unequal budgets, failures, values at the end of their range.
     """
 
     headline: str
+    verdict: str
     findings: list[str]
+    details: list[str]
     cautions: list[str]
-
-
-def reference_method(run: Run) -> str:
-    """Return the method that others are compared with: the first `pbt` where there is one, else the first method."""
-    methods = [str(method) for method in dict.fromkeys(run.searches["method"])]
-    return next((method for method in methods if base_method(method) == "pbt"), methods[0])
 
 
 def main_metric(run: Run) -> str | None:
@@ -62,12 +63,16 @@ def answer(run: Run, summary: pd.DataFrame, comparisons: pd.DataFrame) -> Answer
     Returns:
         The answer, in sentences.
     """
-    findings = []
-    if not comparisons.empty:
-        findings += _comparisons(comparisons.to_dict("records"))
-    findings += _speed(run, summary)
-    findings += [*_schedules(run), *diagnosis_findings(run), *replay_findings(run)]
-    return Answer(_headline(run, summary), findings, _cautions(run, summary))
+    rows: list[dict[Any, Any]] = comparisons.to_dict("records")
+    findings = [*comparison_findings(rows), *_speed(run, summary), *replay_findings(run)]
+    each, greed = schedule_findings(run), diagnosis_findings(run)
+    details: list[str] = []
+    if len(each) > 1:
+        findings += [*schedule_trends(run), *diagnosis_summary(run)]
+        details = [*each, *greed]
+    else:
+        findings += [*each, *greed]
+    return Answer(_headline(run, summary), verdict(rows), findings, details, _cautions(run, summary))
 
 
 def _headline(run: Run, summary: pd.DataFrame) -> str:
@@ -77,9 +82,12 @@ def _headline(run: Run, summary: pd.DataFrame) -> str:
     rows = summary.dropna(subset=column).sort_values(column, ascending=not upward, kind="stable").to_dict("records")
     if not rows:
         return "No model has been evaluated yet."
-    scores = []
-    for row in rows:
-        scores.append(f"{method_style(row['method']).label} {_with_interval(row, column, metric or objective)}")
+    told = rivals([row["method"] for row in rows])
+    scores = [
+        f"{method_style(row['method']).label} {_with_interval(row, column, metric or objective)}"
+        for row in rows
+        if row["method"] in told
+    ]
     searches = int(max(row["searches"] for row in rows))
     what = f"test {metric_label(metric)}" if metric else f"best {metric_label(objective)} so far, not yet tested"
     if searches > 1:
@@ -118,69 +126,6 @@ def _budget(run: Run) -> str:
     return f"at an equal budget of {size}" if run.searches["method"].nunique() > 1 else f"at a budget of {size}"
 
 
-def _comparisons(rows: Sequence[Mapping[Any, Any]]) -> list[str]:
-    rows = [row for row in rows if row["searches"]]
-    single = [row for row in rows if row["searches"] == 1]
-    shown = [row for row in rows if row["searches"] > 1 and row["verdict"] in ("a", "b")]
-    open_ = [row for row in rows if row["searches"] > 1 and row["verdict"] not in ("a", "b")]
-    sentences = [*map(_one_search, single), *map(_significant, shown)]
-    if open_:
-        searches = {int(row["searches"]) for row in open_}
-        each = f"{searches.pop()} searches" if len(searches) == 1 else "the searches made"
-        sentences.append(
-            f"Not significant over {each} each, the evidence is not enough: {method_style(open_[0]['method_a']).label} "
-            f"against {'; '.join(map(_open, open_))}. Points of test {metric_label(open_[0]['metric'])}, with 95% "
-            "intervals over searches, and how many searches each would show the difference, were it as it looks."
-        )
-    if single and len(single) == len(rows):
-        sentences.append(
-            "This compares models, one of each method. One search each proves nothing about the methods: with another "
-            "seed the order may turn round. Repeat the searches, with --seeds 3 or more, to learn about them."
-        )
-    return sentences
-
-
-def _one_search(row: Mapping[Any, Any]) -> str:
-    a, b = (method_style(row[name]).label for name in ("method_a", "method_b"))
-    difference, name = abs(row["difference"]), metric_label(row["metric"])
-    if math.isnan(row["p_sentences"]):
-        return f"{a}'s model and {b}'s differ by {difference:.1f} {name}; whether that is chance was not tested."
-    low, high = row["sentences_low"], row["sentences_high"]
-    ends = (-high, -low) if row["verdict"] == "models" and row["difference"] < 0 else (low, high)
-    test = f"95% over test sentences {' to '.join(map(signed, ends))}, {_p(row['p_sentences'])}"
-    if row["verdict"] == "open":
-        return (
-            f"{a}'s model and {b}'s are not told apart by this test split: {signed(row['difference'])} {name} ({test})."
-        )
-    better, worse = (a, b) if row["difference"] > 0 else (b, a)
-    return f"{better}'s model is better than {worse}'s by {difference:.1f} {name} ({test})."
-
-
-def _significant(row: Mapping[Any, Any]) -> str:
-    names = [method_style(row[name]).label for name in ("method_a", "method_b")]
-    wins = [row["wins"], row["losses"]]
-    ends = [row["low"], row["high"]]
-    if row["verdict"] == "b":
-        names, wins, ends = names[::-1], wins[::-1], [-row["high"], -row["low"]]
-    return (
-        f"{names[0]} is better than {names[1]} by {abs(row['difference']):.1f} {metric_label(row['metric'])} over "
-        f"{row['searches']} searches each: the difference is significant (95% over searches "
-        f"{' to '.join(map(signed, ends))}, {_p(row['p_searches'])}; {names[0]} wins in {wins[0]} of "
-        f"{row['searches']} seeds)."
-    )
-
-
-def _open(row: Mapping[Any, Any]) -> str:
-    needed = f"{row['needed']} needed" if row["needed"] else "more than 1,000 needed"
-    spread = f"{signed(row['low'])} to {signed(row['high'])}"
-    return f"{method_style(row['method_b']).label} {signed(row['difference'])} ({spread}; {needed})"
-
-
-def _p(p: float) -> str:
-    """Return a p-value as text; all of them are adjusted for the number of comparisons."""
-    return "adjusted p < 0.001" if p < 0.001 else f"adjusted p = {p:.3f}" if p < 0.1 else f"adjusted p = {p:.2f}"
-
-
 def _speed(run: Run, summary: pd.DataFrame) -> list[str]:
     """Say when the reference method had reached what the best baseline reached in the end."""
     reference, baseline = reference_method(run), statistics.best_baseline(run)
@@ -195,34 +140,8 @@ def _speed(run: Run, summary: pd.DataFrame) -> list[str]:
     share = 100 * row["to_target"] / budget
     when = f"after {share:.0f}% of the budget"
     if searches > 1:
-        when = f"in {reached} of {searches} searches, on average {when}"
+        when = f"in {reached} of {searches} searches, in these on average {when}"
     return [f"On dev, {ours} reached the final score of the best baseline, {theirs}, {when}."]
-
-
-def _schedules(run: Run) -> list[str]:
-    """Say what schedule the winner of each of the reference method's searches was trained with."""
-    reference = reference_method(run)
-    if reference not in statistics.population_methods(run):
-        return []
-    told = []
-    for row in run.winners[run.winners["method"] == reference].to_dict("records"):
-        chain = run.ancestry.chain(reference, int(row["seed"]))
-        changes = []
-        for name in hyperparameters(run.records):
-            first, last = chain[name].iloc[0], chain[name].iloc[-1]
-            if pd.isna(first):
-                continue  # only another method set it
-            start, end = value_text(first), value_text(last)
-            text = f"{value_label(name)} {start}"
-            if chain[name].nunique() > 1:
-                text += f" → {end}" if start != end else " at both ends, with a detour"
-            changes.append(text)
-        adopted = int(chain["inherited"].sum())
-        seed = f", seed {row['seed']}" if run.searches["seed"].nunique() > 1 else ""
-        times = {0: "never adopted", 1: "adopted once"}.get(adopted, f"adopted {adopted} times")
-        name = method_style(reference).label
-        told.append(f"Schedule of {name}'s winner{seed}: {', '.join(changes)}; its weights were {times}.")
-    return told
 
 
 def _cautions(run: Run, summary: pd.DataFrame) -> list[str]:
@@ -243,21 +162,32 @@ def _cautions(run: Run, summary: pd.DataFrame) -> list[str]:
             cautions.append(
                 f"{failed} of {counted(count, 'trial')} of {label} failed; see the table of trials for why."
             )
-    ends: dict[tuple[str, str, str], list[str]] = {}
+    ends: dict[tuple[str, str], list[dict[Any, Any]]] = {}
     for row in run.winners[~run.winners["method"].isin(statistics.replay_methods(run))].to_dict("records"):
         for name in hyperparameters(run.records):
             if end := bound(row[name], run.space.get(name)):
-                ends.setdefault((value_label(name), end, value_text(row[name])), []).append(_search_name(run, row))
-    for (name, end, value), searches in ends.items():
+                ends.setdefault((name, end), []).append(row)
+    for (name, end), rows in ends.items():
+        values = listed(list(dict.fromkeys(value_text(row[name]) for row in rows)))
         cautions.append(
-            f"The winning {name} is at the {end} end of its range, {value}, in {_listed(searches)}: "
-            "a better value may lie outside."
+            f"The winning {value_label(name)} is at the {end} end of its range, {values}, in "
+            f"{_searches_listed(run, rows)}: a better value may lie outside."
         )
     return [*cautions, *diagnosis_cautions(run), *replay_cautions(run), *guess_cautions(run)]
 
 
-def _listed(names: Sequence[str]) -> str:
-    return names[0] if len(names) == 1 else f"{'; '.join(names[:-1])} and {names[-1]}"
+def _searches_listed(run: Run, rows: Sequence[Mapping[Any, Any]]) -> str:
+    """Return the names of searches, those of one method together: `PBT, Random (seeds 0 and 2)`."""
+    found: dict[str, list[str]] = {}
+    for row in rows:
+        found.setdefault(row["method"], []).append(str(row["seed"]))
+    names = []
+    for method, seeds in found.items():
+        label = method_style(method).label
+        of = int((run.searches["method"] == method).sum())
+        which = f" ({'seed' if len(seeds) == 1 else 'seeds'} {listed(seeds)})" if len(seeds) < of else ""
+        names.append(f"{label}{which}")
+    return listed(names)
 
 
 def _search_name(run: Run, row: Mapping[Any, Any]) -> str:

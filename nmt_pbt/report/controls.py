@@ -11,7 +11,7 @@ from nmt_pbt.journal import Guessed, Tested
 from nmt_pbt.report.figures.style import base_method, method_style, metric_label
 from nmt_pbt.report.run import Run
 from nmt_pbt.report.statistics import replay_methods
-from nmt_pbt.report.words import score_text
+from nmt_pbt.report.words import listed, score_text
 
 
 def source_of(replay: str) -> str:
@@ -64,20 +64,21 @@ def _worth(run: Run, method: str, scores: pd.Series[float]) -> str:
     if finite.empty:
         return ""
     objective, label = str(run.searches["objective"].iloc[0]), method_style(source_of(method)).label
-    what = "schedule" if base_method(method) == "replay" else "final values, held throughout,"
+    what = "schedule" if base_method(method) == "replay" else "final values"
+    held = "" if base_method(method) == "replay" else ", held throughout,"
     spread = f" ({score_text(finite.min(), objective)} to {score_text(finite.max(), objective)})"
     spread = spread if len(finite) > 1 else ""
     failed = f"; {len(scores) - len(finite)} of {len(scores)} failed" if len(finite) < len(scores) else ""
     return (
-        f"{label}'s {what} gave {metric_label(objective)} {score_text(float(finite.mean()), objective)} on average in "
-        f"{counted(len(finite), 'model')} trained from other initial weights for as long{spread}{failed}"
+        f"The {what} of {label}{held} gave {metric_label(objective)} {score_text(float(finite.mean()), objective)} on "
+        f"average in {counted(len(finite), 'model')} trained from other initial weights for as long{spread}{failed}"
     )
 
 
 def _winners(run: Run, source: str, seeds: set[int]) -> str:
     mine = run.winners[(run.winners["method"] == source) & run.winners["seed"].isin(seeds)]["score"]
     several, objective = len(mine) > 1, str(run.searches["objective"].iloc[0])
-    winners = f"{method_style(source).label}'s winner{'s' if several else ''}"
+    winners = f"The {'winners' if several else 'winner'} of {method_style(source).label}"
     mean = "a mean of " if several else ""
     return f"{winners}, chosen by that score, had {mean}{score_text(float(mine.mean()), objective)}"
 
@@ -88,7 +89,7 @@ def replay_cautions(run: Run) -> list[str]:
     if not methods:
         return []
     labels = [method_style(method).label for method in methods]
-    names = " and ".join(filter(None, [", ".join(labels[:-1]), labels[-1]]))
+    names = listed(labels)
     verb = "train" if len(labels) > 1 else "trains"
     return [f"{names} {verb} by what PBT had found: what that search cost comes on top of the budget told."]
 
@@ -103,7 +104,7 @@ def guess_cautions(run: Run) -> list[str]:
         elif isinstance(record, Guessed) and (record.method, record.seed) in tested:
             late[record.method] = late.get(record.method, 0) + 1
     return [
-        f"{count} {'guess' if count == 1 else 'guesses'} of {method_style(method).label} came after its winner had "
+        f"{counted(count, 'guess', 'guesses')} of {method_style(method).label} came after its winner had "
         "been tested: the test split may have steered whoever guessed."
         for method, count in late.items()
     ]

@@ -27,15 +27,37 @@ def diagnosis_findings(run: Run) -> list[str]:
         if base_method(str(method)) != "pbt" or len(rows) < 2:
             continue
         last, middle = rows.iloc[-1], rows.iloc[len(rows) // 2]
-        which = f", seed {seed}" if run.searches["seed"].nunique() > 1 else ""
+        which = f" with seed {seed}" if run.searches["seed"].nunique() > 1 else ""
         label = method_style(str(method)).label
         told.append(
-            f"{label}'s population{which} kept {_percent(last['diversity'])} of the diversity of "
+            f"The population of {label}{which} kept {_percent(last['diversity'])} of the diversity of "
             f"values it began with. {_percent(middle['largest'])} of it descended from one first ancestor halfway, "
             f"{_percent(last['largest'])} in the end; a member adopted another's state in "
             f"{_percent(rows['exploits'].iloc[1:].mean())} of the decisions."
         )
     return told
+
+
+def diagnosis_summary(run: Run) -> list[str]:
+    """Say how diverse, and of how few ancestors, the populations of the reference method were, all seeds together."""
+    told = []
+    for method, rows in run.diagnoses.groupby("method", sort=False):
+        searches = [search for _, search in rows.groupby("seed", sort=False) if len(search) > 1]
+        if base_method(str(method)) != "pbt" or not searches:
+            continue
+        kept = _range([float(search["diversity"].iloc[-1]) for search in searches])
+        halfway = _range([float(search["largest"].iloc[len(search) // 2]) for search in searches])
+        end = _range([float(search["largest"].iloc[-1]) for search in searches])
+        told.append(
+            f"The populations of {method_style(str(method)).label} kept {kept} of the diversity of values they began "
+            f"with. One first ancestor held {halfway} of each halfway, {end} in the end."
+        )
+    return told
+
+
+def _range(shares: list[float]) -> str:
+    low, high = _percent(min(shares)), _percent(max(shares))
+    return low if low == high else f"{low} to {high}"
 
 
 def diagnosis_cautions(run: Run) -> list[str]:

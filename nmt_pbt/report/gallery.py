@@ -12,8 +12,8 @@ from matplotlib.axes import Axes
 
 from nmt_pbt.counting import counted
 from nmt_pbt.report import statistics, views
-from nmt_pbt.report.answer import reference_method
 from nmt_pbt.report.diagnoses import greedy_searches, relative_spreads
+from nmt_pbt.report.evidence import rivals
 from nmt_pbt.report.figures.attention import attention_size, draw_attention
 from nmt_pbt.report.figures.controls import draw_controls
 from nmt_pbt.report.figures.diversity import draw_diversity
@@ -84,7 +84,7 @@ def drawings(run: Run, summary: pd.DataFrame, comparisons: dict[str, pd.DataFram
 
 def _populations(run: Run) -> list[tuple[str, int]]:
     """Return the searches whose models have curves of their own; of the controls only the first, of PBT all."""
-    reference = reference_method(run)
+    reference = statistics.reference_method(run)
     pairs = []
     for method in [*statistics.population_methods(run), *statistics.replay_methods(run)]:
         seeds = [int(seed) for seed in run.winners.loc[run.winners["method"] == method, "seed"]]
@@ -100,13 +100,20 @@ def _progress(run: Run) -> Iterator[Drawing]:
     objective, direction = str(run.searches["objective"].iloc[0]), statistics.direction(run)
     epoch = int(run.searches["epoch"].iloc[0])
     several = run.searches["seed"].nunique() > 1
+    shown = rivals([str(method) for method in dict.fromkeys(run.best_so_far["method"])])
+    best = run.best_so_far[run.best_so_far["method"].isin(shown)]
     band = " Lines are means over searches, bands reach from the worst to the best." if several else ""
-    height = 3.5 if run.searches["method"].nunique() <= 4 else 3.7
+    apart = (
+        " PBT's controls have a figure of their own, among the schedules."
+        if len(shown) < run.searches["method"].nunique()
+        else ""
+    )
+    height = 3.5 if len(shown) <= 4 else 3.7
     for against, name, axis, unit in (
         ("spent_epochs", "best_so_far_budget", "what was spent", epoch),
         ("seconds", "best_so_far_time", "wall-clock", None),
     ):
-        curves = views.progress_curves(run.best_so_far, against, direction)
+        curves = views.progress_curves(best, against, direction)
         last = curves.groupby("method", sort=False)["mean"].last()
         ends = ", ".join(
             f"{method_style(str(method)).label} {score_text(float(score), objective)}" for method, score in last.items()
@@ -121,7 +128,7 @@ def _progress(run: Run) -> Iterator[Drawing]:
             name,
             f"Best so far against {axis}",
             f"Best {metric_label(objective)} of any model a search had seen, against {axis}. {more}{band} "
-            "Early scores below the frame are cut off.",
+            f"Early scores below the frame are cut off.{apart}",
             f"Stepped lines, one a method, of the best {metric_label(objective)} so far against {axis}. "
             f"In the end: {ends}.",
             partial(draw_best_so_far, curves=curves, objective=objective, direction=direction, epoch=unit),
@@ -170,9 +177,9 @@ def _tests(run: Run, summary: pd.DataFrame, comparisons: dict[str, pd.DataFrame]
             "test",
             _file("difference", metric),
             f"Differences in test {metric_label(metric)}",
-            f"{reference} less each other method: right of the line, {reference} is better. A method is better than "
-            "another only where the interval over searches leaves out zero; the one over test sentences is about "
-            "these very models.",
+            f"{reference} less each other method: right of the line, {reference} is better. A full mark is a "
+            "significant difference of methods, a hollow one is none. Each interval is by itself: one that leaves out "
+            "zero may be chance among so many. The one over test sentences is about these very models.",
             f"Differences in test {metric_label(metric)} of {reference}: {told}.",
             partial(draw_differences, comparisons=table),
             0.9 + 0.5 * len(table),
@@ -191,8 +198,8 @@ def _population(run: Run, method: str, seed: int, aside: bool) -> Iterator[Drawi
         "Scores of every member. A cross is a state that its member gave up, dotted to the state "
         "it took over instead; a cross on the axis is one that failed. The star is the winner, the bold line the way "
         "that its weights came.",
-        f"Learning curves of {counted(members, 'member')} with {counted(len(exploits), 'exploit')}; the winner's "
-        "lineage is bold.",
+        f"Learning curves of {counted(members, 'member')} with {counted(len(exploits), 'exploit')}; the lineage of the "
+        "winner is bold.",
         partial(draw_learning_curves, curves=curves, exploits=exploits, objective=objective),
         3.4,
         aside=aside,
@@ -200,6 +207,8 @@ def _population(run: Run, method: str, seed: int, aside: bool) -> Iterator[Drawi
     if method in statistics.replay_methods(run):
         return  # nobody adopts
     tree = views.family_tree(run, method, seed)
+    if not tree["inherited"].any():
+        return  # every line would be straight
     chain, generations = int(tree["winner"].sum()), int(tree["generation"].nunique())
     yield Drawing(
         "population",
@@ -317,7 +326,7 @@ def _schedules(run: Run) -> Iterator[Drawing]:
                     method=method,
                     domain=run.space.get(name),
                 ),
-                aside=method != reference_method(run),
+                aside=method != statistics.reference_method(run),
             )
             explained = True
 
@@ -333,6 +342,9 @@ def _changes(values: pd.Series[float]) -> list[object]:
 
 def _values(run: Run) -> Iterator[Drawing]:
     points = views.value_points(run)
+    # Replays search nothing: their values are PBT's, over and over.
+    searched = points[~points["method"].isin(statistics.replay_methods(run))]
+    points = searched if len(searched) else points
     objective, direction = str(run.searches["objective"].iloc[0]), statistics.direction(run)
     # what has one value only, as everything in a run of `train`, has nothing to show
     names = [name for name in hyperparameters(run.records) if name in run.space and has_choice(run.space[name])]
@@ -399,7 +411,8 @@ def _attention(run: Run) -> Iterator[Drawing]:
         return
     best = found.sort_values("score", ascending=statistics.direction(run) == "min", kind="stable").iloc[0]
     method, seed = str(best["method"]), int(best["seed"])
-    which = f"{method_style(method).label}'s winner" + (f", seed {seed}" if run.searches["seed"].nunique() > 1 else "")
+    which = f"the winner of {method_style(method).label}"
+    which += f" with seed {seed}" if run.searches["seed"].nunique() > 1 else ""
     for number, sentence in enumerate(run.attention(method, seed)):
         if not sentence.target:
             continue
@@ -412,8 +425,8 @@ def _attention(run: Run) -> Iterator[Drawing]:
             "attention",
             _file("attention", sentence.line),
             f"Test sentence {sentence.line + 1}",
-            f"Where {which}, the best on dev, looked while it wrote each subword of its translation (rows, from top to "
-            "bottom): the darker, the more."
+            f"Where {which}, best of all on dev, looked while it wrote each subword of its translation (rows, from top "
+            "to bottom): the darker, the more."
             if number == 0
             else "As before.",
             f"Attention over test sentence {sentence.line + 1}. Looked at most: {', '.join(looked)}.",

@@ -20,7 +20,7 @@ from nmt_pbt.counting import counted
 from nmt_pbt.errors import UsageError
 from nmt_pbt.files import refuse_links, replace_file
 from nmt_pbt.report import statistics, tables
-from nmt_pbt.report.answer import answer, main_metric, reference_method
+from nmt_pbt.report.answer import answer, main_metric
 from nmt_pbt.report.export import csv_text, frames
 from nmt_pbt.report.figures.inline import inline_svg
 from nmt_pbt.report.figures.palette import COLORS
@@ -93,7 +93,7 @@ def write_report(
         raise UsageError(f"{loaded.path}: no model has been evaluated yet; try again after the first interval")
     summary = statistics.summary(loaded)
     metrics = statistics.tested_metrics(loaded)
-    reference = reference_method(loaded)
+    reference = statistics.reference_method(loaded)
     pairs = {metric: statistics.comparisons(loaded, metric) for metric in metrics}
     with_reference = {metric: statistics.against(table, reference) for metric, table in pairs.items()}
     files: dict[str, bytes] = {}
@@ -114,7 +114,9 @@ def write_report(
     schedules = _schedule_files(loaded)
     files.update(schedules)
     results = tables.results(loaded, summary)
-    told = [*tables.comparisons(pairs), tables.winners(loaded)]
+    compared = tables.comparisons(pairs, reference)
+    others = [table for table in compared if table.name.endswith("_others")]
+    told = [*(table for table in compared if table not in others), tables.winners(loaded), *others]
     for table in (results, *told):
         files[f"{table.name}.md"] = tables.markdown(table).encode("utf-8")
         files[f"{table.name}.tex"] = tables.latex(table).encode("utf-8")
@@ -280,7 +282,7 @@ def _facts(run: Run) -> list[tuple[str, str]]:
     facts = [
         ("objective", f"{metric_label(str(first['objective']))}, {better} is better"),
         ("budget of a search", f"{counted(budget, 'sentence pair')}, {counted(budget / epoch, 'epoch')} of {epoch:,}"),
-        ("evaluated every", f"{counted(interval, 'sentence pair')}, {interval / epoch:g} of an epoch"),
+        ("evaluated every", f"{counted(interval, 'sentence pair')}, {counted(interval / epoch, 'epoch')}"),
         ("population", str(first["population"])),
         ("searches of each method", str(run.searches["seed"].nunique())),
         ("SHA-256 of the settings", run.started.settings),

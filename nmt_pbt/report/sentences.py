@@ -11,13 +11,7 @@ from functools import cached_property
 import numpy as np
 
 from nmt_pbt.randomness import generator
-from nmt_pbt.significance import (
-    Counts,
-    Scores,
-    approximate_randomisations,
-    resampled_difference,
-    resampled_scores,
-)
+from nmt_pbt.significance import Counts, Scores, approximate_randomisations, resampled_difference, resampled_scores
 
 Search = tuple[str, int]
 """A method and a seed."""
@@ -39,8 +33,7 @@ class SentenceTests:
         """Return the 95% interval of each winner's score over resampled test sentences."""
         if not self._counts:
             return {}
-        counts = np.stack(list(self._counts.values()))
-        scores = resampled_scores(self._metric, counts, generator(0, "sentence interval", self._metric))
+        scores = resampled_scores(self._metric, self._stacked, generator(0, "sentence interval", self._metric))
         low, high = np.quantile(scores, [0.025, 0.975], axis=0)
         return {search: (float(low[n]), float(high[n])) for n, search in enumerate(self._counts)}
 
@@ -55,29 +48,30 @@ class SentenceTests:
             None where a search has no counts, or there is none.
         """
         known = [pair for pair in pairs if pair[0] and self._counts.keys() >= {*pair[0], *pair[1]}]
-        counts = [(self._stacked(a), self._stacked(b)) for a, b in known]
+        places = [([self._places[search] for search in a], [self._places[search] for search in b]) for a, b in known]
         swaps = generator(0, "randomisation", self._metric)
-        randomised = approximate_randomisations(self._metric, counts, swaps)
+        randomised = approximate_randomisations(self._metric, self._stacked, places, swaps) if known else []
         found: list[tuple[float, float, float] | None] = []
         place = 0
         for pair in pairs:
             if place == len(known) or pair is not known[place]:
                 found.append(None)
                 continue
-            a, b = (self._resampled[:, [self._columns[search] for search in side]] for side in pair)
-            interval = resampled_difference(self._metric, *counts[place], a, b)
+            a, b = places[place]
+            sides = self._stacked[a], self._stacked[b], self._resampled[:, a], self._resampled[:, b]
+            interval = resampled_difference(self._metric, *sides)
             found.append((interval.low, interval.high, randomised[place].p_value))
             place += 1
         return found
 
-    def _stacked(self, searches: Sequence[Search]) -> Counts:
-        return np.stack([self._counts[search] for search in searches])
-
     @cached_property
-    def _columns(self) -> dict[Search, int]:
+    def _places(self) -> dict[Search, int]:
         return {search: place for place, search in enumerate(self._counts)}
 
     @cached_property
+    def _stacked(self) -> Counts:
+        return np.stack(list(self._counts.values()))
+
+    @cached_property
     def _resampled(self) -> Scores:
-        draws = generator(0, "paired bootstrap", self._metric)
-        return resampled_scores(self._metric, self._stacked(list(self._counts)), draws)
+        return resampled_scores(self._metric, self._stacked, generator(0, "paired bootstrap", self._metric))

@@ -9,9 +9,11 @@ from typing import Any
 
 import pandas as pd
 
+from nmt_pbt.counting import counted
 from nmt_pbt.report import statistics
 from nmt_pbt.report.answer import main_metric
 from nmt_pbt.report.figures.style import method_style, metric_label, value_label
+from nmt_pbt.report.inference import STUDENTISED_FROM
 from nmt_pbt.report.run import Run
 from nmt_pbt.report.series import hyperparameters
 from nmt_pbt.report.words import score_text, signed, value_text
@@ -62,8 +64,8 @@ def results(run: Run, summary: pd.DataFrame) -> Table:
     """One row a method: scores, what they cost, and how soon they were there."""
     objective, metrics = str(run.searches["objective"].iloc[0]), statistics.tested_metrics(run)
     baseline = statistics.best_baseline(run)
-    several = bool((summary["searches"] > 1).any())
-    headings = ["method", *(["searches"] if several else []), metric_label(objective)]
+    unequal = summary["searches"].nunique() > 1
+    headings = ["method", *(["searches"] if unequal else []), metric_label(objective)]
     headings += [f"test {metric_label(metric)}" for metric in metrics]
     told = main_metric(run)
     gap = f"gap_{told}" if f"gap_{told}" in summary else None
@@ -71,18 +73,20 @@ def results(run: Run, summary: pd.DataFrame) -> Table:
         headings.append(f"dev − test {metric_label(str(told))}")
     headings += ["mean best so far", "trials", "sentence pairs", "wall-clock"]
     if baseline is not None:
-        headings.append(f"pairs to reach {method_style(baseline).label}'s best")
+        headings.append(f"pairs to reach the best of {method_style(baseline).label}")
     rows = []
     for row in summary.to_dict("records"):
         cells = [
             _text(method_style(row["method"]).label),
-            *([_count(row["searches"])] if several else []),
+            *([_count(row["searches"])] if unequal else []),
             _mean(row, "dev", objective),
         ]
         cells += [_mean(row, f"test_{metric}", metric) for metric in metrics]
         if gap is not None:
             cells.append(_score(row[gap], str(told), sign="+"))
-        trials = f"{row['trials']:g}" + (f" ({row['failed']:.2g} failed)" if row["failed"] else "")
+        failed = round(row["failed"] * row["searches"])
+        of = f" of {row['trials'] * row['searches']:g}" if row["searches"] > 1 else ""
+        trials = f"{row['trials']:g}" + (f" ({failed}{of} failed)" if failed else "")
         cells += [
             _score(row["area"], objective),
             Cell(trials, float(row["trials"])),
@@ -96,7 +100,7 @@ def results(run: Run, summary: pd.DataFrame) -> Table:
             cells.append(Cell(text, math.inf if never else float(row["to_target"])))
         rows.append(cells)
     caption = (
-        f"{_intervals(int(summary['searches'].max())) if several else ''}"
+        f"{_intervals(int(summary['searches'].max()), unequal)}"
         "Dev is what the search saw and chose by, decoded greedily; test was decoded once, by each winner, with beam "
         "search. The gap between dev and test is only comparable between methods: the two splits differ in difficulty. "
         "Mean best so far is the area under the curve, divided by the budget."
@@ -105,10 +109,12 @@ def results(run: Run, summary: pd.DataFrame) -> Table:
     return Table("summary", "Results by method", caption, headings, rows, methods, [])
 
 
-def _intervals(searches: int) -> str:
-    """Say what the intervals over searches are."""
-    kind = "the studentised bootstrap" if searches >= statistics.STUDENTISED_FROM else "Student's t"
-    return f"Means over searches, with 95% intervals by {kind}. "
+def _intervals(searches: int, unequal: bool) -> str:
+    """Say what the intervals over searches are; nothing where there is one search each."""
+    if searches < 2:
+        return ""
+    kind = "the studentised bootstrap" if searches >= STUDENTISED_FROM else "Student's t"
+    return f"Means over {'' if unequal else f'{searches} '}searches each, with 95% intervals by {kind}. "
 
 
 def winners(run: Run) -> Table:
@@ -134,57 +140,94 @@ def winners(run: Run) -> Table:
     return Table("winners", "Winners", caption, headings, rows, methods, seeds)
 
 
-def comparisons(pairs: Mapping[str, pd.DataFrame]) -> list[Table]:
-    """One table a metric, one row a pair of methods; what is about searches is left out where there is one search each.
+def comparisons(pairs: Mapping[str, pd.DataFrame], reference: str) -> list[Table]:
+    """One table a metric of the reference against each other method; then one a metric of the others two by two.
+
+    What is about searches is left out where there is one search each.
 
     Args:
         pairs: `statistics.comparisons` by test metric.
+        reference: The method that the question is about.
     """
-    found: list[Table] = []
-    for metric, pairs_of_metric in pairs.items():
-        if pairs_of_metric.empty:
-            continue
-        several = bool((pairs_of_metric["searches"] > 1).any())
-        headings, rows = _comparison_headings(metric, several), []
-        for row in pairs_of_metric.to_dict("records"):
-            names = (method_style(row["method_a"]).label, method_style(row["method_b"]).label)
-            cells = [_text(" − ".join(names)), _score(row["difference"], metric, sign="+")]
-            if several:
-                cells += [_count(row["searches"]), _range(row["low"], row["high"]), _p(row["p_searches"])]
-            cells += [_range(row["sentences_low"], row["sentences_high"]), _p(row["p_sentences"])]
-            if several:
-                cells.append(Cell(_missing(row["probability"], ".2f"), float(row["probability"])))
-                cells.append(Cell(str(row["needed"] or "–"), float(row["needed"] or math.nan)))
-            verdicts = {**_VERDICTS, "a": f"{names[0]} is better", "b": f"{names[1]} is better"}
-            rows.append([*cells, _text(verdicts[row["verdict"]])])
-        title = f"Method against method, test {metric_label(metric)}"
-        caption = f"As above, in {metric_label(metric)}." if found else _comparison_caption(several)
-        found.append(Table(f"comparisons_{metric}", title, caption, headings, rows, [], []))
-    return found
+    asked = {metric: table[table["method_a"] == reference] for metric, table in pairs.items()}
+    others = {metric: table[table["method_a"] != reference] for metric, table in pairs.items()}
+    label = method_style(reference).label
+    several = any(bool((table["searches"] > 1).any()) for table in pairs.values())
+    found = [
+        _comparisons(
+            f"comparisons_{metric}",
+            f"{label} against each other method, test {metric_label(metric)}",
+            _comparison_caption(table) if metric == next(iter(asked)) else f"As above, in {metric_label(metric)}.",
+            table,
+            metric,
+            several,
+        )
+        for metric, table in asked.items()
+        if len(table)
+    ]
+    return found + [
+        _comparisons(
+            f"comparisons_{metric}_others",
+            f"The other methods two by two, test {metric_label(metric)}",
+            "As above, but that nobody asked beforehand, so that nothing is claimed: p-values and searches needed are "
+            f"adjusted for all {len(pairs[metric])} pairs of methods, and a small p-value is a hint for another run.",
+            table,
+            metric,
+            several,
+        )
+        for metric, table in others.items()
+        if len(table)
+    ]
 
 
-def _comparison_headings(metric: str, several: bool) -> list[str]:
-    searches = ["searches", "95% over searches", "p over searches"] if several else []
+def _comparisons(name: str, title: str, caption: str, pairs: pd.DataFrame, metric: str, several: bool) -> Table:
+    rows, unequal = [], pairs["searches"].nunique() > 1
+    for row in pairs.to_dict("records"):
+        names = (method_style(row["method_a"]).label, method_style(row["method_b"]).label)
+        cells = [_text(" − ".join(names)), _score(row["difference"], metric, sign="+")]
+        if unequal:
+            cells.append(_count(row["searches"]))
+        if several:
+            cells += [_range(row["low"], row["high"]), _p(row["p_searches"])]
+        cells += [_range(row["sentences_low"], row["sentences_high"]), _p(row["p_sentences"])]
+        if several:
+            cells.append(Cell(_missing(row["probability"], ".2f"), float(row["probability"])))
+            cells.append(Cell(str(row["needed"] or "–"), float(row["needed"] or math.nan)))
+        verdicts = {**_VERDICTS, "a": f"{names[0]} is better", "b": f"{names[1]} is better"}
+        rows.append([*cells, _text(verdicts[row["verdict"]])])
+    return Table(name, title, caption, _comparison_headings(metric, several, unequal), rows, [], [])
+
+
+def _comparison_headings(metric: str, several: bool, unequal: bool) -> list[str]:
+    searches = ["95% over searches", "p over searches"] if several else []
+    searches = ["searches", *searches] if unequal else searches
     outlook = ["probability to win", "searches needed"] if several else []
     sentences = ["95% over test sentences", "p over test sentences"]
     return ["difference", metric_label(metric), *searches, *sentences, *outlook, "verdict"]
 
 
-def _comparison_caption(several: bool) -> str:
+def _comparison_caption(pairs: pd.DataFrame) -> str:
+    searches = int(pairs["searches"].max())
     sentences = (
         "Over test sentences: paired bootstrap and approximate randomisation of the winners' translations, which is "
-        "about these models, not about the methods. P-values are adjusted for the number of rows (Holm)."
+        "about these models, not about the methods. P-values are adjusted for "
+        f"{counted(len(pairs), 'comparison')} (Holm), intervals are each on their own."
     )
-    if not several:
+    if searches < 2:
         return sentences
+    assumed = (
+        "; from so few it rests on their differences being normally distributed" if searches < STUDENTISED_FROM else ""
+    )
     return (
-        f"Over searches: paired t-test of seeds, which is what a statement about methods needs. {sentences} A method "
-        "is called better only where both hold. The probability is that of one search winning over one of the other "
-        "method; searches needed are those of each method that would show the difference, were it as it looks."
+        f"Over {searches} searches: paired t-test of seeds, which is what a statement about methods needs{assumed}. "
+        f"{sentences} A "
+        "method is called better only where both p-values are below 0.05. Probability to win is the share of pairs of "
+        f"searches, {searches} times {searches}, in which the first method wins. Searches needed are those of each "
+        "method that would show the difference with 80% chance, were it as it looks: a rough guess from few searches."
     )
 
 
-_VERDICTS = {"models": "only these models differ", "open": "not enough evidence"}
+_VERDICTS = {"models": "only these models differ", "open": "not enough evidence", "hint": "a hint"}
 
 
 def trials(run: Run) -> Table:

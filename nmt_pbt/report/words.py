@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import pandas as pd
 
@@ -25,3 +26,8 @@ def signed(difference: float) -> str:
     """Return a difference in points with its sign, for instance `+0.4` or `−1.2`; zero has none."""
     text = f"{difference:+.1f}".replace("-", "−")
     return "0.0" if text[1:] == "0.0" else text
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return names as text: `A`, `A and B`, `A, B and C`."""
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]])) if names else ""

@@ -9,9 +9,10 @@ import pandas as pd
 import pytest
 
 from nmt_pbt.report import statistics
-from nmt_pbt.report.answer import Answer, answer, main_metric, reference_method
+from nmt_pbt.report.answer import Answer, answer, main_metric
+from nmt_pbt.report.evidence import comparison_findings, verdict
 from nmt_pbt.report.run import Run, load_run
-from nmt_pbt.report.words import score_text, signed, value_text
+from nmt_pbt.report.words import listed, score_text, signed, value_text
 from tests.report.fake_run import write_fake_run
 from tests.report.journals import assigned, evaluated, run_started, search, search_ended, small_population
 
@@ -20,7 +21,9 @@ def said(run: Run) -> Answer:
     metric, summary = main_metric(run), statistics.summary(run)
     if metric is None:
         return answer(run, summary, pd.DataFrame())
-    return answer(run, summary, statistics.against(statistics.comparisons(run, metric), reference_method(run)))
+    return answer(
+        run, summary, statistics.against(statistics.comparisons(run, metric), statistics.reference_method(run))
+    )
 
 
 def run_of(records: list, space: dict | None = None) -> Run:
@@ -31,10 +34,14 @@ def test_one_search_each_says_plainly_that_it_proves_nothing_about_methods(one_p
     words = said(load_run(one_path))
     assert words.headline.startswith(("PBT ", "Grid ", "Bayesian ", "Random "))
     assert "test BLEU, at a budget of 480,000 sentence pairs (48 epochs) a search" in words.headline
-    text = " ".join(words.findings)
-    assert "One search each proves nothing about the methods" in text
-    assert "significant" not in text
+    assert words.verdict.startswith("One search each compares models and proves nothing about methods")
+    text = " ".join([words.verdict, *words.findings])
+    assert re.search(
+        r"Random [+−]\d\.\d \([+−\d. to]+\), (not told apart|beyond chance) \(adjusted p = [\d.]+\);", text
+    )
+    assert "significant " not in text
     assert "over searches" not in text
+    assert words.details == []
 
 
 def test_scores_are_told_best_first(one_path):
@@ -48,10 +55,24 @@ def test_several_searches_say_whether_the_evidence_is_enough_and_how_many_would_
     words = said(load_run(three_path))
     assert "mean test BLEU over 3 searches each, with 95% intervals" in words.headline
     assert re.match(r"\w[\w ]* \d+\.\d ± \d+\.\d, ", words.headline)  # Student's t is as long on either side
-    text = " ".join(words.findings)
-    assert "the evidence is not enough" in text
-    assert re.search(r"PBT against Random [+−]\d\.\d \([+−\d. to]+; \d+ needed\);", text)
-    assert "proves nothing" not in text
+    assert words.verdict == (
+        "No difference between PBT and any other method is significant: 3 searches each do not show one."
+    )
+    others, controls, *more = words.findings
+    assert re.match(
+        r"PBT against other methods, test BLEU: Random [+−]\d\.\d \([+−\d. to]+; [\d,]+ needed\); Grid ", others
+    )
+    assert re.match(r"PBT against its controls, test BLEU: Exploit only [+−]\d", controls)
+    assert "adjusted for 5 comparisons" in controls
+    assert len(more) == 3  # speed, schedules and greed, of all searches together
+    assert sum("Schedule of the winner of PBT with seed" in text for text in words.details) == 3
+    assert "proves nothing" not in " ".join([words.verdict, *words.findings])
+
+
+def test_controls_are_left_out_of_the_headline_where_there_are_rivals(three_path):
+    headline = said(load_run(three_path)).headline
+    assert "Grid" in headline
+    assert "only" not in headline
 
 
 def test_an_interval_that_is_longer_on_one_side_is_told_by_its_ends(three_path):
@@ -69,29 +90,53 @@ def test_a_method_that_is_far_better_is_said_to_be(tmp_path):
     summary, table = statistics.summary(run), statistics.comparisons(run, "bleu")
     row = table.iloc[[0]].assign(verdict="b", difference=-3.0, low=-3.5, high=-2.5, p_searches=0.0004, wins=0, losses=3)
     words = answer(run, summary, row)
-    assert words.findings[0] == (
-        "Random is better than PBT by 3.0 BLEU over 3 searches each: the difference is significant (95% over searches "
-        "+2.5 to +3.5, adjusted p < 0.001; Random wins in 3 of 3 seeds)."
+    assert words.verdict == "PBT is significantly worse than Random."
+    assert words.findings[0].startswith(
+        "PBT against Random, test BLEU: −3.0 (−3.5 to −2.5), significant (adjusted p < 0.001). Means of 3 searches each"
     )
 
 
-def test_a_better_model_is_told_with_the_interval_by_which_it_is(one_path):
-    run = load_run(one_path)
-    row = (
-        statistics.comparisons(run, "bleu")
-        .iloc[[0]]
-        .assign(
-            **{
-                "verdict": "models",
-                "difference": -1.3,
-                "sentences_low": -2.1,
-                "sentences_high": -0.4,
-                "p_sentences": 0.02,
-            }
-        )
+def compared(difference: float, p_searches: float = 1.0, p_sentences: float = 1.0, **more: object) -> dict:
+    """A comparison of PBT with another method over three searches each."""
+    row = {"method_a": "pbt", "method_b": "random", "metric": "bleu", "searches": 3, "difference": difference}
+    row.update(low=difference - 1, high=difference + 1, p_searches=p_searches, wins=2, losses=1, needed=12)
+    row.update(sentences_low=difference - 0.5, sentences_high=difference + 0.5, p_sentences=p_sentences)
+    return {**row, "verdict": "open", **more}
+
+
+def test_what_is_significant_is_told_from_what_is_not():
+    rows = [
+        compared(2.0, 0.01, 0.01, verdict="a"),
+        compared(0.4, method_b="grid"),
+        compared(0.0, method_b="bayes", wins=0, losses=0),
+        compared(0.9, 0.01, 0.4, method_b="hyperband"),
+        compared(0.1, method_b="replay", needed=0),
+    ]
+    assert verdict(rows) == (
+        "PBT is significantly better than Random and not told apart from Grid, Bayesian and Hyperband."
     )
-    assert answer(run, statistics.summary(run), row).findings[0] == (
-        "Random's model is better than PBT's by 1.3 BLEU (95% over test sentences +0.4 to +2.1, adjusted p = 0.020)."
+    others, controls = comparison_findings(rows)
+    assert others == (
+        "PBT against other methods, test BLEU: Random +2.0 (+1.0 to +3.0), significant (adjusted p = 0.010); "
+        "Grid +0.4 (−0.6 to +1.4; 12 needed); Bayesian 0.0, the same in every search; Hyperband +0.9 (−0.1 to +1.9), "
+        "beyond chance over searches but not over test sentences (adjusted p = 0.40)."
+    )
+    assert controls.startswith("PBT against Replay, test BLEU: +0.1 (−0.9 to +1.1; more than 1,000 needed). Means of")
+
+
+def test_models_of_one_search_each_are_told_with_their_interval_over_sentences():
+    one = {"searches": 1, "p_searches": float("nan")}
+    rows = [
+        compared(-1.3, p_sentences=0.02, verdict="models", **one),
+        compared(0.2, p_sentences=0.7, method_b="grid", **one),
+        compared(0.5, p_sentences=float("nan"), method_b="bayes", **one),
+    ]
+    (told,) = comparison_findings(rows)
+    assert told == (
+        "PBT against other methods, test BLEU: Random −1.3 (−1.8 to −0.8), beyond chance (adjusted p = 0.020); "
+        "Grid +0.2 (−0.3 to +0.7), not told apart (adjusted p = 0.70); Bayesian +0.5, whether that is chance was not "
+        "tested. These are models, one of each method, with 95% intervals over test sentences; significance is "
+        "adjusted for 3 comparisons."
     )
 
 
@@ -105,7 +150,7 @@ def test_a_run_not_yet_tested_is_told_by_its_dev_scores():
 
 def test_the_schedule_is_told_along_the_winners_lineage():
     assert said(run_of(small_population())).findings == [
-        "Schedule of PBT's winner: rate 0.1 → 0.08, dropout 0 → 0.2; its weights were adopted once."
+        "Schedule of the winner of PBT: rate 0.1 → 0.08, dropout 0 → 0.2; its weights were adopted once."
     ]
 
 
@@ -158,3 +203,7 @@ def test_scores_are_short():
     assert score_text(2.34567, "val_loss") == "2.346"
     assert score_text(float("nan"), "bleu") == "–"
     assert (signed(1.04), signed(-0.26), signed(-0.04)) == ("+1.0", "−0.3", "0.0")
+
+
+def test_names_are_listed():
+    assert [listed(names) for names in ([], ["A"], ["A", "B"], ["A", "B", "C"])] == ["", "A", "A and B", "A, B and C"]

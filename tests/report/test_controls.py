@@ -8,11 +8,11 @@ import pandas as pd
 import pytest
 
 from nmt_pbt.journal import Guessed, Tested
-from nmt_pbt.report.answer import answer, reference_method
+from nmt_pbt.report.answer import answer
 from nmt_pbt.report.controls import guess_cautions, replay_findings, replay_scores
 from nmt_pbt.report.page import write_report
 from nmt_pbt.report.run import Run, load_run
-from nmt_pbt.report.statistics import against, best_baseline, comparisons, population_methods, summary
+from nmt_pbt.report.statistics import against, best_baseline, comparisons, population_methods, reference_method, summary
 from nmt_pbt.schedule import found_schedule, read_schedule
 from tests.report.fake_run import write_fake_run
 from tests.report.journals import assigned, evaluated, run_started, search, search_ended, small_population
@@ -61,12 +61,12 @@ def test_a_replays_score_is_that_of_the_winners_age_and_not_its_best() -> None:
     (told,) = replay_findings(run)
     assert "dev BLEU 10.0 on average in 3 models" in told
     assert "(9.0 to 11.0)" in told
-    assert "PBT's winner, chosen by that score, had 12.0" in told
+    assert "The winner of PBT, chosen by that score, had 12.0" in told
 
 
 def test_a_replay_that_failed_before_the_winners_age_is_told_and_not_averaged() -> None:
     (told,) = replay_findings(Run(Path("run"), {}, {}, records("final-values", failing=True)))
-    assert "PBT's final values, held throughout, gave dev BLEU 9.5 on average in 2 models" in told
+    assert "The final values of PBT, held throughout, gave dev BLEU 9.5 on average in 2 models" in told
     assert "1 of 3 failed" in told
 
 
@@ -87,7 +87,7 @@ def test_replays_are_neither_the_baseline_nor_a_population(run: Run) -> None:
 
 def test_the_answer_compares_with_replays_and_tells_what_they_know_beforehand(run: Run) -> None:
     said = answer(run, summary(run), against(comparisons(run, "bleu"), "pbt"))
-    assert any("PBT's schedule gave dev BLEU" in finding for finding in said.findings)
+    assert any("The schedule of PBT gave dev BLEU" in finding for finding in said.findings)
     assert any("Replay and Final values train by what PBT had found" in text for text in said.cautions)
     assert not any("Replay" in text for text in said.cautions if "its range" in text)
 

@@ -47,7 +47,7 @@ def test_diagnoses_are_a_table_with_a_column_for_each_hyperparameters_spread() -
 
 def test_the_answer_says_how_diverse_and_of_how_few_ancestors_the_population_was() -> None:
     assert diagnosis_findings(run_of(*COLLAPSE)) == [
-        "PBT's population kept 30% of the diversity of values it began with. 100% of it descended from one first "
+        "The population of PBT kept 30% of the diversity of values it began with. 100% of it descended from one first "
         "ancestor halfway, 100% in the end; a member adopted another's state in 50% of the decisions."
     ]
     assert diagnosis_findings(run_of()) == []

@@ -205,7 +205,7 @@ def test_a_run_under_way_and_a_single_training_have_a_page_too(tmp_path):
     single = write_fake_run(tmp_path / "train", ("manual",), population=2, epochs=2.0, sentences=80)
     text = write_report(single).read_text(encoding="utf-8")
     assert "nmt-pbt compare --config RUN/settings.yaml" in text
-    assert "Method against method" not in text
+    assert "against each other method" not in text
     assert "What the population did" not in text
 
 

@@ -9,7 +9,6 @@ import pytest
 
 from nmt_pbt.errors import UsageError
 from nmt_pbt.report import statistics
-from nmt_pbt.report.answer import reference_method
 from nmt_pbt.report.figures.style import method_style
 from nmt_pbt.report.page import default_folder, write_report
 from nmt_pbt.report.run import load_run
@@ -48,7 +47,7 @@ def test_tables_hold_every_search_under_its_runs_number(paths):
 
 def test_methods_of_different_runs_are_compared_on_the_same_sentences(paths):
     both = load_runs(paths)
-    assert reference_method(both) == "pbt (1: small)"
+    assert statistics.reference_method(both) == "pbt (1: small)"
     table = statistics.comparisons(both, "bleu")
     assert len(table) == 3
     assert table["p_sentences"].notna().all()

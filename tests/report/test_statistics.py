@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nmt_pbt.report import statistics
+from nmt_pbt.report import inference, statistics
 from nmt_pbt.report.run import Run, load_run
 from nmt_pbt.settings import NumberDomain
 from tests.report.journals import assigned, evaluated, run_started, search
@@ -36,12 +36,13 @@ def run_of(scores: dict[str, list[float]]) -> Run:
         for method, values in scores.items()
         for seed, score in enumerate(values)
     ]
-    return SimpleNamespace(tests=pd.DataFrame(rows), counts={})  # type: ignore[return-value]
+    tests = pd.DataFrame(rows)
+    return SimpleNamespace(tests=tests, searches=tests, counts={})  # type: ignore[return-value]
 
 
 def coverage(draw: Callable[[np.random.Generator, int], np.ndarray], truth: float, searches: int) -> int:
     random = np.random.default_rng(searches)
-    intervals = [statistics.mean_interval(draw(random, searches)) for _ in range(1000)]
+    intervals = [inference.mean_interval(draw(random, searches)) for _ in range(1000)]
     return sum(low <= truth <= high for low, high in intervals)
 
 
@@ -60,9 +61,9 @@ def test_intervals_of_a_difference_between_methods_hold_it_93_to_97_times_in_100
 
 
 def test_one_search_and_failed_searches_have_no_interval():
-    assert all(map(math.isnan, statistics.mean_interval([34.0])))
-    assert all(map(math.isnan, statistics.mean_interval([34.0, math.nan])))
-    assert statistics.mean_interval([34.0, 34.0, 34.0]) == (34.0, 34.0)
+    assert all(map(math.isnan, inference.mean_interval([34.0])))
+    assert all(map(math.isnan, inference.mean_interval([34.0, math.nan])))
+    assert inference.mean_interval([34.0, 34.0, 34.0]) == (34.0, 34.0)
 
 
 def test_methods_that_do_not_differ_are_called_different_at_most_6_times_in_100():
@@ -89,16 +90,31 @@ def test_methods_with_the_same_scores_are_not_told_apart():
     assert (row["difference"], row["p_searches"], row["verdict"]) == (0.0, 1.0, "open")
 
 
-def test_a_comparison_turned_round_says_the_same(three):
-    table = statistics.comparisons(three, "bleu")
-    turned = statistics.against(table, "bayes")
-    assert list(turned["method_a"]) == ["bayes"] * 5
-    row = table[(table["method_a"] == "pbt") & (table["method_b"] == "bayes")].iloc[0]
-    back = turned[turned["method_b"] == "pbt"].iloc[0]
-    assert back["difference"] == -row["difference"]
-    assert (back["low"], back["high"]) == (-row["high"], -row["low"])
-    assert (back["wins"], back["losses"], back["p_searches"]) == (row["losses"], row["wins"], row["p_searches"])
-    assert back["verdict"] == {"a": "b", "b": "a"}.get(row["verdict"], row["verdict"])
+def test_the_reference_comes_first_and_is_adjusted_for_its_own_comparisons_alone():
+    scores = {
+        "random": [34.0, 34.2, 33.9],
+        "grid": [33.0, 34.0, 35.0],
+        "pbt": [35.0, 35.1, 34.9],
+        "bayes": [34, 35, 33],
+    }
+    table = statistics.comparisons(run_of(scores), "bleu")
+    assert list(zip(table["method_a"], table["method_b"], strict=True))[:3] == [
+        ("pbt", "random"),
+        ("pbt", "grid"),
+        ("pbt", "bayes"),
+    ]
+    assert table["compared"].tolist() == [3, 3, 3, 6, 6, 6]
+    asked = statistics.against(table, "pbt")
+    assert asked["method_b"].tolist() == ["random", "grid", "bayes"]
+    alone = statistics.comparisons(run_of({name: scores[name] for name in ("pbt", "random")}), "bleu")
+    assert asked["p_searches"].iloc[0] == pytest.approx(3 * alone["p_searches"].iloc[0])  # the smallest of three
+    assert asked["needed"].iloc[0] >= alone["needed"].iloc[0]
+
+
+def test_what_nobody_asked_beforehand_is_a_hint_at_most():
+    far = {"pbt": [36.0, 36.1, 35.9], "random": [30.0, 30.1, 29.91], "grid": [20.0, 20.11, 19.9]}
+    table = statistics.comparisons(run_of(far), "bleu")
+    assert table["verdict"].tolist() == ["a", "a", "hint"]
 
 
 def test_one_search_each_is_never_evidence_about_methods(one):
@@ -122,33 +138,36 @@ def test_a_difference_that_one_lucky_model_made_is_no_difference_of_methods():
 
 
 def test_holm_is_holms():
-    assert statistics.holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
-    adjusted = statistics.holm([0.5, math.nan, 0.6])
+    assert inference.holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+    adjusted = inference.holm([0.5, math.nan, 0.6])
     assert adjusted[0] == 1.0
     assert math.isnan(adjusted[1])
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=8))
 def test_holm_never_lowers_a_p_value_and_keeps_their_order(p_values):
-    adjusted = statistics.holm(p_values)
+    adjusted = inference.holm(p_values)
     assert all(p <= after <= 1 for p, after in zip(p_values, adjusted, strict=True))
     ranked = [adjusted[place] for place in sorted(range(len(p_values)), key=p_values.__getitem__)]
     assert ranked == sorted(ranked)
 
 
 def test_probability_counts_pairs_with_ties_half():
-    assert statistics.probability_of_superiority([3, 1], [2, 1]) == pytest.approx((1 + 1 + 0 + 0.5) / 4)
-    assert math.isnan(statistics.probability_of_superiority([], [1]))
+    assert inference.probability_of_superiority([3, 1], [2, 1]) == pytest.approx((1 + 1 + 0 + 0.5) / 4)
+    assert math.isnan(inference.probability_of_superiority([], [1]))
 
 
 def test_searches_needed_are_those_of_the_tables_of_power():
     # A paired t-test at 5% has 80% power for an effect of 0.5 with 34 pairs, of 0.8 with 15 (Cohen 1988, G*Power).
     for effect, expected in ((0.5, 34), (0.8, 15)):
         differences = np.array([-1.0, 1.0]) * math.sqrt(0.5) + effect
-        assert statistics.seeds_needed(differences) == expected
-    assert statistics.seeds_needed([0.0001, -0.0001, 0.00001]) is None
-    assert statistics.seeds_needed([1.0]) is None
-    assert statistics.seeds_needed([50.0, 50.1]) == 2
+        assert inference.seeds_needed(differences) == expected
+    assert inference.seeds_needed([0.0001, -0.0001, 0.00001]) is None
+    assert inference.seeds_needed([1.0]) is None
+    assert inference.seeds_needed([50.0, 50.1]) == 2
+    # At 5% divided by 8, as the smallest of 8 p-values is tested (by the noncentral t distribution).
+    eight = np.array([-1.0, 1.0]) * math.sqrt(0.5) + 0.5
+    assert inference.seeds_needed(eight, 8) == 55
 
 
 def two_searches() -> Run:

@@ -26,7 +26,7 @@ def test_every_row_has_a_cell_for_every_heading(one, three):
             tables.results(run, statistics.summary(run)),
             tables.winners(run),
             tables.trials(run),
-            *tables.comparisons(pairs),
+            *tables.comparisons(pairs, "pbt"),
         ):
             assert table.rows
             assert {len(row) for row in table.rows} == {len(table.headings)}, table.name
@@ -36,7 +36,7 @@ def test_every_row_has_a_cell_for_every_heading(one, three):
 
 def test_one_search_each_leaves_out_what_is_about_searches(one, three):
     single, several = (
-        tables.comparisons({"bleu": statistics.comparisons(run, "bleu")})[0].headings for run in (one, three)
+        tables.comparisons({"bleu": statistics.comparisons(run, "bleu")}, "pbt")[0].headings for run in (one, three)
     )
     assert "p over test sentences" in single
     assert not any("searches" in heading for heading in single)

@@ -111,9 +111,11 @@ def draw_family_tree(ax: Axes, tree: pd.DataFrame) -> None:
         handles.append(Line2D([], [], color=INK, marker="x", linestyle="", label="failed"))
     ax.legend(handles=handles, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=len(handles), columnspacing=1.2)
     ax.grid(visible=False)
-    ax.invert_yaxis()
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-    ax.yaxis.set_major_locator(MaxNLocator(integer=True))
+    # With one generation, or one member, the axis would be a fraction of a step long.
+    ax.set_xlim(float(tree["generation"].min()) - 0.5, float(tree["generation"].max()) + 0.5)
+    ax.set_ylim(float(tree["member"].max()) + 0.5, float(tree["member"].min()) - 0.5)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    ax.yaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     ax.set_xlabel("generation")
     ax.set_ylabel("member")
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from nmt_pbt.report.figures.palette import INK, MUTED
+from nmt_pbt.report.figures.palette import INK, MUTED, PAPER
 from nmt_pbt.report.figures.style import method_style, metric_label
 
 
@@ -83,11 +84,15 @@ def draw_differences(ax: Axes, comparisons: pd.DataFrame) -> None:
             solid_capstyle="butt",
         )
         ax.plot([row["low"], row["high"]], [place + 0.13] * 2, color=style.color, linewidth=2, solid_capstyle="butt")
-        ax.plot(row["difference"], place, style.marker, color=style.color, markeredgecolor=INK, markersize=7, zorder=4)
+        shown: dict[str, Any] = {
+            "markerfacecolor": style.color if row["verdict"] in ("a", "b") else PAPER,
+            "markeredgecolor": INK,
+        }
+        ax.plot(row["difference"], place, style.marker, **shown, markersize=7, zorder=4)
     ax.axvline(0, color=INK, linewidth=0.9)
-    _rows(ax, [f"− {method_style(row['method_b']).label}" for row in rows])
+    _rows(ax, [method_style(row["method_b"]).label for row in rows])
     reference = method_style(rows[0]["method_a"]).label
-    ax.set_xlabel(f"difference in test {metric_label(rows[0]['metric'])}: {reference} less the other")
+    ax.set_xlabel(f"test {metric_label(rows[0]['metric'])} of {reference} less that of the other")
     handles = []
     if any(not math.isnan(row["low"]) for row in rows):
         handles.append(Line2D([], [], color=MUTED, linewidth=2, label="over searches"))

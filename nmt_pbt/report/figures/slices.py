@@ -10,12 +10,14 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 from matplotlib.lines import Line2D
+from matplotlib.transforms import offset_copy
 
 from nmt_pbt.report.figures.palette import MUTED, VERMILLION
 from nmt_pbt.report.figures.style import RING, frame_scores, method_style, metric_label, places, scale_axis, value_label
 from nmt_pbt.settings import ChoiceDomain, Domain, NumberDomain
 
 _CUT = 0.25  # share of the models, from the worst, that may lie outside the frame
+_APART = 6.0  # points between the places of two methods beside one choice
 _AT_END: dict[str, Any] = {**RING, "marker": "s", "markersize": 14, "markeredgecolor": VERMILLION}
 
 
@@ -36,28 +38,34 @@ def draw_slice(
     low, high = _frame(shown["score"], direction)
     frame_scores(ax, low, high)
     bottom, top = ax.get_ylim()
-    for method in dict.fromkeys(shown["method"]):
+    methods = list(dict.fromkeys(shown["method"]))
+    for number, method in enumerate(methods):
         mine, style = shown[shown["method"] == method], method_style(method)
+        # Marks at a few choices would lie on top of each other: each method has its own place beside the choice.
+        aside = _APART * (number - (len(methods) - 1) / 2) if isinstance(domain, ChoiceDomain) else 0.0
+        at: dict[str, Any] = {"transform": offset_copy(ax.transData, ax.get_figure(root=True), x=aside, units="points")}
         inside = mine[mine["score"].between(bottom, top)]
-        ax.plot(inside["place"], inside["score"], style.marker, color=style.color, markersize=5, alpha=0.75, zorder=3)
+        look: dict[str, Any] = {"color": style.color, "markersize": 5, "alpha": 0.75, "zorder": 3}
+        ax.plot(inside["place"], inside["score"], style.marker, **look, **at)
         outside = mine[~mine["score"].between(bottom, top)]
         edge = bottom if direction == "max" else top
         beyond = 7 if direction == "max" else 6  # a caret pointing out of the frame
         if len(outside):
             carets: dict[str, Any] = {"marker": beyond, "linestyle": "", "color": style.color, "clip_on": False}
-            ax.plot(outside["place"], [edge] * len(outside), **carets)
+            ax.plot(outside["place"], [edge] * len(outside), **carets, **at)
         won = mine[mine["winner"]]
-        ax.plot(won["place"], won["score"], **RING, zorder=4)
+        ax.plot(won["place"], won["score"], **RING, zorder=4, **at)
+        flagged = mine[mine[f"{hyperparameter}_bound"] != ""]
+        ax.plot(flagged["place"], flagged["score"], **_AT_END, zorder=5, **at)
     if isinstance(domain, NumberDomain):
         for end in (domain.min, domain.max):
             ax.axvline(end, color=MUTED, linewidth=0.8, linestyle=(0, (2, 2)), zorder=1)
-    flagged = shown[shown[f"{hyperparameter}_bound"] != ""]
-    ax.plot(flagged["place"], flagged["score"], **_AT_END, zorder=5)
     if len(shown):
         scale_axis(ax, "x", domain, float(shown["place"].min()), float(shown["place"].max()))
     ax.set_xlabel(value_label(hyperparameter))
     ax.set_ylabel(metric_label(objective))
-    _legend(ax, list(dict.fromkeys(points["method"])), flagged=len(flagged) > 0)
+    flagged_any = bool((shown[f"{hyperparameter}_bound"] != "").any())
+    _legend(ax, list(dict.fromkeys(points["method"])), flagged=flagged_any)
 
 
 def _legend(ax: Axes, methods: list[str], flagged: bool) -> None:

@@ -1,0 +1,143 @@
+"""Comparisons of the reference method with the others in words: what may be concluded from them, and what may not."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from nmt_pbt.counting import counted
+from nmt_pbt.method_names import CONTROLS
+from nmt_pbt.report.figures.style import base_method, method_style, metric_label
+from nmt_pbt.report.words import listed, signed
+
+Row = Mapping[Any, Any]
+"""A row of `statistics.comparisons` whose method_a is the reference."""
+
+
+def is_control(method: str) -> bool:
+    """Return whether a method is there to take PBT apart, and not to rival it."""
+    return base_method(method) in CONTROLS
+
+
+def rivals(methods: Sequence[str]) -> list[str]:
+    """Return PBT and the methods that are no controls of it; all methods where there is no other, or no PBT."""
+    found = [method for method in methods if not is_control(method)]
+    return found if len(found) > 1 and any(base_method(method) == "pbt" for method in found) else list(methods)
+
+
+def verdict(rows: Sequence[Row]) -> str:
+    """Say in one sentence whether the reference differs from its rivals.
+
+    Args:
+        rows: The comparisons of the reference method with each other one.
+    """
+    rows = [row for row in rows if row["searches"]]
+    if not rows:
+        return ""
+    reference = _name(rows[0], "method_a")
+    known = rivals([rows[0]["method_a"], *(row["method_b"] for row in rows)])
+    rows = [row for row in rows if row["method_b"] in known]
+    if all(row["searches"] == 1 for row in rows):
+        return (
+            "One search each compares models and proves nothing about methods: with another seed the order may turn "
+            "round. Repeat the searches, with --seeds 5 or more, to learn about methods."
+        )
+    better, worse, open_ = (
+        [_name(row, "method_b") for row in rows if _side(row) == side] for side in ("a", "b", "open")
+    )
+    if not better and not worse:
+        others = "any other method" if len(open_) > 1 else open_[0]
+        most = max(int(row["searches"]) for row in rows)
+        return f"No difference between {reference} and {others} is significant: {most} searches each do not show one."
+    parts = [
+        f"significantly better than {listed(better)}" if better else "",
+        f"significantly worse than {listed(worse)}" if worse else "",
+        f"not told apart from {listed(open_)}" if open_ else "",
+    ]
+    return f"{reference} is {listed(list(filter(None, parts)))}."
+
+
+def _side(row: Row) -> str:
+    return str(row["verdict"]) if row["verdict"] in ("a", "b") else "open"
+
+
+def comparison_findings(rows: Sequence[Row]) -> list[str]:
+    """Give the differences of the reference from its rivals and from its controls, and say how to read them.
+
+    Args:
+        rows: The comparisons of the reference method with each other one.
+    """
+    rows = [row for row in rows if row["searches"]]
+    if not rows:
+        return []
+    reference, metric = _name(rows[0], "method_a"), metric_label(rows[0]["metric"])
+    several = any(row["searches"] > 1 for row in rows)
+    told = []
+    for control in (False, True):
+        mine = [row for row in rows if is_control(row["method_b"]) == control]
+        if mine:
+            against = "its controls" if control else "other methods"
+            if len(mine) == 1:
+                against = _name(mine[0], "method_b")
+            texts = [(_over_searches if row["searches"] > 1 else _over_sentences)(row) for row in mine]
+            names = [f"{_name(row, 'method_b')} " if len(mine) > 1 else "" for row in mine]
+            items = "; ".join(f"{name}{text}" for name, text in zip(names, texts, strict=True))
+            told.append(f"{reference} against {against}, test {metric}: {items}.")
+    how = _how_over_searches(rows) if several else _how_over_sentences(rows)
+    told[-1] = f"{told[-1]} {how}"
+    return told
+
+
+def _over_searches(row: Row) -> str:
+    text = f"{signed(row['difference'])} ({signed(row['low'])} to {signed(row['high'])}"
+    if row["wins"] == row["losses"] == 0:
+        return f"{signed(row['difference'])}, the same in every search"
+    if _side(row) != "open":
+        return f"{text}), significant ({p_text(row['p_searches'])})"
+    if row["p_searches"] < 0.05:
+        return f"{text}), beyond chance over searches but not over test sentences ({p_text(row['p_sentences'])})"
+    needed = f"{row['needed']:,}" if row["needed"] else "more than 1,000"
+    return f"{text}; {needed} needed)"
+
+
+def _over_sentences(row: Row) -> str:
+    difference = signed(row["difference"])
+    if math.isnan(row["p_sentences"]):
+        return f"{difference}, whether that is chance was not tested"
+    text = f"{difference} ({signed(row['sentences_low'])} to {signed(row['sentences_high'])}), "
+    told = "not told apart" if row["verdict"] == "open" else "beyond chance"
+    return f"{text}{told} ({p_text(row['p_sentences'])})"
+
+
+def _how_over_searches(rows: Sequence[Row]) -> str:
+    searches = {int(row["searches"]) for row in rows}
+    each = counted(searches.pop(), "search", "searches") if len(searches) == 1 else "the searches made"
+    needed = (
+        " Needed are the searches of each method that would show the difference 4 times in 5, were it as it looks: a "
+        "rough guess from few searches."
+        if any(_over_searches(row).endswith("needed)") for row in rows if row["searches"] > 1)
+        else ""
+    )
+    return (
+        f"Means of {each} each, with the 95% interval of each difference by itself; significance is adjusted for "
+        f"{counted(len(rows), 'comparison')}.{needed}"
+    )
+
+
+def _how_over_sentences(rows: Sequence[Row]) -> str:
+    if all(math.isnan(row["p_sentences"]) for row in rows):
+        return "These are models, one of each method."
+    return (
+        "These are models, one of each method, with 95% intervals over test sentences; significance is adjusted for "
+        f"{counted(len(rows), 'comparison')}."
+    )
+
+
+def p_text(p: float) -> str:
+    """Return a p-value as text; all of them are adjusted for the number of comparisons."""
+    return "adjusted p < 0.001" if p < 0.001 else f"adjusted p = {p:.3f}" if p < 0.1 else f"adjusted p = {p:.2f}"
+
+
+def _name(row: Row, side: str) -> str:
+    return method_style(row[side]).label

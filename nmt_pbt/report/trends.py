@@ -1,0 +1,132 @@
+"""What became of hyperparameters on the way to the winners: does dropout rise, does the batch grow?"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from nmt_pbt.counting import counted
+from nmt_pbt.report import statistics
+from nmt_pbt.report.figures.style import method_style, value_label
+from nmt_pbt.report.run import Run
+from nmt_pbt.report.series import hyperparameters
+from nmt_pbt.report.words import listed, value_text
+
+
+def trends(run: Run, method: str) -> pd.DataFrame:
+    """First and last values along lineages of a method's populations: to each winner, and to each member's last state.
+
+    Args:
+        run: The run.
+        method: Whose searches.
+
+    Returns:
+        Columns: seed, lineage (`winner` or `survivor`), trial (the last of it), hyperparameter, first, last (values; of
+        the winner's lineage those in force up to the winning evaluation), changes (how often the value changed).
+        Hyperparameters that the method did not set are left out.
+    """
+    rows: list[dict[str, Any]] = []
+    for search in run.searches[run.searches["method"] == method].to_dict("records"):
+        seed = int(search["seed"])
+        lines = [("survivor", trial, run.ancestry.chain(method, seed, trial)) for trial in _alive(run, method, seed)]
+        if ((run.winners["method"] == method) & (run.winners["seed"] == seed)).any():
+            chain = run.ancestry.chain(method, seed)
+            lines.insert(0, ("winner", str(chain["trial"].iloc[-1]), chain))
+        for kind, trial, chain in lines:
+            for name in hyperparameters(run.records):
+                values = chain[name]
+                if values.isna().any():
+                    continue  # only another method set it
+                rows.append(
+                    {
+                        **{"seed": seed, "lineage": kind, "trial": trial, "hyperparameter": name},
+                        **{"first": values.iloc[0], "last": values.iloc[-1]},
+                        "changes": int((values != values.shift()).sum()) - 1,
+                    }
+                )
+    return pd.DataFrame(rows, columns=["seed", "lineage", "trial", "hyperparameter", "first", "last", "changes"])
+
+
+def _alive(run: Run, method: str, seed: int) -> list[str]:
+    return [str(trial) for trial in run.ancestry.latest(method, seed)]
+
+
+def direction_counts(rows: pd.DataFrame) -> dict[str, int]:
+    """Count how many of some `trends` of one hyperparameter rose, fell, came back or never changed.
+
+    Returns:
+        Counts by `rose`, `fell`, `changed` (a choice without an order), `came back` and `stayed`, without zeros.
+    """
+    found: dict[str, int] = {}
+    for row in rows.to_dict("records"):
+        first, last = row["first"], row["last"]
+        if first == last:
+            word = "came back" if row["changes"] else "stayed"
+        elif _is_number(first) and _is_number(last):
+            word = "rose" if last > first else "fell"
+        else:
+            word = "changed"
+        found[word] = found.get(word, 0) + 1
+    order = ("rose", "fell", "changed", "came back", "stayed")
+    return {word: found[word] for word in order if word in found}
+
+
+def typical(values: pd.Series[Any]) -> float:
+    """Return the median of values; NaN where they are not numbers."""
+    numbers = [float(value) for value in values if _is_number(value)]
+    return float(pd.Series(numbers).median()) if len(numbers) == len(values) and numbers else math.nan
+
+
+def schedule_trends(run: Run) -> list[str]:
+    """Say in one sentence what became of each hyperparameter on the way to the winners of the reference method."""
+    method = statistics.reference_method(run)
+    if method not in statistics.population_methods(run):
+        return []
+    table = trends(run, method)
+    table = table[table["lineage"] == "winner"]
+    parts = []
+    for name, rows in table.groupby("hyperparameter", sort=False):
+        counts = direction_counts(rows)
+        told = listed([f"{word} in {count}" if len(counts) > 1 else word for word, count in counts.items()])
+        first, last = typical(rows["first"]), typical(rows["last"])
+        medians = "" if math.isnan(first) else f" (medians {value_text(first)} → {value_text(last)})"
+        parts.append(f"{value_label(str(name))} {told}{medians}")
+    if not parts:
+        return []
+    winners = counted(int(table["seed"].nunique()), "winner")
+    return [
+        f"From the first to the last values on the way to the {winners} of {method_style(method).label}: "
+        f"{'; '.join(parts)}."
+    ]
+
+
+def schedule_findings(run: Run) -> list[str]:
+    """Say what schedule the winner of each of the reference method's searches was trained with."""
+    method = statistics.reference_method(run)
+    if method not in statistics.population_methods(run):
+        return []
+    told, table = [], trends(run, method)
+    several = run.searches["seed"].nunique() > 1
+    for seed, rows in table[table["lineage"] == "winner"].groupby("seed", sort=False):
+        changes = []
+        for row in rows.to_dict("records"):
+            start, end = value_text(row["first"]), value_text(row["last"])
+            text = f"{value_label(row['hyperparameter'])} {start}"
+            if row["changes"]:
+                text += f" → {end}" if start != end else " at both ends, with a detour"
+            changes.append(text)
+        adopted = int(run.ancestry.chain(method, int(str(seed)))["inherited"].sum())
+        times = {0: "never adopted", 1: "adopted once"}.get(adopted, f"adopted {adopted} times")
+        which = f" with seed {seed}" if several else ""
+        told.append(
+            f"Schedule of the winner of {method_style(method).label}{which}: {', '.join(changes)}; its weights were "
+            f"{times}."
+        )
+    return told
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
