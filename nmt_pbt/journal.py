@@ -211,16 +211,18 @@ _READER: TypeAdapter[AnyRecord] = TypeAdapter(Annotated[AnyRecord, Field(discrim
 class Journal:
     """An open journal to append to. Only the driver's side of a run writes it.
 
+    It holds no records in memory: a search may write millions of them. To iterate over it reads the file.
+
     Args:
         path: The file; created when missing. A torn last line, which is what a crash leaves, is cut off.
+
+    Raises:
+        JournalError: A line other than a torn last one is damaged, or the version is not known. The line is named.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.records: list[AnyRecord] = []
-        whole = 0
-        if path.exists():
-            self.records, whole = _read(path)
+        whole = sum(size for _, size in _read(path)) if path.exists() else 0
         # Unbuffered: what cannot be written must not be tried again behind our back when the file is closed.
         self._file = open(path, "ab", buffering=0)
         self._whole = whole
@@ -247,7 +249,15 @@ class Journal:
             self._file.truncate(self._whole)
             raise named(error, self.path) from error
         self._whole += len(line)
-        self.records.append(record)
+
+    def __iter__(self) -> Iterator[AnyRecord]:
+        """Read back what the journal holds, one record at a time."""
+        return (record for record, _ in _read(self.path))
+
+    @property
+    def records(self) -> list[AnyRecord]:
+        """All that the journal holds, read back."""
+        return list(self)
 
     def close(self) -> None:
         """Close the file."""
@@ -274,36 +284,32 @@ def read_journal(path: Path) -> list[AnyRecord]:
             The line is named.
     """
     try:
-        return _read(path)[0]
+        return [record for record, _ in _read(path)]
     except FileNotFoundError:
         raise JournalError(f"{path}: no such journal; name the folder of a run") from None
 
 
-def _read(path: Path) -> tuple[list[AnyRecord], int]:
-    """Return the records and the number of bytes they take, without a torn last line."""
-    records: list[AnyRecord] = []
-    whole = 0
-    data = path.read_bytes()
-    for number, line in enumerate(_lines(data), start=1):
-        if not line.endswith(b"\n"):
-            break  # torn by a crash in mid-write; what it would have said never took effect
-        if number == 1:
-            _check_version(path, line)
-        try:
-            record = _READER.validate_json(line)
-        except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(str(part) for part in first["loc"]) or "the line"
-            raise JournalError(
-                f"{path}, line {number}: damaged ({where}: {first['msg']}); restore the file from a copy, "
-                "or start a new run"
-            ) from None
-        if isinstance(record, RunStarted) != (number == 1):
-            problem = "not the start of a journal" if number == 1 else "the start of another journal"
-            raise JournalError(f"{path}, line {number}: {problem}; restore the file from a copy")
-        records.append(record)
-        whole += len(line)
-    return records, whole
+def _read(path: Path) -> Iterator[tuple[AnyRecord, int]]:
+    """Yield each record and the number of bytes it takes, without a torn last line."""
+    with open(path, "rb") as file:
+        for number, line in enumerate(file, start=1):
+            if not line.endswith(b"\n"):
+                return  # torn by a crash in mid-write; what it would have said never took effect
+            if number == 1:
+                _check_version(path, line)
+            try:
+                record = _READER.validate_json(line)
+            except ValidationError as error:
+                first = error.errors()[0]
+                where = ".".join(str(part) for part in first["loc"]) or "the line"
+                raise JournalError(
+                    f"{path}, line {number}: damaged ({where}: {first['msg']}); restore the file from a copy, "
+                    "or start a new run"
+                ) from None
+            if isinstance(record, RunStarted) != (number == 1):
+                problem = "not the start of a journal" if number == 1 else "the start of another journal"
+                raise JournalError(f"{path}, line {number}: {problem}; restore the file from a copy")
+            yield record, len(line)
 
 
 def _check_version(path: Path, line: bytes) -> None:
@@ -317,15 +323,6 @@ def _check_version(path: Path, line: bytes) -> None:
             f"{path}, line 1: journal version {start.get('version')}, this program reads version {VERSION}; "
             "use the program version that wrote it (see environment.json)"
         )
-
-
-def _lines(data: bytes) -> Iterator[bytes]:
-    start = 0
-    while start < len(data):
-        end = data.find(b"\n", start)
-        end = len(data) if end < 0 else end + 1
-        yield data[start:end]
-        start = end
 
 
 def without_times(record: AnyRecord) -> dict[str, Any]:

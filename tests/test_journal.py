@@ -6,6 +6,7 @@ import errno
 import json
 import math
 import os
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -163,6 +164,20 @@ def test_an_opened_journal_goes_on_where_it_ended(journal_file: Path) -> None:
         journal.append(ENDED)
     assert journal_file.read_bytes().startswith(before)
     assert read_journal(journal_file) == [*RECORDS, ENDED]
+
+
+def test_an_open_journal_holds_none_of_its_records_in_memory(tmp_path: Path) -> None:
+    with Journal(tmp_path / "journal.jsonl") as journal:
+        journal.append(START)
+        tracemalloc.start()
+        try:
+            for trial in range(1000):
+                journal.append(EVALUATED.model_copy(update={"trial": str(trial)}), durable=False)
+            held = tracemalloc.get_traced_memory()[0]
+        finally:
+            tracemalloc.stop()
+        assert held < 20_000
+        assert sum(1 for _ in journal) == len(journal.records) == 1001
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])

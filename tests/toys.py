@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,6 +59,9 @@ class MemoryJournal:
 
     def append(self, record: AnyRecord, durable: bool = True) -> None:
         self.records.append(record)
+
+    def __iter__(self) -> Iterator[AnyRecord]:
+        return iter(self.records)
 
 
 class NumpyTrainee:

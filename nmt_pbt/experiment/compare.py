@@ -83,9 +83,9 @@ def compare(
 
 
 def _check_any_succeeded(run: RunDirectory, journal: Journal) -> None:
-    if not any(isinstance(record, Tested) for record in journal.records):
-        reason = next(record.reason for record in reversed(journal.records) if isinstance(record, SearchEnded))
-        raise SearchError(f"{run.path}: no search of this run has a winner; the last one: {reason}")
+    if not any(isinstance(record, Tested) for record in journal):
+        reasons = [record.reason for record in journal if isinstance(record, SearchEnded)]
+        raise SearchError(f"{run.path}: no search of this run has a winner; the last one: {reasons[-1]}")
 
 
 def build_engine(settings: Settings, task: TranslationTask, pool: TraineePool, states: StateStore) -> Engine:
@@ -109,7 +109,7 @@ def build_engine(settings: Settings, task: TranslationTask, pool: TraineePool, s
 
 
 def _tested(journal: Journal, method: str, seed: int) -> Tested | None:
-    for record in journal.records:
+    for record in journal:
         if isinstance(record, Tested) and record.method == method and record.seed == seed:
             return record
     return None

@@ -117,7 +117,7 @@ class Driver:
             SearchError: The engine cannot go on.
             StateError: A state that is needed was lost, and training it again gave another one.
         """
-        for record in list(self._journal.records):
+        for record in self._journal:
             if isinstance(record, RunStarted):
                 continue
             if (record.method, record.seed) == (self._start.method, self._start.seed):

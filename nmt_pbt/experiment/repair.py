@@ -107,7 +107,7 @@ class Repairs:
         """Return the leg that made a state."""
         ends: dict[str, Evaluated] = {}  # by the name of the state: what was recorded of the interval it ends
         latest: dict[str, str] = {}
-        for record in self._journal.records:
+        for record in self._journal:
             if not isinstance(record, Evaluated) or record.state is None:
                 continue
             if (record.method, record.seed) == (self._legs.method, self._legs.seed):

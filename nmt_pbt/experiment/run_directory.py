@@ -200,17 +200,20 @@ class RunDirectory:
                 self._write_environment(environment())
                 replace_file(self.settings_file, dump_settings(settings).encode("utf-8"))
             with Journal(self.journal_file) as journal:
-                if not journal.records:
+                first = next(iter(journal), None)
+                if first is None:
                     begun = settings_hash(read_yaml(self.settings_file))
-                    journal.append(RunStarted(settings=begun, corpus=corpus_digest))
-                first = journal.records[0]
+                    first = RunStarted(settings=begun, corpus=corpus_digest)
+                    journal.append(first)
                 if isinstance(first, RunStarted) and first.corpus != corpus_digest:
                     raise UsageError(
                         f"{self.path}: the corpus changed since the run was begun; restore it, "
                         "or start a new run with another --out"
                     )
-                if self._accept_changes and (changed := with_change(self.environment_file, len(journal.records))):
-                    self._write_environment(changed)
+                if self._accept_changes:
+                    changed = with_change(self.environment_file, sum(1 for _ in journal))
+                    if changed is not None:
+                        self._write_environment(changed)
                 yield journal
 
     def _write_environment(self, found: dict[str, object]) -> None:
