@@ -119,19 +119,18 @@ def _how_over_searches(rows: Sequence[Row]) -> str:
         if any(_over_searches(row).endswith("needed)") for row in rows if row["searches"] > 1)
         else ""
     )
-    return (
-        f"Means of {each} each, with the 95% interval of each difference by itself; significance is adjusted for "
-        f"{counted(len(rows), 'comparison')}.{needed}"
-    )
+    intervals = "the 95% interval of each difference by itself" if len(rows) > 1 else "the 95% interval"
+    return f"Means of {each} each, with {intervals}{_adjusted(rows)}.{needed}"
 
 
 def _how_over_sentences(rows: Sequence[Row]) -> str:
     if all(math.isnan(row["p_sentences"]) for row in rows):
         return "These are models, one of each method."
-    return (
-        "These are models, one of each method, with 95% intervals over test sentences; significance is adjusted for "
-        f"{counted(len(rows), 'comparison')}."
-    )
+    return f"These are models, one of each method, with 95% intervals over test sentences{_adjusted(rows)}."
+
+
+def _adjusted(rows: Sequence[Row]) -> str:
+    return f"; significance is adjusted for {counted(len(rows), 'comparison')}" if len(rows) > 1 else ""
 
 
 def p_text(p: float) -> str:

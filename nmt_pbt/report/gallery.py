@@ -227,6 +227,8 @@ def _population(run: Run, method: str, seed: int, aside: bool) -> Iterator[Drawi
 def _diversity(run: Run) -> Iterator[Drawing]:
     for number, (method, seed) in enumerate(greedy_searches(run)):
         mine = run.diagnoses[(run.diagnoses["method"] == method) & (run.diagnoses["seed"] == seed)]
+        if len(mine) < 2:
+            continue  # nothing has changed yet
         label, last = method_style(method).label, mine.iloc[-1]
         which = f"{label}, seed {seed}" if run.searches["seed"].nunique() > 1 else label
         alarms = "; ".join(
@@ -257,9 +259,9 @@ def _founders(run: Run) -> Iterator[Drawing]:
         ]
         means = pd.concat(found).groupby("generation", as_index=False)["founders"].mean()
         tables.append(means.assign(method=method))
-    if not tables:
-        return
-    table = pd.concat(tables, ignore_index=True)
+    table = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=["generation"])
+    if table["generation"].nunique() < 2:
+        return  # nobody could be left behind yet
     told = ", ".join(
         f"{method_style(str(method)).label} {value_text(float(rows['founders'].iloc[-1]))}"
         for method, rows in table.groupby("method", sort=False)

@@ -63,7 +63,7 @@ class Table:
 def results(run: Run, summary: pd.DataFrame) -> Table:
     """One row a method: scores, what they cost, and how soon they were there."""
     objective, metrics = str(run.searches["objective"].iloc[0]), statistics.tested_metrics(run)
-    baseline = statistics.best_baseline(run)
+    baseline = statistics.best_baseline(run) if len(summary) > 1 else None
     unequal = summary["searches"].nunique() > 1
     headings = ["method", *(["searches"] if unequal else []), metric_label(objective)]
     headings += [f"test {metric_label(metric)}" for metric in metrics]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import Any
 
@@ -37,14 +38,14 @@ def trends(run: Run, method: str) -> pd.DataFrame:
             lines.insert(0, ("winner", str(chain["trial"].iloc[-1]), chain))
         for kind, trial, chain in lines:
             for name in hyperparameters(run.records):
-                values = chain[name]
-                if values.isna().any():
+                if chain[name].isna().any():
                     continue  # only another method set it
+                values = chain[name].tolist()
                 rows.append(
                     {
                         **{"seed": seed, "lineage": kind, "trial": trial, "hyperparameter": name},
-                        **{"first": values.iloc[0], "last": values.iloc[-1]},
-                        "changes": int((values != values.shift()).sum()) - 1,
+                        **{"first": values[0], "last": values[-1]},
+                        "changes": sum(before != after for before, after in itertools.pairwise(values)),
                     }
                 )
     return pd.DataFrame(rows, columns=["seed", "lineage", "trial", "hyperparameter", "first", "last", "changes"])

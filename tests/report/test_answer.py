@@ -154,6 +154,17 @@ def test_the_schedule_is_told_along_the_winners_lineage():
     ]
 
 
+def test_a_whole_number_that_stays_is_told_as_it_is():
+    records = [run_started(), search(), assigned("a", member=0, batch=32), evaluated("a", 10.0, age=100, spent=100)]
+    assert said(run_of(records)).findings == [
+        "Schedule of the winner of PBT: batch 32; its weights were never adopted."
+    ]
+    records += [assigned("b", member=0, parent="a", generation=1, batch=64), evaluated("b", 11.0, age=200, spent=200)]
+    assert "batch 32 → 64;" in said(run_of(records)).findings[0]
+    records += [assigned("c", member=0, parent="b", generation=2, batch=32), evaluated("c", 12.0, age=300, spent=300)]
+    assert "batch 32 at both ends, with a detour;" in said(run_of(records)).findings[0]
+
+
 def test_failures_unspent_budgets_and_values_at_an_end_are_cautioned_about():
     records = [*small_population(), search("grid"), assigned("0", method="grid", rate=0.5, dropout=0.1)]
     records += [

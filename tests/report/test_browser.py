@@ -167,6 +167,7 @@ def test_a_table_that_is_too_wide_can_be_scrolled_with_the_keyboard(browser, rep
     frame = "document.querySelector('#summary').closest('.scroll')"
     assert browser.evaluate(f"{frame}.scrollWidth > {frame}.clientWidth")
     assert browser.evaluate(f"{frame}.tabIndex") == 0
+    assert "gradient" in browser.evaluate(f"getComputedStyle({frame}).backgroundImage")  # a shadow: there is more
     assert browser.evaluate(f"document.getElementById({frame}.getAttribute('aria-labelledby')) !== null")
 
 
@@ -180,6 +181,7 @@ def test_on_paper_the_page_is_light_and_nothing_is_wider_than_the_paper(browser,
         ".map((part) => part.getBoundingClientRect().right))"
     )
     assert widest <= 760
+    assert browser.evaluate("getComputedStyle(document.querySelector('.scroll')).backgroundImage") == "none"
     printed = browser.call("Page.printToPDF", printBackground=False)["data"]
     assert len(printed) > 50_000
     browser.call("Emulation.setEmulatedMedia", media="", features=[])

@@ -18,7 +18,10 @@ from matplotlib.figure import Figure
 
 from nmt_pbt.report import statistics
 from nmt_pbt.report.figures.inline import inline_svg
-from nmt_pbt.report.figures.palette import COLORS
+from nmt_pbt.report.figures.palette import COLORS, PAPER
+from nmt_pbt.report.figures.population import draw_family_tree
+from nmt_pbt.report.figures.scores import draw_differences
+from nmt_pbt.report.figures.slices import draw_slice
 from nmt_pbt.report.figures.style import method_style, metric_label, places, render, scale_axis
 from nmt_pbt.report.gallery import drawings
 from nmt_pbt.report.run import Run, load_run
@@ -126,6 +129,70 @@ def test_odd_runs_are_drawn_all_the_same(which):
         svg, png = made.svg, made.png
         assert len(png) > 1000
         assert "</svg>" in svg
+
+
+def ticks(axis: mpl.axis.Axis) -> list[float]:
+    """Where an axis has ticks, within its limits."""
+    low, high = sorted(axis.get_view_interval())
+    return [float(tick) for tick in axis.get_majorticklocs() if low <= tick <= high]
+
+
+def test_a_family_tree_of_one_generation_has_whole_numbers_on_its_axes():
+    tree = pd.DataFrame({"trial": ["a", "b"], "generation": [0, 0], "member": [0, 1], "rank": [0.0, 1.0]})
+    tree = tree.assign(parent_generation=np.nan, parent_member=np.nan, inherited=False, winner=[True, False])
+    ax = Figure().add_subplot()
+    draw_family_tree(ax, tree)
+    assert ticks(ax.xaxis) == [0]
+    assert ticks(ax.yaxis) == [0, 1]
+
+
+def test_a_population_in_which_nobody_adopted_has_no_family_tree(three_path):
+    names = [drawing.name for drawing in gallery(load_run(three_path))]
+    assert "family_tree_exploit-only_seed0" in names
+    assert "learning_curves_explore-only_seed0" in names
+    assert "family_tree_explore-only_seed0" not in names
+
+
+def test_what_has_not_changed_yet_in_one_generation_is_not_drawn():
+    settings = {"search": {"space": {}}}
+    run = Run(
+        Path("nowhere"),
+        settings,
+        {},
+        [run_started(), search(), assigned("a", member=0, batch=32), evaluated("a", 1.0, 100, 100)],
+    )
+    names = [drawing.name for drawing in gallery(run)]
+    assert "learning_curves_pbt_seed0" in names
+    assert not [name for name in names if name.startswith(("founders", "diversity", "family_tree"))]
+
+
+def test_best_so_far_is_drawn_of_rivals_and_controls_apart(three_path):
+    drawn = {drawing.name: drawing.alt for drawing in gallery(load_run(three_path))}
+    assert "Grid" in drawn["best_so_far_budget"]
+    assert "only" not in drawn["best_so_far_budget"]
+    assert "Exploit only" in drawn["controls"]
+
+
+def test_a_significant_difference_has_a_full_mark_and_others_a_hollow_one():
+    row = {"method_a": "pbt", "metric": "bleu", "difference": 1.0, "low": 0.5, "high": 1.5}
+    row.update(sentences_low=0.2, sentences_high=1.8)
+    rows = [{**row, "method_b": "random", "verdict": "a"}, {**row, "method_b": "grid", "verdict": "models"}]
+    ax = Figure().add_subplot()
+    draw_differences(ax, pd.DataFrame(rows))
+    faces = [line.get_markerfacecolor() for line in ax.lines if line.get_marker() not in ("None", None)]
+    assert faces == [method_style("random").color, PAPER]
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["Random", "Grid"]
+
+
+def test_marks_at_a_choice_stand_beside_each_other_by_method():
+    points = pd.DataFrame({"method": ["pbt", "grid"], "score": [1.0, 1.0], "winner": False, "batch": 32})
+    points["batch_bound"] = ""
+    ax = Figure().add_subplot()
+    draw_slice(ax, points, "batch", ChoiceDomain(choices=[16, 32, 64]), "val_bleu", "max")
+    ax.figure.canvas.draw()
+    places_ = [line.get_transform().transform((32.0, 1.0))[0] for line in ax.lines if len(line.get_xdata())]
+    assert len(places_) == 2
+    assert places_[0] < places_[1]
 
 
 def test_no_two_methods_look_alike():
