@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
-import tensorflow as tf
 
 from nmt_pbt.corpus.subwords import BOS, EOS, PAD
 from nmt_pbt.errors import OutOfMemoryError
+from nmt_pbt.training.memory import fitting_into_memory
 
 
 def source_batch(sentences: Sequence[np.ndarray]) -> np.ndarray:
@@ -71,7 +71,8 @@ def in_batches(sentences: Sequence[np.ndarray], size: int, work: Callable[[np.nd
 def _fits(work: Callable[[np.ndarray], None], indices: np.ndarray) -> bool:
     # What a failed attempt held is let go when this returns: a retry from inside the except clause would keep it.
     try:
-        work(indices)
-    except (tf.errors.ResourceExhaustedError, MemoryError):
+        with fitting_into_memory("a batch", "make it smaller"):
+            work(indices)
+    except OutOfMemoryError:
         return False
     return True

@@ -12,13 +12,14 @@ import tensorflow as tf
 
 from nmt_pbt.attention_record import SentenceAttention
 from nmt_pbt.corpus.parallel import sample_lines
-from nmt_pbt.errors import OutOfMemoryError, UsageError
+from nmt_pbt.errors import UsageError
 from nmt_pbt.randomness import derive_seed
 from nmt_pbt.settings import MUTABLE, STRUCTURAL, Settings, TrainingSettings
 from nmt_pbt.significance import sentence_counts
 from nmt_pbt.training.adam import FusedAdam
 from nmt_pbt.training.averaging import CheckpointAverage, MovingAverage, NoAverage
 from nmt_pbt.training.batches import in_batches, source_batch, target_batch
+from nmt_pbt.training.memory import fitting_into_memory
 from nmt_pbt.training.plateau import Plateau
 from nmt_pbt.training.protocol import Evaluation, MemberState
 from nmt_pbt.training.score import score_translations
@@ -56,10 +57,8 @@ class TranslationTask:
         Raises:
             OutOfMemoryError: It does not fit into memory.
         """
-        try:
+        with fitting_into_memory("the model", "make its units or its layers fewer"):
             return TranslationTrainee(self.settings, self.prepared, structural)
-        except (tf.errors.ResourceExhaustedError, MemoryError):
-            raise OutOfMemoryError("the model does not fit into memory; make its units or its layers fewer") from None
 
     @property
     def structural(self) -> frozenset[str]:
@@ -205,18 +204,13 @@ class TranslationTrainee(TranslationModel):
             OutOfMemoryError: A batch did not fit into memory.
         """
         likelihood = tokens = 0.0
-        try:
+        with fitting_into_memory(f"batch_size {self._batch_size}", "make it smaller"):
             for batch in self._stream.batches(self.age, pairs, self._batch_size, self._subword_sampling):
                 step_likelihood, step_tokens = self._step(batch.source, batch.target)
                 likelihood += float(step_likelihood)
                 tokens += float(step_tokens)
                 if not math.isfinite(likelihood):
                     return {"train_loss": math.nan}
-        except (tf.errors.ResourceExhaustedError, MemoryError) as error:
-            why = (str(error).splitlines() or ["no more is to be had"])[0]
-            raise OutOfMemoryError(
-                f"batch_size {self._batch_size} does not fit into memory ({why}); make it smaller"
-            ) from None
         self.age += pairs
         return {"train_loss": likelihood / tokens}
 

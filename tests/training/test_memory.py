@@ -32,7 +32,17 @@ def leg(start: StateReference | None, name: str) -> Leg:
     return Leg("0", {}, 16, start, weights_seed=0, order_seed=0, masks_seed=1, save_as=name)
 
 
-@pytest.mark.parametrize("error", [MemoryError(), tf.errors.ResourceExhaustedError(None, None, "OOM when allocating")])
+ONEDNN = (
+    "Operation received an exception:Status: %d, message: could not create a primitive, in file mkl_softmax_op.cc:290"
+)
+ERRORS = [
+    MemoryError(),
+    tf.errors.ResourceExhaustedError(None, None, "OOM when allocating"),
+    tf.errors.AbortedError(None, None, ONEDNN % 1),
+]
+
+
+@pytest.mark.parametrize("error", ERRORS)
 def test_a_leg_that_does_not_fit_fails_alone(digits, error, monkeypatch) -> None:
     def full(*_, **__):
         raise error
@@ -54,3 +64,16 @@ def test_a_leg_that_does_not_fit_fails_alone(digits, error, monkeypatch) -> None
             patch.setattr(live, part, broken)
             assert worker.run(leg(first.state, "never")).failure == "out of memory", part
         assert worker.run(leg(first.state, "again")).state.hash == second.state.hash, part
+
+
+def test_another_fault_of_an_operation_is_not_taken_for_it(digits, small_settings, monkeypatch) -> None:
+    def broken(*_):
+        raise tf.errors.AbortedError(None, None, ONEDNN % 2)
+
+    worker = Worker("worker0", TraineePool(TranslationTask(small_settings, digits)), InMemory())
+    live = worker._pool.get({}).trainee
+    for part in ("_step", "_likelihood"):
+        with monkeypatch.context() as patch:
+            patch.setattr(live, part, broken)
+            with pytest.raises(tf.errors.AbortedError, match="Status: 2"):
+                worker.run(leg(None, "never"))
