@@ -187,6 +187,8 @@ class RayEngine:
         except self._ray.exceptions.RayActorError as error:
             self._start_again(name, str(error))
             return False
+        except self._ray.exceptions.RayError as error:
+            raise _trouble(name, error) from error
         member.coming = None
         if member.leg is None:
             member.deaths = 0  # else they are those of its leg
@@ -209,6 +211,8 @@ class RayEngine:
             if isinstance(error.cause, NmtPbtError):
                 raise error.cause from None
             raise
+        except self._ray.exceptions.RayError as error:
+            raise _trouble(name, error) from error
         if state is not None:
             self._states.save(leg.save_as, state)
         member.leg, member.running, member.deaths, member.at = None, None, 0, result.state
@@ -218,7 +222,7 @@ class RayEngine:
         """Put a new worker in the place of one that died, and give its leg out again if it had one."""
         leg, deaths = self._members[name].leg, self._members[name].deaths + 1
         if deaths >= MAX_DEATHS:
-            cause = (reason.strip().splitlines() or ["unknown"])[0]
+            cause = _first_line(reason)
             raise SearchError(
                 f"{name}: {deaths} times it died before it was up ({cause}); mend that, then resume the run"
                 if leg is None
@@ -244,6 +248,15 @@ class RayEngine:
     def close(self) -> None:
         """Let the workers go, and Ray on this machine."""
         self._ray.shutdown()
+
+
+def _first_line(text: str) -> str:
+    return (text.strip().splitlines() or ["unknown"])[0]
+
+
+def _trouble(worker: str, error: Exception) -> SearchError:
+    """Return the error of a search for which Ray cannot do its part: no room in memory or on the disk, for instance."""
+    return SearchError(f"{worker}: Ray could not go on ({_first_line(str(error))}); mend that, then resume the run")
 
 
 @contextmanager

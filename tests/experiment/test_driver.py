@@ -203,6 +203,29 @@ def test_searches_of_several_seeds_see_the_pairs_in_different_orders(tmp_path: P
     assert len({weights for _, weights in fresh}) == len(fresh) == 8
 
 
+def test_trials_of_one_number_begin_with_the_same_weights_whatever_the_method_and_however_their_ids_are_padded(
+    tmp_path: Path,
+) -> None:
+    given: dict[str, dict[str, tuple[int, int | None]]] = {}
+
+    class Watching(KillingEngine):
+        def submit(self, worker: str, leg: Leg) -> None:
+            if leg.start is None:
+                given[method][leg.trial] = leg.weights_seed, leg.masks_seed
+            super().submit(worker, leg)
+
+    for method in ("pbt", "random", "grid", "bayes", "hyperband"):
+        given[method] = {}
+        with opened(tmp_path / method) as journal:
+            engine = Watching(inline(tmp_path / method, CHEAP), 10**6, False)
+            search(method, cheap_settings("training.epochs=9"), CHEAP, engine, journal)
+    assert {len(trial) for trials in given.values() for trial in trials} == {2, 4}  # digits
+    for number in range(4):
+        mine = [seeds for trials in given.values() for trial, seeds in trials.items() if int(trial) == number]
+        assert len(mine) == len(given)
+        assert len(set(mine)) == 1
+
+
 def test_a_value_that_is_not_in_force_after_the_load_stops_the_run(tmp_path: Path) -> None:
     with pytest.raises(HandoverError, match=r"not .* as assigned"):
         run(tmp_path, "pbt", task=CheapTask(forgets_to_apply=True))

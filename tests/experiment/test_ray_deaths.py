@@ -18,7 +18,11 @@ from tests.experiment.cheap import CheapTask, cheap_settings, inline, opened, se
 SETTINGS = cheap_settings()
 
 
-class Died(Exception):
+class Trouble(Exception):
+    """What Ray says when it cannot go on itself, for instance without room on the disk."""
+
+
+class Died(Trouble):
     """What Ray says of an actor whose process is gone."""
 
 
@@ -39,6 +43,8 @@ class Call:
         if self._ray.deaths and self._ray.deaths[0] == self._name:
             self._ray.deaths.popleft()
             self._actor.dead = True
+        if self._ray.trouble == self._name:
+            return Reference(Trouble("no room on the disk\nand more"))
         if self._actor.dead:
             return Reference(Died("the actor died\nand more"))
         return Reference(getattr(self._actor.made, self._name)(*args))
@@ -51,11 +57,14 @@ class StandIn:
         deaths: At which of its calls, `ready` or `run`, an actor dies, one after the other.
     """
 
-    exceptions = SimpleNamespace(RayActorError=Died, OutOfMemoryError=MemoryError, RayTaskError=ArithmeticError)
+    exceptions = SimpleNamespace(
+        RayError=Trouble, RayActorError=Died, OutOfMemoryError=MemoryError, RayTaskError=ArithmeticError
+    )
 
     def __init__(self, *deaths: str) -> None:
         self.deaths = deque(deaths)
         self.started = 0
+        self.trouble = ""  # at which call Ray itself fails
 
     def init(self, **_: Any) -> None:
         """Nothing to start."""
@@ -103,6 +112,16 @@ def test_a_worker_that_dies_at_work_or_while_it_comes_up_costs_nothing(
     ray = StandIn(*deaths)
     assert results(tmp_path / "run", monkeypatch, ray) == alone
     assert ray.started == 1 + len(deaths)
+
+
+@pytest.mark.parametrize("moment", ["run", "ready"])
+def test_what_ray_itself_cannot_do_ends_the_search_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    ray = StandIn()
+    ray.trouble = moment
+    with pytest.raises(SearchError, match=r"^worker0: Ray could not go on \(no room on the disk\); .*resume the run"):
+        results(tmp_path, monkeypatch, ray)
 
 
 @pytest.mark.parametrize("moment", ["run", "ready"])
