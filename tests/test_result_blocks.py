@@ -60,6 +60,12 @@ def test_pbt_is_compared_with_each_method_and_the_others_with_each_other(blocks:
     assert not any("PBT" in line for line in others)
 
 
+def test_only_models_that_nobody_trained_on_are_at_the_end(blocks: ModuleType, results: Path) -> None:
+    _, _, *rows = filled(blocks, results, "study", "spread")
+    # Three searches of four models each, however many trials each was; one by Random failed.
+    assert [row.split(" | ")[1] for row in rows] == ["12", "11", "12", "12", "12"]
+
+
 def test_each_searchs_way_to_the_best_baseline_is_told_by_seed(blocks: ModuleType, results: Path) -> None:
     head, _, *rows, _, told = filled(blocks, results, "study", "target")
     assert head.count("seed ") == 3

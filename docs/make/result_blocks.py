@@ -200,13 +200,14 @@ def _spread(run: Run) -> str:
     objective = str(run.searches["objective"].iloc[0])
     heading = f"| method | models at the end | worst {metric_label(objective)} | median | best |"
     lines = [heading, "| --- | ---: | ---: | ---: | ---: |"]
-    populations = statistics.population_methods(run)
     for method in dict.fromkeys(run.searches["method"]):
         scores: list[float] = []
         for seed in run.searches.loc[run.searches["method"] == method, "seed"]:
             mine = run.trials[(run.trials["method"] == method) & (run.trials["seed"] == seed)]
-            if method in populations:
+            if mine["member"].notna().any():
                 mine = mine[mine["trial"].isin(run.ancestry.latest(str(method), int(seed)))]
+            else:  # of Hyperband, those that no later trial goes on from
+                mine = mine[~mine["trial"].isin(mine["parent"].dropna())]
             scores += [float(score) for score in mine["score"].dropna()]
         ordered = pd.Series(sorted(scores, reverse=statistics.direction(run) == "min"))
         told = [score_text(float(ordered.quantile(share)), objective) for share in (0.0, 0.5, 1.0)]

@@ -140,7 +140,7 @@ def _speed(run: Run, summary: pd.DataFrame) -> list[str]:
     share = 100 * row["to_target"] / budget
     when = f"after {share:.0f}% of the budget"
     if searches > 1:
-        when = f"in {reached} of {searches} searches, in these on average {when}"
+        when = f"in {reached} of {searches} searches, {'in these ' if reached < searches else ''}on average {when}"
     return [f"On dev, {ours} reached the final score of the best baseline, {theirs}, {when}."]
 
 

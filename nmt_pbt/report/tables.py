@@ -86,7 +86,7 @@ def results(run: Run, summary: pd.DataFrame) -> Table:
             cells.append(_score(row[gap], str(told), sign="+"))
         failed = round(row["failed"] * row["searches"])
         of = f" of {row['trials'] * row['searches']:g}" if row["searches"] > 1 else ""
-        trials = f"{row['trials']:g}" + (f" ({failed}{of} failed)" if failed else "")
+        trials = f"{round(row['trials'], 1):g}" + (f" ({failed}{of} failed)" if failed else "")
         cells += [
             _score(row["area"], objective),
             Cell(trials, float(row["trials"])),
@@ -114,7 +114,7 @@ def _intervals(searches: int, unequal: bool) -> str:
     if searches < 2:
         return ""
     kind = "the studentised bootstrap" if searches >= STUDENTISED_FROM else "Student's t"
-    return f"Means over {'' if unequal else f'{searches} '}searches each, with 95% intervals by {kind}. "
+    return f"Means over {'searches' if unequal else f'{searches} searches each'}, with 95% intervals by {kind}. "
 
 
 def winners(run: Run) -> Table:
@@ -215,14 +215,15 @@ def _comparison_caption(pairs: pd.DataFrame) -> str:
     )
     if searches < 2:
         return sentences
+    unequal = pairs["searches"].nunique() > 1
+    each, pairs_of = ("searches", "") if unequal else (f"{searches} searches", f", {searches} times {searches}")
     assumed = (
         "; from so few it rests on their differences being normally distributed" if searches < STUDENTISED_FROM else ""
     )
     return (
-        f"Over {searches} searches: paired t-test of seeds, which is what a statement about methods needs{assumed}. "
-        f"{sentences} A "
-        "method is called better only where both p-values are below 0.05. Probability to win is the share of pairs of "
-        f"searches, {searches} times {searches}, in which the first method wins. Searches needed are those of each "
+        f"Over {each}: paired t-test of seeds, which is what a statement about methods needs{assumed}. "
+        f"{sentences} A method is called better only where both p-values are below 0.05. Probability to win is the "
+        f"share of pairs of searches{pairs_of}, in which the first method wins. Searches needed are those of each "
         "method that would show the difference with 80% chance, were it as it looks: a rough guess from few searches."
     )
 
