@@ -289,7 +289,7 @@ def test_resuming_a_finished_run_says_that_nothing_was_left_and_clears_what_a_ki
     shutil.rmtree(run / "translations")  # which nothing but a report's significance tests need
     done, _ = command("compare", "--resume", "done", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert "done: nothing was left to do, all of 2 searches is over; its report:" in done.stderr
+    assert "done: nothing was left to do after 2 searches; its report:" in done.stderr
     assert done.stdout.splitlines()[-1] == "done/report/index.html"
     assert (run / "report" / "index.html").is_file()
     assert not list((run / "states").iterdir())

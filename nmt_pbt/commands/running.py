@@ -56,7 +56,7 @@ def resume_run(folder: Path, accept_changes: bool, assignments: list[str], overr
     if is_finished(records, settings):
         run.clear_states()
         searches = counted(len(settings.search.methods) * settings.search.seeds, "search", "searches")
-        typer.echo(f"{folder}: nothing was left to do, all of {searches} is over; its report:", err=True)
+        typer.echo(f"{folder}: nothing was left to do after {searches}; its report:", err=True)
         _report(run, settings)
         return
     _run(run, settings, corpus_of(records))

@@ -126,7 +126,10 @@ class RayEngine:
                 # "local": not what RAY_ADDRESS may name.
                 here = {"address": "local", "_node_ip_address": "127.0.0.1", "include_dashboard": False}
                 self._ray.init(num_cpus=cores, **here, **common)
-        except (ConnectionError, ValueError, RuntimeError) as error:
+        except Exception as error:
+            # Ray says with a bare Exception that it did not come up in time.
+            if type(error) is not Exception and not isinstance(error, (ConnectionError, ValueError, RuntimeError)):
+                raise
             reason = (str(error).splitlines() or [type(error).__name__])[0]
             where = address or "on this machine"
             raise UsageError(

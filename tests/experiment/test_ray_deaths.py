@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from nmt_pbt.errors import SearchError
+from nmt_pbt.errors import SearchError, UsageError
 from nmt_pbt.experiment import ray_engine
 from nmt_pbt.experiment.ray_engine import MAX_DEATHS, RayEngine
 from nmt_pbt.training.state import StateStore
@@ -112,6 +112,18 @@ def test_a_worker_that_dies_at_work_or_while_it_comes_up_costs_nothing(
     ray = StandIn(*deaths)
     assert results(tmp_path / "run", monkeypatch, ray) == alone
     assert ray.started == 1 + len(deaths)
+
+
+def test_a_machine_too_busy_for_ray_to_come_up_is_told_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slow(**_: Any) -> None:
+        raise Exception("The current node timed out during startup.\nand more")  # as Ray does
+
+    ray = StandIn()
+    monkeypatch.setattr(ray, "init", slow)
+    with pytest.raises(UsageError, match=r"cannot be reached \(The current node timed out during startup\.\)"):
+        results(tmp_path, monkeypatch, ray)
 
 
 @pytest.mark.parametrize("moment", ["run", "ready"])

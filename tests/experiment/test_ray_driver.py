@@ -72,18 +72,17 @@ def test_a_driver_killed_in_mid_interval_takes_its_workers_along_and_the_run_goe
     with opened(tmp_path / "whole") as journal:
         search("pbt", ray_program.SETTINGS, CheapTask(), inline(tmp_path / "whole", CheapTask()), journal)
     folder = tmp_path / "killed"
-    process = start(folder)
-    assert process.stdout is not None
-    workers = {int(number) for number in process.stdout.readline().split()}
+    with start(folder) as process:
+        assert process.stdout is not None
+        workers = {int(number) for number in process.stdout.readline().split()}
+        while process.poll() is None and intervals(folder) < 5:
+            time.sleep(0.02)
+        time.sleep(ray_program.SECONDS / 2)
+        started = family(process.pid)
+        process.kill()
+    assert process.returncode == -signal.SIGKILL
     assert len(workers) == 2
-    while process.poll() is None and intervals(folder) < 5:
-        time.sleep(0.02)
-    time.sleep(ray_program.SECONDS / 2)
-    started = family(process.pid)
     assert workers <= started
-    process.kill()
-    assert process.wait() == -signal.SIGKILL
-    process.stdout.close()
     left = content(folder)
     assert 5 <= intervals(folder) < 12
     deadline = time.monotonic() + 60
