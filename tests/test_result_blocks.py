@@ -74,6 +74,15 @@ def test_each_searchs_way_to_the_best_baseline_is_told_by_seed(blocks: ModuleTyp
     assert told.startswith("Epochs, of 16, after which")
 
 
+def test_models_at_the_end_are_counted_once_each_also_where_a_trial_is_an_interval(
+    blocks: ModuleType, results: Path
+) -> None:
+    rows = [line.split(" | ") for line in filled(blocks, results, "study", "spread")[2:]]
+    counts = {method.strip("| "): count for method, count, *_ in rows}
+    # One of random search's twelve trials failed.
+    assert counts == {"PBT": "12", "Random": "11", "Grid": "12", "Exploit only": "12", "Replay": "12"}
+
+
 def run_of(*more: object) -> Run:
     return Run(Path("nowhere"), {"search": {"space": {}}}, {}, [*small_population(), *more])  # type: ignore[list-item]
 

@@ -1,4 +1,4 @@
-"""Takes the picture of a report that the README shows: `python docs/make/picture.py results/multi30k-small`.
+"""Takes the picture of a report that the README shows: `python docs/make/picture.py results/multi30k-en-de`.
 
 Needs Chromium; drives it as the tests do.
 """
