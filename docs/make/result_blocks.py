@@ -96,7 +96,9 @@ def _comparison_table(run: Run, others: bool) -> str:
     if metric is None:
         return "Not tested yet."
     found = tables.comparisons({metric: _pairs(run)}, reference_method(run))
-    (table,) = [table for table in found if table.name.endswith("_others") == others]
+    table = next((table for table in found if table.name.endswith("_others") == others), None)
+    if table is None:
+        return "There is nothing to compare yet."
     return f"{table.title}:\n\n{tables.markdown(table)}\n{table.caption}"
 
 
@@ -114,15 +116,18 @@ def _target(run: Run) -> str:
     lines = [f"| method | {' | '.join(asked)} | reached |", f"| --- |{' ---: |' * len(seeds)} ---: |"]
     for method in dict.fromkeys(reached["method"]):
         mine = reached[reached["method"] == method].set_index("seed")["spent"]
-        spent = [mine.get(seed, math.nan) for seed in seeds]
-        cells = ["–" if math.isnan(pairs) else f"{pairs / epoch:g}" for pairs in spent]
-        count = sum(not math.isnan(pairs) for pairs in spent)
-        lines.append(f"| {method_style(str(method)).label} | {' | '.join(cells)} | {count} of {len(seeds)} |")
+        cells = [_epochs(mine[seed] / epoch) if seed in mine.index else "not searched" for seed in seeds]
+        label = method_style(str(method)).label
+        lines.append(f"| {label} | {' | '.join(cells)} | {mine.notna().sum()} of {len(mine)} |")
     told = (
         f"Epochs, of {budget / epoch:g}, after which a search had a model as good on dev as "
         f"{method_style(baseline).label} in the end with the same seed; a dash where it never had."
     )
     return "\n".join([*lines, "", told])
+
+
+def _epochs(epochs: float) -> str:
+    return "–" if math.isnan(epochs) else f"{epochs:g}"
 
 
 def _trends(run: Run) -> str:

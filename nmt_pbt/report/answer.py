@@ -88,10 +88,11 @@ def _headline(run: Run, summary: pd.DataFrame) -> str:
         for row in rows
         if row["method"] in told
     ]
-    searches = int(max(row["searches"] for row in rows))
+    counts = {int(row["tested" if metric else "scored"]) for row in rows if row["method"] in told}
+    searches = max(counts)
     what = f"test {metric_label(metric)}" if metric else f"best {metric_label(objective)} so far, not yet tested"
     if searches > 1:
-        what = f"mean {what} over {searches} searches each, with 95% intervals"
+        what = f"mean {what} over {'' if len(counts) == 1 else 'up to '}{searches} searches each, with 95% intervals"
     return f"{', '.join(scores)}: {what}, {_budget(run)}."
 
 

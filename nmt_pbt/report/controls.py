@@ -31,6 +31,7 @@ def replay_scores(run: Run) -> pd.DataFrame:
     known = replay_methods(run)
     ages = {(row["method"], row["seed"]): row["age"] for row in run.winners.to_dict("records")}
     rows: dict[tuple[str, int, int], float] = {}
+    scored: dict[tuple[str, int, int], float] = {}  # the age of the last score
     for point in run.evaluations[run.evaluations["method"].isin(known)].to_dict("records"):
         key = str(point["method"]), int(point["seed"]), int(point["member"])
         until = ages.get((source_of(key[0]), key[1]))
@@ -38,9 +39,10 @@ def replay_scores(run: Run) -> pd.DataFrame:
             continue
         rows.setdefault(key, math.nan)
         if math.isnan(point["score"]):
-            rows[key] = math.nan
+            if scored.get(key, 0.0) < until:
+                rows[key] = math.nan
         elif point["age"] <= until:
-            rows[key] = float(point["score"])
+            rows[key], scored[key] = float(point["score"]), float(point["age"])
     return pd.DataFrame([(*key, score) for key, score in rows.items()], columns=["method", "seed", "member", "score"])
 
 

@@ -37,7 +37,7 @@ def verdict(rows: Sequence[Row]) -> str:
         return ""
     reference = _name(rows[0], "method_a")
     known = rivals([rows[0]["method_a"], *(row["method_b"] for row in rows)])
-    rows = [row for row in rows if row["method_b"] in known]
+    compared, rows = len(rows), [row for row in rows if row["method_b"] in known]
     if all(row["searches"] == 1 for row in rows):
         return (
             "One search each compares models and proves nothing about methods: with another seed the order may turn "
@@ -47,9 +47,11 @@ def verdict(rows: Sequence[Row]) -> str:
         [_name(row, "method_b") for row in rows if _side(row) == side] for side in ("a", "b", "open")
     )
     if not better and not worse:
-        others = "any other method" if len(open_) > 1 else open_[0]
-        most = max(int(row["searches"]) for row in rows)
-        return f"No difference between {reference} and {others} is significant: {most} searches each do not show one."
+        others = f"any of {listed(open_)}" if len(open_) > 1 else open_[0]
+        others = "any other method" if len(open_) == compared > 1 else others
+        counts = {int(row["searches"]) for row in rows}
+        made = f"{counts.pop()} searches each" if len(counts) == 1 else "the searches made"
+        return f"No difference between {reference} and {others} is significant: {made} do not show one."
     parts = [
         f"significantly better than {listed(better)}" if better else "",
         f"significantly worse than {listed(worse)}" if worse else "",
@@ -80,7 +82,7 @@ def comparison_findings(rows: Sequence[Row]) -> list[str]:
             against = "its controls" if control else "other methods"
             if len(mine) == 1:
                 against = _name(mine[0], "method_b")
-            texts = [(_over_searches if row["searches"] > 1 else _over_sentences)(row) for row in mine]
+            texts = [_over_searches(row) if row["searches"] > 1 else _over_sentences(row, several) for row in mine]
             names = [f"{_name(row, 'method_b')} " if len(mine) > 1 else "" for row in mine]
             items = "; ".join(f"{name}{text}" for name, text in zip(names, texts, strict=True))
             told.append(f"{reference} against {against}, test {metric}: {items}.")
@@ -101,26 +103,28 @@ def _over_searches(row: Row) -> str:
     return f"{text}; {needed} needed)"
 
 
-def _over_sentences(row: Row) -> str:
-    difference = signed(row["difference"])
+def _over_sentences(row: Row, beside_several: bool) -> str:
+    difference = signed(row["difference"]) + (" of one search each" if beside_several else "")
     if math.isnan(row["p_sentences"]):
         return f"{difference}, whether that is chance was not tested"
-    text = f"{difference} ({signed(row['sentences_low'])} to {signed(row['sentences_high'])}), "
+    over = " over test sentences" if beside_several else ""
+    text = f"{difference} ({signed(row['sentences_low'])} to {signed(row['sentences_high'])}{over}), "
     told = "not told apart" if row["verdict"] == "open" else "beyond chance"
     return f"{text}{told} ({p_text(row['p_sentences'])})"
 
 
 def _how_over_searches(rows: Sequence[Row]) -> str:
+    rows = [row for row in rows if row["searches"] > 1]
     searches = {int(row["searches"]) for row in rows}
-    each = counted(searches.pop(), "search", "searches") if len(searches) == 1 else "the searches made"
+    means = f"Means of {searches.pop()} searches each" if len(searches) == 1 else "Means over the searches made of both"
     needed = (
         " Needed are the searches of each method that would show the difference 4 times in 5, were it as it looks: a "
         "rough guess from few searches."
-        if any(_over_searches(row).endswith("needed)") for row in rows if row["searches"] > 1)
+        if any(_over_searches(row).endswith("needed)") for row in rows)
         else ""
     )
     intervals = "the 95% interval of each difference by itself" if len(rows) > 1 else "the 95% interval"
-    return f"Means of {each} each, with {intervals}{_adjusted(rows)}.{needed}"
+    return f"{means}, with {intervals}{_adjusted(rows)}.{needed}"
 
 
 def _how_over_sentences(rows: Sequence[Row]) -> str:
@@ -135,7 +139,10 @@ def _adjusted(rows: Sequence[Row]) -> str:
 
 def p_text(p: float) -> str:
     """Return a p-value as text; all of them are adjusted for the number of comparisons."""
-    return "adjusted p < 0.001" if p < 0.001 else f"adjusted p = {p:.3f}" if p < 0.1 else f"adjusted p = {p:.2f}"
+    if p < 0.001:
+        return "adjusted p < 0.001"
+    digits = 4 if round(p, 3) == 0.05 else 3 if p < 0.1 else 2  # 0.0496 is significant, 0.050 would not look it
+    return f"adjusted p = {p:.{digits}f}"
 
 
 def _name(row: Row, side: str) -> str:

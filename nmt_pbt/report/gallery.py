@@ -105,7 +105,7 @@ def _progress(run: Run) -> Iterator[Drawing]:
     band = " Lines are means over searches, bands reach from the worst to the best." if several else ""
     apart = (
         " PBT's controls have a figure of their own, among the schedules."
-        if len(shown) < run.searches["method"].nunique()
+        if len(shown) < run.best_so_far["method"].nunique()
         else ""
     )
     height = 3.5 if len(shown) <= 4 else 3.7

@@ -34,9 +34,9 @@ def summary(run: Run) -> pd.DataFrame:
     """One row a method: what its searches cost and what came of them.
 
     Returns:
-        Columns: method, searches, finished (of them), trials and failed (mean a search), spent (mean a search),
-        wall and seconds (mean a search: wall-clock without pauses, and working time summed over workers with the test),
-        dev (mean over searches of the winner's objective) with dev_low and dev_high (95%, NaN for one search), then for
+        Columns: method, searches, finished, scored (have a winner) and tested (of them), trials and failed (mean a
+        search), spent (mean a search), wall and seconds (mean a search: wall-clock without pauses, and working time
+        summed over workers with the test), dev (mean over searches of the winner's objective) with dev_low and dev_high (95%, NaN for one search), then for
         each test metric X test_X, test_X_low, test_X_high likewise and gap_X (mean of dev X less test X), area (mean
         best-so-far), to_target (mean sentence pairs to reach the best baseline's final score, over the searches
         that did), reached (how many did).
@@ -64,6 +64,8 @@ def summary(run: Run) -> pd.DataFrame:
             "method": method,
             "searches": count,
             "finished": int(mine["searches"]["finished"].sum()),
+            "scored": len(mine["winners"]),
+            "tested": len(mine["tests"]),
             "trials": len(mine["trials"]) / count,
             "failed": float((mine["trials"]["status"] == "failed").sum()) / count,
             "spent": float(mine["searches"]["spent"].mean()),

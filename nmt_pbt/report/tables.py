@@ -64,7 +64,8 @@ def results(run: Run, summary: pd.DataFrame) -> Table:
     """One row a method: scores, what they cost, and how soon they were there."""
     objective, metrics = str(run.searches["objective"].iloc[0]), statistics.tested_metrics(run)
     baseline = statistics.best_baseline(run) if len(summary) > 1 else None
-    unequal = summary["searches"].nunique() > 1
+    counted_by = "tested" if metrics else "scored"
+    unequal = summary[counted_by].nunique() > 1
     headings = ["method", *(["searches"] if unequal else []), metric_label(objective)]
     headings += [f"test {metric_label(metric)}" for metric in metrics]
     told = main_metric(run)
@@ -78,7 +79,7 @@ def results(run: Run, summary: pd.DataFrame) -> Table:
     for row in summary.to_dict("records"):
         cells = [
             _text(method_style(row["method"]).label),
-            *([_count(row["searches"])] if unequal else []),
+            *([_count(row[counted_by])] if unequal else []),
             _mean(row, "dev", objective),
         ]
         cells += [_mean(row, f"test_{metric}", metric) for metric in metrics]
@@ -100,7 +101,7 @@ def results(run: Run, summary: pd.DataFrame) -> Table:
             cells.append(Cell(text, math.inf if never else float(row["to_target"])))
         rows.append(cells)
     caption = (
-        f"{_intervals(int(summary['searches'].max()), unequal)}"
+        f"{_intervals(int(summary[counted_by].max()), unequal)}"
         "Dev is what the search saw and chose by, decoded greedily; test was decoded once, by each winner, with beam "
         "search. The gap between dev and test is only comparable between methods: the two splits differ in difficulty. "
         "Mean best so far is the area under the curve, divided by the budget."
@@ -114,7 +115,8 @@ def _intervals(searches: int, unequal: bool) -> str:
     if searches < 2:
         return ""
     kind = "the studentised bootstrap" if searches >= STUDENTISED_FROM else "Student's t"
-    return f"Means over {'searches' if unequal else f'{searches} searches each'}, with 95% intervals by {kind}. "
+    over = "the searches of each" if unequal else f"{searches} searches each"
+    return f"Means over {over}, with 95% intervals by {kind}. "
 
 
 def winners(run: Run) -> Table:
@@ -169,8 +171,9 @@ def comparisons(pairs: Mapping[str, pd.DataFrame], reference: str) -> list[Table
         _comparisons(
             f"comparisons_{metric}_others",
             f"The other methods two by two, test {metric_label(metric)}",
-            "As above, but that nobody asked beforehand, so that nothing is claimed: p-values and searches needed are "
-            f"adjusted for all {len(pairs[metric])} pairs of methods, and a small p-value is a hint for another run.",
+            f"{_read_as(table, asked[metric], label)} Nobody asked about these beforehand, so that nothing is claimed: "
+            f"p-values and searches needed are adjusted for all {len(pairs[metric])} pairs of methods, and a small "
+            "p-value is a hint for another run.",
             table,
             metric,
             several,
@@ -178,6 +181,11 @@ def comparisons(pairs: Mapping[str, pd.DataFrame], reference: str) -> list[Table
         for metric, table in others.items()
         if len(table)
     ]
+
+
+def _read_as(others: pd.DataFrame, asked: pd.DataFrame, label: str) -> str:
+    """Say how the table of the other methods is read: as the one that was asked for, where there is that."""
+    return f"Read as “{label} against each other method”." if len(asked) else _comparison_caption(others)
 
 
 def _comparisons(name: str, title: str, caption: str, pairs: pd.DataFrame, metric: str, several: bool) -> Table:

@@ -119,13 +119,15 @@ def control_curves(run: Run) -> pd.DataFrame:
     tables = []
     for method in shown:
         mine = points[points["method"] == method]
+        if mine.empty:  # just begun, or every trial failed
+            continue
         if base_method(method) not in REPLAYS:
             mine = pd.concat([_best_on_the_way(run, method, seed, rows, ages) for seed, rows in mine.groupby("seed")])
         grouped = mine.groupby("age_epochs")
         table = grouped["score"].agg(["mean", "min", "max"]).set_axis(["mean", "low", "high"], axis=1)
         table = table[grouped["seed"].nunique() == mine["seed"].nunique()]
         tables.append(table.rename_axis("epochs").reset_index().assign(method=method))
-    return pd.concat(tables, ignore_index=True)[columns]
+    return pd.concat(tables, ignore_index=True)[columns] if tables else pd.DataFrame(columns=columns)
 
 
 def _best_on_the_way(run: Run, method: str, seed: Any, points: pd.DataFrame, ages: list[float]) -> pd.DataFrame:

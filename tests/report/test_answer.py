@@ -10,8 +10,9 @@ import pytest
 
 from nmt_pbt.report import statistics
 from nmt_pbt.report.answer import Answer, answer, main_metric
-from nmt_pbt.report.evidence import comparison_findings, verdict
+from nmt_pbt.report.evidence import comparison_findings, p_text, verdict
 from nmt_pbt.report.run import Run, load_run
+from nmt_pbt.report.tables import results
 from nmt_pbt.report.words import listed, score_text, signed, value_text
 from tests.report.fake_run import write_fake_run
 from tests.report.journals import assigned, evaluated, run_started, search, search_ended, small_population
@@ -56,7 +57,8 @@ def test_several_searches_say_whether_the_evidence_is_enough_and_how_many_would_
     assert "mean test BLEU over 3 searches each, with 95% intervals" in words.headline
     assert re.match(r"\w[\w ]* \d+\.\d ± \d+\.\d, ", words.headline)  # Student's t is as long on either side
     assert words.verdict == (
-        "No difference between PBT and any other method is significant: 3 searches each do not show one."
+        "No difference between PBT and any of Random, Grid and Bayesian is significant: "
+        "3 searches each do not show one."
     )
     others, controls, *more = words.findings
     assert re.match(
@@ -122,6 +124,43 @@ def test_what_is_significant_is_told_from_what_is_not():
         "beyond chance over searches but not over test sentences (adjusted p = 0.40)."
     )
     assert controls.startswith("PBT against Replay, test BLEU: +0.1 (−0.9 to +1.1; more than 1,000 needed). Means of")
+
+
+def test_a_control_that_differs_does_not_stand_against_the_verdict_on_the_rivals():
+    rows = [compared(0.4), compared(0.3, method_b="grid"), compared(2.0, 0.01, 0.01, verdict="a", method_b="replay")]
+    assert verdict(rows) == (
+        "No difference between PBT and any of Random and Grid is significant: 3 searches each do not show one."
+    )
+    assert verdict(rows[:2]).startswith("No difference between PBT and any other method is significant:")
+
+
+def test_a_method_of_one_search_among_methods_of_several_is_told_apart():
+    one = compared(0.3, p_searches=float("nan"), method_b="manual", searches=1)
+    assert verdict([compared(0.4), one]).endswith("significant: the searches made do not show one.")
+    (told,) = comparison_findings([compared(0.4), compared(0.2, method_b="grid"), one])
+    assert "Manual +0.3 of one search each (−0.2 to +0.8 over test sentences), not told apart" in told
+    assert "Means of 3 searches each, with the 95% interval of each difference by itself" in told
+    assert "adjusted for 2 comparisons" in told
+
+
+def test_a_p_value_just_below_a_twentieth_does_not_look_like_one():
+    assert [p_text(p) for p in (0.0004, 0.0496, 0.0312, 0.3)] == [
+        *("adjusted p < 0.001", "adjusted p = 0.0496", "adjusted p = 0.031", "adjusted p = 0.30")
+    ]
+
+
+def test_means_are_said_to_be_over_the_searches_that_were_tested():
+    records = [run_started(), search(budget=200)]
+    for seed in (0, 1):
+        records += [search("random", seed=seed, budget=200), search("grid", seed=seed, budget=200)]
+        records += [assigned("0", method="random", seed=seed), assigned("0", method="grid", seed=seed)]
+        records.append(evaluated("0", 9.0 + seed, age=200, spent=200, method="random", seed=seed))
+    records.append(evaluated("0", 8.0, age=200, spent=200, method="grid"))
+    assert "over up to 2 searches each" in said(run_of(records)).headline
+    table = results(run_of(records), statistics.summary(run_of(records)))
+    column = table.headings.index("searches")
+    assert {row[0].text: row[column].text for row in table.rows} == {"PBT": "0", "Random": "2", "Grid": "1"}
+    assert table.caption.startswith("Means over the searches of each, with 95% intervals")
 
 
 def test_models_of_one_search_each_are_told_with_their_interval_over_sentences():

@@ -70,6 +70,11 @@ def test_a_replay_that_failed_before_the_winners_age_is_told_and_not_averaged() 
     assert "1 of 3 failed" in told
 
 
+def test_a_replay_that_fails_after_the_winners_age_counts_with_its_score_there() -> None:
+    found = [*records("replay"), evaluated("m2", None, 400, 100, 3, "replay")]
+    assert replay_scores(Run(Path("run"), {}, {}, found))["score"].tolist() == [9.0, 10.0, 11.0]
+
+
 def test_a_replay_of_a_schedule_from_elsewhere_has_a_report_too(tmp_path: Path) -> None:
     """As `train --schedule` leaves it."""
     whole = load_run(write_fake_run(tmp_path / "run", ("pbt", "replay"), population=3, epochs=2.0))

@@ -12,7 +12,7 @@ import pytest
 from nmt_pbt.report import views
 from nmt_pbt.report.run import Run, load_run
 from nmt_pbt.settings import ChoiceDomain, NumberDomain
-from tests.report.journals import assigned, evaluated, run_started, search, small_population
+from tests.report.journals import assigned, ended, evaluated, run_started, search, small_population
 
 
 def run_of(records: list, settings: dict | None = None) -> Run:
@@ -186,6 +186,24 @@ def test_models_of_a_replay_are_averaged_and_not_chosen_from():
         "low": [5.0, 3.0],
         "high": [5.0, 6.0],
     }
+
+
+@pytest.mark.parametrize("control", ["exploit-only", "explore-only", "replay"])
+def test_a_control_without_a_score_yet_is_not_drawn(control: str) -> None:
+    started = [*small_population(), search(control)]
+    given = [*started, assigned("0", member=0, method=control, rate=0.1, dropout=0.2)]
+    failed = [*given, evaluated("0", None, age=100, spent=100, method=control), ended("0", "nan", control)]
+    for records in (started, given, failed):
+        assert set(views.control_curves(run_of(records))["method"]) == {"pbt"}
+
+
+def test_a_control_is_drawn_where_pbt_failed() -> None:
+    failed = [run_started(), search(), assigned("0", member=0, rate=0.1), evaluated("0", None, age=100, spent=100)]
+    assert views.control_curves(run_of([*failed, search("explore-only")])).empty
+    control = [assigned("0", member=0, method="explore-only", rate=0.1)]
+    control.append(evaluated("0", 4.0, age=100, spent=100, method="explore-only"))
+    curves = views.control_curves(run_of([*failed, search("explore-only"), *control]))
+    assert curves["method"].tolist() == ["explore-only"]
 
 
 def test_without_controls_there_is_nothing_to_lay_over(one_path):
