@@ -36,10 +36,10 @@ def summary(run: Run) -> pd.DataFrame:
     Returns:
         Columns: method, searches, finished, scored (have a winner) and tested (of them), trials and failed (mean a
         search), spent (mean a search), wall and seconds (mean a search: wall-clock without pauses, and working time
-        summed over workers with the test), dev (mean over searches of the winner's objective) with dev_low and dev_high (95%, NaN for one search), then for
-        each test metric X test_X, test_X_low, test_X_high likewise and gap_X (mean of dev X less test X), area (mean
-        best-so-far), to_target (mean sentence pairs to reach the best baseline's final score, over the searches
-        that did), reached (how many did).
+        summed over workers with the test), dev (mean over searches of the winner's objective) with dev_low and dev_high
+        (95%, NaN for one search), then for each test metric X test_X, test_X_low, test_X_high likewise and gap_X (mean
+        of dev X less test X), area (mean best-so-far), to_target (mean sentence pairs to reach the best baseline's
+        final score, over the searches that did), reached (how many did).
     """
     metrics = tested_metrics(run)
     areas, targets = area_under_best(run), budget_to_target(run)
