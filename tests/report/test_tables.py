@@ -84,5 +84,5 @@ def test_the_table_of_results_says_which_intervals_it_has(one_path, three_path):
     one, three = load_run(one_path), load_run(three_path)
     assert "95% intervals by Student's t" in tables.results(three, statistics.summary(three)).caption
     assert "intervals" not in tables.results(one, statistics.summary(one)).caption
-    many = statistics.summary(three).assign(searches=6)
+    many = statistics.summary(three).assign(searches=6, tested=6)
     assert "by the studentised bootstrap" in tables.results(three, many).caption
