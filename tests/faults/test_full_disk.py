@@ -7,7 +7,6 @@ import errno
 import os
 import random
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -73,20 +72,6 @@ def test_a_disk_that_is_full_at_any_write_loses_nothing(
         run(folder, method)
         assert story(folder) == story(tmp_path / "whole")
     assert refused >= 12
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 40 KiB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=40k", "nmt-pbt-test", str(folder)]
-    try:
-        subprocess.run(command, check=True, capture_output=True)
-    except (OSError, subprocess.CalledProcessError):
-        pytest.skip("mounting a small file system takes root")
-    yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
 def test_on_a_disk_that_is_really_full_a_run_stops_and_goes_on_when_there_is_room(
