@@ -45,6 +45,16 @@ class AllFailedError(SearchError):
     """So many trials of one search failed that it is given up; other searches of the run go on."""
 
 
+def first_line(text: object, otherwise: str) -> str:
+    """Return the first line of what a library says, which is what an error of ours can quote.
+
+    Args:
+        text: An exception, or a text.
+        otherwise: What to quote where it says nothing.
+    """
+    return (str(text).strip().splitlines() or [otherwise])[0]
+
+
 def suggest(name: str, known: Iterable[str]) -> str:
     """Return a hint for a misspelt name.
 

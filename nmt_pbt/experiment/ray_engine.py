@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from nmt_pbt.errors import NmtPbtError, SearchError, StateError, UsageError
+from nmt_pbt.errors import NmtPbtError, SearchError, StateError, UsageError, first_line
 from nmt_pbt.experiment.engine import Leg, LegResult, StateReference
 from nmt_pbt.experiment.worker import TraineePool, Worker
 from nmt_pbt.training.protocol import MemberState, Task
@@ -130,7 +130,7 @@ class RayEngine:
             # Ray says with a bare Exception that it did not come up in time.
             if type(error) is not Exception and not isinstance(error, (ConnectionError, ValueError, RuntimeError)):
                 raise
-            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            reason = first_line(error, type(error).__name__)
             where = address or "on this machine"
             raise UsageError(
                 f"Ray {where}: cannot be reached ({reason}); see that it runs, or leave out --address"
@@ -225,7 +225,7 @@ class RayEngine:
         """Put a new worker in the place of one that died, and give its leg out again if it had one."""
         leg, deaths = self._members[name].leg, self._members[name].deaths + 1
         if deaths >= MAX_DEATHS:
-            cause = _first_line(reason)
+            cause = first_line(reason, "unknown")
             raise SearchError(
                 f"{name}: {deaths} times it died before it was up ({cause}); mend that, then resume the run"
                 if leg is None
@@ -253,13 +253,10 @@ class RayEngine:
         self._ray.shutdown()
 
 
-def _first_line(text: str) -> str:
-    return (text.strip().splitlines() or ["unknown"])[0]
-
-
 def _trouble(worker: str, error: Exception) -> SearchError:
     """Return the error of a search for which Ray cannot do its part: no room in memory or on the disk, for instance."""
-    return SearchError(f"{worker}: Ray could not go on ({_first_line(str(error))}); mend that, then resume the run")
+    why = first_line(error, "unknown")
+    return SearchError(f"{worker}: Ray could not go on ({why}); mend that, then resume the run")
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import tensorflow as tf
 
-from nmt_pbt.errors import OutOfMemoryError
+from nmt_pbt.errors import OutOfMemoryError, first_line
 
 _ONEDNN = "exception:Status: 1,"  # dnnl_out_of_memory, of what oneDNN allocates by itself
 
@@ -26,7 +26,7 @@ def fitting_into_memory(what: str, advice: str) -> Iterator[None]:
     try:
         yield
     except (tf.errors.ResourceExhaustedError, tf.errors.AbortedError, MemoryError) as error:
-        why = (str(error).splitlines() or ["no more is to be had"])[0]
+        why = first_line(error, "no more is to be had")
         if isinstance(error, tf.errors.AbortedError) and _ONEDNN not in why:
             raise
         raise OutOfMemoryError(f"{what} does not fit into memory ({why}); {advice}") from None

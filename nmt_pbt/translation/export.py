@@ -12,7 +12,7 @@ from typing import Any
 import tensorflow as tf
 
 from nmt_pbt.corpus.subwords import EOS, FIRST_WORD, PAD
-from nmt_pbt.errors import UsageError
+from nmt_pbt.errors import UsageError, first_line
 from nmt_pbt.experiment.environment import environment
 from nmt_pbt.files import check_new_folder, named
 from nmt_pbt.training.text_decoder import TextDecoder
@@ -95,7 +95,7 @@ def save(module: SavedTranslator, folder: Path, description: Mapping[str, Any]) 
         file.write_text(json.dumps(description, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
         temporary.rename(folder)
     except tf.errors.OpError as error:
-        why = (error.message or type(error).__name__).splitlines()[0].replace(str(temporary), str(folder))
+        why = first_line(error.message or "", type(error).__name__).replace(str(temporary), str(folder))
         raise UsageError(f"{folder}: cannot be written ({why}); mend that and try again") from None
     except OSError as error:
         raise named(error, folder) from error

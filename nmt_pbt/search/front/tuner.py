@@ -20,7 +20,7 @@ from keras_tuner.errors import FailedTrialError, FatalError
 from keras_tuner.src.distribute import utils as distribute
 from keras_tuner.src.engine.tuner_utils import TunerCallback
 
-from nmt_pbt.errors import NmtPbtError, StateError, UsageError
+from nmt_pbt.errors import NmtPbtError, StateError, UsageError, first_line
 from nmt_pbt.randomness import derive_seed
 from nmt_pbt.search.exploit import Exploit
 from nmt_pbt.search.explore import ExploreFunction, Explorer
@@ -220,8 +220,7 @@ class PopulationBasedTraining(keras_tuner.Tuner):
             if isinstance(error, OSError) and error.errno in _FULL:
                 raise cannot_write(error) from error  # nor is this
             trial.status = "FAILED" if isinstance(error, FailedTrialError) else "INVALID"
-            first_line = str(error).strip().partition("\n")[0]
-            reason = f"{type(error).__name__}: {first_line}"
+            reason = f"{type(error).__name__}: {first_line(error, '')}"
             trial.message = f"{reason}\n\n{traceback.format_exc()}"
             _LOG.warning("trial %s failed: %s", trial.trial_id, reason)
         else:
