@@ -289,6 +289,20 @@ def read_journal(path: Path) -> list[AnyRecord]:
         raise JournalError(f"{path}: no such journal; name the folder of a run") from None
 
 
+def read_start(path: Path) -> RunStarted | None:
+    """Read the first record of a journal and no further; None where there is not even that.
+
+    Args:
+        path: The file.
+
+    Raises:
+        JournalError: It is damaged, or the version is not known.
+    """
+    first = next((record for record, _ in _read(path)), None)
+    assert first is None or isinstance(first, RunStarted), "what is read first is checked to be the start"
+    return first
+
+
 def _read(path: Path) -> Iterator[tuple[AnyRecord, int]]:
     """Yield each record and the number of bytes it takes, without a torn last line."""
     with open(path, "rb") as file:

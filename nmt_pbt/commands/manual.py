@@ -58,7 +58,7 @@ def manual_command(
 
 
 def _guess(run: RunDirectory, settings: Settings, values: dict[str, Value] | None, test: bool) -> None:
-    prepared = prepare_run(run, settings, corpus_of(run.records()))
+    prepared = prepare_run(run, settings, corpus_of(run))
     from nmt_pbt.console import SearchProgress
     from nmt_pbt.experiment.by_hand import guess
 

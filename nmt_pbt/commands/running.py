@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +19,6 @@ from nmt_pbt.errors import UsageError
 if TYPE_CHECKING:
     from nmt_pbt.corpus.prepared import PreparedCorpus
     from nmt_pbt.experiment.run_directory import RunDirectory
-    from nmt_pbt.journal import AnyRecord
     from nmt_pbt.settings import Settings
 
 
@@ -52,14 +51,13 @@ def resume_run(folder: Path, accept_changes: bool, assignments: list[str], overr
     run.check_same(settings)
     from nmt_pbt.experiment.finished import is_finished
 
-    records = run.records()
-    if is_finished(records, settings):
+    if is_finished(run.records(), settings):
         run.clear_states()
         searches = counted(len(settings.search.methods) * settings.search.seeds, "search", "searches")
         typer.echo(f"{folder}: nothing was left to do after {searches}; its report:", err=True)
         _report(run, settings)
         return
-    _run(run, settings, corpus_of(records))
+    _run(run, settings, corpus_of(run))
 
 
 def begin_run(settings: Settings, out: Path | None, corpus: ExpectedCorpus | None = None) -> None:
@@ -84,14 +82,13 @@ class ExpectedCorpus:
     otherwise: str
 
 
-def corpus_of(records: Sequence[AnyRecord]) -> ExpectedCorpus | None:
+def corpus_of(run: RunDirectory) -> ExpectedCorpus | None:
     """Return which corpus a run was begun with; None where it has not begun."""
-    from nmt_pbt.journal import RunStarted
-
-    if not records or not isinstance(records[0], RunStarted):
+    started = run.started()
+    if started is None:
         return None
     otherwise = "not the corpus that the run was begun with; restore it, or say with --corpus where that lies"
-    return ExpectedCorpus(records[0].corpus, f"{otherwise}, or start a new run with another --out")
+    return ExpectedCorpus(started.corpus, f"{otherwise}, or start a new run with another --out")
 
 
 def prepare_run(run: RunDirectory, settings: Settings, corpus: ExpectedCorpus | None = None) -> PreparedCorpus:

@@ -60,10 +60,11 @@ def compare(
         replace_file(run.subwords_file, prepared.subwords.model)
         _write_samples(run.translations, settings, prepared)
         engine = build_engine(settings, task, pool, StateStore(run.states))
+        tested_before = {(record.method, record.seed): record for record in journal if isinstance(record, Tested)}
         try:
             for seed in range(settings.seed, settings.seed + settings.search.seeds):
                 for name in in_order(settings.search.methods):
-                    if done := _tested(journal, name, seed):
+                    if done := tested_before.get((name, seed)):
                         listener(done)
                         continue
                     driver = _driver(settings, task.epoch, name, seed, engine, journal, listener)
@@ -106,13 +107,6 @@ def build_engine(settings: Settings, task: TranslationTask, pool: TraineePool, s
     there = settings.model_copy(update={"engine": chosen.model_copy(update={"threads": threads})})
     task = TranslationTask(there, task.prepared)
     return RayEngine(task, states, chosen.workers, chosen.address, float(threads), chosen.gpus)
-
-
-def _tested(journal: Journal, method: str, seed: int) -> Tested | None:
-    for record in journal:
-        if isinstance(record, Tested) and record.method == method and record.seed == seed:
-            return record
-    return None
 
 
 def _driver(

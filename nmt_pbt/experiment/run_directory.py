@@ -12,7 +12,7 @@ from pathlib import Path
 from nmt_pbt.errors import UsageError
 from nmt_pbt.experiment.environment import environment, environment_changes, with_change
 from nmt_pbt.files import TEMPORARY, refuse_links, replace_file
-from nmt_pbt.journal import AnyRecord, Journal, RunStarted, read_journal
+from nmt_pbt.journal import AnyRecord, Journal, RunStarted, read_journal, read_start
 from nmt_pbt.settings import Settings, deciding_settings, dump_settings, load_settings, settings_hash
 from nmt_pbt.yaml_text import dump_yaml, read_yaml
 
@@ -88,6 +88,14 @@ class RunDirectory:
             except BlockingIOError:
                 raise UsageError(f"{self.path}: another process is writing this run; wait for it or stop it") from None
             yield
+
+    def started(self) -> RunStarted | None:
+        """Return the journal's first record, reading no further; None where the run was killed before it had one.
+
+        Raises:
+            JournalError: It is damaged.
+        """
+        return read_start(self.journal_file) if self.journal_file.exists() else None
 
     def records(self) -> list[AnyRecord]:
         """Return what the journal holds; nothing where the run was killed before it had one.
@@ -166,9 +174,8 @@ class RunDirectory:
             )
 
     def _check_journal(self) -> None:
-        records = self.records()
-        begun = settings_hash(read_yaml(self.settings_file))
-        if records and isinstance(records[0], RunStarted) and records[0].settings != begun:
+        started = self.started()
+        if started is not None and started.settings != settings_hash(read_yaml(self.settings_file)):
             raise UsageError(
                 f"{self.settings_file}: not the settings that the run was begun with; restore the file, "
                 "or start a new run with another --out"
@@ -200,12 +207,12 @@ class RunDirectory:
                 self._write_environment(environment())
                 replace_file(self.settings_file, dump_settings(settings).encode("utf-8"))
             with Journal(self.journal_file) as journal:
-                first = next(iter(journal), None)
-                if first is None:
+                started = self.started()
+                if started is None:
                     begun = settings_hash(read_yaml(self.settings_file))
-                    first = RunStarted(settings=begun, corpus=corpus_digest)
-                    journal.append(first)
-                if isinstance(first, RunStarted) and first.corpus != corpus_digest:
+                    started = RunStarted(settings=begun, corpus=corpus_digest)
+                    journal.append(started)
+                if started.corpus != corpus_digest:
                     raise UsageError(
                         f"{self.path}: the corpus changed since the run was begun; restore it, "
                         "or start a new run with another --out"

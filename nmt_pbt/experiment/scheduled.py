@@ -10,7 +10,6 @@ from typing import Any
 from nmt_pbt.counting import counted
 from nmt_pbt.errors import UsageError
 from nmt_pbt.experiment.run_directory import RunDirectory
-from nmt_pbt.journal import RunStarted, read_journal
 from nmt_pbt.schedule import Schedule, read_schedule, schedule_of_run
 from nmt_pbt.settings import STRUCTURAL, ChoiceDomain, PBTSettings, Settings, load_settings
 
@@ -55,8 +54,8 @@ def replay_of_run(folder: Path, method: str | None, seed: int | None, assignment
             )
     name = found_with.name or folder.resolve().name
     settings = load_settings(run.settings_file, assignments, _overrides(schedule, found_with, name))
-    first = read_journal(run.journal_file)[0]
-    return Replay(_checked(settings, schedule), schedule, first.corpus if isinstance(first, RunStarted) else None)
+    started = run.started()
+    return Replay(_checked(settings, schedule), schedule, started.corpus if started is not None else None)
 
 
 def replay_of_file(path: Path, config: Path | None, corpus: str | None, assignments: Sequence[str]) -> Replay:

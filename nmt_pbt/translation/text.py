@@ -13,7 +13,6 @@ from nmt_pbt.corpus.prepared import digest_of
 from nmt_pbt.corpus.subwords import Subwords
 from nmt_pbt.counting import counted
 from nmt_pbt.errors import UsageError
-from nmt_pbt.journal import RunStarted, read_journal
 from nmt_pbt.translation.choice import ChosenModel
 from nmt_pbt.translation.lines import read_lines
 
@@ -56,8 +55,8 @@ def own_text(chosen: ChosenModel, split: Split, lies: str | None = None) -> Eval
     moved = settings.corpus if lies is None else settings.corpus.model_copy(update={"name": lies})
     corpus = load_corpus(moved, settings.seed)
     subwords = Subwords.load(chosen.run.subwords_file.read_bytes())
-    begun = read_journal(chosen.run.journal_file)[0]
-    if isinstance(begun, RunStarted) and begun.corpus != digest_of(corpus, subwords, settings.corpus.max_length):
+    started = chosen.run.started()
+    if started is not None and started.corpus != digest_of(corpus, subwords, settings.corpus.max_length):
         raise UsageError(
             f"{chosen.run.path}: corpus '{moved.name}' is not the one that the run was begun with; restore it, "
             "say with --corpus where that lies, or name the text with --src and --ref"
