@@ -83,22 +83,22 @@ def _winners(run: Run) -> str:
 
 def _comparisons(run: Run) -> str:
     """The reference method against each other one."""
-    return _comparison_table(run, others=False)
+    return _comparison_table(run, tables.comparisons)
 
 
 def _others(run: Run) -> str:
     """The other methods two by two."""
-    return _comparison_table(run, others=True)
+    return _comparison_table(run, tables.other_comparisons)
 
 
-def _comparison_table(run: Run, others: bool) -> str:
+def _comparison_table(run: Run, make: Callable[[Mapping[str, pd.DataFrame], str], list[tables.Table]]) -> str:
     metric = main_metric(run)
     if metric is None:
         return "Not tested yet."
-    found = tables.comparisons({metric: _pairs(run)}, reference_method(run))
-    table = next((table for table in found if table.name.endswith("_others") == others), None)
-    if table is None:
+    found = make({metric: _pairs(run)}, reference_method(run))
+    if not found:
         return "There is nothing to compare yet."
+    (table,) = found
     return f"{table.title}:\n\n{tables.markdown(table)}\n{table.caption}"
 
 

@@ -8,6 +8,7 @@ import pandas as pd
 
 from nmt_pbt.report import statistics
 from nmt_pbt.report.figures.style import base_method, method_style
+from nmt_pbt.report.names import search_name, with_seed
 from nmt_pbt.report.run import Run
 
 _MEANING = {
@@ -23,14 +24,13 @@ _MEANING = {
 def diagnosis_findings(run: Run) -> list[str]:
     """Say of each search by the reference method how diverse, and of how few ancestors, its population was."""
     told = []
-    for (method, seed), rows in run.diagnoses.groupby(["method", "seed"], sort=False):
-        if base_method(str(method)) != "pbt" or len(rows) < 2:
+    for (method, seed), rows in _of_pbt(run).groupby(["method", "seed"], sort=False):
+        if len(rows) < 2:
             continue
         last, middle = rows.iloc[-1], rows.iloc[len(rows) // 2]
-        which = f" with seed {seed}" if run.searches["seed"].nunique() > 1 else ""
-        label = method_style(str(method)).label
+        name = f"{method_style(str(method)).label}{with_seed(run, int(str(seed)))}"
         told.append(
-            f"The population of {label}{which} kept {_percent(last['diversity'])} of the diversity of "
+            f"The population of {name} kept {_percent(last['diversity'])} of the diversity of "
             f"values it began with. {_percent(middle['largest'])} of it descended from one first ancestor halfway, "
             f"{_percent(last['largest'])} in the end; a member adopted another's state in "
             f"{_percent(rows['exploits'].iloc[1:].mean())} of the decisions."
@@ -41,9 +41,9 @@ def diagnosis_findings(run: Run) -> list[str]:
 def diagnosis_summary(run: Run) -> list[str]:
     """Say how diverse, and of how few ancestors, the populations of the reference method were, all seeds together."""
     told = []
-    for method, rows in run.diagnoses.groupby("method", sort=False):
+    for method, rows in _of_pbt(run).groupby("method", sort=False):
         searches = [search for _, search in rows.groupby("seed", sort=False) if len(search) > 1]
-        if base_method(str(method)) != "pbt" or not searches:
+        if not searches:
             continue
         kept = _range([float(search["diversity"].iloc[-1]) for search in searches])
         halfway = _range([float(search["largest"].iloc[len(search) // 2]) for search in searches])
@@ -62,19 +62,17 @@ def _range(shares: list[float]) -> str:
 
 def diagnosis_cautions(run: Run) -> list[str]:
     """Say what collapsed early in which search, why that matters, and what would help."""
-    cautions = []
-    several = run.searches["seed"].nunique() > 1
-    for row in run.diagnoses.to_dict("records"):
-        for alarm in filter(None, str(row["alarms"]).split("; ")):
-            if base_method(str(row["method"])) != "pbt":
-                continue  # what a control leaves out, it is not blamed for
-            which = f", seed {row['seed']}" if several else ""
-            meaning = _MEANING.get(alarm, f"{alarm}")
-            cautions.append(
-                f"{method_style(str(row['method'])).label}{which} may have been greedy: as early as generation "
-                f"{row['generation']}, {meaning}."
-            )
-    return cautions
+    return [
+        f"{search_name(run, str(row['method']), row['seed'])} may have been greedy: as early as generation "
+        f"{row['generation']}, {_MEANING.get(alarm, alarm)}."
+        for row in _of_pbt(run).to_dict("records")
+        for alarm in filter(None, str(row["alarms"]).split("; "))
+    ]
+
+
+def _of_pbt(run: Run) -> pd.DataFrame:
+    """Return the diagnoses of PBT alone: what a control leaves out, it is not blamed for."""
+    return run.diagnoses[run.diagnoses["method"].map(base_method) == "pbt"]
 
 
 def _percent(share: float) -> str:

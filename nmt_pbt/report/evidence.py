@@ -47,8 +47,10 @@ def verdict(rows: Sequence[Row]) -> str:
         [_name(row, "method_b") for row in rows if _side(row) == side] for side in ("a", "b", "open")
     )
     if not better and not worse:
-        others = f"any of {listed(open_)}" if len(open_) > 1 else open_[0]
-        others = "any other method" if len(open_) == compared > 1 else others
+        if len(open_) == 1:
+            others = open_[0]
+        else:
+            others = "any other method" if len(open_) == compared else f"any of {listed(open_)}"
         counts = {int(row["searches"]) for row in rows}
         made = f"{counts.pop()} searches each" if len(counts) == 1 else "the searches made"
         return f"No difference between {reference} and {others} is significant: {made} do not show one."
@@ -93,14 +95,23 @@ def comparison_findings(rows: Sequence[Row]) -> list[str]:
 
 def _over_searches(row: Row) -> str:
     text = f"{signed(row['difference'])} ({signed(row['low'])} to {signed(row['high'])}"
-    if row["wins"] == row["losses"] == 0:
+    if _same(row):
         return f"{signed(row['difference'])}, the same in every search"
+    if _wants_more(row):
+        needed = f"{row['needed']:,}" if row["needed"] else "more than 1,000"
+        return f"{text}; {needed} needed)"
     if _side(row) != "open":
         return f"{text}), significant ({p_text(row['p_searches'])})"
-    if row["p_searches"] < 0.05:
-        return f"{text}), beyond chance over searches but not over test sentences ({p_text(row['p_sentences'])})"
-    needed = f"{row['needed']:,}" if row["needed"] else "more than 1,000"
-    return f"{text}; {needed} needed)"
+    return f"{text}), beyond chance over searches but not over test sentences ({p_text(row['p_sentences'])})"
+
+
+def _same(row: Row) -> bool:
+    return bool(row["wins"] == row["losses"] == 0)
+
+
+def _wants_more(row: Row) -> bool:
+    """Return whether more searches might show the difference."""
+    return not _same(row) and _side(row) == "open" and not row["p_searches"] < 0.05
 
 
 def _over_sentences(row: Row, beside_several: bool) -> str:
@@ -120,7 +131,7 @@ def _how_over_searches(rows: Sequence[Row]) -> str:
     needed = (
         " Needed are the searches of each method that would show the difference 4 times in 5, were it as it looks: a "
         "rough guess from few searches."
-        if any(_over_searches(row).endswith("needed)") for row in rows)
+        if any(map(_wants_more, rows))
         else ""
     )
     intervals = "the 95% interval of each difference by itself" if len(rows) > 1 else "the 95% interval"

@@ -2,58 +2,28 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from functools import partial
 
 import pandas as pd
-from matplotlib.axes import Axes
 
 from nmt_pbt.counting import counted
 from nmt_pbt.report import statistics, views
-from nmt_pbt.report.diagnoses import greedy_searches, relative_spreads
+from nmt_pbt.report.drawing import Drawing, file_name
 from nmt_pbt.report.evidence import rivals
 from nmt_pbt.report.figures.attention import attention_size, draw_attention
 from nmt_pbt.report.figures.controls import draw_controls
-from nmt_pbt.report.figures.diversity import draw_diversity
-from nmt_pbt.report.figures.population import draw_family_tree, draw_founders, draw_learning_curves
 from nmt_pbt.report.figures.progress import draw_best_so_far
 from nmt_pbt.report.figures.schedules import draw_schedule
 from nmt_pbt.report.figures.scores import draw_differences, draw_scores
 from nmt_pbt.report.figures.slices import draw_pair, draw_slice, has_choice, numeric_pairs
 from nmt_pbt.report.figures.style import method_style, metric_label, value_label
 from nmt_pbt.report.figures.times import draw_time_spent
+from nmt_pbt.report.names import with_seed
+from nmt_pbt.report.population_drawings import population_drawings
 from nmt_pbt.report.run import Run
 from nmt_pbt.report.series import hyperparameters
 from nmt_pbt.report.words import score_text, value_text
-
-
-@dataclass(frozen=True)
-class Drawing:
-    """One figure to be made.
-
-    Attributes:
-        section: Where on the page: `progress`, `test`, `population`, `schedules`, `values`, `time` or `attention`.
-        name: Of its files.
-        title: A few words.
-        caption: How to read it.
-        alt: What it shows, for those who do not see it.
-        draw: Draws it on an Axes.
-        height: In inches.
-        width: In inches.
-        aside: One of many of its kind, folded away on the page.
-    """
-
-    section: str
-    name: str
-    title: str
-    caption: str
-    alt: str
-    draw: Callable[[Axes], None]
-    height: float = 3.1
-    width: float = 4.6
-    aside: bool = False
 
 
 def drawings(run: Run, summary: pd.DataFrame, comparisons: dict[str, pd.DataFrame]) -> list[Drawing]:
@@ -68,11 +38,8 @@ def drawings(run: Run, summary: pd.DataFrame, comparisons: dict[str, pd.DataFram
         What to draw. Nothing is drawn yet.
     """
     found = [*_progress(run), *_tests(run, summary, comparisons)]
-    for number, (method, seed) in enumerate(_populations(run)):
-        found += _population(run, method, seed, aside=number > 0)
     found += [
-        *_diversity(run),
-        *_founders(run),
+        *population_drawings(run),
         *_controls(run),
         *_schedules(run),
         *_values(run),
@@ -80,20 +47,6 @@ def drawings(run: Run, summary: pd.DataFrame, comparisons: dict[str, pd.DataFram
         *_attention(run),
     ]
     return found
-
-
-def _populations(run: Run) -> list[tuple[str, int]]:
-    """Return the searches whose models have curves of their own; of the controls only the first, of PBT all."""
-    reference = statistics.reference_method(run)
-    pairs = []
-    for method in [*statistics.population_methods(run), *statistics.replay_methods(run)]:
-        seeds = [int(seed) for seed in run.winners.loc[run.winners["method"] == method, "seed"]]
-        pairs += [(method, seed) for seed in (seeds if method == reference else seeds[:1])]
-    return pairs
-
-
-def _file(*parts: object) -> str:
-    return re.sub(r"[^a-z0-9_]+", "-", "_".join(str(part) for part in parts).lower())
 
 
 def _progress(run: Run) -> Iterator[Drawing]:
@@ -152,7 +105,7 @@ def _tests(run: Run, summary: pd.DataFrame, comparisons: dict[str, pd.DataFrame]
         )
         yield Drawing(
             "test",
-            _file("test", metric),
+            file_name("test", metric),
             f"Test {label}",
             f"{label} of each method's winner on the test split, decoded once with beam search. {interval}",
             f"One row a method with its test {label}: {scores}.",
@@ -175,7 +128,7 @@ def _tests(run: Run, summary: pd.DataFrame, comparisons: dict[str, pd.DataFrame]
         )
         yield Drawing(
             "test",
-            _file("difference", metric),
+            file_name("difference", metric),
             f"Differences in test {metric_label(metric)}",
             f"{reference} less each other method: right of the line, {reference} is better. A full mark is a "
             "significant difference of methods, a hollow one is none. Each interval is by itself: one that leaves out "
@@ -184,97 +137,6 @@ def _tests(run: Run, summary: pd.DataFrame, comparisons: dict[str, pd.DataFrame]
             partial(draw_differences, comparisons=table),
             0.9 + 0.5 * len(table),
         )
-
-
-def _population(run: Run, method: str, seed: int, aside: bool) -> Iterator[Drawing]:
-    label, objective = method_style(method).label, str(run.searches["objective"].iloc[0])
-    curves, exploits = views.member_curves(run, method, seed), views.exploits(run, method, seed)
-    members = curves["member"].nunique()
-    which = f"{label}, seed {seed}" if run.searches["seed"].nunique() > 1 else label
-    yield Drawing(
-        "population",
-        _file("learning_curves", method, f"seed{seed}"),
-        f"Learning curves: {which}",
-        "Scores of every member. A cross is a state that its member gave up, dotted to the state "
-        "it took over instead; a cross on the axis is one that failed. The star is the winner, the bold line the way "
-        "that its weights came.",
-        f"Learning curves of {counted(members, 'member')} with {counted(len(exploits), 'exploit')}; the lineage of the "
-        "winner is bold.",
-        partial(draw_learning_curves, curves=curves, exploits=exploits, objective=objective),
-        3.4,
-        aside=aside,
-    )
-    if method in statistics.replay_methods(run):
-        return  # nobody adopts
-    tree = views.family_tree(run, method, seed)
-    if not tree["inherited"].any():
-        return  # every line would be straight
-    chain, generations = int(tree["winner"].sum()), int(tree["generation"].nunique())
-    yield Drawing(
-        "population",
-        _file("family_tree", method, f"seed{seed}"),
-        f"Family tree: {which}",
-        "One mark for each member and generation, shaded by its rank in that generation. Arrows run from the member "
-        "whose state was adopted to the one that adopted it.",
-        f"Family tree of {counted(members, 'member')} over {counted(generations, 'generation')} with "
-        f"{counted(int(tree['inherited'].sum()), 'adoption')}; {counted(chain, 'trial')} on the way to the winner.",
-        partial(draw_family_tree, tree=tree),
-        max(3.4, min(8.0, 1.2 + 0.22 * members)),
-        aside=aside,
-    )
-
-
-def _diversity(run: Run) -> Iterator[Drawing]:
-    for number, (method, seed) in enumerate(greedy_searches(run)):
-        mine = run.diagnoses[(run.diagnoses["method"] == method) & (run.diagnoses["seed"] == seed)]
-        if len(mine) < 2:
-            continue  # nothing has changed yet
-        label, last = method_style(method).label, mine.iloc[-1]
-        which = f"{label}, seed {seed}" if run.searches["seed"].nunique() > 1 else label
-        alarms = "; ".join(
-            f"{row['alarms']} in generation {row['generation']}" for row in mine.to_dict("records") if row["alarms"]
-        )
-        yield Drawing(
-            "population",
-            _file("diversity", method, f"seed{seed}"),
-            f"Diversity and ancestry: {which}",
-            "How far the members' values lie apart, as a share of the first generation's; the share of the population "
-            "that descends from its most frequent first ancestor; and the share that adopted another's state. A "
-            "selection is greedy when the first falls, or the second rises, long before the end. Thin lines may be "
-            "cut off.",
-            f"In the last generation {100 * last['diversity']:.0f}% of the diversity is left, and one ancestor holds "
-            f"{100 * last['largest']:.0f}% of the population. Alarms: {alarms or 'none'}.",
-            partial(draw_diversity, diagnoses=mine, spreads=relative_spreads(mine)),
-            3.3,
-            aside=number > 0,
-        )
-
-
-def _founders(run: Run) -> Iterator[Drawing]:
-    tables = []
-    for method in statistics.population_methods(run):
-        found = [
-            run.ancestry.founders(method, int(seed))
-            for seed in run.searches.loc[run.searches["method"] == method, "seed"]
-        ]
-        means = pd.concat(found).groupby("generation", as_index=False)["founders"].mean()
-        tables.append(means.assign(method=method))
-    table = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=["generation"])
-    if table["generation"].nunique() < 2:
-        return  # nobody could be left behind yet
-    told = ", ".join(
-        f"{method_style(str(method)).label} {value_text(float(rows['founders'].iloc[-1]))}"
-        for method, rows in table.groupby("method", sort=False)
-    )
-    yield Drawing(
-        "population",
-        "founders",
-        "First ancestors left",
-        "How many of the models that a population began with still have descendants in it. A fall to 1 at once is a "
-        "greedy search: it has bet everything on one model.",
-        f"First ancestors left in the last generation: {told}.",
-        partial(draw_founders, founders=table),
-    )
 
 
 def _controls(run: Run) -> Iterator[Drawing]:
@@ -317,7 +179,7 @@ def _schedules(run: Run) -> Iterator[Drawing]:
             )
             yield Drawing(
                 "schedules",
-                _file("schedule", method, name),
+                file_name("schedule", method, name),
                 f"{label}: {value_label(name)}",
                 f"As before, of {value_label(name)}." if explained else long,
                 f"Steps of {value_label(name)} along the winner's lineage: {told}.",
@@ -362,7 +224,7 @@ def _values(run: Run) -> Iterator[Drawing]:
         )
         yield Drawing(
             "values",
-            _file("values", name),
+            file_name("values", name),
             value_label(name).capitalize(),
             f"As before, of {value_label(name)}." if name != names[0] else long,
             f"{value_label(name).capitalize()} against {metric_label(objective)}. Winners: {told}.",
@@ -380,7 +242,7 @@ def _values(run: Run) -> Iterator[Drawing]:
         words = f"{value_label(pair[0])} and {value_label(pair[1])}"
         yield Drawing(
             "values",
-            _file("pair", *pair),
+            file_name("pair", *pair),
             words.capitalize(),
             "Two values of each model, shaded by its score; winners are ringed.",
             f"{counted(len(points), 'model')} over {words}, shaded by {metric_label(objective)}.",
@@ -413,8 +275,7 @@ def _attention(run: Run) -> Iterator[Drawing]:
         return
     best = found.sort_values("score", ascending=statistics.direction(run) == "min", kind="stable").iloc[0]
     method, seed = str(best["method"]), int(best["seed"])
-    which = f"the winner of {method_style(method).label}"
-    which += f" with seed {seed}" if run.searches["seed"].nunique() > 1 else ""
+    which = f"the winner of {method_style(method).label}{with_seed(run, seed)}"
     for number, sentence in enumerate(run.attention(method, seed)):
         if not sentence.target:
             continue
@@ -425,7 +286,7 @@ def _attention(run: Run) -> Iterator[Drawing]:
         ]
         yield Drawing(
             "attention",
-            _file("attention", sentence.line),
+            file_name("attention", sentence.line),
             f"Test sentence {sentence.line + 1}",
             f"Where {which}, best of all on dev, looked while it wrote each subword of its translation (rows, from top "
             "to bottom): the darker, the more."

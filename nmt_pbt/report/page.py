@@ -21,11 +21,12 @@ from nmt_pbt.errors import UsageError
 from nmt_pbt.files import refuse_links, replace_file
 from nmt_pbt.report import statistics, tables
 from nmt_pbt.report.answer import answer, main_metric
+from nmt_pbt.report.drawing import Drawing
 from nmt_pbt.report.export import csv_text, frames
 from nmt_pbt.report.figures.inline import inline_svg
 from nmt_pbt.report.figures.palette import COLORS
 from nmt_pbt.report.figures.style import method_style, metric_label, render, value_label
-from nmt_pbt.report.gallery import Drawing, drawings
+from nmt_pbt.report.gallery import drawings
 from nmt_pbt.report.run import Run
 from nmt_pbt.report.series import SCHEMA_VERSION
 from nmt_pbt.report.several import load_runs
@@ -114,9 +115,8 @@ def write_report(
     schedules = _schedule_files(loaded)
     files.update(schedules)
     results = tables.results(loaded, summary)
-    compared = tables.comparisons(pairs, reference)
-    others = [table for table in compared if table.name.endswith("_others")]
-    told = [*(table for table in compared if table not in others), tables.winners(loaded), *others]
+    compared, others = tables.comparisons(pairs, reference), tables.other_comparisons(pairs, reference)
+    told = [*compared, tables.winners(loaded), *others]
     for table in (results, *told):
         files[f"{table.name}.md"] = tables.markdown(table).encode("utf-8")
         files[f"{table.name}.tex"] = tables.latex(table).encode("utf-8")

@@ -143,7 +143,7 @@ def winners(run: Run) -> Table:
 
 
 def comparisons(pairs: Mapping[str, pd.DataFrame], reference: str) -> list[Table]:
-    """One table a metric of the reference against each other method; then one a metric of the others two by two.
+    """One table a metric of the reference against each other method.
 
     What is about searches is left out where there is one search each.
 
@@ -151,41 +151,46 @@ def comparisons(pairs: Mapping[str, pd.DataFrame], reference: str) -> list[Table
         pairs: `statistics.comparisons` by test metric.
         reference: The method that the question is about.
     """
-    asked = {metric: table[table["method_a"] == reference] for metric, table in pairs.items()}
-    others = {metric: table[table["method_a"] != reference] for metric, table in pairs.items()}
-    label = method_style(reference).label
-    several = any(bool((table["searches"] > 1).any()) for table in pairs.values())
-    found = [
-        _comparisons(
-            f"comparisons_{metric}",
-            f"{label} against each other method, test {metric_label(metric)}",
-            _comparison_caption(table) if metric == next(iter(asked)) else f"As above, in {metric_label(metric)}.",
-            table,
-            metric,
-            several,
-        )
-        for metric, table in asked.items()
-        if len(table)
-    ]
-    return found + [
-        _comparisons(
-            f"comparisons_{metric}_others",
-            f"The other methods two by two, test {metric_label(metric)}",
-            f"{_read_as(table, asked[metric], label)} Nobody asked about these beforehand, so that nothing is claimed: "
-            f"p-values and searches needed are adjusted for all {len(pairs[metric])} pairs of methods, and a small "
-            "p-value is a hint for another run.",
-            table,
-            metric,
-            several,
-        )
-        for metric, table in others.items()
-        if len(table)
-    ]
+    found: list[Table] = []
+    for metric, table in pairs.items():
+        asked = statistics.against(table, reference)
+        if asked.empty:
+            continue
+        title = f"{_asked(reference)}, test {metric_label(metric)}"
+        caption = f"As above, in {metric_label(metric)}." if found else _comparison_caption(asked)
+        found.append(_comparisons(f"comparisons_{metric}", title, caption, asked, metric, _several(pairs)))
+    return found
 
 
-def _read_as(others: pd.DataFrame, asked: pd.DataFrame, label: str) -> str:
-    """Say how the table of the other methods is read: as the one that was asked for, where there is that."""
-    return f"Read as “{label} against each other method”." if len(asked) else _comparison_caption(others)
+def other_comparisons(pairs: Mapping[str, pd.DataFrame], reference: str) -> list[Table]:
+    """One table a metric of the methods beside the reference, two by two.
+
+    Args:
+        pairs: `statistics.comparisons` by test metric.
+        reference: The method that the question is about.
+    """
+    found: list[Table] = []
+    for metric, table in pairs.items():
+        others = table[table["method_a"] != reference]
+        if others.empty:
+            continue
+        alone = len(others) == len(table)
+        caption = (
+            f"{_comparison_caption(others) if alone else f'Read as “{_asked(reference)}”.'} Nobody asked about these "
+            f"beforehand, so that nothing is claimed: p-values and searches needed are adjusted for all {len(table)} "
+            "pairs of methods, and a small p-value is a hint for another run."
+        )
+        title = f"The other methods two by two, test {metric_label(metric)}"
+        found.append(_comparisons(f"comparisons_{metric}_others", title, caption, others, metric, _several(pairs)))
+    return found
+
+
+def _asked(reference: str) -> str:
+    return f"{method_style(reference).label} against each other method"
+
+
+def _several(pairs: Mapping[str, pd.DataFrame]) -> bool:
+    return any(bool((table["searches"] > 1).any()) for table in pairs.values())
 
 
 def _comparisons(name: str, title: str, caption: str, pairs: pd.DataFrame, metric: str, several: bool) -> Table:

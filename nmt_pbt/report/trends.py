@@ -12,9 +12,12 @@ import pandas as pd
 from nmt_pbt.counting import counted
 from nmt_pbt.report import statistics
 from nmt_pbt.report.figures.style import method_style, value_label
+from nmt_pbt.report.names import with_seed
 from nmt_pbt.report.run import Run
 from nmt_pbt.report.series import hyperparameters
 from nmt_pbt.report.words import listed, value_text
+
+_COLUMNS = ["seed", "lineage", "trial", "hyperparameter", "first", "last", "changes"]
 
 
 def trends(run: Run, method: str) -> pd.DataFrame:
@@ -32,7 +35,8 @@ def trends(run: Run, method: str) -> pd.DataFrame:
     rows: list[dict[str, Any]] = []
     for search in run.searches[run.searches["method"] == method].to_dict("records"):
         seed = int(search["seed"])
-        lines = [("survivor", trial, run.ancestry.chain(method, seed, trial)) for trial in _alive(run, method, seed)]
+        alive = run.ancestry.latest(method, seed)
+        lines = [("survivor", trial, run.ancestry.chain(method, seed, trial)) for trial in alive]
         if ((run.winners["method"] == method) & (run.winners["seed"] == seed)).any():
             chain = run.ancestry.chain(method, seed)
             lines.insert(0, ("winner", str(chain["trial"].iloc[-1]), chain))
@@ -48,11 +52,7 @@ def trends(run: Run, method: str) -> pd.DataFrame:
                         "changes": sum(before != after for before, after in itertools.pairwise(values)),
                     }
                 )
-    return pd.DataFrame(rows, columns=["seed", "lineage", "trial", "hyperparameter", "first", "last", "changes"])
-
-
-def _alive(run: Run, method: str, seed: int) -> list[str]:
-    return [str(trial) for trial in run.ancestry.latest(method, seed)]
+    return pd.DataFrame(rows, columns=_COLUMNS)
 
 
 def direction_counts(rows: pd.DataFrame) -> dict[str, int]:
@@ -81,13 +81,18 @@ def typical(values: pd.Series[Any]) -> float:
     return float(pd.Series(numbers).median()) if len(numbers) == len(values) and numbers else math.nan
 
 
+def _to_winners(run: Run, method: str) -> pd.DataFrame:
+    """Return the `trends` to the winners of a method; none where it has no population."""
+    if method not in statistics.population_methods(run):
+        return pd.DataFrame(columns=_COLUMNS)
+    table = trends(run, method)
+    return table[table["lineage"] == "winner"]
+
+
 def schedule_trends(run: Run) -> list[str]:
     """Say in one sentence what became of each hyperparameter on the way to the winners of the reference method."""
     method = statistics.reference_method(run)
-    if method not in statistics.population_methods(run):
-        return []
-    table = trends(run, method)
-    table = table[table["lineage"] == "winner"]
+    table = _to_winners(run, method)
     parts = []
     for name, rows in table.groupby("hyperparameter", sort=False):
         counts = direction_counts(rows)
@@ -106,12 +111,8 @@ def schedule_trends(run: Run) -> list[str]:
 
 def schedule_findings(run: Run) -> list[str]:
     """Say what schedule the winner of each of the reference method's searches was trained with."""
-    method = statistics.reference_method(run)
-    if method not in statistics.population_methods(run):
-        return []
-    told, table = [], trends(run, method)
-    several = run.searches["seed"].nunique() > 1
-    for seed, rows in table[table["lineage"] == "winner"].groupby("seed", sort=False):
+    method, told = statistics.reference_method(run), []
+    for seed, rows in _to_winners(run, method).groupby("seed", sort=False):
         changes = []
         for row in rows.to_dict("records"):
             start, end = value_text(row["first"]), value_text(row["last"])
@@ -121,11 +122,8 @@ def schedule_findings(run: Run) -> list[str]:
             changes.append(text)
         adopted = int(run.ancestry.chain(method, int(str(seed)))["inherited"].sum())
         times = {0: "never adopted", 1: "adopted once"}.get(adopted, f"adopted {adopted} times")
-        which = f" with seed {seed}" if several else ""
-        told.append(
-            f"Schedule of the winner of {method_style(method).label}{which}: {', '.join(changes)}; its weights were "
-            f"{times}."
-        )
+        name = f"{method_style(method).label}{with_seed(run, int(str(seed)))}"
+        told.append(f"Schedule of the winner of {name}: {', '.join(changes)}; its weights were {times}.")
     return told
 
 

@@ -27,6 +27,7 @@ def test_every_row_has_a_cell_for_every_heading(one, three):
             tables.winners(run),
             tables.trials(run),
             *tables.comparisons(pairs, "pbt"),
+            *tables.other_comparisons(pairs, "pbt"),
         ):
             assert table.rows
             assert {len(row) for row in table.rows} == {len(table.headings)}, table.name
