@@ -14,14 +14,14 @@ from collections import Counter
 
 import numpy as np
 
-from nmt_pbt.randomness import generator
+from nmt_pbt.base.randomness import generator
 from nmt_pbt.search.assignment import Assignment
 from nmt_pbt.search.diagnostics import ANCESTOR, DIVERSITY, LEARNING_RATE, Diagnostics
 from nmt_pbt.search.exploit import Truncation
 from nmt_pbt.search.explore import Perturb
 from nmt_pbt.search.population import Pause, Population
-from nmt_pbt.search.space import Space
 from nmt_pbt.settings import SearchSettings
+from nmt_pbt.space.space import Space
 
 SPACE = Space.from_settings(SearchSettings())
 

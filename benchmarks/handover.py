@@ -14,13 +14,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from nmt_pbt.corpus.prepared import check, prepare
-from nmt_pbt.experiment.engine import Leg, StateReference
-from nmt_pbt.experiment.handover import check_in_force, check_taken_over
+from nmt_pbt.run.handover import check_in_force, check_taken_over
+from nmt_pbt.run.jobs import StateReference, TrainingJob
 from nmt_pbt.settings import load_settings
-from nmt_pbt.training.state import StateStore
-from nmt_pbt.training.threads import use_threads
-from nmt_pbt.training.trainee import TranslationTask
+from nmt_pbt.tasks.state import StateStore
+from nmt_pbt.tasks.translation.corpus.prepared import check, prepare
+from nmt_pbt.tasks.translation.runtime import use_threads
+from nmt_pbt.tasks.translation.trainable import TranslationTask
 
 PARTS = (
     "read the donor's file, check its hash",
@@ -41,32 +41,32 @@ def main() -> None:
     settings = load_settings(arguments.config, overrides={**overrides, "corpus.train_pairs": 1000})
     use_threads(1)
     text, subwords = check(settings.corpus, settings.seed)
-    trainee = TranslationTask(settings, prepare(text, subwords, settings.corpus)).build({})
+    trainable = TranslationTask(settings, prepare(text, subwords, settings.corpus)).build({})
     values = [{"dropout": rate, "learning_rate": rate / 100} for rate in (0.1, 0.2)]
     times: dict[str, list[float]] = {part: [] for part in PARTS}
     with tempfile.TemporaryDirectory() as folder:
         states, saved = StateStore(Path(folder)), []
         for seed, own in enumerate(values):
-            trainee.reset(seed)
-            trainee.apply(own)
-            trainee.train(64)
-            saved.append(StateReference(str(seed), states.save(str(seed), trainee.state())))
+            trainable.reset(seed)
+            trainable.apply(own)
+            trainable.train(64)
+            saved.append(StateReference(str(seed), states.save(str(seed), trainable.state())))
         size = states.path("0").stat().st_size
         for number in range(arguments.rounds):
             start, own = saved[number % 2], values[(number + 1) % 2]
-            leg = Leg("0", own, 64, start, weights_seed=0, masks_seed=number, order_seed=0, save_as="0")
+            job = TrainingJob("0", own, 64, start, weights_seed=0, masks_seed=number, order_seed=0, save_as="0")
             donor = _timed(times[PARTS[0]], lambda name=start.name, found=start.hash: states.load(name, found))
-            _timed(times[PARTS[1]], lambda state=donor: trainee.load(state))
-            _timed(times[PARTS[2]], lambda leg=leg, state=donor: check_taken_over(leg, trainee.state(), state))
+            _timed(times[PARTS[1]], lambda state=donor: trainable.load(state))
+            _timed(times[PARTS[2]], lambda job=job, state=donor: check_taken_over(job, trainable.state(), state))
 
-            def own_values(leg: Leg = leg) -> None:
-                trainee.apply(leg.values)
-                trainee.reorder(leg.order_seed)
-                trainee.reseed(leg.masks_seed or 0)
-                check_in_force(leg, trainee.values_in_force())
+            def own_values(job: TrainingJob = job) -> None:
+                trainable.apply(job.values)
+                trainable.reorder(job.order_seed)
+                trainable.reseed(job.masks_seed or 0)
+                check_in_force(job, trainable.effective_values())
 
             _timed(times[PARTS[3]], own_values)
-    parameters = sum(int(variable.value.shape.num_elements()) for variable in trainee.model.trainable_variables)
+    parameters = sum(int(variable.value.shape.num_elements()) for variable in trainable.model.trainable_variables)
     print(f"{parameters:,} parameters, a state of {size / 1e6:.1f} MB, {arguments.rounds} handovers, one thread.\n")
     print("| | median, ms | worst, ms |\n| --- | ---: | ---: |")
     for part in PARTS:

@@ -21,13 +21,12 @@ from typing import Any
 import keras_tuner
 import numpy as np
 
-from nmt_pbt.search.exploit import Backtrack, Exploit, Tournament, Truncation
+from nmt_pbt.search.exploit import Backtrack, Bootstrap, Exploit, Tournament, Truncation, TTest
 from nmt_pbt.search.explore import Perturb
 from nmt_pbt.search.frequencies import MultiFrequency
 from nmt_pbt.search.pbt import JournaledPBTOracle
-from nmt_pbt.search.significant import Bootstrap, TTest
-from nmt_pbt.search.space import Space
 from nmt_pbt.settings import Settings
+from nmt_pbt.space.space import Space
 
 STRATEGIES: dict[str, Callable[[int], Exploit]] = {
     "truncation": lambda size: Truncation(),

@@ -21,8 +21,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from nmt_pbt.errors import JournalError
-from nmt_pbt.journal import AnyRecord, Assigned, Evaluated, read_journal
+from nmt_pbt.base.errors import JournalError
+from nmt_pbt.run.journal import AnyRecord, Assigned, Evaluated, read_journal
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ SETUPS = (
 
 @dataclass(frozen=True)
 class Slice:
-    """What one stretch of a run trained.
+    """What one segment of a run trained.
 
     Attributes:
         pairs: Sentence pairs.

@@ -27,9 +27,9 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from nmt_pbt.experiment.driver import Driver
-from nmt_pbt.experiment.engine import Leg, LegResult, StateReference
-from nmt_pbt.journal import Assigned, Evaluated, Journal, RunStarted, SearchStarted
+from nmt_pbt.run.driver import Driver
+from nmt_pbt.run.jobs import JobResult, StateReference, TrainingJob
+from nmt_pbt.run.journal import Assigned, Evaluated, Journal, RunStarted, SearchStarted
 from nmt_pbt.search.methods import build_method
 from nmt_pbt.settings import Settings, load_settings
 
@@ -73,7 +73,7 @@ def timed(method: Call) -> Call:
 
 
 class SimulatedEngine:
-    """Keeps the contract of `nmt_pbt.experiment.engine.Engine` with a clock that jumps to the next event.
+    """Keeps the contract of `nmt_pbt.run.jobs.Engine` with a clock that jumps to the next event.
 
     Attributes:
         now: The virtual time, in intervals of the fastest worker.
@@ -92,7 +92,7 @@ class SimulatedEngine:
         lengths = np.geomspace(1.0, cluster.uneven, cluster.workers)
         self._lengths = {f"worker{index}": float(length) for index, length in enumerate(lengths)}
         self.workers = tuple(self._lengths)
-        self._events: list[tuple[float, int, str, Leg]] = []
+        self._events: list[tuple[float, int, str, TrainingJob]] = []
         self._submitted = 0
         self._skill: dict[str, tuple[float, int]] = {}
         self._free_since = dict.fromkeys(self.workers, 0.0)
@@ -100,9 +100,9 @@ class SimulatedEngine:
         self.most_states = 0
 
     @timed
-    def submit(self, worker: str, leg: Leg) -> None:
+    def submit(self, worker: str, job: TrainingJob) -> None:
         """Note when the interval will end."""
-        length = self._lengths[worker] * leg.pairs / EPOCH
+        length = self._lengths[worker] * job.pairs / EPOCH
         self.idle += self.now - self._free_since[worker]
         self.last_given = end = self.now
         while self._random.random() < self._cluster.deaths:
@@ -113,25 +113,25 @@ class SimulatedEngine:
             end += wasted + BACK_AFTER
         self.worked += length
         self._submitted += 1
-        heapq.heappush(self._events, (end + length, self._submitted, worker, leg))
+        heapq.heappush(self._events, (end + length, self._submitted, worker, job))
 
     @timed
-    def wait(self) -> LegResult:
+    def wait(self) -> JobResult:
         """Go to the next interval that ends."""
-        self.now, _, worker, leg = heapq.heappop(self._events)
+        self.now, _, worker, job = heapq.heappop(self._events)
         self._free_since[worker] = self.now
         if self._random.random() < self._cluster.failures:
-            return LegResult(worker, leg.trial, failure="nan")
-        skill, age = self._skill[leg.start.name] if leg.start is not None else (0.0, 0)
+            return JobResult(worker, job.trial, failure="nan")
+        skill, age = self._skill[job.start.name] if job.start is not None else (0.0, 0)
         # The best learning rate falls with age: what is learnt in an interval depends on how near the value is.
-        rate, age = math.log(float(leg.values["learning_rate"])), age + leg.pairs
-        reach = 40.0 - 3.0 * (rate + 5.5 + 0.02 * age / EPOCH) ** 2 - 20.0 * (float(leg.values["dropout"]) - 0.3) ** 2
+        rate, age = math.log(float(job.values["learning_rate"])), age + job.pairs
+        reach = 40.0 - 3.0 * (rate + 5.5 + 0.02 * age / EPOCH) ** 2 - 20.0 * (float(job.values["dropout"]) - 0.3) ** 2
         skill += 0.1 * (max(reach, 0.0) - skill)
-        self._skill[leg.save_as] = skill, age
+        self._skill[job.save_as] = skill, age
         self.most_states = max(self.most_states, len(self._skill))
         score = skill + 0.3 * float(self._random.normal())
         metrics = {"val_bleu": score, "val_chrf": 2 * score, "val_loss": -score, "train_loss": -score}
-        return LegResult(worker, leg.trial, metrics, age, StateReference(leg.save_as, f"{self._submitted:064x}"))
+        return JobResult(worker, job.trial, metrics, age, StateReference(job.save_as, f"{self._submitted:064x}"))
 
     @timed
     def keep(self, names: frozenset[str]) -> None:

@@ -15,8 +15,8 @@ import keras_tuner
 import numpy as np
 
 import nmt_pbt
-from nmt_pbt.search.space import Space
-from nmt_pbt.values import Value
+from nmt_pbt.base.types import Value
+from nmt_pbt.space.space import Space
 
 
 def small_steps(values: dict[str, Value], space: Space, random: np.random.Generator) -> Mapping[str, Value]:

@@ -6,7 +6,7 @@ the better ones, and may change the depth as it goes on. Every method may grow 1
 
     python examples/decision_trees.py
 
-It shows all that the search asks of a thing to be trained: `nmt_pbt.training.protocol`.
+It shows all that the search asks of a thing to be trained: `nmt_pbt.tasks.protocol`.
 """
 
 from __future__ import annotations
@@ -24,20 +24,19 @@ from sklearn.datasets import load_digits
 from sklearn.metrics import log_loss
 from sklearn.tree import DecisionTreeClassifier
 
-from nmt_pbt.experiment.driver import Driver
-from nmt_pbt.experiment.inline import InlineEngine
-from nmt_pbt.experiment.worker import TraineePool
-from nmt_pbt.journal import Journal, RunStarted, SearchStarted
-from nmt_pbt.randomness import derive_seed, generator
+from nmt_pbt.base.randomness import derive_seed, generator
+from nmt_pbt.base.types import Value
+from nmt_pbt.run.driver import Driver
+from nmt_pbt.run.journal import Journal, RunStarted, SearchStarted
+from nmt_pbt.run.worker import InlineEngine, TrainablePool
 from nmt_pbt.search.baselines import BayesOracle, GridOracle, RandomOracle
 from nmt_pbt.search.budget import Budget
-from nmt_pbt.search.domains import Integer
 from nmt_pbt.search.methods import Method
 from nmt_pbt.search.pbt import JournaledPBTOracle
-from nmt_pbt.search.space import Space
-from nmt_pbt.training.protocol import Evaluation, MemberState
-from nmt_pbt.training.state import StateStore
-from nmt_pbt.values import Value
+from nmt_pbt.space.domains import Integer
+from nmt_pbt.space.space import Space
+from nmt_pbt.tasks.protocol import Evaluation, MemberState
+from nmt_pbt.tasks.state import StateStore
 
 POPULATION, TREES, INTERVAL = 6, 30, 5
 BUDGET = Budget.for_trials(POPULATION, TREES, epoch=1, interval=INTERVAL)  # one tree is one epoch
@@ -98,7 +97,7 @@ class Forest:
         """Put the depth of the next trees in force."""
         self.depth = int(values["max_depth"])
 
-    def values_in_force(self) -> Mapping[str, Value]:
+    def effective_values(self) -> Mapping[str, Value]:
         """Return the depth of the next trees."""
         return {"max_depth": self.depth}
 
@@ -151,7 +150,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, Journal(Path(folder) / "journal.jsonl") as journal:
         journal.append(RunStarted(settings="decision_trees", corpus="digits"))
         states = StateStore(Path(folder) / "states")
-        engine = InlineEngine(TraineePool(task), states)
+        engine = InlineEngine(TrainablePool(task), states)
         for method in methods():
             start = SearchStarted(
                 method=method.name,

@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from nmt_pbt.report.run import load_run
-    from nmt_pbt.search.front.oracle import PBTOracle
-    from nmt_pbt.search.front.tuner import PopulationBasedTraining
+    from nmt_pbt.tasks.keras.oracle import PBTOracle
+    from nmt_pbt.tasks.keras.tuner import PopulationBasedTraining
 
 __all__ = ["PBTOracle", "PopulationBasedTraining", "__version__", "load_run"]
 
 __version__ = "0.1.0"
 
 _LAZY = {
-    "PBTOracle": "nmt_pbt.search.front.oracle",
-    "PopulationBasedTraining": "nmt_pbt.search.front.tuner",
+    "PBTOracle": "nmt_pbt.tasks.keras.oracle",
+    "PopulationBasedTraining": "nmt_pbt.tasks.keras.tuner",
     "load_run": "nmt_pbt.report.run",
 }
 

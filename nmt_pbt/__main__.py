@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nmt_pbt.cli import main
+from nmt_pbt.cli.main import main
 
 if __name__ == "__main__":
     main()

@@ -16,41 +16,30 @@ PACKAGE = Path(__file__).parents[1] / "nmt_pbt"
 ORDER = [
     "__main__",
     "cli",
-    "commands",
-    "console",
     "__init__",  # what `import nmt_pbt` offers
-    "translation",
-    "experiment",
-    "search.front",  # for other people's Keras models: the only part of `search` that knows Keras and weights
-    "search",
-    "training",
+    "tasks.keras",
     "report",
-    "corpus",
-    "model",
-    "schedule",
+    "run",
+    "tasks.translation",
+    "tasks.translation.corpus",
+    "tasks.translation.model",
+    "search",
+    "tasks",  # what every task keeps to
+    "space",
     "settings",
-    "journal",
-    "attention_record",
-    "significance",
-    "yaml_text",
-    "method_names",
-    "counting",
-    "randomness",
-    "values",
-    "files",
-    "errors",
+    "base",
 ]
 TENSORFLOW = {"tensorflow", "tensorflow_text", "keras"}
 HEAVY = TENSORFLOW | {"keras_tuner", "matplotlib", "pandas", "ray", "scipy", "sklearn", "sentencepiece"}
 NEVER: dict[str, set[str]] = {
     # Of what stands below it in the order, and of what is not ours, a room may import all but these.
-    "search.front": {"tensorflow", "tensorflow_text", "report", "corpus", "model"},
-    "search": TENSORFLOW | {"experiment", "training", "report", "corpus", "model"},
-    "training": {"keras_tuner", "report"},
-    "report": TENSORFLOW | {"keras_tuner", "corpus", "model"},
-    "corpus": {"keras_tuner", "model"},
-    "model": {"keras_tuner", "settings", "journal", "significance", "yaml_text", "values"},
-    **dict.fromkeys(ORDER[ORDER.index("schedule") :], HEAVY),
+    "tasks.keras": {"tensorflow", "tensorflow_text", "report", "tasks.translation"},
+    "report": TENSORFLOW | {"keras_tuner", "tasks.translation.corpus", "tasks.translation.model"},
+    "tasks.translation": {"keras_tuner", "search"},
+    "tasks.translation.corpus": {"keras_tuner", "tasks.translation.model", "search"},
+    "tasks.translation.model": {"keras_tuner", "search", "settings", "space", "tasks"},
+    "search": TENSORFLOW,
+    **dict.fromkeys(["space", "settings", "base"], HEAVY),
 }
 
 
@@ -64,8 +53,8 @@ def sources() -> dict[str, str]:
 
 
 def room(module: str) -> str:
-    parts = module.split(".")[1:] or ["__init__"]
-    return "search.front" if parts[:2] == ["search", "front"] else parts[0]
+    name = module.removeprefix("nmt_pbt").removeprefix(".") or "__init__"
+    return max((room for room in ORDER if f"{name}.".startswith(f"{room}.")), key=len, default=name)
 
 
 @cache
@@ -121,21 +110,21 @@ def test_every_room_has_its_place_and_every_place_a_room() -> None:
 @pytest.mark.parametrize(
     ("module", "text", "why"),
     [
-        ("nmt_pbt.model.fake", "from nmt_pbt.training import state", "upwards"),
-        ("nmt_pbt.errors", "def f():\n    import nmt_pbt.settings", "upwards"),
-        ("nmt_pbt.corpus.fake", "from nmt_pbt import cli", "upwards"),
-        ("nmt_pbt.training.fake", "if TYPE_CHECKING:\n    from nmt_pbt.search.space import Space", "upwards"),
-        ("nmt_pbt.model.fake", "from nmt_pbt.settings import Settings", "never"),
-        ("nmt_pbt.model.fake", "import keras_tuner as kt", "never"),
+        ("nmt_pbt.tasks.translation.model.fake", "from nmt_pbt.tasks.translation import state", "upwards"),
+        ("nmt_pbt.base.errors", "def f():\n    import nmt_pbt.settings", "upwards"),
+        ("nmt_pbt.tasks.translation.corpus.fake", "from nmt_pbt import cli", "upwards"),
+        ("nmt_pbt.tasks.translation.fake", "if TYPE_CHECKING:\n    from nmt_pbt.space.space import Space", "upwards"),
+        ("nmt_pbt.tasks.translation.model.fake", "from nmt_pbt.settings import Settings", "never"),
+        ("nmt_pbt.tasks.translation.model.fake", "import keras_tuner as kt", "never"),
         ("nmt_pbt.search.fake", "import tensorflow as tf", "never"),
         ("nmt_pbt.search.fake", "from keras.ops import add", "never"),
-        ("nmt_pbt.search.fake", "from nmt_pbt.training.state import StateStore", "never"),
+        ("nmt_pbt.search.fake", "from nmt_pbt.tasks.state import StateStore", "never"),
         ("nmt_pbt.report.fake", "def f():\n    import keras_tuner", "never"),
         ("nmt_pbt.report.figures.fake", "import tensorflow", "never"),
-        ("nmt_pbt.journal", "import pandas", "never"),
+        ("nmt_pbt.run.journal", "import pandas", "never"),
         ("nmt_pbt.settings", "from matplotlib.figure import Figure", "never"),
-        ("nmt_pbt.search.fake", "from nmt_pbt.search.front import tuner", "upwards"),
-        ("nmt_pbt.search.front.fake", "from nmt_pbt.model.lstm import LSTM", "never"),
+        ("nmt_pbt.search.fake", "from nmt_pbt.tasks.keras import tuner", "upwards"),
+        ("nmt_pbt.tasks.keras.fake", "from nmt_pbt.tasks.translation.model.lstm import LSTM", "never"),
         ("nmt_pbt.search.fake", "from . import space", "relative"),
     ],
 )
@@ -158,15 +147,19 @@ def test_a_circle_inside_one_room_is_found() -> None:
 
 
 def test_the_front_may_use_keras_and_the_format_of_states() -> None:
-    text = "import keras\nfrom nmt_pbt.training.state import StateStore\nfrom nmt_pbt.search.pbt import PBTOracle"
-    assert violations({**sources(), "nmt_pbt.search.front.fake": text}) == []
+    text = "import keras\nfrom nmt_pbt.tasks.state import StateStore\nfrom nmt_pbt.search.pbt import PBTOracle"
+    assert violations({**sources(), "nmt_pbt.tasks.keras.fake": text}) == []
 
 
 @pytest.mark.parametrize(
     ("modules", "kept_out"),
     [
-        ("nmt_pbt nmt_pbt.settings nmt_pbt.journal nmt_pbt.errors nmt_pbt.randomness", HEAVY),
-        ("nmt_pbt.cli nmt_pbt.corpus.parallel nmt_pbt.search.methods nmt_pbt.experiment.run_directory", HEAVY),
+        ("nmt_pbt nmt_pbt.settings nmt_pbt.run.journal nmt_pbt.base.errors nmt_pbt.base.randomness", HEAVY),
+        (
+            "nmt_pbt.cli.main nmt_pbt.tasks.translation.corpus.parallel nmt_pbt.search.methods "
+            "nmt_pbt.run.run_directory",
+            HEAVY,
+        ),
         ("nmt_pbt.report.page", TENSORFLOW | {"keras_tuner", "sklearn", "ray"}),
     ],
 )

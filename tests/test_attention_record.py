@@ -7,8 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nmt_pbt.attention_record import SentenceAttention, attention_path, read_attention, write_attention
-from nmt_pbt.errors import UsageError
+from nmt_pbt.base.errors import UsageError
+from nmt_pbt.tasks.translation.attention_record import (
+    SentenceAttention,
+    attention_path,
+    read_attention,
+    write_attention,
+)
 
 
 def test_attention_survives_its_file(tmp_path: Path) -> None:

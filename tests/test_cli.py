@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nmt_pbt.method_names import METHODS
+from nmt_pbt.search.method_names import METHODS
 from nmt_pbt.settings import Settings, dump_settings
-from nmt_pbt.training.protocol import MemberState
-from nmt_pbt.training.state import StateStore
+from nmt_pbt.tasks.protocol import MemberState
+from nmt_pbt.tasks.state import StateStore
 from tests.report.journals import assigned, evaluated, run_started, search, search_ended
 from tests.translation.made_run import make_run, write_corpus
 
@@ -66,10 +66,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "taken" / "journal.jsonl").write_text("", encoding="utf-8")
     (folder / "file").write_text("", encoding="utf-8")
     (folder / "bad.yaml").write_text("training:\n  dropot: 0.1\n", encoding="utf-8")
-    stretches = "stretches: [{epochs: 1, values: {dropout: 0.1}}, {epochs: 1, values: {dropout: %s}}]"
-    (folder / "schedule.yaml").write_text(stretches % 0.2, encoding="utf-8")
-    (folder / "wild.yaml").write_text(stretches % 1.5, encoding="utf-8")
-    (folder / "misspelt.yaml").write_text(stretches.replace("dropout", "dropot") % 0.2, encoding="utf-8")
+    segments = "segments: [{epochs: 1, values: {dropout: 0.1}}, {epochs: 1, values: {dropout: %s}}]"
+    (folder / "schedule.yaml").write_text(segments % 0.2, encoding="utf-8")
+    (folder / "wild.yaml").write_text(segments % 1.5, encoding="utf-8")
+    (folder / "misspelt.yaml").write_text(segments.replace("dropout", "dropot") % 0.2, encoding="utf-8")
     (folder / "finished").mkdir()
     (folder / "finished" / "settings.yaml").write_text(dump_settings(Settings()), encoding="utf-8")
     records = [
@@ -109,7 +109,7 @@ REFUSALS = {
     "a replay of nothing": (["compare", "--methods", "random,replay"], ["replay", "nothing to replay", "pbt"]),
     "a schedule of what is no hyperparameter": (
         ["compare", "--set", "search.replay.schedule=[{epochs: 1, values: {dropot: 0.1}}]"],
-        ["stretch 1", "dropot", "did you mean 'dropout'"],
+        ["segment 1", "dropot", "did you mean 'dropout'"],
     ),
     "an engine that is none": (["compare", "--engine", "spark"], ["engine.name", "spark"]),
     "an assignment without value": (["compare", "--set", "seed"], ["key=value"]),
@@ -167,11 +167,11 @@ REFUSALS = {
     "a schedule that is settings": (["train", "--schedule", "bad.yaml"], ["bad.yaml", "training"]),
     "a schedule whose values are out of range": (
         ["train", "--schedule", "wild.yaml"],
-        ["wild.yaml", "stretch 2", "dropout", "1.5"],
+        ["wild.yaml", "segment 2", "dropout", "1.5"],
     ),
     "a schedule with a misspelt hyperparameter": (
         ["train", "--schedule", "misspelt.yaml"],
-        ["misspelt.yaml", "stretch 1", "did you mean 'dropout'"],
+        ["misspelt.yaml", "segment 1", "did you mean 'dropout'"],
     ),
     "choosing a method of a schedule in a file": (
         ["train", "--schedule", "schedule.yaml", "--method", "pbt"],

@@ -8,8 +8,8 @@ import time
 import pytest
 from rich.console import Console
 
-from nmt_pbt import console
-from nmt_pbt.journal import Diagnosed, Evaluated, Guessed, SearchStarted
+from nmt_pbt.cli import progress as console
+from nmt_pbt.run.journal import Diagnosed, Evaluated, Guessed, SearchStarted
 from tests.report import journals
 
 SEARCH = {"method": "pbt", "seed": 0}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from nmt_pbt.counting import counted
+from nmt_pbt.base.text import counted
 
 
 @pytest.mark.parametrize(

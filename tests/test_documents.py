@@ -14,7 +14,7 @@ import click
 import pytest
 import typer
 
-from nmt_pbt.cli import app
+from nmt_pbt.cli.main import app
 from nmt_pbt.search.methods import check_methods
 from nmt_pbt.settings import load_settings
 from tests.report.test_load_run import COLUMNS, VALUES

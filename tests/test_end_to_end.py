@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from nmt_pbt.attention_record import attention_path, read_attention
-from nmt_pbt.journal import Evaluated, SearchEnded, Tested, read_journal, without_times
+from nmt_pbt.run.journal import Evaluated, SearchEnded, Tested, read_journal, without_times
+from nmt_pbt.tasks.translation.attention_record import attention_path, read_attention
 from tests.translation.made_run import write_corpus
 
 SMALL = [
@@ -94,7 +94,7 @@ def test_the_report_is_drawn_again_to_the_same_page_without_tensorflow(folder: P
     page = folder / "run" / "report" / "index.html"
     before = page.read_bytes()
     program = (
-        "import sys; from nmt_pbt.cli import main; sys.argv = ['nmt-pbt', 'report', 'run']\n"
+        "import sys; from nmt_pbt.cli.main import main; sys.argv = ['nmt-pbt', 'report', 'run']\n"
         "try: main()\nexcept SystemExit as done: assert not done.code\n"
         "assert not {'tensorflow', 'keras', 'keras_tuner'} & set(sys.modules)"
     )

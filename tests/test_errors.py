@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nmt_pbt import errors
-from nmt_pbt.errors import NmtPbtError, UsageError, suggest
+from nmt_pbt.base import errors
+from nmt_pbt.base.errors import NmtPbtError, UsageError, suggest
 
 KINDS = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, Exception)]
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from nmt_pbt.errors import UsageError
-from nmt_pbt.files import refuse_links, replace_file
+from nmt_pbt.base.errors import UsageError
+from nmt_pbt.base.files import refuse_links, replace_file
 
 
 def full(*_: object) -> int:

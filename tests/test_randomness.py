@@ -10,7 +10,7 @@ import numpy as np
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from nmt_pbt.randomness import derive_seed, generator
+from nmt_pbt.base.randomness import derive_seed, generator
 
 KEYS = st.lists(st.text(st.characters(codec="utf-8"), max_size=8) | st.integers(), max_size=3)
 SEEDS = st.integers(0, 2**63 - 1)
@@ -32,7 +32,7 @@ def test_a_derived_seed_is_the_same_on_every_machine_and_version() -> None:
 
 def test_draws_are_the_same_in_another_process_whatever_its_hash_seed() -> None:
     program = (
-        "from nmt_pbt.randomness import generator; "
+        "from nmt_pbt.base.randomness import generator; "
         "print(generator(3, 'explore', 'a', 1).integers(0, 2**62, 4).tolist())"
     )
     here = generator(3, "explore", "a", 1).integers(0, 2**62, 4).tolist()

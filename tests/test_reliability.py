@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from nmt_pbt.errors import NmtPbtError
+from nmt_pbt.base.errors import NmtPbtError
 from nmt_pbt.report.page import write_report
 from nmt_pbt.report.run import load_run
 from nmt_pbt.settings import load_settings

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from nmt_pbt.journal import AnyRecord, Assigned, Evaluated, RunStarted, SearchEnded, Tested, read_journal
-from nmt_pbt.schedule import Schedule, found_schedule
+from nmt_pbt.run.journal import AnyRecord, Assigned, Evaluated, RunStarted, SearchEnded, Tested, read_journal
+from nmt_pbt.run.schedule import Schedule, found_schedule
 from tests.test_end_to_end import SMALL, nmt_pbt, plain, start
 
 MORE = ["--set=search.interval=0.5", "--set=search.pbt.exploit=tournament"]
@@ -47,9 +47,9 @@ def trained(records: list[AnyRecord], method: str) -> list[tuple[int, dict[str, 
 
 def recorded(schedule: Schedule) -> list[tuple[int, dict[str, object]]]:
     age, steps = 0, []
-    for stretch in schedule.stretches:
-        age += stretch.pairs or 0
-        steps.append((age, dict(stretch.values)))
+    for segment in schedule.segments:
+        age += segment.pairs or 0
+        steps.append((age, dict(segment.values)))
     return steps
 
 

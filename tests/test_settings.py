@@ -12,7 +12,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from nmt_pbt.errors import UsageError
+from nmt_pbt.base.errors import UsageError
+from nmt_pbt.base.yaml_text import dump_yaml, parse_yaml
 from nmt_pbt.settings import (
     MUTABLE,
     SEARCHABLE,
@@ -26,7 +27,6 @@ from nmt_pbt.settings import (
     load_settings,
     settings_hash,
 )
-from nmt_pbt.yaml_text import dump_yaml, parse_yaml
 
 
 def recorded_hash(settings: Settings) -> str:

@@ -11,8 +11,8 @@ import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from nmt_pbt.errors import UsageError
-from nmt_pbt.yaml_text import MAX_BYTES, MAX_DEPTH, dump_yaml, parse_yaml, read_yaml
+from nmt_pbt.base.errors import UsageError
+from nmt_pbt.base.yaml_text import MAX_BYTES, MAX_DEPTH, dump_yaml, parse_yaml, read_yaml
 
 TEXT = st.text(st.characters(codec="utf-8"))
 PLAIN = st.recursive(

@@ -10,16 +10,15 @@ from typing import Any
 
 import numpy as np
 
-from nmt_pbt.experiment.driver import Driver
-from nmt_pbt.experiment.inline import InlineEngine
-from nmt_pbt.experiment.results import Winner
-from nmt_pbt.experiment.worker import TraineePool
-from nmt_pbt.journal import AnyRecord, Assigned, Evaluated, SearchStarted
+from nmt_pbt.base.types import Value
+from nmt_pbt.run.driver import Driver
+from nmt_pbt.run.jobs import Winner
+from nmt_pbt.run.journal import AnyRecord, Assigned, Evaluated, SearchStarted
+from nmt_pbt.run.worker import InlineEngine, TrainablePool
 from nmt_pbt.search.budget import Budget
 from nmt_pbt.search.methods import Method
-from nmt_pbt.training.protocol import Evaluation, MemberState
-from nmt_pbt.training.state import content_hash
-from nmt_pbt.values import Value
+from nmt_pbt.tasks.protocol import Evaluation, MemberState
+from nmt_pbt.tasks.state import content_hash
 
 
 class MemoryStates:
@@ -64,7 +63,7 @@ class MemoryJournal:
         return iter(self.records)
 
 
-class NumpyTrainee:
+class NumpyTrainable:
     """A vector that a step function moves: what the toys have in common. One pair is one step."""
 
     def __init__(self, task: NumpyTask) -> None:
@@ -82,7 +81,7 @@ class NumpyTrainee:
     def apply(self, values: Mapping[str, Value]) -> None:
         self.values = dict(values)
 
-    def values_in_force(self) -> Mapping[str, Value]:
+    def effective_values(self) -> Mapping[str, Value]:
         return self.values
 
     def reseed(self, seed: int) -> None:
@@ -117,8 +116,8 @@ class NumpyTask:
     epoch: int
     structural: frozenset[str] = frozenset()
 
-    def build(self, structural: Mapping[str, Value]) -> NumpyTrainee:
-        return NumpyTrainee(self)
+    def build(self, structural: Mapping[str, Value]) -> NumpyTrainable:
+        return NumpyTrainable(self)
 
 
 def quadratic_step(theta: np.ndarray, values: Mapping[str, Value], age: int) -> np.ndarray:
@@ -179,7 +178,7 @@ def search(task: NumpyTask, oracle: Any, budget: Budget, workers: int = 1) -> Se
     """Drive an oracle over a toy with the real driver."""
     method = Method("toy", oracle, budget)
     states = MemoryStates()
-    engine = InlineEngine(TraineePool(task), states, workers)  # type: ignore[arg-type]
+    engine = InlineEngine(TrainablePool(task), states, workers)  # type: ignore[arg-type]
     start = SearchStarted(
         method="toy",
         seed=oracle.seed,

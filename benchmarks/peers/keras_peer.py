@@ -44,7 +44,7 @@ def build(workload: Workload, arguments: argparse.Namespace) -> Calls:
 
 
 def _model(vocabulary: int, units: int, dropout: float, recurrent_dropout: float) -> Any:
-    """Return the architecture of `nmt_pbt.model.seq2seq` from layers that Keras has."""
+    """Return the architecture of `nmt_pbt.tasks.translation.model.seq2seq` from layers that Keras has."""
     import keras
     from keras import layers
 

@@ -10,17 +10,17 @@ from protocol import Calls, Stopwatch, Workload, serve, until_end
 
 
 def build(workload: Workload, arguments: argparse.Namespace) -> Calls:
-    """Build the trainee; see `protocol.serve`."""
+    """Build the trainable; see `protocol.serve`."""
     import numpy as np
 
-    from nmt_pbt.corpus.catalog import load_corpus
-    from nmt_pbt.corpus.prepared import prepare
-    from nmt_pbt.corpus.subwords import Subwords
     from nmt_pbt.settings import Settings
-    from nmt_pbt.training.score import score_translations
-    from nmt_pbt.training.text_decoder import first_texts
-    from nmt_pbt.training.threads import use_threads
-    from nmt_pbt.training.trainee import TranslationTask
+    from nmt_pbt.tasks.translation.corpus.catalog import load_corpus
+    from nmt_pbt.tasks.translation.corpus.prepared import prepare
+    from nmt_pbt.tasks.translation.corpus.subwords import Subwords
+    from nmt_pbt.tasks.translation.decoder import first_texts
+    from nmt_pbt.tasks.translation.metrics import score_translations
+    from nmt_pbt.tasks.translation.runtime import use_threads
+    from nmt_pbt.tasks.translation.trainable import TranslationTask
 
     settings = Settings.model_validate(workload.settings["settings"])
     engine = settings.engine.model_copy(update={"threads": arguments.threads})
@@ -28,25 +28,25 @@ def build(workload: Workload, arguments: argparse.Namespace) -> Calls:
     use_threads(settings.engine.threads)
     subwords = Subwords.load((workload.folder / "subwords.model").read_bytes())
     prepared = prepare(load_corpus(settings.corpus, settings.seed), subwords, settings.corpus)
-    trainee = TranslationTask(settings, prepared).build({})
-    trainee.apply({"recurrent_dropout": arguments.recurrent_dropout})
+    trainable = TranslationTask(settings, prepared).build({})
+    trainable.apply({"recurrent_dropout": arguments.recurrent_dropout})
     dev = prepared.corpus.dev
     # The other models know a weight by its layer and kind, wherever in ours the layer is.
     named = {
         "/".join(name.split("/")[-2:]).removeprefix("seq2seq/"): variable
-        for name, variable in trainee.weights().items()
+        for name, variable in trainable.weights().items()
     }
 
     def train(window: int) -> Mapping[str, Any]:
         pairs = workload.settings["window"]
-        trainee.age = window * pairs
+        trainable.age = window * pairs
         stopwatch = Stopwatch()
-        found = trainee.train(pairs)
+        found = trainable.train(pairs)
         return {**stopwatch.read(), "loss": found["train_loss"]}
 
     def learn(pairs: int) -> Mapping[str, Any]:
-        trainee.reset(settings.seed)
-        return trainee.train(pairs)
+        trainable.reset(settings.seed)
+        return trainable.train(pairs)
 
     def load() -> Mapping[str, Any]:
         weights = workload.weights()
@@ -61,7 +61,7 @@ def build(workload: Workload, arguments: argparse.Namespace) -> Calls:
 
     def decode(beam: int, length_penalty: float) -> Mapping[str, Any]:
         stopwatch = Stopwatch()
-        found = trainee.translate_n_best(dev.source, beam, length_penalty)
+        found = trainable.translate_n_best(dev.source, beam, length_penalty)
         texts = first_texts(found)
         seconds = stopwatch.read()
         return {**seconds, "texts": texts, "ids": [until_end(row[0].subwords) if row else [] for row in found]}
@@ -69,7 +69,7 @@ def build(workload: Workload, arguments: argparse.Namespace) -> Calls:
     def evaluate() -> Mapping[str, Any]:
         """Decode greedily and score, as the search does for `val_bleu`."""
         stopwatch = Stopwatch()
-        scores = score_translations(trainee.translate(dev.source), dev.target)
+        scores = score_translations(trainable.translate(dev.source), dev.target)
         return {**stopwatch.read(), "bleu": scores.bleu}
 
     return {"train": train, "learn": learn, "load": load, "save": save, "decode": decode, "evaluate": evaluate}

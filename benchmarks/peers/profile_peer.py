@@ -14,7 +14,7 @@ from protocol import Calls, Workload, serve
 
 
 def build(workload: Workload, arguments: argparse.Namespace) -> Calls:
-    """Build the trainee; see `protocol.serve`."""
+    """Build the trainable; see `protocol.serve`."""
     import tensorflow as tf
 
     train = ours_peer.build(workload, arguments)["train"]

@@ -13,7 +13,7 @@ from protocol import Calls, Stopwatch, Workload, serve
 from search_task import read_task
 
 if TYPE_CHECKING:
-    from nmt_pbt.training.trainee import TranslationTask, TranslationTrainee
+    from nmt_pbt.tasks.translation.trainable import TranslationTask, TranslationTrainable
 
 
 def build(workload: Workload, arguments: argparse.Namespace) -> Calls:
@@ -24,7 +24,7 @@ def build(workload: Workload, arguments: argparse.Namespace) -> Calls:
     from ray import tune
     from ray.tune.schedulers import PopulationBasedTraining
 
-    from nmt_pbt.training.state import StateStore
+    from nmt_pbt.tasks.state import StateStore
 
     task = read_task(workload)
     settings = task.settings
@@ -36,16 +36,16 @@ def build(workload: Workload, arguments: argparse.Namespace) -> Calls:
 
     def train_function(config: Mapping[str, Any], task: TranslationTask) -> None:
         """Train until stopped, as Ray Tune's guide to PBT does: a function that begins from a checkpoint if given."""
-        trainee = task.build({})
+        trainable = task.build({})
         checkpoint = tune.get_checkpoint()
         if checkpoint is not None:
             with checkpoint.as_directory() as folder:
-                _load(trainee, Path(folder))
-        trainee.apply(config)
+                _load(trainable, Path(folder))
+        trainable.apply(config)
         while True:
-            metrics = _train_and_evaluate(trainee, task.epoch)
+            metrics = _train_and_evaluate(trainable, task.epoch)
             with tempfile.TemporaryDirectory() as folder:
-                _save(trainee, Path(folder))
+                _save(trainable, Path(folder))
                 tune.report(metrics, checkpoint=tune.Checkpoint.from_directory(folder))
 
     class Live(tune.Trainable):
@@ -53,29 +53,29 @@ def build(workload: Workload, arguments: argparse.Namespace) -> Calls:
 
         def setup(self, config: Mapping[str, Any], task: TranslationTask) -> None:
             self.task = task
-            self.trainee = task.build({})
-            self.trainee.apply(config)
+            self.trainable = task.build({})
+            self.trainable.apply(config)
 
         def step(self) -> dict[str, Any]:
-            return _train_and_evaluate(self.trainee, self.task.epoch)
+            return _train_and_evaluate(self.trainable, self.task.epoch)
 
         def save_checkpoint(self, checkpoint_dir: str) -> None:
-            _save(self.trainee, Path(checkpoint_dir))
+            _save(self.trainable, Path(checkpoint_dir))
 
         def load_checkpoint(self, checkpoint: str) -> None:
-            _load(self.trainee, Path(checkpoint))
-            self.trainee.apply(self.config)
+            _load(self.trainable, Path(checkpoint))
+            self.trainable.apply(self.config)
 
         def reset_config(self, new_config: Mapping[str, Any]) -> bool:
-            self.trainee.reset(task.settings.seed)
-            self.trainee.apply(new_config)
+            self.trainable.reset(task.settings.seed)
+            self.trainable.apply(new_config)
             return True
 
-    def _load(trainee: TranslationTrainee, folder: Path) -> None:
-        trainee.load(StateStore(folder).load("state", (folder / "hash").read_text(encoding="utf-8")))
+    def _load(trainable: TranslationTrainable, folder: Path) -> None:
+        trainable.load(StateStore(folder).load("state", (folder / "hash").read_text(encoding="utf-8")))
 
-    def _save(trainee: TranslationTrainee, folder: Path) -> None:
-        (folder / "hash").write_text(StateStore(folder).save("state", trainee.state()), encoding="utf-8")
+    def _save(trainable: TranslationTrainable, folder: Path) -> None:
+        (folder / "hash").write_text(StateStore(folder).save("state", trainable.state()), encoding="utf-8")
 
     def search() -> Mapping[str, Any]:
         space = {name: tune.uniform(domain.min, domain.max) for name, domain in settings.search.space.items()}
@@ -115,9 +115,9 @@ def build(workload: Workload, arguments: argparse.Namespace) -> Calls:
     return {"search": search}
 
 
-def _train_and_evaluate(trainee: TranslationTrainee, pairs: int) -> dict[str, Any]:
+def _train_and_evaluate(trainable: TranslationTrainable, pairs: int) -> dict[str, Any]:
     began = time.perf_counter()
-    metrics = {**trainee.train(pairs), **trainee.evaluate().metrics}
+    metrics = {**trainable.train(pairs), **trainable.evaluate().metrics}
     return {**metrics, "work_seconds": time.perf_counter() - began}
 
 

@@ -17,22 +17,21 @@ def build(workload: Workload, arguments: argparse.Namespace) -> Calls:
     """Prepare the corpus; see `protocol.serve`."""
     import keras
 
-    from nmt_pbt.corpus.subwords import Subwords
-    from nmt_pbt.experiment.driver import Driver
-    from nmt_pbt.experiment.inline import InlineEngine
-    from nmt_pbt.experiment.worker import LiveTrainee, TraineePool
-    from nmt_pbt.journal import Evaluated, Journal, SearchStarted
+    from nmt_pbt.run.driver import Driver
+    from nmt_pbt.run.journal import Evaluated, Journal, SearchStarted
+    from nmt_pbt.run.worker import InlineEngine, LiveTrainable, TrainablePool
     from nmt_pbt.search.methods import build_method
-    from nmt_pbt.training.state import StateStore
+    from nmt_pbt.tasks.state import StateStore
+    from nmt_pbt.tasks.translation.corpus.subwords import Subwords
 
-    class Rebuilding(TraineePool):
-        """Gives out a new trainee each time, as searches do that know nothing of live models."""
+    class Rebuilding(TrainablePool):
+        """Gives out a new trainable each time, as searches do that know nothing of live models."""
 
-        def get(self, values: Mapping[str, Any]) -> LiveTrainee:
+        def get(self, values: Mapping[str, Any]) -> LiveTrainable:
             # Without clearing, each model's graph stays in memory. The tokenizer inside the subwords goes with it.
             keras.utils.clear_session()
             prepared = replace(task.prepared, subwords=Subwords.load(task.prepared.subwords.model))
-            return LiveTrainee(replace(task, prepared=prepared).build({}))
+            return LiveTrainable(replace(task, prepared=prepared).build({}))
 
     task = read_task(workload)
     settings = task.settings
@@ -42,7 +41,7 @@ def build(workload: Workload, arguments: argparse.Namespace) -> Calls:
     def search() -> Mapping[str, Any]:
         with tempfile.TemporaryDirectory() as folder, Journal(Path(folder) / "journal.jsonl") as journal:
             stopwatch = Stopwatch()
-            pool = (Rebuilding if arguments.rebuild else TraineePool)(task)
+            pool = (Rebuilding if arguments.rebuild else TrainablePool)(task)
             start = SearchStarted(
                 method=method.name,
                 seed=settings.seed,

@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING
 from protocol import Workload
 
 if TYPE_CHECKING:
-    from nmt_pbt.training.trainee import TranslationTask
+    from nmt_pbt.tasks.translation.trainable import TranslationTask
 
 
 def read_task(workload: Workload) -> TranslationTask:
     """Return the task of the workload's settings, corpus and subwords."""
-    from nmt_pbt.corpus.catalog import load_corpus
-    from nmt_pbt.corpus.prepared import prepare
-    from nmt_pbt.corpus.subwords import Subwords
     from nmt_pbt.settings import Settings
-    from nmt_pbt.training.threads import use_threads
-    from nmt_pbt.training.trainee import TranslationTask
+    from nmt_pbt.tasks.translation.corpus.catalog import load_corpus
+    from nmt_pbt.tasks.translation.corpus.prepared import prepare
+    from nmt_pbt.tasks.translation.corpus.subwords import Subwords
+    from nmt_pbt.tasks.translation.runtime import use_threads
+    from nmt_pbt.tasks.translation.trainable import TranslationTask
 
     settings = Settings.model_validate(workload.settings["settings"])
     use_threads(settings.engine.threads)

@@ -20,8 +20,8 @@ Memory = tuple[Tensor, Tensor, Tensor]
 class TorchSeq2Seq(nn.Module):
     """Bidirectional LSTM encoder, LSTM decoder, general attention (Luong et al. 2015), all embeddings tied.
 
-    Packed, it is layer for layer the model of `nmt_pbt.model.seq2seq`, can take over its weights, and then makes the
-    same translations.
+    Packed, it is layer for layer the model of `nmt_pbt.tasks.translation.model.seq2seq`, can take over its weights, and
+    then makes the same translations.
 
     Args:
         vocabulary: Subwords V, of both languages.

@@ -30,7 +30,7 @@ def _without_grappler() -> None:
 def _one_iteration_at_a_time() -> None:
     import tensorflow as tf
 
-    from nmt_pbt.model import lstm
+    from nmt_pbt.tasks.translation.model import lstm
 
     def over_time(length: Any, reverse: bool, step: Any, h: Any, c: Any, arrays: Any) -> Any:
         first = length - 1 if reverse else tf.zeros_like(length)
@@ -43,7 +43,7 @@ def _one_iteration_at_a_time() -> None:
 def _automatic_gradient() -> None:
     import tensorflow as tf
 
-    from nmt_pbt.model import lstm
+    from nmt_pbt.tasks.translation.model import lstm
 
     def recurrence(
         projected: Any, kernel: Any, h: Any, c: Any, mask: Any = None, real: Any = None, reverse: bool = False
@@ -63,7 +63,7 @@ def _automatic_gradient() -> None:
 def _compiled_recurrence() -> None:
     import tensorflow as tf
 
-    from nmt_pbt.model import lstm
+    from nmt_pbt.tasks.translation.model import lstm
 
     plain = lstm.recurrence
 
@@ -94,7 +94,7 @@ VARIANTS: Mapping[str, Callable[[], None]] = {
 
 
 def build(workload: Workload, arguments: argparse.Namespace) -> Calls:
-    """Build the trainee; see `protocol.serve`."""
+    """Build the trainable; see `protocol.serve`."""
     VARIANTS[arguments.variant]()
     return ours_peer.build(workload, arguments)
 

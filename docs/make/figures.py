@@ -14,14 +14,14 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import FancyArrowPatch, Rectangle
 
-from nmt_pbt.files import replace_file
+from nmt_pbt.base.files import replace_file
 from nmt_pbt.report.figures.palette import BLUE, FAINT, GREEN, INK, MUTED, ORANGE, PURPLE, SKY, VERMILLION
 from nmt_pbt.report.figures.style import Rendered, render_figure
-from nmt_pbt.search.domains import Real
 from nmt_pbt.search.exploit import Truncation
 from nmt_pbt.search.explore import Perturb
 from nmt_pbt.search.pbt import JournaledPBTOracle
-from nmt_pbt.search.space import Space
+from nmt_pbt.space.domains import Real
+from nmt_pbt.space.space import Space
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from tests.toys import LENGTH, MOVING, PAPER, Search, best_rate, budget, search

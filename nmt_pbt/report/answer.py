@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from nmt_pbt.counting import counted
+from nmt_pbt.base.text import counted
 from nmt_pbt.report import statistics
 from nmt_pbt.report.controls import guess_cautions, replay_cautions, replay_findings
 from nmt_pbt.report.diagnoses import diagnosis_cautions, diagnosis_findings, diagnosis_summary

@@ -6,12 +6,12 @@ import math
 
 import pandas as pd
 
-from nmt_pbt.counting import counted
-from nmt_pbt.journal import Guessed, Tested
+from nmt_pbt.base.text import counted
 from nmt_pbt.report.figures.style import base_method, method_style, metric_label
 from nmt_pbt.report.run import Run
 from nmt_pbt.report.statistics import replay_methods
 from nmt_pbt.report.words import listed, score_text
+from nmt_pbt.run.journal import Guessed, Tested
 
 
 def source_of(replay: str) -> str:

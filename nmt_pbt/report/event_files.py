@@ -19,13 +19,13 @@ from tensorboard.compat.proto import event_pb2, summary_pb2
 from tensorboard.plugins.hparams import api_pb2, metadata, plugin_data_pb2
 from tensorboard.summary.writer.record_writer import RecordWriter
 
-from nmt_pbt.errors import UsageError
-from nmt_pbt.files import replace_file
-from nmt_pbt.journal import Assigned, Evaluated, SearchStarted
+from nmt_pbt.base.errors import UsageError
+from nmt_pbt.base.files import replace_file
 from nmt_pbt.report import statistics
 from nmt_pbt.report.figures.style import metric_label, value_label
 from nmt_pbt.report.run import Run
 from nmt_pbt.report.series import hyperparameters
+from nmt_pbt.run.journal import Assigned, Evaluated, SearchStarted
 from nmt_pbt.settings import ChoiceDomain, Domain
 
 _FILE = "events.out.tfevents.0.nmt-pbt"

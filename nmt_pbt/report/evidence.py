@@ -6,10 +6,10 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from nmt_pbt.counting import counted
-from nmt_pbt.method_names import CONTROLS
+from nmt_pbt.base.text import counted
 from nmt_pbt.report.figures.style import base_method, method_style, metric_label
 from nmt_pbt.report.words import listed, signed
+from nmt_pbt.search.method_names import CONTROLS
 
 Row = Mapping[Any, Any]
 """A row of `statistics.comparisons` whose method_a is the reference."""

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from nmt_pbt.errors import UsageError
-from nmt_pbt.files import replace_file
+from nmt_pbt.base.errors import UsageError
+from nmt_pbt.base.files import replace_file
 from nmt_pbt.report import statistics
 from nmt_pbt.report.run import Run
 from nmt_pbt.report.series import SCHEMA_VERSION

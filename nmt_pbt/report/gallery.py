@@ -7,7 +7,7 @@ from functools import partial
 
 import pandas as pd
 
-from nmt_pbt.counting import counted
+from nmt_pbt.base.text import counted
 from nmt_pbt.report import statistics, views
 from nmt_pbt.report.drawing import Drawing, file_name
 from nmt_pbt.report.evidence import rivals

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
-from nmt_pbt.randomness import generator
+from nmt_pbt.base.randomness import generator
 
 LEVEL = 0.95
 """Confidence of every interval."""

@@ -12,9 +12,9 @@ from typing import Any
 
 import pandas as pd
 
-from nmt_pbt.errors import JournalError, UsageError, suggest
-from nmt_pbt.journal import AnyRecord, Assigned, Evaluated
+from nmt_pbt.base.errors import JournalError, UsageError, suggest
 from nmt_pbt.report.series import assignments, hyperparameters, score_of, searches, table, winners
+from nmt_pbt.run.journal import AnyRecord, Assigned, Evaluated
 
 
 class Ancestry:
@@ -107,7 +107,7 @@ class Ancestry:
         return table(rows[::-1], columns, self._names)
 
     def steps(self, method: str, seed: int, trial: str | None = None) -> pd.DataFrame:
-        """Return a lineage as stretches of training.
+        """Return a lineage as segments of training.
 
         Args:
             method: Whose search.

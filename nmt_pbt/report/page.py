@@ -16,9 +16,10 @@ import jinja2
 import pandas as pd
 from markupsafe import Markup
 
-from nmt_pbt.counting import counted
-from nmt_pbt.errors import UsageError
-from nmt_pbt.files import refuse_links, replace_file
+from nmt_pbt.base.errors import UsageError
+from nmt_pbt.base.files import refuse_links, replace_file
+from nmt_pbt.base.text import counted
+from nmt_pbt.base.yaml_text import dump_yaml
 from nmt_pbt.report import statistics, tables
 from nmt_pbt.report.answer import answer, main_metric
 from nmt_pbt.report.drawing import Drawing
@@ -31,9 +32,8 @@ from nmt_pbt.report.run import Run
 from nmt_pbt.report.series import SCHEMA_VERSION
 from nmt_pbt.report.several import load_runs
 from nmt_pbt.report.words import value_text
-from nmt_pbt.schedule import dump_schedule, found_schedule
+from nmt_pbt.run.schedule import dump_schedule, found_schedule
 from nmt_pbt.settings import ChoiceDomain, Domain
-from nmt_pbt.yaml_text import dump_yaml
 
 Progress = Callable[[int, int, str], None]
 """Told how many of how many figures are drawn, and the name of the next."""
@@ -243,7 +243,7 @@ def _examples(run: Run) -> Iterator[dict[str, Any]]:
 
 
 def agreement(translation: str, reference: str) -> list[tuple[str, bool]]:
-    """Split a translation into stretches of words that are, or are not, in the reference in the same order.
+    """Split a translation into segments of words that are, or are not, in the reference in the same order.
 
     Args:
         translation: A sentence.

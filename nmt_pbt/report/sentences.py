@@ -10,8 +10,14 @@ from functools import cached_property
 
 import numpy as np
 
-from nmt_pbt.randomness import generator
-from nmt_pbt.significance import Counts, Scores, approximate_randomisations, resampled_difference, resampled_scores
+from nmt_pbt.base.randomness import generator
+from nmt_pbt.tasks.translation.significance import (
+    Counts,
+    Scores,
+    approximate_randomisations,
+    resampled_difference,
+    resampled_scores,
+)
 
 Search = tuple[str, int]
 """A method and a seed."""

@@ -14,8 +14,8 @@ from typing import Any
 
 import pandas as pd
 
-from nmt_pbt.errors import JournalError
-from nmt_pbt.journal import (
+from nmt_pbt.base.errors import JournalError
+from nmt_pbt.run.journal import (
     AnyRecord,
     Assigned,
     Diagnosed,

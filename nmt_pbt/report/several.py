@@ -10,12 +10,12 @@ from typing import Any
 
 import pandas as pd
 
-from nmt_pbt.attention_record import SentenceAttention
-from nmt_pbt.errors import UsageError
-from nmt_pbt.journal import AnyRecord, RunStarted
+from nmt_pbt.base.errors import UsageError
 from nmt_pbt.report.run import Run, Sample, load_run
+from nmt_pbt.run.journal import AnyRecord, RunStarted
 from nmt_pbt.settings import ChoiceDomain, Domain, NumberDomain
-from nmt_pbt.significance import Counts
+from nmt_pbt.tasks.translation.attention_record import SentenceAttention
+from nmt_pbt.tasks.translation.significance import Counts
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,6 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from nmt_pbt.method_names import REPLAYS
 from nmt_pbt.report.figures.style import base_method
 from nmt_pbt.report.inference import (
     LEVEL,
@@ -28,6 +27,7 @@ from nmt_pbt.report.inference import (
 from nmt_pbt.report.run import Run
 from nmt_pbt.report.sentences import SentenceTests
 from nmt_pbt.report.series import better
+from nmt_pbt.search.method_names import REPLAYS
 
 
 def summary(run: Run) -> pd.DataFrame:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from nmt_pbt.counting import counted
+from nmt_pbt.base.text import counted
 from nmt_pbt.report import statistics
 from nmt_pbt.report.answer import main_metric
 from nmt_pbt.report.figures.style import method_style, metric_label, value_label

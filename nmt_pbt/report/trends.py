@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from nmt_pbt.counting import counted
+from nmt_pbt.base.text import counted
 from nmt_pbt.report import statistics
 from nmt_pbt.report.figures.style import method_style, value_label
 from nmt_pbt.report.names import with_seed

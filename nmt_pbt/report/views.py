@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from nmt_pbt.method_names import CONTROLS, REPLAYS
 from nmt_pbt.report import series
 from nmt_pbt.report.figures.style import base_method
 from nmt_pbt.report.run import Run
+from nmt_pbt.search.method_names import CONTROLS, REPLAYS
 from nmt_pbt.settings import ChoiceDomain, Domain, NumberDomain
 
 _NEAR_BOUND = 0.02  # share of the range that counts as being at its end

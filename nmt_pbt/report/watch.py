@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from nmt_pbt.journal import SearchEnded
 from nmt_pbt.report.page import write_report
 from nmt_pbt.report.run import Run, load_run
+from nmt_pbt.run.journal import SearchEnded
 
 EVERY = 30.0
 """Seconds from one look at the journal to the next: drawing takes seconds that the search would use."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from nmt_pbt.values import Value
+from nmt_pbt.base.types import Value
 
 
 @dataclass(frozen=True)

@@ -14,13 +14,13 @@ from keras_tuner import oracles
 from keras_tuner.engine.trial import Trial
 from sklearn.exceptions import ConvergenceWarning
 
-from nmt_pbt.randomness import derive_seed, generator
-from nmt_pbt.search.acquisition import minimise, thread_pools
+from nmt_pbt.base.randomness import derive_seed, generator
+from nmt_pbt.base.types import Value
 from nmt_pbt.search.assignment import Assignment
 from nmt_pbt.search.budget import Budget
 from nmt_pbt.search.grid import grid_points
 from nmt_pbt.search.oracles import BudgetedOracle
-from nmt_pbt.values import Value
+from nmt_pbt.search.pb2 import minimise, thread_pools
 
 
 class RandomOracle(BudgetedOracle, oracles.RandomSearchOracle):

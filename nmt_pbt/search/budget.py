@@ -9,7 +9,7 @@ import itertools
 import math
 from dataclasses import dataclass
 
-from nmt_pbt.errors import UsageError
+from nmt_pbt.base.errors import UsageError
 from nmt_pbt.search.assignment import Assignment
 
 

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from nmt_pbt.base.types import Value
 from nmt_pbt.search.assignment import Assignment
-from nmt_pbt.search.domains import Choice, Constant, Domain
-from nmt_pbt.search.space import Space
-from nmt_pbt.values import Value
+from nmt_pbt.space.domains import Choice, Constant, Domain
+from nmt_pbt.space.space import Space
 
 EARLY = 0.5
 """Share of the training before which a collapse is early: a population that has become one by the end has converged."""

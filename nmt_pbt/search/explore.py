@@ -9,17 +9,17 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from nmt_pbt.errors import UsageError
-from nmt_pbt.search.domains import Choice, Constant, Domain, Integer, Real
-from nmt_pbt.search.memoryless import Memoryless
-from nmt_pbt.search.space import Space
-from nmt_pbt.values import Value
+from nmt_pbt.base.errors import UsageError
+from nmt_pbt.base.types import Value
+from nmt_pbt.search.exploit import Stateless
+from nmt_pbt.space.domains import Choice, Constant, Domain, Integer, Real
+from nmt_pbt.space.space import Space
 
 ExploreFunction = Callable[[dict[str, Value], Space, np.random.Generator], Mapping[str, Value]]
 """A user's own explore: adopted values, the space, a generator -> new values of the same names."""
 
 
-class Moment(NamedTuple):
+class Observation(NamedTuple):
     """Where a member stands: epochs its weights were trained on, and its score, higher being better."""
 
     age: float
@@ -30,7 +30,7 @@ class Explorer(Protocol):
     """Chooses new values after an exploit."""
 
     def propose(
-        self, space: Space, values: Mapping[str, Value], start: Moment, random: np.random.Generator
+        self, space: Space, values: Mapping[str, Value], start: Observation, random: np.random.Generator
     ) -> dict[str, Value]:
         """Return new values.
 
@@ -46,7 +46,12 @@ class Explorer(Protocol):
         ...
 
     def observe(
-        self, space: Space, values: Mapping[str, Value], start: Moment | None, end: Moment | None, epochs: float
+        self,
+        space: Space,
+        values: Mapping[str, Value],
+        start: Observation | None,
+        end: Observation | None,
+        epochs: float,
     ) -> None:
         """Learn what an interval brought.
 
@@ -68,11 +73,16 @@ class Explorer(Protocol):
         ...
 
 
-class _LearnsNothing(Memoryless):
+class _LearnsNothing(Stateless):
     """An explorer that looks at no results."""
 
     def observe(
-        self, space: Space, values: Mapping[str, Value], start: Moment | None, end: Moment | None, epochs: float
+        self,
+        space: Space,
+        values: Mapping[str, Value],
+        start: Observation | None,
+        end: Observation | None,
+        epochs: float,
     ) -> None:
         """Learn nothing."""
 
@@ -100,7 +110,7 @@ class Perturb(_LearnsNothing):
             raise UsageError(f"explore resample_probability {self.resample_probability:g}; it has to be in [0, 1]")
 
     def propose(
-        self, space: Space, values: Mapping[str, Value], start: Moment, random: np.random.Generator
+        self, space: Space, values: Mapping[str, Value], start: Observation, random: np.random.Generator
     ) -> dict[str, Value]:
         """Return moved values; see `Explorer`."""
         moved = dict(values)
@@ -180,7 +190,7 @@ class UserExplore(_LearnsNothing):
     function: ExploreFunction
 
     def propose(
-        self, space: Space, values: Mapping[str, Value], start: Moment, random: np.random.Generator
+        self, space: Space, values: Mapping[str, Value], start: Observation, random: np.random.Generator
     ) -> dict[str, Value]:
         """Return the function's values.
 

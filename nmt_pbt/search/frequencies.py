@@ -13,9 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nmt_pbt.errors import UsageError
-from nmt_pbt.search.exploit import Adoption, Standings, whole
-from nmt_pbt.search.memoryless import Memoryless
+from nmt_pbt.base.errors import UsageError
+from nmt_pbt.search.exploit import Adoption, Standings, Stateless, whole
 from nmt_pbt.search.ranking import FAILED, Entry
 
 SMALLEST = 4
@@ -23,7 +22,7 @@ SMALLEST = 4
 
 
 @dataclass(frozen=True)
-class MultiFrequency(Memoryless):
+class MultiFrequency(Stateless):
     """Each sub-population selects within itself, and takes in migrants, each at its own frequency.
 
     Of a sub-population that decides, the bottom quarter adopts from the top quarter. The third quarter takes over the

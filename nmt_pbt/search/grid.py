@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from nmt_pbt.errors import UsageError, suggest
-from nmt_pbt.randomness import generator
-from nmt_pbt.search.domains import describe
-from nmt_pbt.search.space import Space
-from nmt_pbt.values import Value
+from nmt_pbt.base.errors import UsageError, suggest
+from nmt_pbt.base.randomness import generator
+from nmt_pbt.base.types import Value
+from nmt_pbt.space.domains import describe
+from nmt_pbt.space.space import Space
 
 LARGEST = 4096
 """Points of a larger grid are thinned out by the seed to so many before they are put in order."""

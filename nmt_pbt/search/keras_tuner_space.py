@@ -8,9 +8,9 @@ from collections.abc import Iterable
 import keras_tuner
 from keras_tuner.engine import hyperparameters as hp_types
 
-from nmt_pbt.errors import UsageError
-from nmt_pbt.search.domains import Choice, Condition, Constant, Domain, Integer, Real
-from nmt_pbt.search.space import Space
+from nmt_pbt.base.errors import UsageError
+from nmt_pbt.space.domains import Choice, Condition, Constant, Domain, Integer, Real
+from nmt_pbt.space.space import Space
 
 
 def to_hyperparameters(space: Space) -> keras_tuner.HyperParameters:

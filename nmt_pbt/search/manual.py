@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from nmt_pbt.base.types import Value
 from nmt_pbt.search.budget import Budget
 from nmt_pbt.search.oracles import EPOCHS, BudgetedOracle
-from nmt_pbt.values import Value
 
 
 class ManualOracle(BudgetedOracle):

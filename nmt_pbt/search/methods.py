@@ -6,22 +6,21 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from nmt_pbt.counting import counted
-from nmt_pbt.errors import UsageError, suggest
-from nmt_pbt.method_names import METHODS, POPULATION_METHODS, REPLAYS
-from nmt_pbt.search.arguments import check_population, initial_values, last_decision
+from nmt_pbt.base.errors import UsageError, suggest
+from nmt_pbt.base.text import counted
+from nmt_pbt.base.types import Value
 from nmt_pbt.search.assignment import Assignment
 from nmt_pbt.search.budget import Budget
 from nmt_pbt.search.diagnostics import Diagnostics
-from nmt_pbt.search.domains import Choice, Integer, Real
-from nmt_pbt.search.exploit import Backtrack, Exploit, Tournament, Truncation
+from nmt_pbt.search.exploit import Backtrack, Bootstrap, Exploit, Tournament, Truncation, TTest
 from nmt_pbt.search.explore import Explorer, Perturb
 from nmt_pbt.search.frequencies import MultiFrequency
 from nmt_pbt.search.grid import check_levels
-from nmt_pbt.search.significant import Bootstrap, TTest
-from nmt_pbt.search.space import Space
-from nmt_pbt.settings import ChoiceDomain, NumberDomain, Settings, Stretch
-from nmt_pbt.values import Value
+from nmt_pbt.search.member import check_population, initial_values, last_decision
+from nmt_pbt.search.method_names import METHODS, POPULATION_METHODS, REPLAYS
+from nmt_pbt.settings import ChoiceDomain, NumberDomain, Segment, Settings
+from nmt_pbt.space.domains import Choice, Integer, Real
+from nmt_pbt.space.space import Space
 
 if TYPE_CHECKING:
     from keras_tuner.engine.trial import Trial
@@ -177,7 +176,7 @@ def in_order(names: Sequence[str]) -> list[str]:
     return sorted(names, key=lambda name: name in REPLAYS)
 
 
-def build_method(name: str, settings: Settings, seed: int, epoch: int, schedule: Sequence[Stretch] = ()) -> Method:
+def build_method(name: str, settings: Settings, seed: int, epoch: int, schedule: Sequence[Segment] = ()) -> Method:
     """Build a method with a fresh oracle.
 
     Args:
@@ -320,20 +319,20 @@ def _manual(settings: Settings, common: Mapping[str, Any]) -> Any:
     return ManualOracle(**common, guesses=_guesses(settings, common["space"]))
 
 
-def _replay(name: str, settings: Settings, common: Mapping[str, Any], schedule: Sequence[Stretch]) -> Any:
+def _replay(name: str, settings: Settings, common: Mapping[str, Any], schedule: Sequence[Segment]) -> Any:
     from nmt_pbt.search.replay import ReplayOracle, final_values, lengthened
 
-    stretches = settings.search.replay.schedule or schedule
-    if not stretches:
+    segments = settings.search.replay.schedule or schedule
+    if not segments:
         raise UsageError(f"{name}: no schedule to replay; give one in search.replay.schedule")
     whole = _in_force(settings, common["space"])
-    stretches = [
-        stretch.model_copy(update={"values": {**whole, **stretch.values}})
-        for stretch in lengthened(stretches, settings.training.epochs)
+    segments = [
+        segment.model_copy(update={"values": {**whole, **segment.values}})
+        for segment in lengthened(segments, settings.training.epochs)
     ]
     return ReplayOracle(
         **common,
-        stretches=final_values(stretches) if name == "final-values" else stretches,
+        segments=final_values(segments) if name == "final-values" else segments,
         models=settings.search.replay.models,
     )
 

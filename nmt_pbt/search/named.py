@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
-from nmt_pbt.errors import UsageError, suggest
-from nmt_pbt.search.exploit import Backtrack, Exploit, Tournament, Truncation
+from nmt_pbt.base.errors import UsageError, suggest
+from nmt_pbt.search.exploit import Backtrack, Bootstrap, Exploit, Tournament, Truncation, TTest
 from nmt_pbt.search.explore import Explorer, Perturb
-from nmt_pbt.search.significant import Bootstrap, TTest
 
 Made = TypeVar("Made")
 

@@ -15,12 +15,12 @@ from keras_tuner.engine.trial import Trial
 from keras_tuner.src.engine import metrics_tracking
 from keras_tuner.src.engine.oracle import LOCKS, THREADS
 
-from nmt_pbt.errors import AllFailedError
+from nmt_pbt.base.errors import AllFailedError
+from nmt_pbt.base.types import Value
 from nmt_pbt.search.assignment import Assignment
 from nmt_pbt.search.budget import Budget
 from nmt_pbt.search.keras_tuner_space import to_hyperparameters
-from nmt_pbt.search.space import Space
-from nmt_pbt.values import Value
+from nmt_pbt.space.space import Space
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 

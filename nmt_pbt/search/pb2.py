@@ -10,21 +10,73 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Kernel, Matern, WhiteKernel
+from threadpoolctl import ThreadpoolController
 
-from nmt_pbt.errors import UsageError
-from nmt_pbt.search.acquisition import minimise, thread_pools
-from nmt_pbt.search.domains import Choice, Domain
-from nmt_pbt.search.explore import Moment, Perturb
-from nmt_pbt.search.space import Space
-from nmt_pbt.values import Value
+from nmt_pbt.base.errors import UsageError
+from nmt_pbt.base.types import Value
+from nmt_pbt.search.explore import Observation, Perturb
+from nmt_pbt.space.domains import Choice, Domain
+from nmt_pbt.space.space import Space
+
+Acquisition = Callable[[np.ndarray], np.ndarray]
+"""[points, dimensions] in the unit cube -> [points], to be minimised."""
+
+STARTS = 2048
+SURVIVORS = 64
+ROUNDS = 12
+
+
+@cache
+def thread_pools() -> ThreadpoolController:
+    """Return the control over the threads of linear algebra.
+
+    The matrices of a Gaussian process over a search are small: more than one thread makes them ten times slower.
+    """
+    return ThreadpoolController()
+
+
+def minimise(
+    acquisition: Acquisition, dimensions: int, random: np.random.Generator, known: np.ndarray
+) -> Iterator[np.ndarray]:
+    """Yield points from the best on.
+
+    Spreads points evenly and around the known ones, keeps the best, and searches around those in rounds of ever
+    smaller steps. A Gaussian process predicts thousands of points in the time it takes for a few single ones, which is
+    what a gradient search from many starts asks for.
+
+    Args:
+        acquisition: The function.
+        dimensions: Number of dimensions, n.
+        random: Generator.
+        known: Points already tried, [m, n]; good places to look near.
+
+    Yields:
+        Points, [n], in rising order of the function.
+    """
+    near = known[random.integers(len(known), size=STARTS // 4)] + random.normal(0, 0.1, (STARTS // 4, dimensions))
+    points = np.clip(np.concatenate([random.random((STARTS, dimensions)), near]), 0.0, 1.0)
+    values = acquisition(points)
+    width = 0.2
+    for _ in range(ROUNDS):
+        best = np.argsort(values, kind="stable")[:SURVIVORS]
+        points, values = points[best], values[best]
+        steps = random.normal(0, width, (4, *points.shape))
+        # Half of the steps move along one axis only, so that a bound can be followed.
+        steps[2:] *= np.eye(dimensions)[random.integers(dimensions, size=(2, len(points)))]
+        moved = np.clip(points + steps, 0.0, 1.0).reshape(-1, dimensions)
+        points, values = np.concatenate([points, moved]), np.concatenate([values, acquisition(moved)])
+        width *= 0.65
+    yield from points[np.argsort(values, kind="stable")]
+
 
 FEWEST = 3
 """Observed intervals before the process is asked; until then values are perturbed."""
@@ -61,7 +113,7 @@ class PB2:
         self._under_way: list[_Interval] = []
 
     def propose(
-        self, space: Space, values: Mapping[str, Value], start: Moment, random: np.random.Generator
+        self, space: Space, values: Mapping[str, Value], start: Observation, random: np.random.Generator
     ) -> dict[str, Value]:
         """Return new values; see `Explorer`."""
         scaled = [domain for domain in space.mutable(values) if _is_scaled(domain)]
@@ -80,7 +132,12 @@ class PB2:
         return moved
 
     def observe(
-        self, space: Space, values: Mapping[str, Value], start: Moment | None, end: Moment | None, epochs: float
+        self,
+        space: Space,
+        values: Mapping[str, Value],
+        start: Observation | None,
+        end: Observation | None,
+        epochs: float,
     ) -> None:
         """Learn what an interval brought; see `Explorer`."""
         if start is None:
@@ -95,7 +152,7 @@ class PB2:
             rise = (end.score - start.score) / epochs
             self._seen = [*self._seen, _Interval(start.age, start.score, units, rise)][-MOST:]
 
-    def _best(self, domains: Sequence[Domain], start: Moment, random: np.random.Generator) -> np.ndarray:
+    def _best(self, domains: Sequence[Domain], start: Observation, random: np.random.Generator) -> np.ndarray:
         names = [domain.name for domain in domains]
         points = _matrix(self._seen, names)
         low, high = points[:, :2].min(axis=0), points[:, :2].max(axis=0)

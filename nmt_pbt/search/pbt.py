@@ -10,22 +10,21 @@ from typing import TYPE_CHECKING, Any, cast
 import keras_tuner
 from keras_tuner.engine.trial import Trial
 
-from nmt_pbt.errors import UsageError
-from nmt_pbt.search.archive import TrialArchive
-from nmt_pbt.search.arguments import generations
+from nmt_pbt.base.errors import UsageError
+from nmt_pbt.base.types import Value
 from nmt_pbt.search.assignment import Assignment
-from nmt_pbt.search.exploit import Exploit
+from nmt_pbt.search.exploit import Bootstrap, Exploit
 from nmt_pbt.search.explore import ExploreFunction, Explorer, UserExplore
 from nmt_pbt.search.keras_tuner_space import from_hyperparameters
+from nmt_pbt.search.member import generations
 from nmt_pbt.search.named import exploit_named, explorer_named
 from nmt_pbt.search.oracles import EPOCHS, JournaledOracle, SafeOracle, locked
 from nmt_pbt.search.population import Pause, Population
-from nmt_pbt.search.significant import Bootstrap
-from nmt_pbt.search.space import Space
-from nmt_pbt.values import Value
+from nmt_pbt.search.retention import TrialArchive
+from nmt_pbt.space.space import Space
 
 if TYPE_CHECKING:
-    from nmt_pbt.significance import Counts
+    from nmt_pbt.tasks.translation.significance import Counts
 
 MEMBER = "pbt/member"
 """Slot of the population, from 0."""
@@ -179,7 +178,7 @@ class PBTOracle(SafeOracle):
 
         Args:
             trial_id: A trial under way.
-            counts: As of `nmt_pbt.significance.sentence_counts`, [sentences, 10].
+            counts: As of `nmt_pbt.tasks.translation.significance.sentence_counts`, [sentences, 10].
         """
         strategy = self.population.strategy
         if isinstance(strategy, Bootstrap):

@@ -12,17 +12,25 @@ from collections.abc import Mapping, Sequence
 from enum import Enum
 from typing import Any
 
-from nmt_pbt.errors import AllFailedError, UsageError
-from nmt_pbt.randomness import derive_seed, generator
-from nmt_pbt.search.arguments import check_population, generations, initial_values, last_decision
+from nmt_pbt.base.errors import AllFailedError, UsageError
+from nmt_pbt.base.randomness import derive_seed, generator
+from nmt_pbt.base.types import Value
 from nmt_pbt.search.exploit import Adoption, Exploit
-from nmt_pbt.search.explore import Explorer, Moment
-from nmt_pbt.search.keeping import Keeping
-from nmt_pbt.search.member import KEPT_EVALUATIONS, Member, Plan, Snapshot, Turn
-from nmt_pbt.search.ranking import FAILED, Ranking
-from nmt_pbt.search.rungs import Rungs
-from nmt_pbt.search.space import Space
-from nmt_pbt.values import Value
+from nmt_pbt.search.explore import Explorer, Observation
+from nmt_pbt.search.member import (
+    KEPT_EVALUATIONS,
+    Member,
+    Plan,
+    Snapshot,
+    Turn,
+    check_population,
+    generations,
+    initial_values,
+    last_decision,
+)
+from nmt_pbt.search.ranking import FAILED, GenerationRankings, Ranking
+from nmt_pbt.search.retention import Keeping
+from nmt_pbt.space.space import Space
 
 
 class Pause(Enum):
@@ -79,7 +87,7 @@ class Population:
         self.synchronous = synchronous
         self.generations = generations(interval, epochs)
         self.exploits = 0
-        self.rungs = Rungs(size)
+        self.rungs = GenerationRankings(size)
         self.best_ranking = Ranking(size)
         self.members = [Member(index) for index in range(size)]
         self._in_flight: dict[str, int] = {}
@@ -313,7 +321,7 @@ class Population:
         self._in_flight = {member.turn.trial: member.index for member in self.members if member.turn is not None}
         self._ready = [(given, age, index) for given, age, index in state["ready"]]
         self.exploits = state["exploits"]
-        self.rungs = Rungs.from_json(self.size, state["rungs"])
+        self.rungs = GenerationRankings.from_json(self.size, state["rungs"])
         self.best_ranking = Ranking(self.size)
         for member in self.members:
             self._set_best(member, member.best)
@@ -349,8 +357,8 @@ class _View:
         return bool(results) and self.state(member).age >= self._population.burn_in - 1e-9
 
 
-def _moment(state: Snapshot) -> Moment:
-    return Moment(state.age, state.score)
+def _moment(state: Snapshot) -> Observation:
+    return Observation(state.age, state.score)
 
 
 def _trial(state: Snapshot | None) -> str | None:

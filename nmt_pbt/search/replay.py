@@ -10,39 +10,39 @@ from typing import Any
 
 from keras_tuner.engine.trial import Trial
 
+from nmt_pbt.base.types import Value
 from nmt_pbt.search.assignment import Assignment
 from nmt_pbt.search.budget import Budget
 from nmt_pbt.search.oracles import EPOCHS, BudgetedOracle, locked
-from nmt_pbt.settings import Stretch
-from nmt_pbt.values import Value
+from nmt_pbt.settings import Segment
 
 MODEL = "replay/model"
 """Which of the models a trial trains, from 0."""
-STRETCH = "replay/stretch"
-"""Which stretch of the schedule a trial is, from 0."""
+SEGMENT = "replay/segment"
+"""Which segment of the schedule a trial is, from 0."""
 PARENT = "replay/parent"
 """The trial before it; empty for fresh weights."""
 
 _SLACK = 1e-9  # epochs: what sums of floats may be off by
 
 
-def lengthened(stretches: Sequence[Stretch], epochs: float) -> list[Stretch]:
+def lengthened(segments: Sequence[Segment], epochs: float) -> list[Segment]:
     """Return a schedule whose last values stay in force until a model has been trained for so long.
 
     Args:
-        stretches: The schedule.
+        segments: The schedule.
         epochs: How long, at least; one that is longer stays as it is.
     """
-    missing = epochs - math.fsum(stretch.epochs for stretch in stretches)
+    missing = epochs - math.fsum(segment.epochs for segment in segments)
     if missing <= _SLACK:
-        return list(stretches)
-    return [*stretches, Stretch(epochs=missing, values=stretches[-1].values)]
+        return list(segments)
+    return [*segments, Segment(epochs=missing, values=segments[-1].values)]
 
 
-def final_values(stretches: Sequence[Stretch]) -> list[Stretch]:
+def final_values(segments: Sequence[Segment]) -> list[Segment]:
     """Return the schedule that holds the last values of another from the beginning, for as long."""
-    length = math.fsum(stretch.epochs for stretch in stretches)
-    return [Stretch(epochs=length, values=stretches[-1].values)]
+    length = math.fsum(segment.epochs for segment in segments)
+    return [Segment(epochs=length, values=segments[-1].values)]
 
 
 @dataclass
@@ -53,48 +53,48 @@ class _Model:
         pairs: What of the budget is its own, in sentence pairs: less than the schedule's where the budget ends, or
             where it failed.
         trained: Pairs given out.
-        stretches: Stretches given out.
+        segments: Segments given out.
         latest: Its latest trial.
         busy: That trial is under way.
     """
 
     pairs: int
     trained: int = 0
-    stretches: int = 0
+    segments: int = 0
     latest: str | None = None
     busy: bool = False
 
     @property
     def ready(self) -> bool:
-        """Whether its next stretch can be given out."""
+        """Whether its next segment can be given out."""
         return not self.busy and self.trained < self.pairs
 
 
 class ReplayOracle(BudgetedOracle):
     """Trains models by one schedule, each from other weights, as many as fit into the budget; the last one is cut.
 
-    A trial is one stretch of one model and goes on from the state of the stretch before, as a member of a population
+    A trial is one segment of one model and goes on from the state of the segment before, as a member of a population
     does that never adopts. A model that failed gives back what it has not trained, to another one.
 
     Args:
-        stretches: The schedule; each stretch names all of the space.
+        segments: The schedule; each segment names all of the space.
         models: How many models to train, whatever the budget says; None trains as many as fit into it.
         budget: What the whole search may train.
         **kwargs: Of `BudgetedOracle`.
     """
 
-    def __init__(self, *, stretches: Sequence[Stretch], models: int | None, budget: Budget, **kwargs: Any) -> None:
-        ends = [math.fsum(stretch.epochs for stretch in stretches[: number + 1]) for number in range(len(stretches))]
+    def __init__(self, *, segments: Sequence[Segment], models: int | None, budget: Budget, **kwargs: Any) -> None:
+        ends = [math.fsum(segment.epochs for segment in segments[: number + 1]) for number in range(len(segments))]
         boundaries = [0, *map(budget.pairs, ends)]
         spans = itertools.pairwise(boundaries)
-        # A stretch of less than half a pair is none.
-        self._stretches = [(stretch, span) for stretch, span in zip(stretches, spans, strict=True) if span[0] < span[1]]
+        # A segment of less than half a pair is none.
+        self._segmentes = [(segment, span) for segment, span in zip(segments, spans, strict=True) if span[0] < span[1]]
         self._length = boundaries[-1]
         self._models: list[_Model] = []
         super().__init__(budget=budget if models is None else replace(budget, total=models * self._length), **kwargs)
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
-        """Return the next stretch: of a model that has begun if one is free, else of a new one.
+        """Return the next segment: of a model that has begun if one is free, else of a new one.
 
         Args:
             trial_id: The trial's id.
@@ -103,13 +103,13 @@ class ReplayOracle(BudgetedOracle):
         if index is None:
             return {"status": "IDLE" if any(model.busy for model in self._models) else "STOPPED"}
         model = self._models[index]
-        stretch, (start, end) = self._stretches[model.stretches]
+        segment, (start, end) = self._segmentes[model.segments]
         pairs = min(end - start, model.pairs - model.trained)
-        bookkeeping: dict[str, Value] = {MODEL: index, STRETCH: model.stretches, PARENT: model.latest or ""}
+        bookkeeping: dict[str, Value] = {MODEL: index, SEGMENT: model.segments, PARENT: model.latest or ""}
         model.trained += pairs
-        model.stretches += 1
+        model.segments += 1
         model.latest, model.busy = trial_id, True
-        return {"status": "RUNNING", "values": {**stretch.values, **bookkeeping, EPOCHS: pairs / self.budget.epoch}}
+        return {"status": "RUNNING", "values": {**segment.values, **bookkeeping, EPOCHS: pairs / self.budget.epoch}}
 
     def _next_model(self) -> int | None:
         for index, model in enumerate(self._models):
@@ -133,13 +133,13 @@ class ReplayOracle(BudgetedOracle):
             model.pairs = model.trained
 
     def assignment(self, trial: Trial) -> Assignment:
-        """Return what a trial means: one stretch of one model."""
+        """Return what a trial means: one segment of one model."""
         values = trial.hyperparameters.values
-        number, model = int(values[STRETCH]), int(values[MODEL])
-        stretch, (start, _) = self._stretches[number]
+        number, model = int(values[SEGMENT]), int(values[MODEL])
+        segment, (start, _) = self._segmentes[number]
         return Assignment(
             trial.trial_id,
-            {name: values[name] for name in stretch.values},
+            {name: values[name] for name in segment.values},
             float(values[EPOCHS]),
             parent=values[PARENT] or None,
             member=model,

@@ -1,12 +1,11 @@
 """Settings of a run: one tree, read from YAML and `--set key=value`, checked before anything is built or written."""
 
 from nmt_pbt.settings.corpus import CorpusSettings
-from nmt_pbt.settings.domains import ChoiceDomain, Domain, NumberDomain
 from nmt_pbt.settings.engine import EngineSettings
 from nmt_pbt.settings.evaluation import MOST_SAMPLES, EvaluationSettings
-from nmt_pbt.settings.files import dump_settings, load_settings
+from nmt_pbt.settings.fingerprint import deciding_settings, settings_hash
 from nmt_pbt.settings.hyperparameters import MUTABLE, SEARCHABLE, STRUCTURAL, check_value
-from nmt_pbt.settings.identity import deciding_settings, settings_hash
+from nmt_pbt.settings.loading import checked, dump_settings, load_settings
 from nmt_pbt.settings.methods import (
     BayesSettings,
     GridSettings,
@@ -16,9 +15,9 @@ from nmt_pbt.settings.methods import (
     ReplaySettings,
 )
 from nmt_pbt.settings.model import ModelSettings
-from nmt_pbt.settings.problems import checked
-from nmt_pbt.settings.schedule import Stretch, check_stretches
+from nmt_pbt.settings.schedule import Segment, check_segments
 from nmt_pbt.settings.search import SearchSettings
+from nmt_pbt.settings.sections import ChoiceDomain, Domain, NumberDomain
 from nmt_pbt.settings.training import TrainingSettings
 from nmt_pbt.settings.tree import Settings, without_search
 
@@ -41,10 +40,10 @@ __all__ = [
     "PBTSettings",
     "ReplaySettings",
     "SearchSettings",
+    "Segment",
     "Settings",
-    "Stretch",
     "TrainingSettings",
-    "check_stretches",
+    "check_segments",
     "check_value",
     "checked",
     "deciding_settings",

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from nmt_pbt.settings.section import Count, FileName, Section
+from nmt_pbt.settings.sections import Count, FileName, Section
 
 
 class CorpusSettings(Section):

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from nmt_pbt.settings.section import Count, Section
+from nmt_pbt.settings.sections import Count, Section
 
 
 class EngineSettings(Section):

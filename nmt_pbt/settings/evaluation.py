@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from nmt_pbt.settings.section import Count, Section
+from nmt_pbt.settings.sections import Count, Section
 
 MOST_SAMPLES = 20
 """Dev sentences that a run can show, at most."""

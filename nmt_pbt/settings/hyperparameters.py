@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 from pydantic import ValidationError
 
-from nmt_pbt.settings.domains import ChoiceDomain, NumberDomain
+from nmt_pbt.base.types import Value
 from nmt_pbt.settings.model import ModelSettings
+from nmt_pbt.settings.sections import ChoiceDomain, NumberDomain
 from nmt_pbt.settings.training import TrainingSettings
-from nmt_pbt.values import Value
 
 MUTABLE = (
     "learning_rate",

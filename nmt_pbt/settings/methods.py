@@ -6,9 +6,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from nmt_pbt.settings.schedule import Stretch
-from nmt_pbt.settings.section import Count, Positive, Section
-from nmt_pbt.values import Value
+from nmt_pbt.base.types import Value
+from nmt_pbt.settings.schedule import Segment
+from nmt_pbt.settings.sections import Count, Positive, Section
 
 
 class PBTSettings(Section):
@@ -81,7 +81,7 @@ class ManualSettings(Section):
 class ReplaySettings(Section):
     """Training from fresh weights by what PBT found: the methods `replay` and `final-values`."""
 
-    schedule: list[Stretch] = []
+    schedule: list[Segment] = []
     """What to replay, from the beginning of training; empty: what `pbt` found in this run with the same seed"""
     models: Count | None = None
     """Models to train, each from other weights; null: as many as fit into the budget"""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from nmt_pbt.settings.section import Count, Section
+from nmt_pbt.settings.sections import Count, Section
 
 
 class ModelSettings(Section):

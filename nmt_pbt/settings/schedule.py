@@ -7,13 +7,13 @@ from typing import Annotated
 
 from pydantic import Field
 
-from nmt_pbt.errors import suggest
+from nmt_pbt.base.errors import suggest
+from nmt_pbt.base.types import Value
 from nmt_pbt.settings.hyperparameters import MUTABLE, STRUCTURAL, check_value
-from nmt_pbt.settings.section import Positive, Section
-from nmt_pbt.values import Value
+from nmt_pbt.settings.sections import Positive, Section
 
 
-class Stretch(Section):
+class Segment(Section):
     """A part of a schedule: constant values for so long."""
 
     epochs: Positive
@@ -22,22 +22,22 @@ class Stretch(Section):
     """The hyperparameters in force"""
 
 
-def check_stretches(stretches: Sequence[Stretch]) -> None:
-    """Refuse stretches that no one model can be trained with.
+def check_segments(segments: Sequence[Segment]) -> None:
+    """Refuse segments that no one model can be trained with.
 
     Raises:
-        ValueError: A name or value is not a hyperparameter's, a stretch names others than the first, or the shape of
+        ValueError: A name or value is not a hyperparameter's, a segment names others than the first, or the shape of
             the model changes.
     """
     known = (*MUTABLE, *STRUCTURAL)
-    for number, stretch in enumerate(stretches, start=1):
-        where = f"stretch {number} of the schedule"
-        for name, value in stretch.values.items():
+    for number, segment in enumerate(segments, start=1):
+        where = f"segment {number} of the schedule"
+        for name, value in segment.values.items():
             if name not in known:
                 raise ValueError(f"{where}: no hyperparameter '{name}' to put in force{suggest(name, known)}")
             check_value(name, value, f"{where}: {name}")
-        for name in {**stretches[0].values, **stretch.values}:
-            if name not in stretch.values or name not in stretches[0].values:
-                raise ValueError(f"{where}: {name} is named in some stretches only; give it a value in each")
-            if name in STRUCTURAL and stretch.values[name] != stretches[0].values[name]:
+        for name in {**segments[0].values, **segment.values}:
+            if name not in segment.values or name not in segments[0].values:
+                raise ValueError(f"{where}: {name} is named in some segments only; give it a value in each")
+            if name in STRUCTURAL and segment.values[name] != segments[0].values[name]:
                 raise ValueError(f"{where}: {name} changes the model's shape, so it has to stay as in the first")

@@ -6,7 +6,6 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from nmt_pbt.settings.domains import ChoiceDomain, Domain, NumberDomain
 from nmt_pbt.settings.methods import (
     BayesSettings,
     GridSettings,
@@ -15,7 +14,7 @@ from nmt_pbt.settings.methods import (
     PBTSettings,
     ReplaySettings,
 )
-from nmt_pbt.settings.section import Count, Positive, Section
+from nmt_pbt.settings.sections import ChoiceDomain, Count, Domain, NumberDomain, Positive, Section
 
 
 def _default_space() -> dict[str, Domain]:

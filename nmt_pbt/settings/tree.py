@@ -8,17 +8,16 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from nmt_pbt.errors import suggest
+from nmt_pbt.base.errors import suggest
 from nmt_pbt.settings.corpus import CorpusSettings
-from nmt_pbt.settings.domains import ChoiceDomain
 from nmt_pbt.settings.engine import EngineSettings
 from nmt_pbt.settings.evaluation import EvaluationSettings
 from nmt_pbt.settings.hyperparameters import MUTABLE, SEARCHABLE, check_domain
 from nmt_pbt.settings.methods import PBTSettings
 from nmt_pbt.settings.model import ModelSettings
-from nmt_pbt.settings.schedule import check_stretches
+from nmt_pbt.settings.schedule import check_segments
 from nmt_pbt.settings.search import SearchSettings
-from nmt_pbt.settings.section import FileName, Section
+from nmt_pbt.settings.sections import ChoiceDomain, FileName, Section
 from nmt_pbt.settings.training import TrainingSettings
 
 
@@ -48,7 +47,7 @@ class Settings(Section):
             if name not in known:
                 raise ValueError(f"search.space.{name}: no such hyperparameter{suggest(name, known)}")
             check_domain(name, self.search.space[name])
-        check_stretches(self.search.replay.schedule)
+        check_segments(self.search.replay.schedule)
         if self.search.interval > self.training.epochs:
             raise ValueError(
                 f"search.interval {self.search.interval:g} is longer than training.epochs {self.training.epochs:g}; "

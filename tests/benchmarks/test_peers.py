@@ -86,7 +86,7 @@ def test_peers_learn(script: tuple[str, ...], start: Start) -> None:
 
 @pytest.mark.peer
 def test_pytorch_with_our_weights_translates_as_we_do(start: Start, folder: Path) -> None:
-    from nmt_pbt.corpus.subwords import Subwords
+    from nmt_pbt.tasks.translation.corpus.subwords import Subwords
 
     theirs = start(interpreter("NMT_PBT_PEERS_PYTHON"), "torch_peer.py", "--packed")
     ours = start(Path(sys.executable), "ours_peer.py")

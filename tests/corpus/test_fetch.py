@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from nmt_pbt.corpus import fetch as module
-from nmt_pbt.corpus.fetch import SOURCES, RemoteFile, Source, fetch
-from nmt_pbt.errors import UsageError
+from nmt_pbt.base.errors import UsageError
+from nmt_pbt.tasks.translation.corpus import fetch as module
+from nmt_pbt.tasks.translation.corpus.fetch import SOURCES, RemoteFile, Source, fetch
 
 CONTENT = {"one.gz": bytes(range(256)) * 1000, "two.gz": b"second file" * 500}
 
@@ -216,7 +216,7 @@ def test_multi30k_is_pinned() -> None:
 
 
 def test_multi30k_beside_the_checkout_is_what_is_pinned() -> None:
-    folder = Path(module.__file__).resolve().parents[3] / "shared" / "data" / "multi30k"
+    folder = Path(module.__file__).resolve().parents[5] / "shared" / "data" / "multi30k"
     if not folder.is_dir():
         pytest.skip("Multi30k is not beside this checkout")
     for file in SOURCES["multi30k"].files:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from nmt_pbt.corpus.grammar_file import read_grammar
-from nmt_pbt.errors import UsageError
-from nmt_pbt.randomness import generator
+from nmt_pbt.base.errors import UsageError
+from nmt_pbt.base.randomness import generator
+from nmt_pbt.tasks.translation.corpus.grammar_file import read_grammar
 
 SMALL = """
 languages: [en, de]

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nmt_pbt.corpus.parallel import Corpus, ParallelText, read_folder, read_pair
-from nmt_pbt.errors import UsageError
+from nmt_pbt.base.errors import UsageError
+from nmt_pbt.tasks.translation.corpus.parallel import Corpus, ParallelText, read_folder, read_pair
 
 ONE = ParallelText(("a",), ("b",))
 
@@ -239,5 +239,5 @@ def test_sides_of_different_length_are_no_parallel_text() -> None:
 
 
 def test_importing_it_imports_neither_tensorflow_nor_numpy() -> None:
-    code = "import sys, nmt_pbt.corpus.parallel; print({'numpy', 'tensorflow'} & set(sys.modules))"
+    code = "import sys, nmt_pbt.tasks.translation.corpus.parallel; print({'numpy', 'tensorflow'} & set(sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "set()"

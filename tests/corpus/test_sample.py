@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nmt_pbt.corpus.parallel import sample_lines
+from nmt_pbt.tasks.translation.corpus.parallel import sample_lines
 
 
 @given(st.integers(0, 2**40), st.integers(0, 60), st.integers(0, 20))

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nmt_pbt.corpus.catalog import load_corpus
-from nmt_pbt.corpus.stream import Batch, PairStream
-from nmt_pbt.corpus.subwords import BOS, EOS, PAD, Subwords
 from nmt_pbt.settings import CorpusSettings
+from nmt_pbt.tasks.translation.corpus.catalog import load_corpus
+from nmt_pbt.tasks.translation.corpus.stream import Batch, PairStream
+from nmt_pbt.tasks.translation.corpus.subwords import BOS, EOS, PAD, Subwords
 
 Pair = tuple[tuple[int, ...], tuple[int, ...]]
 
@@ -75,7 +75,7 @@ def test_every_pair_comes_once_an_epoch_however_the_epochs_are_cut(
 
 @settings(deadline=None)
 @given(pairs=st.integers(1, 700), position=st.integers(0, 5000), count=st.integers(0, 1500), size=st.integers(1, 300))
-def test_a_stretch_has_exactly_as_many_pairs_as_asked_for(pairs: int, position: int, count: int, size: int) -> None:
+def test_a_segment_has_exactly_as_many_pairs_as_asked_for(pairs: int, position: int, count: int, size: int) -> None:
     sizes = [batch.pairs for batch in make_stream(pairs).batches(position, count, size)]
     assert sum(sizes) == count
     assert all(0 < found <= size for found in sizes)
@@ -84,7 +84,7 @@ def test_a_stretch_has_exactly_as_many_pairs_as_asked_for(pairs: int, position: 
         assert found == size or end % pairs == 0
 
 
-def test_two_stretches_are_the_same_batches_as_one() -> None:
+def test_two_segmentes_are_the_same_batches_as_one() -> None:
     stream = make_stream(77)
     one = list(stream.batches(0, 100, 10))
     two = [*stream.batches(0, 50, 10), *stream.batches(50, 50, 10)]
@@ -113,7 +113,7 @@ def test_order_depends_on_seed_and_epoch_alone() -> None:
 
 
 @pytest.mark.parametrize(("position", "pairs", "batch_size"), [(-1, 5, 5), (0, -1, 5), (0, 5, 0)])
-def test_impossible_stretches_are_refused_when_asked_for(position: int, pairs: int, batch_size: int) -> None:
+def test_impossible_segmentes_are_refused_when_asked_for(position: int, pairs: int, batch_size: int) -> None:
     with pytest.raises(ValueError, match="received"):
         make_stream(10).batches(position, pairs, batch_size)
 

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nmt_pbt.corpus.synthetic import TASKS, digit_lines, digit_pairs
-from nmt_pbt.errors import UsageError
-from nmt_pbt.randomness import generator
+from nmt_pbt.base.errors import UsageError
+from nmt_pbt.base.randomness import generator
+from nmt_pbt.tasks.translation.corpus.synthetic import TASKS, digit_lines, digit_pairs
 
 
 def numbers(line: str) -> list[int]:

@@ -7,9 +7,9 @@ from itertools import islice
 
 import pytest
 
-from nmt_pbt.corpus.grammar import Alternative
-from nmt_pbt.corpus.grammar_file import toy_grammar
-from nmt_pbt.randomness import generator
+from nmt_pbt.base.randomness import generator
+from nmt_pbt.tasks.translation.corpus.grammar import Alternative
+from nmt_pbt.tasks.translation.corpus.grammar_file import toy_grammar
 
 Pairs = list[tuple[str, str]]
 

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from nmt_pbt.journal import read_journal, without_times
-from nmt_pbt.training.state import StateStore
-from tests.experiment.cheap import CheapTask, cheap_settings, inline, opened, search
+from nmt_pbt.run.journal import read_journal, without_times
+from nmt_pbt.tasks.state import StateStore
+from tests.run.cheap import CheapTask, cheap_settings, inline, opened, search
 
 SETTINGS = cheap_settings()
 METHODS = ("pbt", "random", "hyperband")

@@ -20,19 +20,18 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from nmt_pbt.corpus.prepared import check
-from nmt_pbt.errors import NmtPbtError
-from nmt_pbt.experiment.disk import need_of
-from nmt_pbt.experiment.reachable import check_engine
-from nmt_pbt.journal import Journal, read_journal
+from nmt_pbt.base.errors import NmtPbtError
 from nmt_pbt.report.page import write_report
 from nmt_pbt.report.run import Run, load_run
+from nmt_pbt.run.journal import Journal, read_journal
+from nmt_pbt.run.preflight import check_engine, need_of
 from nmt_pbt.search.methods import check_methods
 from nmt_pbt.settings import Settings, dump_settings, load_settings
-from nmt_pbt.training.protocol import MemberState
-from nmt_pbt.training.state import StateStore
-from tests.experiment.cheap import CheapTask, cheap_settings, inline, opened, search
+from nmt_pbt.tasks.protocol import MemberState
+from nmt_pbt.tasks.state import StateStore
+from nmt_pbt.tasks.translation.corpus.prepared import check
 from tests.report.fake_run import write_fake_run
+from tests.run.cheap import CheapTask, cheap_settings, inline, opened, search
 
 
 def fuzz(examples: int) -> settings:
@@ -312,7 +311,7 @@ def test_a_saved_state_with_changed_bytes(data: st.DataObject, tmp_path: Path) -
 
 @pytest.fixture(scope="module")
 def half_done(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run of a trainee that costs nothing, killed half way through its search."""
+    """A run of a trainable that costs nothing, killed half way through its search."""
     folder = tmp_path_factory.mktemp("half")
     with opened(folder) as journal:
         search("pbt", cheap_settings(), CheapTask(), inline(folder, CheapTask()), journal)

@@ -17,8 +17,8 @@ from typing import Any
 
 import pytest
 
-from nmt_pbt.journal import read_journal, without_times
-from tests.experiment.cheap import CheapTask, cheap_settings, inline, opened, search
+from nmt_pbt.run.journal import read_journal, without_times
+from tests.run.cheap import CheapTask, cheap_settings, inline, opened, search
 
 METHODS = ("pbt", "random", "grid", "bayes", "exploit-only", "explore-only", "hyperband", "manual")
 GUESSES = "search.manual.guesses=[{dropout: 0.1}, {dropout: 0.4}, {learning_rate: 0.001}]"

@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from nmt_pbt.errors import StateError
-from nmt_pbt.experiment.disk import need_of
-from nmt_pbt.experiment.driver import Driver
-from nmt_pbt.experiment.engine import Engine, Leg, LegResult
-from nmt_pbt.journal import read_journal, without_times
+from nmt_pbt.base.errors import StateError
+from nmt_pbt.run.driver import Driver
+from nmt_pbt.run.jobs import Engine, JobResult, TrainingJob
+from nmt_pbt.run.journal import read_journal, without_times
+from nmt_pbt.run.preflight import need_of
 from nmt_pbt.settings import Settings
-from nmt_pbt.training.state import StateStore
-from tests.experiment.cheap import CheapTask, CheapTrainee, PassingOn, cheap_settings, driver, inline, opened, search
+from nmt_pbt.tasks.state import StateStore
+from tests.run.cheap import CheapTask, CheapTrainable, PassingOn, cheap_settings, driver, inline, opened, search
 
 METHODS = ("pbt", "random", "grid", "bayes", "hyperband", "exploit-only", "explore-only", "manual")
 POPULATION = 4
@@ -32,13 +32,13 @@ class Stopped(BaseException):
 
 
 class StopsAfter(PassingOn):
-    """Stops everything when so many legs were run."""
+    """Stops everything when so many jobs were run."""
 
-    def __init__(self, engine: Engine, legs: int) -> None:
+    def __init__(self, engine: Engine, jobs: int) -> None:
         super().__init__(engine)
-        self._left = legs
+        self._left = jobs
 
-    def wait(self) -> LegResult | None:
+    def wait(self) -> JobResult | None:
         if self._left == 0:
             raise Stopped
         self._left -= 1
@@ -109,7 +109,7 @@ def test_lost_states_are_made_again_and_the_journal_is_that_of_an_undamaged_run(
             damage(file)
         caplog.clear()
         run(folder, method, workers)
-        assert told(folder) == whole, f"{damage.__name__} after {stop_after} legs"
+        assert told(folder) == whole, f"{damage.__name__} after {stop_after} jobs"
         made_again += len(caplog.messages)
         for message in caplog.messages:
             assert str(folder / "states") in message
@@ -122,10 +122,10 @@ def test_a_state_lost_while_the_search_runs_is_made_again_too(tmp_path: Path, ca
     folder = tmp_path / "lost"
 
     class Loses(PassingOn):
-        def submit(self, worker: str, leg: Leg) -> None:
-            if leg.start is not None and leg.trial.endswith("7"):
-                (folder / "states" / f"{leg.start.name}.safetensors").unlink(missing_ok=True)
-            self.engine.submit(worker, leg)
+        def submit(self, worker: str, job: TrainingJob) -> None:
+            if job.start is not None and job.trial.endswith("7"):
+                (folder / "states" / f"{job.start.name}.safetensors").unlink(missing_ok=True)
+            self.engine.submit(worker, job)
 
     with opened(folder) as journal:
         search("pbt", settings_with(), CheapTask(), Loses(inline(folder, CheapTask())), journal)
@@ -151,13 +151,13 @@ def test_a_state_that_comes_out_otherwise_is_an_error_that_names_the_file(
         run(tmp_path, "pbt", stop_after=6)
     for file in (tmp_path / "states").iterdir():
         file.unlink()
-    train = CheapTrainee.train
+    train = CheapTrainable.train
 
-    def train_otherwise(trainee: CheapTrainee, pairs: int) -> Any:
-        trainee.weights = trainee.weights + 1e-9
-        return train(trainee, pairs)
+    def train_otherwise(trainable: CheapTrainable, pairs: int) -> Any:
+        trainable.weights = trainable.weights + 1e-9
+        return train(trainable, pairs)
 
-    monkeypatch.setattr(CheapTrainee, "train", train_otherwise)
+    monkeypatch.setattr(CheapTrainable, "train", train_otherwise)
     with pytest.raises(StateError, match=r"missing.*training it again gave another state") as error:
         run(tmp_path, "pbt")
     assert str(tmp_path / "states" / "pbt-seed0-trial") in str(error.value)
@@ -176,7 +176,7 @@ class Watching(PassingOn):
         self.most = max(self.most, len(found))
         return found
 
-    def wait(self) -> LegResult | None:
+    def wait(self) -> JobResult | None:
         result = self.engine.wait()
         self.files()
         return result

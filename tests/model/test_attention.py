@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from nmt_pbt.model.attention import Attention, pad_bias
+from nmt_pbt.tasks.translation.model.attention import Attention, pad_bias
 
 BATCH, SOURCE, TARGET, UNITS = 3, 5, 4, 6
 

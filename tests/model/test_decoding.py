@@ -9,10 +9,15 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from nmt_pbt.model.decoding import NEVER, BeamSampler, GreedySampler
-from nmt_pbt.model.ensemble import ensemble
-from nmt_pbt.model.forced import force
-from nmt_pbt.model.scoring import Coverage, coverage_score, length_normalisation
+from nmt_pbt.tasks.translation.model.decoding import (
+    NEVER,
+    BeamSampler,
+    Coverage,
+    GreedySampler,
+    coverage_score,
+    length_normalisation,
+)
+from nmt_pbt.tasks.translation.model.scoring import ensemble, force
 
 PAD, BEGIN, END, VOCABULARY = 0, 1, 2, 6
 SOURCE = 5
@@ -119,7 +124,7 @@ def test_scores_are_wus_and_come_in_order(penalties):
 
 
 @pytest.mark.parametrize("penalties", PENALTIES)
-@pytest.mark.parametrize("sampler", [GreedySampler(BEGIN, END), BeamSampler(4, BEGIN, END, n_best=4)], ids=str)
+@pytest.mark.parametrize("sampler", [GreedySampler(BEGIN, END), BeamSampler(4, BEGIN, END, n_best=4)], ids=["greedy", "beam"])
 def test_a_forced_decode_gives_the_scores_of_search(sampler, penalties):
     found, (_, looks) = run(sampler, 8, [9, 3, 9, 1, 6, 9, 9, 9], 0, *penalties)
     step, cache, memory = toy(8)
@@ -203,7 +208,7 @@ def test_stopping_early_for_one_hypothesis_finds_the_same_one_as_for_all():
         assert [row[0] for row in texts(one)] == [row[0] for row in texts(four)]
 
 
-@pytest.mark.parametrize("sampler", [GreedySampler(BEGIN, END), BeamSampler(3, BEGIN, END, n_best=3)], ids=str)
+@pytest.mark.parametrize("sampler", [GreedySampler(BEGIN, END), BeamSampler(3, BEGIN, END, n_best=3)], ids=["greedy", "beam"])
 def test_a_sentence_is_translated_alike_alone_and_in_any_batch(sampler):
     limits = [9, 3, 9, 1, 6, 9, 9, 9]
     together, _ = run(sampler, 8, limits)
@@ -217,7 +222,7 @@ def test_a_sentence_is_translated_alike_alone_and_in_any_batch(sampler):
         assert np.allclose(alone[2][0], together[2][row], atol=1e-5)
 
 
-@pytest.mark.parametrize("sampler", [GreedySampler(BEGIN, END), BeamSampler(3, BEGIN, END)], ids=str)
+@pytest.mark.parametrize("sampler", [GreedySampler(BEGIN, END), BeamSampler(3, BEGIN, END)], ids=["greedy", "beam"])
 def test_a_sentence_that_does_not_end_costs_the_steps_of_one_sentence(sampler):
     step, cache, memory = toy(16)
     sizes = []

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from nmt_pbt.model.dropout import Dropout, MaskGenerator
+from nmt_pbt.tasks.translation.model.dropout import Dropout, MaskGenerator
 
 
 def test_rate_0_is_the_exact_identity_in_training_too():

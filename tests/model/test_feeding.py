@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from nmt_pbt.model.cell import cell
-from nmt_pbt.model.seq2seq import Seq2Seq
+from nmt_pbt.tasks.translation.model.lstm import cell
+from nmt_pbt.tasks.translation.model.seq2seq import Seq2Seq
 
 VOCABULARY, EMBEDDING, UNITS = 11, 6, 8
 BOS, EOS = 2, 3

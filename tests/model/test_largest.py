@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from nmt_pbt.model.largest import largest
+from nmt_pbt.tasks.translation.model.loops import largest
 
 
 @pytest.mark.parametrize("width", [12, 2560, 4000, 5 * 3001, 7919])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from nmt_pbt.model.loss import smoothed_cross_entropy
+from nmt_pbt.tasks.translation.model.loss import smoothed_cross_entropy
 
 
 def drawn(positions=30, vocabulary=17, width=8, scale=1.0):

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from nmt_pbt.model.dropout import Dropout, MaskGenerator
-from nmt_pbt.model.initial import initial_weights
-from nmt_pbt.model.lstm import LSTM
+from nmt_pbt.tasks.translation.model.dropout import Dropout, MaskGenerator
+from nmt_pbt.tasks.translation.model.initial import initial_weights
+from nmt_pbt.tasks.translation.model.lstm import LSTM
 
 
 def _layer(width: int, units: int, rate: float, reverse: bool, layer_normalisation: bool) -> LSTM:

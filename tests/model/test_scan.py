@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from nmt_pbt.model.scan import Products, scan
+from nmt_pbt.tasks.translation.model.scan import Products, scan
 
 LENGTH, BATCH, UNITS, PLACES = 6, 3, 5, 7
 

@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from nmt_pbt.attention_record import SentenceAttention, attention_path, write_attention
-from nmt_pbt.journal import (
+from nmt_pbt.base.randomness import generator
+from nmt_pbt.base.types import Value
+from nmt_pbt.run.journal import (
     AnyRecord,
     Assigned,
     Diagnosed,
@@ -24,16 +25,15 @@ from nmt_pbt.journal import (
     Seconds,
     Tested,
 )
-from nmt_pbt.method_names import REPLAYS
-from nmt_pbt.randomness import generator
-from nmt_pbt.schedule import found_schedule
+from nmt_pbt.run.schedule import found_schedule
 from nmt_pbt.search.assignment import Assignment
 from nmt_pbt.search.diagnostics import Diagnostics
+from nmt_pbt.search.method_names import REPLAYS
 from nmt_pbt.search.replay import final_values, lengthened
-from nmt_pbt.search.space import Space
 from nmt_pbt.settings import NumberDomain, Settings, dump_settings
-from nmt_pbt.significance import corpus_scores, counts_path, sentence_counts, write_counts
-from nmt_pbt.values import Value
+from nmt_pbt.space.space import Space
+from nmt_pbt.tasks.translation.attention_record import SentenceAttention, attention_path, write_attention
+from nmt_pbt.tasks.translation.significance import corpus_scores, counts_path, sentence_counts, write_counts
 
 EPOCH = 10_000
 WORDS = [
@@ -241,19 +241,19 @@ def _replay(search: _Search, records: Sequence[AnyRecord]) -> None:
     found = found_schedule(records, "pbt", search.seed, "fake")
     assert found is not None
     settings = search.settings
-    stretches = lengthened(found.plain, settings.training.epochs)
+    segments = lengthened(found.plain, settings.training.epochs)
     if search.method == "final-values":
-        stretches = final_values(stretches)
+        segments = final_values(segments)
     number = 0
     for member in range(settings.search.population):
         model, parent = FakeModel(skill=float(search.random.normal(0, 1))), None
-        for generation, stretch in enumerate(stretches):
+        for generation, segment in enumerate(segments):
             trial = f"{number:04d}"
             number += 1
             place = {"member": member, "generation": generation, "parent": parent}
-            search.assign(trial, stretch.values, round(stretch.epochs * EPOCH), **place)
-            for interval in range(round(stretch.epochs / settings.search.interval)):
-                search.evaluate(trial, interval, model, stretch.values, False)
+            search.assign(trial, segment.values, round(segment.epochs * EPOCH), **place)
+            for interval in range(round(segment.epochs / settings.search.interval)):
+                search.evaluate(trial, interval, model, segment.values, False)
             search.end(trial, False)
             parent = trial
 

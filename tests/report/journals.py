@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from nmt_pbt.journal import AnyRecord, Assigned, Ended, Evaluated, RunStarted, SearchEnded, SearchStarted, Seconds
-from nmt_pbt.values import Value
+from nmt_pbt.base.types import Value
+from nmt_pbt.run.journal import AnyRecord, Assigned, Ended, Evaluated, RunStarted, SearchEnded, SearchStarted, Seconds
 
 
 def run_started() -> RunStarted:

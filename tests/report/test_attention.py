@@ -10,9 +10,9 @@ from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 
-from nmt_pbt.attention_record import SentenceAttention
 from nmt_pbt.report.figures.attention import attention_size, draw_attention, render_attention
 from nmt_pbt.report.figures.style import BLUE, DOTS_PER_INCH
+from nmt_pbt.tasks.translation.attention_record import SentenceAttention
 
 SOURCE = ["▁The", "▁cat", "s", "</s>"]
 TARGET = ["▁Die", "▁Katzen", "</s>"]

@@ -7,13 +7,13 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from nmt_pbt.journal import Guessed, Tested
 from nmt_pbt.report.answer import answer
 from nmt_pbt.report.controls import guess_cautions, replay_findings, replay_scores
 from nmt_pbt.report.page import write_report
 from nmt_pbt.report.run import Run, load_run
 from nmt_pbt.report.statistics import against, best_baseline, comparisons, population_methods, reference_method, summary
-from nmt_pbt.schedule import found_schedule, read_schedule
+from nmt_pbt.run.journal import Guessed, Tested
+from nmt_pbt.run.schedule import found_schedule, read_schedule
 from tests.report.fake_run import write_fake_run
 from tests.report.journals import assigned, evaluated, run_started, search, search_ended, small_population
 
@@ -104,8 +104,8 @@ def test_a_report_leaves_the_schedule_of_each_population_to_be_replayed(path: Pa
     written = read_schedule(report / "schedule_pbt_seed0.yaml")
     assert written == found_schedule(run.records, "pbt", 0, run.name)
     steps = run.ancestry.steps("pbt", 0)
-    assert [stretch.values["dropout"] for stretch in written.stretches] == steps["dropout"].tolist()
-    assert [stretch.trial for stretch in written.stretches] == steps["trial"].tolist()
+    assert [segment.values["dropout"] for segment in written.segments] == steps["dropout"].tolist()
+    assert [segment.trial for segment in written.segments] == steps["trial"].tolist()
     page = (report / "index.html").read_text(encoding="utf-8")
     assert 'href="schedule_pbt_seed0.yaml"' in page
     assert "nmt-pbt train --schedule RUN" in page

@@ -8,13 +8,13 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from nmt_pbt.journal import AnyRecord, Diagnosed
 from nmt_pbt.report.answer import answer
 from nmt_pbt.report.diagnoses import _MEANING, diagnosis_cautions, diagnosis_findings, relative_spreads
 from nmt_pbt.report.figures.diversity import draw_diversity
 from nmt_pbt.report.page import write_report
 from nmt_pbt.report.run import Run, load_run
 from nmt_pbt.report.statistics import summary
+from nmt_pbt.run.journal import AnyRecord, Diagnosed
 from nmt_pbt.search.diagnostics import ANCESTOR, DIVERSITY, LEARNING_RATE
 from tests.report.fake_run import write_fake_run
 from tests.report.journals import search, small_population

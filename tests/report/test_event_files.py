@@ -10,7 +10,7 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.hparams import metadata
 
-from nmt_pbt.errors import UsageError
+from nmt_pbt.base.errors import UsageError
 from nmt_pbt.report.event_files import write_event_files
 from nmt_pbt.report.run import Run, load_run
 

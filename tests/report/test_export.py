@@ -7,7 +7,7 @@ import sys
 import pandas as pd
 import pytest
 
-from nmt_pbt.errors import UsageError
+from nmt_pbt.base.errors import UsageError
 from nmt_pbt.report import statistics
 from nmt_pbt.report.export import write_parquet
 from nmt_pbt.report.run import load_run

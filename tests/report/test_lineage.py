@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from nmt_pbt.errors import JournalError, UsageError
+from nmt_pbt.base.errors import JournalError, UsageError
 from nmt_pbt.report.lineage import founders, lineage, schedule, trial_lineage, winner_lineage
 from tests.report.journals import assigned, evaluated, run_started, search, small_population
 

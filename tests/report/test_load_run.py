@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from nmt_pbt.errors import UsageError
+from nmt_pbt.base.errors import UsageError
 from nmt_pbt.report.page import write_report
 from nmt_pbt.report.run import Run, load_run
 from nmt_pbt.report.series import SCHEMA_VERSION

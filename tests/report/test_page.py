@@ -12,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from nmt_pbt.errors import JournalError, UsageError
+from nmt_pbt.base.errors import JournalError, UsageError
 from nmt_pbt.report import page
 from nmt_pbt.report.figures.style import Rendered
 from nmt_pbt.report.page import agreement, write_report

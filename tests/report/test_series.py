@@ -7,9 +7,9 @@ import math
 import pandas as pd
 import pytest
 
-from nmt_pbt.errors import JournalError
-from nmt_pbt.journal import Tested
+from nmt_pbt.base.errors import JournalError
 from nmt_pbt.report import series
+from nmt_pbt.run.journal import Tested
 from nmt_pbt.settings import SEARCHABLE
 from tests.report.journals import (
     assigned,

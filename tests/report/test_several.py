@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from nmt_pbt.errors import UsageError
+from nmt_pbt.base.errors import UsageError
 from nmt_pbt.report import statistics
 from nmt_pbt.report.figures.style import method_style
 from nmt_pbt.report.page import default_folder, write_report

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from nmt_pbt.errors import UsageError
+from nmt_pbt.base.errors import UsageError
 from nmt_pbt.report import watch as module
 from nmt_pbt.report.run import load_run
 from nmt_pbt.report.watch import is_over, watch

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from nmt_pbt.search.assignment import Assignment
 from nmt_pbt.search.methods import Method
-from tests.experiment.cheap import sentence_counts_like
+from tests.run.cheap import sentence_counts_like
 
 SMALL = [
     "search.population=6",

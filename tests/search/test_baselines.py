@@ -9,15 +9,15 @@ import pytest
 from keras_tuner import oracles
 from scipy.optimize import minimize
 
-from nmt_pbt.errors import UsageError
-from nmt_pbt.search.acquisition import minimise
+from nmt_pbt.base.errors import UsageError
 from nmt_pbt.search.baselines import BayesOracle, GridOracle, HyperbandOracle, RandomOracle
 from nmt_pbt.search.budget import Budget
-from nmt_pbt.search.domains import Choice, Integer, Real
 from nmt_pbt.search.keras_tuner_space import to_hyperparameters
 from nmt_pbt.search.manual import ManualOracle
 from nmt_pbt.search.methods import Method
-from nmt_pbt.search.space import Space
+from nmt_pbt.search.pb2 import minimise
+from nmt_pbt.space.domains import Choice, Integer, Real
+from nmt_pbt.space.space import Space
 from tests.search.driving import Session
 
 BLEU = keras_tuner.Objective("val_bleu", "max")

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from nmt_pbt.errors import UsageError
-from nmt_pbt.search.arguments import last_decision
+from nmt_pbt.base.errors import UsageError
 from nmt_pbt.search.assignment import Assignment
 from nmt_pbt.search.budget import Budget
+from nmt_pbt.search.member import last_decision
 from nmt_pbt.search.methods import build_method
 from nmt_pbt.settings import load_settings
 from tests.search.driving import SMALL, Session
@@ -70,7 +70,7 @@ def test_intervals_in_whole_pairs_are_cut_to_themselves_again(epoch: int, interv
 
 
 SEARCHED = "search.space.epochs={min: 0.7, max: 3.3}"
-STRETCHES = [{"epochs": epochs, "values": {"dropout": 0.1}} for epochs in (0.4, 1.0, 0.001, 1.7)]
+SEGMENTS = [{"epochs": epochs, "values": {"dropout": 0.1}} for epochs in (0.4, 1.0, 0.001, 1.7)]
 METHODS: Mapping[str, list[str]] = {
     "random": [SEARCHED],
     "grid": [SEARCHED],
@@ -79,8 +79,8 @@ METHODS: Mapping[str, list[str]] = {
     "hyperband": ["search.hyperband.factor=2"],
     "pbt": [],
     "explore-only": ["search.pbt.synchronous=false"],
-    "replay": ["search.replay.schedule=" + json.dumps(STRETCHES)],
-    "final-values": ["search.replay.schedule=" + json.dumps(STRETCHES)],
+    "replay": ["search.replay.schedule=" + json.dumps(SEGMENTS)],
+    "final-values": ["search.replay.schedule=" + json.dumps(SEGMENTS)],
 }
 
 

@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 from keras_tuner.engine.trial import Trial
 
-from nmt_pbt.errors import SearchError
-from nmt_pbt.method_names import METHODS, REPLAYS
+from nmt_pbt.base.errors import SearchError
 from nmt_pbt.search.assignment import Assignment
+from nmt_pbt.search.method_names import METHODS, REPLAYS
 from nmt_pbt.search.methods import build_method
-from nmt_pbt.search.space import Space
 from nmt_pbt.settings import Settings, load_settings
+from nmt_pbt.space.space import Space
 from tests.search.driving import SMALL, Session
 
 START = {
@@ -29,11 +29,11 @@ GUESSES = [
     {"dropout": dropout, "batch_size": batch_size, "units": 96, "attention": "dot"}
     for dropout, batch_size in [(0.0, 16), (0.1, 32), (0.2, 64), (0.3, 16), (0.4, 32), (0.5, 64)]
 ]
-STRETCHES = [
+SEGMENTS = [
     {"epochs": epochs, "values": {**START, "dropout": dropout, "batch_size": batch_size}}
     for epochs, dropout, batch_size in [(1.0, 0.1, 16), (1.0, 0.4, 64), (2.5, 0.0, 64), (0.5, 0.6, 16)]
 ]
-SCHEDULE = f"search.replay.schedule={json.dumps(STRETCHES)}"
+SCHEDULE = f"search.replay.schedule={json.dumps(SEGMENTS)}"
 ASYNCHRONOUS = "search.pbt.synchronous=false"
 STRATEGIES = {
     "truncation": [],

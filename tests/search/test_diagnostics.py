@@ -18,8 +18,8 @@ from nmt_pbt.search.diagnostics import (
     effective_number,
     spread,
 )
-from nmt_pbt.search.domains import Choice, Integer, Real
-from nmt_pbt.search.space import Space
+from nmt_pbt.space.domains import Choice, Integer, Real
+from nmt_pbt.space.space import Space
 
 RATE = Real("learning_rate", 1e-4, 1e-1, "log")
 DROPOUT = Real("dropout", 0.0, 0.6)

@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nmt_pbt.errors import UsageError
-from nmt_pbt.search.domains import Choice, Constant, Domain, Integer, Real
-from nmt_pbt.search.explore import Moment, Perturb, UserExplore
+from nmt_pbt.base.errors import UsageError
+from nmt_pbt.base.types import Value
+from nmt_pbt.search.explore import Observation, Perturb, UserExplore
 from nmt_pbt.search.named import explorer_named
-from nmt_pbt.search.space import Space
-from nmt_pbt.values import Value
+from nmt_pbt.space.domains import Choice, Constant, Domain, Integer, Real
+from nmt_pbt.space.space import Space
 
-HERE = Moment(age=1.0, score=0.0)
+HERE = Observation(age=1.0, score=0.0)
 
 
 @st.composite

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nmt_pbt.errors import UsageError
-from nmt_pbt.search.domains import Choice, Integer, Real
+from nmt_pbt.base.errors import UsageError
 from nmt_pbt.search.grid import LARGEST, grid_points
-from nmt_pbt.search.space import Space
+from nmt_pbt.space.domains import Choice, Integer, Real
+from nmt_pbt.space.space import Space
 
 SPACE = Space(
     (

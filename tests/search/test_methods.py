@@ -5,13 +5,12 @@ import sys
 
 import pytest
 
-from nmt_pbt.errors import UsageError
-from nmt_pbt.method_names import METHODS, REPLAYS
-from nmt_pbt.search.exploit import Backtrack, Tournament, Truncation
+from nmt_pbt.base.errors import UsageError
+from nmt_pbt.search.exploit import Backtrack, Tournament, Truncation, TTest
 from nmt_pbt.search.frequencies import MultiFrequency
+from nmt_pbt.search.method_names import METHODS, REPLAYS
 from nmt_pbt.search.methods import build_method, check_methods
 from nmt_pbt.search.pb2 import PB2
-from nmt_pbt.search.significant import TTest
 from nmt_pbt.settings import load_settings
 from tests.search.driving import SMALL
 

@@ -13,15 +13,15 @@ import keras_tuner
 import numpy as np
 import pytest
 
-from nmt_pbt.errors import UsageError
+from nmt_pbt.base.errors import UsageError
+from nmt_pbt.base.types import Value
 from nmt_pbt.search.assignment import Assignment
-from nmt_pbt.search.domains import Choice, Constant, Integer, Real
 from nmt_pbt.search.exploit import Truncation
-from nmt_pbt.search.explore import Moment, Perturb
+from nmt_pbt.search.explore import Observation, Perturb
 from nmt_pbt.search.pb2 import PB2
 from nmt_pbt.search.pbt import JournaledPBTOracle, PBTOracle
-from nmt_pbt.search.space import Space
-from nmt_pbt.values import Value
+from nmt_pbt.space.domains import Choice, Constant, Integer, Real
+from nmt_pbt.space.space import Space
 
 SCORE = keras_tuner.Objective("score", "max")
 SPACE = Space((Real("x", 0.1, 100.0, "log"),))
@@ -141,7 +141,7 @@ def test_4_synchronously_nothing_happens_before_the_last_and_then_the_bottom_two
     assert not any(field.running[member].inherited for member in (2, 3, 4))
 
 
-HERE = Moment(1.0, 0.0)
+HERE = Observation(1.0, 0.0)
 
 
 def test_5_steps_keep_the_type_and_resampling_draws_from_the_space() -> None:
@@ -321,12 +321,12 @@ def test_13_pb2_prefers_the_value_whose_reward_rises_faster() -> None:
     space, explorer = Space((Real("a", 0.0, 3.0),)), PB2()
     for age in range(1, 6):
         for value, slope in ((1.0, 10.0), (2.0, 20.0)):
-            start, end = Moment(float(age), slope * age), Moment(age + 1.0, slope * (age + 1))
+            start, end = Observation(float(age), slope * age), Observation(age + 1.0, slope * (age + 1))
             explorer.observe(space, {"a": value}, start, end, 1.0)
     for seed in range(10):
-        proposal = explorer.propose(space, {"a": 2.0}, Moment(6.0, 120.0), np.random.default_rng(seed))
+        proposal = explorer.propose(space, {"a": 2.0}, Observation(6.0, 120.0), np.random.default_rng(seed))
         assert float(proposal["a"]) > 1.5
-        explorer.observe(space, proposal, Moment(6.0, 120.0), None, 1.0)
+        explorer.observe(space, proposal, Observation(6.0, 120.0), None, 1.0)
 
 
 def test_14_the_best_keeps_donating_until_its_score_collapses() -> None:

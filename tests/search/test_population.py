@@ -12,13 +12,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nmt_pbt.errors import SearchError, UsageError
-from nmt_pbt.search.domains import Integer, Real
+from nmt_pbt.base.errors import SearchError, UsageError
 from nmt_pbt.search.exploit import Backtrack, Exploit, Tournament, Truncation
 from nmt_pbt.search.explore import Perturb
 from nmt_pbt.search.member import Turn
 from nmt_pbt.search.population import Pause, Population
-from nmt_pbt.search.space import Space
+from nmt_pbt.space.domains import Integer, Real
+from nmt_pbt.space.space import Space
 
 SPACE = Space((Real("rate", 1e-4, 1e-1, "log"), Real("dropout", 0.0, 0.6), Integer("units", 1, 9)))
 

@@ -9,13 +9,13 @@ import keras_tuner
 import numpy as np
 import pytest
 
+from nmt_pbt.base.types import Value
 from nmt_pbt.search.baselines import GridOracle
-from nmt_pbt.search.domains import Choice, Real
 from nmt_pbt.search.exploit import Truncation
 from nmt_pbt.search.explore import Perturb
 from nmt_pbt.search.pbt import JournaledPBTOracle
-from nmt_pbt.search.space import Space
-from nmt_pbt.values import Value
+from nmt_pbt.space.domains import Choice, Real
+from nmt_pbt.space.space import Space
 from tests.toys import LENGTH, MOVING, PAPER, Search, best_rate, budget, search
 
 SEEDS = range(24)

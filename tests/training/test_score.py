@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 import sacrebleu
 
-from nmt_pbt.errors import UsageError
-from nmt_pbt.training.score import score_translations
+from nmt_pbt.base.errors import UsageError
+from nmt_pbt.tasks.translation.metrics import score_translations
 
 REFERENCES = ["The cat sat on the mat.", "Two dogs are running in the snow.", "A man sleeps."]
 TRANSLATIONS = ["The cat sat on a mat.", "Two dogs run in the snow.", "A man sleeps."]

@@ -6,9 +6,9 @@ import sys
 import numpy as np
 import pytest
 
-from nmt_pbt.errors import StateError, UsageError
-from nmt_pbt.training.protocol import MemberState
-from nmt_pbt.training.state import OPTIMIZER, WEIGHTS, StateStore, content_hash, part_hash
+from nmt_pbt.base.errors import StateError, UsageError
+from nmt_pbt.tasks.protocol import MemberState
+from nmt_pbt.tasks.state import OPTIMIZER, WEIGHTS, StateStore, content_hash, part_hash
 
 
 def make_state(age: int = 7, shift: float = 0.0) -> MemberState:
@@ -115,7 +115,7 @@ def test_a_failed_save_leaves_the_old_state_and_nothing_else(tmp_path, monkeypat
     def full(_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("nmt_pbt.files.os.fsync", full)
+    monkeypatch.setattr("nmt_pbt.base.files.os.fsync", full)
     with pytest.raises(OSError, match="No space"):
         store.save("a", make_state(age=8))
     assert [path.name for path in tmp_path.iterdir()] == ["a.safetensors"]
@@ -138,5 +138,5 @@ def test_an_empty_store_has_no_names(tmp_path):
 
 
 def test_importing_it_does_not_import_tensorflow():
-    code = "import sys, nmt_pbt.training.state; sys.exit('tensorflow' in sys.modules or 'keras' in sys.modules)"
+    code = "import sys, nmt_pbt.tasks.state; sys.exit('tensorflow' in sys.modules or 'keras' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -15,12 +15,12 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from nmt_pbt.corpus.parallel import ParallelText
-from nmt_pbt.corpus.stream import PairStream
-from nmt_pbt.corpus.synthetic import digit_pairs
-from nmt_pbt.randomness import generator
+from nmt_pbt.base.randomness import generator
 from nmt_pbt.settings import load_settings
-from nmt_pbt.training.trainee import TranslationTask
+from nmt_pbt.tasks.translation.corpus.parallel import ParallelText
+from nmt_pbt.tasks.translation.corpus.stream import PairStream
+from nmt_pbt.tasks.translation.corpus.synthetic import digit_pairs
+from nmt_pbt.tasks.translation.trainable import TranslationTask
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 HELD_OUT = 1_000
@@ -41,7 +41,7 @@ class Numbers:
 
 @dataclass(frozen=True)
 class Dev:
-    """What a trainee reads of a corpus: the text of its dev split."""
+    """What a trainable reads of a corpus: the text of its dev split."""
 
     dev: ParallelText
 
@@ -73,16 +73,16 @@ class Task:
 def learn(task: Task, embedding: int, batch: int, updates: int, peak: float, **values: float) -> dict[str, float]:
     """Train with a learning rate that falls to zero, and return the dev scores."""
     settings = load_settings(overrides={"model.units": 64, "model.embedding_units": embedding, "engine.threads": 1})
-    trainee = TranslationTask(settings, task).build({})
-    trainee.reset(0)
+    trainable = TranslationTask(settings, task).build({})
+    trainable.reset(0)
     plain = {"batch_size": batch, "dropout": 0.0, "recurrent_dropout": 0.0, "label_smoothing": 0.0}
     parts = 20
     begin = time.process_time()
     for part in range(parts):
-        trainee.apply({**plain, **values, "learning_rate": peak * (1 - part / parts)})
-        trainee.train(batch * updates // parts)
-    scores = dict(trainee.evaluate().metrics)
-    steps = int(trainee.state().arrays["optimizer/iterations"])
+        trainable.apply({**plain, **values, "learning_rate": peak * (1 - part / parts)})
+        trainable.train(batch * updates // parts)
+    scores = dict(trainable.evaluate().metrics)
+    steps = int(trainable.state().arrays["optimizer/iterations"])
     print(f"{steps} updates in {time.process_time() - begin:.0f} s of one core: {scores}")  # noqa: T201
     assert steps == updates
     assert time.process_time() - begin <= 300

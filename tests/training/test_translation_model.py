@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from nmt_pbt.errors import OutOfMemoryError, UsageError
-from nmt_pbt.training.batches import source_batch, target_batch
-from nmt_pbt.training.text_decoder import NOTHING, TextDecoder
-from nmt_pbt.training.translation_model import TranslationModel
+from nmt_pbt.base.errors import OutOfMemoryError, UsageError
+from nmt_pbt.tasks.translation.batches import source_batch, target_batch
+from nmt_pbt.tasks.translation.decoder import NOTHING, TextDecoder
+from nmt_pbt.tasks.translation.translation_model import TranslationModel
 
 
 @pytest.fixture(scope="module")

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
-from nmt_pbt.corpus.catalog import load_corpus
-from nmt_pbt.corpus.prepared import digest_of
-from nmt_pbt.corpus.subwords import Subwords
-from nmt_pbt.journal import Assigned, Ended, Evaluated, Journal, RunStarted, SearchEnded, SearchStarted, Tested
+from nmt_pbt.base.yaml_text import read_yaml
+from nmt_pbt.run.journal import Assigned, Ended, Evaluated, Journal, RunStarted, SearchEnded, SearchStarted, Tested
 from nmt_pbt.settings import dump_settings, load_settings, settings_hash
-from nmt_pbt.yaml_text import read_yaml
+from nmt_pbt.tasks.translation.corpus.catalog import load_corpus
+from nmt_pbt.tasks.translation.corpus.prepared import digest_of
+from nmt_pbt.tasks.translation.corpus.subwords import Subwords
 
 SETTINGS = {
     "corpus.name": "toy",
@@ -106,9 +106,9 @@ def write_corpus(folder: Path, run: Path) -> None:
 
 
 def _save_models(folder: Path, settings, subwords: Subwords) -> None:
-    from nmt_pbt.training.protocol import MemberState
-    from nmt_pbt.training.state import StateStore
-    from nmt_pbt.training.translation_model import TranslationModel
+    from nmt_pbt.tasks.protocol import MemberState
+    from nmt_pbt.tasks.state import StateStore
+    from nmt_pbt.tasks.translation.translation_model import TranslationModel
 
     store = StateStore(folder / "models")
     units = {"pbt-seed0": 16, "random-seed0": 16, "pbt-seed0-trial1-interval0": 20, "pbt-seed0-trial2-interval0": 24}

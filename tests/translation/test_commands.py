@@ -14,11 +14,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nmt_pbt.cli import app
-from nmt_pbt.commands.usage import run_app
-from nmt_pbt.training.text_decoder import TextDecoder
-from nmt_pbt.translation.choice import choose_models
-from nmt_pbt.translation.translator import Translator
+from nmt_pbt.cli.main import app
+from nmt_pbt.cli.usage import run_app
+from nmt_pbt.tasks.translation.choice import choose_models
+from nmt_pbt.tasks.translation.decoder import TextDecoder
+from nmt_pbt.tasks.translation.translator import Translator
 
 LINES = ["The cat sleeps.", "", "The old dogs see a small house.", "  ", "She is here."]
 TEXT = "".join(line + "\n" for line in LINES)
@@ -53,7 +53,7 @@ def test_translate_keeps_order_and_blank_lines_whatever_is_translated_together(r
     assert command("translate", str(run), text=TEXT) == wanted
     assert command("translate", str(run), text=TEXT.rstrip("\n")) == wanted
     assert command("translate", str(run), text="") == []
-    monkeypatch.setattr("nmt_pbt.commands.translate._LINES_TOGETHER", 2)
+    monkeypatch.setattr("nmt_pbt.cli.translate._LINES_TOGETHER", 2)
     assert command("translate", str(run), text=TEXT) == wanted
 
 
@@ -156,7 +156,7 @@ def test_evaluate_against_a_run_or_a_file_tells_differences_with_their_p_values(
 
 def test_evaluate_lets_the_first_model_go_before_the_second_is_built(run, command, monkeypatch):
     alive = []
-    import nmt_pbt.translation.translator as module
+    import nmt_pbt.tasks.translation.translator as module
 
     load, built = module.load_decoder, []
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import pytest
 import sacrebleu
 
-from nmt_pbt.errors import UsageError
-from nmt_pbt.translation.evaluation import compare_scores, score_text
-from nmt_pbt.translation.literature import MosesText
+from nmt_pbt.base.errors import UsageError
+from nmt_pbt.tasks.translation.evaluation import MosesText, compare_scores, score_text
 
 REFERENCES = [
     "Ein Mann mit einem orangefarbenen Hut, der etwas anstarrt.",

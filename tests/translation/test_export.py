@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from nmt_pbt.errors import UsageError
-from nmt_pbt.translation import export as module
-from nmt_pbt.translation.choice import choose_models
-from nmt_pbt.translation.export import export
-from nmt_pbt.translation.translator import Translator
+from nmt_pbt.base.errors import UsageError
+from nmt_pbt.tasks.translation import export as module
+from nmt_pbt.tasks.translation.choice import choose_models
+from nmt_pbt.tasks.translation.export import export
+from nmt_pbt.tasks.translation.translator import Translator
 
 LINES = ["The cat sleeps.", "", "The old dogs see a small house.", " ", "Ünïcode, 1 + 1 = 2!", "She is here."]
 PROGRAM = """

@@ -12,9 +12,9 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from nmt_pbt.attention_record import SentenceAttention
 from nmt_pbt.report.figures.palette import BLUE, FAINT
 from nmt_pbt.report.figures.style import Rendered, render_figure
+from nmt_pbt.tasks.translation.attention_record import SentenceAttention
 
 _CELL = 0.22  # inches of a subword
 _LETTER = 0.075  # inches of a letter of a label

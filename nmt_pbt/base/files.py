@@ -1,0 +1,89 @@
+"""Files that are replaced whole: whoever looks finds the old content or the new one, also after a kill."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TypeAlias
+
+from nmt_pbt.base.errors import UsageError
+
+Bytes: TypeAlias = bytes | bytearray | memoryview
+
+TEMPORARY = ".*.tmp"
+"""Pattern of what a killed process may leave beside a file that it was replacing."""
+
+
+def replace_file(path: Path, data: Bytes) -> None:
+    """Write a file under a temporary name, bring it to the disk, and give it its own name.
+
+    Args:
+        path: The file; its folder exists.
+        data: What it is to hold.
+
+    Raises:
+        OSError: The disk is full or cannot be written; the file is as it was. The error names it.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with open(temporary, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise named(error, path) from error
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def check_new_folder(folder: Path) -> None:
+    """Refuse a folder that cannot be made, before anything is imported or built.
+
+    Args:
+        folder: The folder.
+
+    Raises:
+        UsageError: It exists, or what it is to be made in is no folder to write to.
+    """
+    if folder.exists() or folder.is_symlink():
+        raise UsageError(f"{folder}: already exists; name a folder that does not")
+    parent = folder.absolute().parent
+    if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
+        raise UsageError(f"{folder}: cannot be made in {parent}, which is no folder to write to; make it first")
+
+
+def refuse_links(folder: Path, *names: str) -> None:
+    """Refuse to write through a link that somebody else's run may hold: into what lies outside it.
+
+    Args:
+        folder: A run's folder, which may be a link itself.
+        *names: What is to be written in it, relative to it.
+
+    Raises:
+        UsageError: One of them is a link.
+    """
+    for name in names:
+        if (folder / name).is_symlink():
+            raise UsageError(
+                f"{folder / name}: is a link, which a run does not hold; put in its place what it leads to"
+            )
+
+
+def named(error: OSError, path: Path) -> OSError:
+    """Return an error that says which file could not be written, which the system's own of a full disk does not."""
+    return OSError(error.errno, error.strerror or str(error), str(path))
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a rename durable. Windows cannot open a folder, and needs no such thing."""
+    if os.name == "nt":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

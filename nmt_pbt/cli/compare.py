@@ -1,0 +1,56 @@
+"""`nmt-pbt compare`: the main job."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from nmt_pbt.cli.options import AcceptChanges, CorpusName, Out, Set
+from nmt_pbt.cli.running import begin_run, check_resume, resume_run
+from nmt_pbt.search.method_names import METHODS
+
+EMBEDDED = Path(__file__).parents[1] / "embedded.yaml"
+"""Settings of `compare` without `--config`: four searches in a few minutes."""
+
+
+def compare_command(
+    config: Annotated[
+        Path | None, typer.Option("--config", help="Settings in YAML; without it, the toy corpus for a few minutes.")
+    ] = None,
+    methods: Annotated[
+        str | None,
+        typer.Option(metavar="NAME,NAME,...", help=f"Which of {', '.join(METHODS)}; without it, the settings'."),
+    ] = None,
+    corpus: CorpusName = None,
+    out: Out = None,
+    seeds: Annotated[int | None, typer.Option(help="Repeat every search so often.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Trials under way at once.")] = None,
+    engine: Annotated[str | None, typer.Option(help="inline: in this process; ray: in worker processes.")] = None,
+    address: Annotated[str | None, typer.Option(help="A Ray cluster's address; without it, this machine.")] = None,
+    set_: Set = None,
+    resume: Annotated[Path | None, typer.Option(help="Continue the run in this folder.")] = None,
+    accept_changes: AcceptChanges = False,
+) -> None:
+    """Search with several methods at equal budget, test each winner, and write a report."""
+    overrides: dict[str, Any] = {}
+    if methods is not None:
+        overrides["search.methods"] = [name.strip() for name in methods.split(",") if name.strip()]
+    for key, value in (
+        ("search.seeds", seeds),
+        ("engine.workers", workers),
+        ("engine.name", engine),
+        ("engine.address", address),
+    ):
+        if value is not None:
+            overrides[key] = value
+    check_resume(resume, accept_changes, {"--config": config, "--out": out})
+    if corpus is not None:
+        overrides["corpus.name"] = corpus
+    if resume is not None:
+        resume_run(resume, accept_changes, set_ or [], overrides)
+        return
+    from nmt_pbt.settings import load_settings
+
+    begin_run(load_settings(config or EMBEDDED, set_ or [], overrides), out)

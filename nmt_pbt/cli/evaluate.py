@@ -1,0 +1,123 @@
+"""`nmt-pbt evaluate`: scores of a run's model on a text, and whether it differs from another by more than chance."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from nmt_pbt.base.errors import UsageError
+from nmt_pbt.base.text import counted
+from nmt_pbt.cli.options import Beam, Ensemble, Method, MovedCorpus, Run, Seed
+from nmt_pbt.cli.startup import start_tensorflow
+from nmt_pbt.cli.streams import check_open
+
+if TYPE_CHECKING:
+    from nmt_pbt.tasks.translation.choice import ChosenModel
+    from nmt_pbt.tasks.translation.evaluation import Difference, MetricScore
+    from nmt_pbt.tasks.translation.text import EvaluatedText
+
+
+class Split(str, Enum):
+    """Splits that can be evaluated on."""
+
+    dev = "dev"
+    test = "test"
+
+
+def evaluate_command(
+    run: Run,
+    src: Annotated[
+        Path | None, typer.Option(help="Text to translate; without it, a split of the run's corpus.")
+    ] = None,
+    ref: Annotated[Path | None, typer.Option(help="Its reference translation.")] = None,
+    split: Annotated[Split | None, typer.Option(help="Which split of the run's corpus; without it, test.")] = None,
+    corpus: MovedCorpus = None,
+    against: Annotated[
+        Path | None, typer.Option(help="Compare with the best of this run, or with this file of translations.")
+    ] = None,
+    method: Method = None,
+    seed: Seed = None,
+    ensemble: Ensemble = 1,
+    beam: Beam = None,
+) -> None:
+    """Translate a text and score it: BLEU, chrF and TER, each with its signature, and BLEU as the literature has it."""
+    from nmt_pbt.tasks.translation.choice import choose_models
+    from nmt_pbt.tasks.translation.text import read_translations, same_direction
+
+    check_open()
+    chosen = choose_models(run, method, seed, ensemble)
+    rivals: tuple[ChosenModel, ...] = ()
+    if against is not None and against.is_dir():
+        rivals = choose_models(against)
+        same_direction(chosen, rivals)
+    text = _text(chosen[0], src, ref, split, corpus)
+    given = read_translations(against, text) if against is not None and not rivals else None
+    start_tensorflow()
+    from nmt_pbt.tasks.translation.evaluation import compare_scores, score_text
+
+    language = chosen[0].settings.corpus.target_language
+    references = text.pairs.target
+    scores = score_text(_translate(chosen, beam, text), references, language)
+    names = " + ".join(f"{model.name} (trial {model.trial})" for model in chosen)
+    size, width = counted(len(text.pairs), "sentence"), beam or chosen[0].settings.evaluation.beam
+    typer.echo(f"{names}: {text.name}, {size}, beam {width}")
+    if text.dropped:
+        typer.echo(f"left out: {counted(text.dropped, 'pair')} with a blank line")
+    for line in _score_lines(scores):
+        typer.echo(line)
+    if against is None:
+        return
+    translations = given if given is not None else _translate(rivals, beam, text)
+    theirs = score_text(translations, references, language)
+    which = f"{rivals[0].name} of {against}" if rivals else str(against)
+    typer.echo(f"against {which}:")
+    for line in _difference_lines(scores, theirs, compare_scores(scores, theirs)):
+        typer.echo(line)
+
+
+def _text(
+    chosen: ChosenModel, src: Path | None, ref: Path | None, split: Split | None, corpus: str | None
+) -> EvaluatedText:
+    """Return the text to evaluate on."""
+    from nmt_pbt.tasks.translation.text import given_text, own_text
+
+    if (src is None) != (ref is None):
+        raise UsageError("--src and --ref go together: give both, or none for a split of the run's own corpus")
+    if src is None or ref is None:
+        return own_text(chosen, "dev" if split is Split.dev else "test", corpus)
+    if split is not None or corpus is not None:
+        raise UsageError(
+            "--split and --corpus are about text of the run's own corpus, --src and --ref name other text; leave out "
+            "either"
+        )
+    return given_text(src, ref)
+
+
+def _translate(chosen: Sequence[ChosenModel], beam: int | None, text: EvaluatedText) -> list[str]:
+    """Return translations; the model and its memory are let go."""
+    from nmt_pbt.tasks.translation.translator import Translator
+
+    return Translator(chosen, beam).translate(text.pairs.source)
+
+
+def _score_lines(scores: Sequence[MetricScore]) -> Iterator[str]:
+    width = max(len(score.label) for score in scores)
+    for score in scores:
+        yield f"{score.label:{width}}  {score.value:6.2f}  {score.signature}"
+
+
+def _difference_lines(
+    ours: Sequence[MetricScore], theirs: Sequence[MetricScore], differences: Sequence[Difference]
+) -> Iterator[str]:
+    width = max(len(score.label) for score in ours)
+    for mine, other, difference in zip(ours, theirs, differences, strict=True):
+        drawn, swapped = difference.bootstrap, difference.randomisation
+        yield (
+            f"{mine.label:{width}}  {mine.value:6.2f} - {other.value:6.2f} = {drawn.difference:+.2f}  "
+            f"95% interval {drawn.low:+.2f} to {drawn.high:+.2f}, p = {drawn.p_value:.4f} (paired bootstrap, "
+            f"{drawn.samples:,} samples), p = {swapped.p_value:.4f} (approximate randomisation, {swapped.samples:,})"
+        )

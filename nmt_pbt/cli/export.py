@@ -1,0 +1,32 @@
+"""`nmt-pbt export`: a run's model as a SavedModel that takes and returns text."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nmt_pbt.cli.options import Beam, Ensemble, Method, Run, Seed
+from nmt_pbt.cli.startup import start_tensorflow
+
+
+def export_command(
+    run: Run,
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The SavedModel's folder; it must not exist.")],
+    method: Method = None,
+    seed: Seed = None,
+    ensemble: Ensemble = 1,
+    beam: Beam = None,
+) -> None:
+    """Write a TensorFlow SavedModel that translates text, for use without this program."""
+    from nmt_pbt.base.files import check_new_folder
+    from nmt_pbt.tasks.translation.choice import choose_models
+
+    chosen = choose_models(run, method, seed, ensemble)
+    check_new_folder(folder)
+    start_tensorflow()
+    from nmt_pbt.tasks.translation.export import export
+
+    export(chosen, folder, beam)
+    typer.echo(str(folder))

@@ -1,0 +1,87 @@
+"""`nmt-pbt manual`: one more guess by hand."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from nmt_pbt.base.errors import UsageError
+from nmt_pbt.cli.options import AcceptChanges, MovedCorpus, Run
+from nmt_pbt.cli.running import corpus_of, dev_samples, going_on, prepare_run
+
+if TYPE_CHECKING:
+    from nmt_pbt.base.types import Value
+    from nmt_pbt.run.run_directory import RunDirectory
+    from nmt_pbt.settings import Settings
+
+
+def manual_command(
+    folder: Run,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="A hyperparameter, for instance dropout=0.3; repeatable."),
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Finish a guess that was interrupted.")] = False,
+    test: Annotated[bool, typer.Option("--test", help="Decode the test split by the best guess.")] = False,
+    corpus: MovedCorpus = None,
+    accept_changes: AcceptChanges = False,
+) -> None:
+    """Show what a run has tried, and train one more guess by hand, to stand beside it."""
+    from nmt_pbt.run.manual import check_free_to_guess, check_free_to_test, is_under_way, read_guess
+    from nmt_pbt.run.run_directory import RunDirectory
+    from nmt_pbt.settings import load_settings
+
+    if bool(set_) + resume + test > 1:
+        raise UsageError("--set, --resume and --test are one thing each; give one of them")
+    run = RunDirectory(folder, accept_changes)
+    run.check_run()
+    settings = load_settings(run.settings_file, (), {"corpus.name": corpus} if corpus is not None else {})
+    records = run.records()
+    if not (set_ or resume or test):
+        _show_tried(run, settings)
+        return
+    values = None
+    if set_:
+        values = read_guess(set_, settings)
+        check_free_to_guess(run, records, settings)
+    elif resume and not is_under_way(records):
+        raise UsageError(f"{folder}: no guess was interrupted; add one with --set, for instance --set dropout=0.3")
+    elif test:
+        check_free_to_test(run, records)
+    run.check_free()
+    run.check_same(settings)
+    if values is not None:
+        _show_tried(run, settings)
+    _guess(run, settings, values, test)
+
+
+def _guess(run: RunDirectory, settings: Settings, values: dict[str, Value] | None, test: bool) -> None:
+    prepared = prepare_run(run, settings, corpus_of(run))
+    from nmt_pbt.cli.progress import SearchProgress
+    from nmt_pbt.run.manual import guess
+
+    place = shlex.quote(str(run.path))
+    go_on = f"nmt-pbt manual {place} {'--test' if test else '--resume'}"
+    with going_on(run.path, go_on), SearchProgress(dev_samples(settings, prepared)) as progress:
+        guess(run, settings, prepared, values, test, progress)
+    from nmt_pbt.report.page import write_report
+
+    page = write_report(run.path)
+    typer.echo("")
+    _show_tried(run, settings, latest=True)
+    typer.echo(str(page))
+
+
+def _show_tried(run: RunDirectory, settings: Settings, latest: bool = False) -> None:
+    """Print what a run has tried, the best first; with `latest`, how the last guess came out among it."""
+    from nmt_pbt.cli.progress import RESULTS, tried_table
+    from nmt_pbt.run.manual import is_under_way, told, tried
+
+    records = run.records()
+    RESULTS.print(tried_table(tried(records), settings.search.objective))
+    if latest:
+        typer.echo(told(records, settings.search.objective))
+    elif is_under_way(records):
+        typer.echo(f"A guess was interrupted: finish it with nmt-pbt manual {shlex.quote(str(run.path))} --resume")

@@ -1,0 +1,188 @@
+"""What the terminal shows: progress bars while a search runs, and tables when it is over."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterable, Sequence
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+from rich.text import Text
+
+from nmt_pbt.base.types import Value
+from nmt_pbt.run.driver import SearchRecord
+from nmt_pbt.run.journal import Diagnosed, Evaluated, Guessed, SearchEnded, SearchStarted, Tested
+from nmt_pbt.run.manual import Tried
+
+CONSOLE = Console(stderr=True)
+"""Progress goes to standard error: standard output is for results."""
+RESULTS = Console(width=None if sys.stdout.isatty() else 160)
+"""Tables that were asked for; whole where they go to a file or another program."""
+
+_SAMPLES_EVERY = 20.0  # seconds at least between two lots of sample translations
+
+
+class SearchProgress:
+    """A bar for each search, and now and then translations of its best model, fed with the journal's records.
+
+    A context manager.
+
+    Args:
+        samples: Source and reference of the dev sentences whose translations an evaluation tells.
+    """
+
+    def __init__(self, samples: Sequence[tuple[str, str]] = ()) -> None:
+        self._samples = tuple(samples)
+        self._began = time.time()
+        self._shown = float("-inf")
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.completed:,.0f}/{task.total:,.0f} pairs"),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[best]}"),
+            console=CONSOLE,
+        )
+        self._bars: dict[tuple[str, int], TaskID] = {}
+        self._starts: dict[tuple[str, int], SearchStarted] = {}
+        self._best: dict[tuple[str, int], float] = {}
+        self._totals: dict[tuple[str, int], int] = {}
+        self._spent: dict[tuple[str, int], int] = {}
+
+    def __enter__(self) -> SearchProgress:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def __call__(self, record: SearchRecord) -> None:
+        """Show a record."""
+        search = (record.method, record.seed)
+        match record:
+            case SearchStarted():
+                self._starts[search] = record
+                self._totals[search] = record.budget
+                self._bars[search] = self._progress.add_task(
+                    f"{record.method}, seed {record.seed}", total=record.budget, best=""
+                )
+            case Diagnosed(method="pbt", alarms=alarms) if alarms:
+                self._progress.console.print(
+                    f"{record.method}, seed {record.seed}: {' and '.join(alarms)} as early as generation "
+                    f"{record.generation}: the selection may be greedy, see the report"
+                )
+            case Guessed():
+                total = self._totals[search] = self._totals[search] + record.pairs
+                self._progress.reset(self._bars[search], total=total, completed=self._spent.get(search, 0))
+            case Evaluated():
+                self._spent[search] = record.spent
+                start = self._starts[search]
+                score = record.metrics.get(start.objective)
+                if score is not None:
+                    better = max if start.direction == "max" else min
+                    self._best[search] = better(score, self._best.get(search, score))
+                best = f"best {start.objective} {self._best[search]:.2f}" if search in self._best else ""
+                self._progress.update(self._bars[search], completed=record.spent, best=best)
+                self._show_samples(record, best)
+            case SearchEnded():
+                self._progress.update(self._bars[search], completed=record.spent)
+                self._progress.stop_task(self._bars[search])
+            case Tested() if search in self._bars:
+                self._progress.update(self._bars[search], best=f"test BLEU {record.test['bleu']:.1f}")
+
+    def _show_samples(self, record: Evaluated, best: str) -> None:
+        """Show what the best model so far says, sparingly; of a resumed run only what is new."""
+        if not record.samples or record.time < max(self._began, self._shown + _SAMPLES_EVERY):
+            return
+        self._shown = record.time
+        lines = [f"{record.method}, seed {record.seed}, trial {record.trial}: {best}"]
+        for (source, reference), translation in zip(self._samples, record.samples, strict=False):
+            lines += [f"  source       {source}", f"  translation  {translation}", f"  reference    {reference}"]
+        self._progress.console.print(Text("\n".join(lines)))
+
+
+class DownloadProgress:
+    """A bar for each file that is downloaded; a context manager, called with (file, bytes done, bytes in all)."""
+
+    def __init__(self) -> None:
+        self._progress = Progress(
+            TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn(), console=CONSOLE
+        )
+        self._bars: dict[str, TaskID] = {}
+
+    def __enter__(self) -> DownloadProgress:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bars:
+            self._progress.stop()
+
+    def __call__(self, file: str, done: int, total: int | None) -> None:
+        """Show how far a file is."""
+        self._progress.start()  # only now: a refusal leaves the terminal as it was
+        if file not in self._bars:
+            self._bars[file] = self._progress.add_task(file, total=total)
+        self._progress.update(self._bars[file], completed=done, total=total)
+
+
+def tried_table(tried: Sequence[Tried], objective: str) -> Table:
+    """Return what a run has tried, one row each, the best marked.
+
+    Args:
+        tried: In the order to show, the best first.
+        objective: The dev metric that decides.
+    """
+    names = list(dict.fromkeys(name for one in tried for name in one.values))
+    table = Table(title="Tried so far, the best first")
+    table.add_column("")
+    for heading in ("method", "seed", "trial"):
+        table.add_column(heading)
+    for heading in (objective, "epochs", *names):
+        table.add_column(heading, justify="right")
+    table.add_column("")
+    for place, one in enumerate(tried):
+        score = "" if one.score is None else f"{one.score:.3f}" if objective == "val_loss" else f"{one.score:.2f}"
+        values = [_value(one.values.get(name)) for name in names]
+        mark = "*" if place == 0 and one.score is not None else ""
+        table.add_row(mark, one.method, str(one.seed), one.trial, score, f"{one.epochs:g}", *values, one.note)
+    return table
+
+
+def _value(value: Value | None) -> str:
+    return "" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def results_table(records: Iterable[Tested], objective: str) -> Table:
+    """Return the final table: each method's winner on dev and on test.
+
+    Args:
+        records: What was tested, in the order to show.
+        objective: The dev metric that decided.
+    """
+    table = Table(title="Winners: the first score is what the search saw, test was decoded once")
+    for heading, justify in (("method", "left"), ("seed", "right"), (objective, "right"), ("test BLEU", "right")):
+        table.add_column(heading, justify=justify)  # type: ignore[arg-type]
+    table.add_column("test chrF", justify="right")
+    table.add_column("trial", justify="right")
+    for record in records:
+        dev = record.dev.get(objective)
+        table.add_row(
+            record.method,
+            str(record.seed),
+            f"{dev:.2f}" if dev is not None else "",
+            f"{record.test['bleu']:.2f}",
+            f"{record.test['chrf']:.2f}",
+            record.trial,
+        )
+    return table

@@ -1,0 +1,184 @@
+"""Beginning a run, and going on with one: what `compare`, `train` and `manual` have in common."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from nmt_pbt.base.errors import UsageError
+from nmt_pbt.base.text import counted
+from nmt_pbt.cli.startup import start_tensorflow
+
+if TYPE_CHECKING:
+    from nmt_pbt.run.run_directory import RunDirectory
+    from nmt_pbt.settings import Settings
+    from nmt_pbt.tasks.translation.corpus.prepared import PreparedCorpus
+
+
+def check_resume(resume: Path | None, accept_changes: bool, beginning: Mapping[str, object]) -> None:
+    """Refuse options that begin a run beside `--resume`, and one that goes with it without it.
+
+    Args:
+        resume: The run to go on with; None begins one.
+        accept_changes: Whether changes of the program are accepted.
+        beginning: Options that begin a run, by their names.
+
+    Raises:
+        UsageError: They do not go together.
+    """
+    if resume is not None and any(value is not None for value in beginning.values()):
+        raise UsageError(f"--resume continues a run with its own settings; leave out {' and '.join(beginning)}")
+    if accept_changes and resume is None:
+        raise UsageError("--accept-changes goes with --resume; leave it out")
+
+
+def resume_run(folder: Path, accept_changes: bool, assignments: list[str], overrides: dict[str, Any]) -> None:
+    """Go on with a run, whichever command began it."""
+    from nmt_pbt.run.run_directory import RunDirectory
+    from nmt_pbt.settings import load_settings
+
+    run = RunDirectory(folder, accept_changes)
+    run.check_run()
+    settings = load_settings(run.settings_file, assignments, overrides)
+    run.check_free()
+    run.check_same(settings)
+    from nmt_pbt.run.preflight import is_finished
+
+    if is_finished(run.records(), settings):
+        run.clear_states()
+        searches = counted(len(settings.search.methods) * settings.search.seeds, "search", "searches")
+        typer.echo(f"{folder}: nothing was left to do after {searches}; its report:", err=True)
+        _report(run, settings)
+        return
+    _run(run, settings, corpus_of(run))
+
+
+def begin_run(settings: Settings, out: Path | None, corpus: ExpectedCorpus | None = None) -> None:
+    """Begin a run in a new folder."""
+    from nmt_pbt.run.run_directory import RunDirectory
+
+    run = RunDirectory(out or Path("results") / settings.run_name)
+    run.check_new()
+    _run(run, settings, corpus)
+
+
+@dataclass(frozen=True)
+class ExpectedCorpus:
+    """Which corpus it has to be.
+
+    Attributes:
+        digest: SHA-256 of the prepared corpus.
+        otherwise: What to say where it is another one.
+    """
+
+    digest: str
+    otherwise: str
+
+
+def corpus_of(run: RunDirectory) -> ExpectedCorpus | None:
+    """Return which corpus a run was begun with; None where it has not begun."""
+    started = run.started()
+    if started is None:
+        return None
+    otherwise = "not the corpus that the run was begun with; restore it, or say with --corpus where that lies"
+    return ExpectedCorpus(started.corpus, f"{otherwise}, or start a new run with another --out")
+
+
+def prepare_run(run: RunDirectory, settings: Settings, corpus: ExpectedCorpus | None = None) -> PreparedCorpus:
+    """Check everything that can be checked without TensorFlow, then start that and cut the corpus into subwords.
+
+    Args:
+        run: The run's folder.
+        settings: The settings.
+        corpus: Which corpus it has to be; None takes any.
+    """
+    from nmt_pbt.run.preflight import check_engine, check_room, need_of
+    from nmt_pbt.tasks.translation.corpus.prepared import check, digest_of
+
+    check_engine(settings.engine)
+    text, subwords = check(settings.corpus, settings.seed)
+    if corpus is not None and digest_of(text, subwords, settings.corpus.max_length) != corpus.digest:
+        raise UsageError(f"{settings.corpus.name}: {corpus.otherwise}")
+    need = need_of(settings, subwords.size)
+    check_room(need, run.path)
+
+    if settings.search.interval * len(text.train) < 1:
+        raise UsageError(
+            f"search.interval {settings.search.interval:g}: less than one of "
+            f"{counted(len(text.train), 'sentence pair')}; raise it"
+        )
+
+    from nmt_pbt.cli.progress import CONSOLE
+
+    CONSOLE.print(f"{run.path} takes {need}", highlight=False)
+    for split, blank in text.dropped.items():
+        CONSOLE.print(f"{text.name}: left out {counted(blank, f'{split} pair')} with a blank line")
+    with CONSOLE.status("Starting TensorFlow"):
+        start_tensorflow()
+        from nmt_pbt.tasks.translation.corpus.prepared import prepare
+        from nmt_pbt.tasks.translation.runtime import use_threads
+
+        use_threads(settings.engine.threads)
+        prepared = prepare(text, subwords, settings.corpus)
+    if prepared.too_long:
+        limit = settings.corpus.max_length
+        too_long = counted(prepared.too_long, "train pair")
+        CONSOLE.print(f"{text.name}: left out {too_long} longer than {limit} subwords")
+    return prepared
+
+
+def _run(run: RunDirectory, settings: Settings, corpus: ExpectedCorpus | None) -> None:
+    """Search, and write the report."""
+    from nmt_pbt.search.methods import check_methods
+
+    check_methods(settings)
+    prepared = prepare_run(run, settings, corpus)
+    from nmt_pbt.cli.progress import SearchProgress
+    from nmt_pbt.run.compare import compare
+
+    command = sys.argv[1] if len(sys.argv) > 1 else "compare"
+    go_on = f"nmt-pbt {command} --resume {shlex.quote(str(run.path))}"
+    with going_on(run.path, go_on), SearchProgress(dev_samples(settings, prepared)) as progress:
+        compare(run, settings, prepared, progress)
+    typer.echo("")
+    _report(run, settings)
+
+
+def _report(run: RunDirectory, settings: Settings) -> None:
+    """Write the report, and show the winners and where it is."""
+    from nmt_pbt.cli.progress import CONSOLE, results_table
+    from nmt_pbt.report.page import write_report
+    from nmt_pbt.report.run import load_run
+
+    page = write_report(run.path)
+    CONSOLE.print(results_table(load_run(run.path).tested, settings.search.objective))
+    typer.echo(str(page))
+
+
+def dev_samples(settings: Settings, prepared: PreparedCorpus) -> list[tuple[str, str]]:
+    """Return the dev sentences, with their references, whose translations a search shows."""
+    from nmt_pbt.settings import MOST_SAMPLES
+    from nmt_pbt.tasks.translation.corpus.parallel import sample_lines
+
+    dev = prepared.corpus.dev
+    return [(dev.source[line], dev.target[line]) for line in sample_lines(settings.seed, len(dev), MOST_SAMPLES)]
+
+
+@contextmanager
+def going_on(folder: Path, command: str) -> Iterator[None]:
+    """Say how to go on with a run that is interrupted, or has no room on the disk."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        typer.echo(f"Interrupted. Continue with: {command}", err=True)
+        raise typer.Exit(130) from None
+    except OSError as error:
+        where, why = error.filename or folder, error.strerror or error
+        raise UsageError(f"{where}: {why}; everything before is whole: mend that and continue with {command}") from None

@@ -1,0 +1,86 @@
+"""`nmt-pbt train`: one model, with constant values or by a schedule."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from nmt_pbt.base.errors import UsageError
+from nmt_pbt.base.text import counted
+from nmt_pbt.cli.options import AcceptChanges, Config, CorpusName, Out, Set
+from nmt_pbt.cli.running import ExpectedCorpus, begin_run, check_resume, resume_run
+
+
+def train_command(
+    config: Config = None,
+    corpus: CorpusName = None,
+    out: Out = None,
+    schedule: Annotated[Path | None, typer.Option(help="Replay one: a run's folder, or a YAML file.")] = None,
+    method: Annotated[str | None, typer.Option(help="With --schedule RUN: whose schedule; without it, PBT's.")] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(help="With --schedule RUN: of the search with which seed; without it, the best on dev."),
+    ] = None,
+    set_: Set = None,
+    resume: Annotated[Path | None, typer.Option(help="Continue the run in this folder.")] = None,
+    accept_changes: AcceptChanges = False,
+) -> None:
+    """Train one configuration, the values under `training` in the settings, or a schedule from fresh weights."""
+    beginning = {"--config": config, "--out": out, "--schedule": schedule}
+    check_resume(resume, accept_changes, beginning)
+    moved: dict[str, Any] = {"corpus.name": corpus} if corpus is not None else {}
+    if schedule is None and (method is not None or seed is not None):
+        raise UsageError("--method and --seed choose among the schedules of --schedule RUN; leave them out")
+    if resume is not None:
+        resume_run(resume, accept_changes, set_ or [], moved)
+    elif schedule is not None:
+        _replay(schedule, method, seed, config, corpus, out, set_ or [])
+    else:
+        from nmt_pbt.settings import load_settings, without_search
+
+        overrides: dict[str, Any] = {
+            "search.methods": ["manual"],
+            "search.manual.guesses": [{}],
+            "search.seeds": 1,
+            **moved,
+        }
+        begin_run(without_search(load_settings(config, set_ or [], overrides)), out)
+
+
+def _replay(
+    schedule: Path,
+    method: str | None,
+    seed: int | None,
+    config: Path | None,
+    corpus: str | None,
+    out: Path | None,
+    assignments: list[str],
+) -> None:
+    """Train from fresh weights by a schedule that was found, or written."""
+    from nmt_pbt.run.schedule import replay_of_file, replay_of_run
+
+    if schedule.is_dir():
+        if config is not None or corpus is not None:
+            raise UsageError(
+                f"--schedule {schedule}: trains with the settings and the corpus of that run; leave out --config and "
+                "--corpus, or give one of the schedules in its report, which are YAML files"
+            )
+        replay = replay_of_run(schedule, method, seed, assignments)
+    else:
+        if method is not None or seed is not None:
+            raise UsageError(f"--method and --seed choose among a run's schedules; {schedule} is one; leave them out")
+        replay = replay_of_file(schedule, config, corpus, assignments)
+    if source := replay.schedule.source:
+        from nmt_pbt.cli.progress import CONSOLE
+
+        CONSOLE.print(
+            f"Schedule of {source.run}, {source.method}, seed {source.seed}, trial {source.trial}: "
+            f"{counted(replay.schedule.epochs, 'epoch')}, {source.objective} {source.score:.2f}"
+        )
+    expected = None
+    if replay.corpus is not None:
+        otherwise = "changed since the schedule was found on it; restore it, or give one of the schedules in the run's "
+        expected = ExpectedCorpus(replay.corpus, f"{otherwise}report, which are YAML files")
+    begin_run(replay.settings, out, expected)

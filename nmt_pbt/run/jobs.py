@@ -1,0 +1,298 @@
+"""What the driver asks of whatever runs trials, and what it hears back: plain data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from nmt_pbt.base.randomness import derive_seed
+from nmt_pbt.base.types import Value
+from nmt_pbt.run.journal import Assigned, SearchStarted, Seconds
+from nmt_pbt.search.assignment import Assignment
+from nmt_pbt.tasks.translation.significance import Counts
+
+
+@dataclass(frozen=True)
+class StateReference:
+    """A saved state: its name in the run's state store, and the content hash it must have."""
+
+    name: str
+    hash: str
+
+
+@dataclass(frozen=True)
+class TrainingJob:
+    """One interval of one trial, to be trained and evaluated.
+
+    Attributes:
+        trial: The trial's id.
+        values: The hyperparameters in force.
+        pairs: Sentence pairs to train.
+        start: The state to begin with; None for fresh weights.
+        weights_seed: Seed of fresh weights, used when `start` is None.
+        order_seed: Seed of the order of the training pairs.
+        masks_seed: Seed to start the generator of dropout masks with; None goes on with that of the state.
+        save_as: Name to save the resulting state under.
+        counts: Whether to count what BLEU of each dev sentence is made of.
+    """
+
+    trial: str
+    values: Mapping[str, Value]
+    pairs: int
+    start: StateReference | None
+    weights_seed: int
+    order_seed: int
+    masks_seed: int | None
+    save_as: str
+    counts: bool = False
+
+
+@dataclass(frozen=True)
+class JobResult:
+    """What became of a job.
+
+    Attributes:
+        worker: The worker that ran it.
+        trial: The trial's id.
+        metrics: Metrics of the dev split and `train_loss`; empty after a failure.
+        age: Sentence pairs the state was trained on along its lineage.
+        state: The saved state; None after a failure.
+        failure: Why it failed, in a few words; None when it did not. A failed job leaves no state.
+        lost: What is wrong with the state that it starts from, when that cannot be had: nothing was trained then.
+        seconds: Wall-clock, itemised.
+        counts: What BLEU of the dev translations is made of, `(sentences, 10)`; None where the job did not ask.
+        samples: Translations of the dev sentences that the run shows.
+    """
+
+    worker: str
+    trial: str
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    age: int = 0
+    state: StateReference | None = None
+    failure: str | None = None
+    lost: str | None = None
+    seconds: Seconds = field(default_factory=Seconds)
+    counts: Counts | None = None
+    samples: tuple[str, ...] = ()
+
+
+class Engine(Protocol):
+    """Runs jobs on workers. The driver alone calls it."""
+
+    @property
+    def workers(self) -> tuple[str, ...]:
+        """Names of the workers that can be given work; the same from run to run, but some may join late."""
+        ...
+
+    def submit(self, worker: str, job: TrainingJob) -> None:
+        """Give a job to a free worker."""
+        ...
+
+    def wait(self) -> JobResult | None:
+        """Wait for the next result, its state being on the disk; None when a worker joined that can be given work."""
+        ...
+
+    def problem(self, state: StateReference) -> str | None:
+        """Tell what is wrong with a saved state; None when it is there and undamaged."""
+        ...
+
+    def keep(self, names: frozenset[str]) -> None:
+        """Delete every saved state but those named."""
+        ...
+
+    def drop(self, names: frozenset[str]) -> None:
+        """Delete the saved states named; some may not be there."""
+        ...
+
+    def close(self) -> None:
+        """Let the workers go."""
+        ...
+
+
+@dataclass
+class Progress:
+    """A trial under way: who trains it, how it is cut into intervals, and how many of them are done.
+
+    Attributes:
+        assignment: The trial.
+        worker: Who trains it.
+        intervals: Sentence pairs of each of its intervals.
+        decided: Seconds it took to decide on it.
+        waited: Seconds its worker was idle before the interval under way.
+        done: Intervals that have ended.
+        failure: Why it failed; None as long as it did not.
+        best: The best of its objective over its intervals.
+        no_better: Intervals since the best.
+        stopped: It was ended early, for want of a better objective.
+    """
+
+    assignment: Assignment
+    worker: str
+    intervals: tuple[int, ...]
+    decided: float = 0.0
+    waited: float = 0.0
+    done: int = 0
+    failure: str | None = None
+    best: float | None = None
+    no_better: int = 0
+    stopped: bool = False
+
+    @property
+    def over(self) -> bool:
+        """Whether there is nothing more to train."""
+        return self.failure is not None or self.stopped or self.done == len(self.intervals)
+
+    @property
+    def source(self) -> str | None:
+        """The trial whose latest state the next interval starts from; None for fresh weights."""
+        return self.assignment.parent if self.done == 0 else self.assignment.trial
+
+
+@dataclass(frozen=True)
+class TrainingJobs:
+    """Makes the jobs of one search. The same trial and interval always make the same job.
+
+    Attributes:
+        method: The method's name.
+        seed: The search's seed.
+        counts: Whether sentence counts are to be reported with each evaluation.
+    """
+
+    method: str
+    seed: int
+    counts: bool = False
+
+    def state_name(self, trial: str, interval: int) -> str:
+        """Return under which name the state at the end of an interval is saved."""
+        # The interval is part of the name: until the record of the next one is on the disk, both have to exist.
+        return f"{self.method}-seed{self.seed}-trial{trial}-interval{interval}"
+
+    def record(self, worker: str, assignment: Assignment, intervals: tuple[int, ...]) -> Assigned:
+        """Return the record that a trial was given out.
+
+        Args:
+            worker: To whom.
+            assignment: The trial.
+            intervals: Sentence pairs of each of its intervals.
+        """
+        return Assigned(
+            method=self.method,
+            seed=self.seed,
+            trial=assignment.trial,
+            worker=worker,
+            member=assignment.member,
+            generation=assignment.generation,
+            parent=assignment.parent,
+            inherited=assignment.inherited,
+            values=dict(assignment.values),
+            pairs=sum(intervals),
+        )
+
+    def job(self, assignment: Assignment, interval: int, pairs: int, start: StateReference | None) -> TrainingJob:
+        """Return the job that trains one interval of a trial.
+
+        Args:
+            assignment: The trial.
+            interval: Which of its intervals, from 0.
+            pairs: Sentence pairs in it.
+            start: The state to begin with; None for fresh weights.
+        """
+        # A member that goes on alone keeps its stream of dropout masks; one that begins or adopts gets its own.
+        own_masks = interval == 0 and (start is None or assignment.inherited)
+        # KerasTuner pads ids to a width that differs between methods; the number is what they share.
+        fresh = assignment.fresh if assignment.fresh is not None else int(assignment.trial)
+        return TrainingJob(
+            trial=assignment.trial,
+            values=assignment.values,
+            pairs=pairs,
+            start=start,
+            weights_seed=derive_seed(self.seed, "weights", fresh),
+            order_seed=self.seed,
+            masks_seed=derive_seed(self.seed, "masks", fresh) if own_masks else None,
+            save_as=self.state_name(assignment.trial, interval),
+            counts=self.counts,
+        )
+
+
+@dataclass(frozen=True)
+class Winner:
+    """The best evaluation of a search, or of a member: the trial, its interval, and the state saved then."""
+
+    trial: str
+    interval: int
+    age: int
+    metrics: Mapping[str, float | None]
+    values: Mapping[str, Value]
+    state: StateReference
+
+
+@dataclass(frozen=True)
+class _Latest:
+    """A trial's latest evaluation, its score, and its member; None without a population."""
+
+    result: Winner
+    score: float
+    member: int | None
+
+
+class Results:
+    """Evaluations of one search.
+
+    Args:
+        start: The record that opens the search; it names the objective and its direction.
+    """
+
+    def __init__(self, start: SearchStarted) -> None:
+        self._objective = start.objective
+        self._sign = 1 if start.direction == "max" else -1
+        self._latest: dict[str, _Latest] = {}
+        self._best: _Latest | None = None
+
+    @property
+    def winner(self) -> Winner | None:
+        """The best evaluation so far; of equal ones the first."""
+        return self._best.result if self._best is not None else None
+
+    def is_better(self, score: float, than: float | None) -> bool:
+        """Tell whether a score is better than another, or than none."""
+        return than is None or self._sign * score > self._sign * than
+
+    def is_best(self, metrics: Mapping[str, float]) -> bool:
+        """Tell whether an evaluation that was not taken yet is better than all that were."""
+        return self.is_better(metrics[self._objective], self._best.score if self._best is not None else None)
+
+    def take(self, result: Winner, score: float, member: int | None) -> bool:
+        """Take note of an evaluation.
+
+        Args:
+            result: The evaluation.
+            score: Its objective.
+            member: Whose it is; None without a population.
+
+        Returns:
+            Whether it is the best so far.
+        """
+        latest = self._latest[result.trial] = _Latest(result, score, member)
+        best = self._best is None or self.is_better(score, self._best.score)
+        if best:
+            self._best = latest
+        return best
+
+    def runners_up(self, trials: Iterable[str], count: int) -> list[Winner]:
+        """Return the best latest evaluations of other members than the winner's, the best first.
+
+        Args:
+            trials: Those to choose among.
+            count: How many, at most; one of each member.
+        """
+        best: dict[int, _Latest] = {}
+        for trial in sorted(trials):
+            latest = self._latest.get(trial)
+            if latest is None or latest.member is None or self._best is None or latest.member == self._best.member:
+                continue
+            held = best.get(latest.member)
+            if held is None or self.is_better(latest.score, held.score):
+                best[latest.member] = latest
+        ranked = sorted(best, key=lambda member: (-self._sign * best[member].score, member))
+        return [best[member].result for member in ranked[:count]]

@@ -1,0 +1,347 @@
+"""The journal: the append-only record of one run, from which it is resumed and reported.
+
+One JSON object a line, in the file as soon as it is appended. Everything but `time` and `seconds` is the same
+whenever the same settings run again with the same seed on one worker.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator
+
+from nmt_pbt.base.errors import JournalError
+from nmt_pbt.base.files import named
+from nmt_pbt.base.types import Value
+
+VERSION = 1
+
+
+class Record(BaseModel):
+    """What all records share. `time` is seconds since the epoch, when the record was made."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+    time: float = Field(default_factory=lambda: round(time.time(), 3))
+
+
+class RunStarted(Record):
+    """The first line of every journal.
+
+    `settings` is the SHA-256 of the resolved settings that decide results, `corpus` that of the prepared corpus.
+    """
+
+    event: Literal["run"] = "run"
+    version: int = VERSION
+    settings: str
+    corpus: str
+
+
+class SearchStarted(Record):
+    """One method begins its search with one seed.
+
+    `budget` and `interval` are in sentence pairs trained, `epoch` is the number of pairs in one epoch.
+    """
+
+    event: Literal["search"] = "search"
+    method: str
+    seed: int
+    objective: str
+    direction: Literal["min", "max"]
+    budget: int
+    interval: int
+    epoch: int
+    population: int
+
+
+class Assigned(Record):
+    """The oracle gave out a trial.
+
+    `parent` is the trial whose final state this one starts from; `inherited` says that the parent was another
+    member's (an exploit). `values` are the hyperparameters in force, `pairs` how many sentence pairs it will train.
+    """
+
+    event: Literal["assigned"] = "assigned"
+    method: str
+    seed: int
+    trial: str
+    worker: str
+    member: int | None = None
+    generation: int = 0
+    parent: str | None = None
+    inherited: bool = False
+    values: dict[str, Value]
+    pairs: int
+
+
+class Guessed(Record):
+    """Somebody added a guess by hand, which the search by hand tries next; its budget grows by `pairs`.
+
+    `values` are the hyperparameters to be in force, which may lie outside the searched range.
+    """
+
+    event: Literal["guessed"] = "guessed"
+    method: str
+    seed: int
+    values: dict[str, Value]
+    pairs: int
+
+
+class Diagnosed(Record):
+    """How greedy a population has been, when all its members had been given a generation.
+
+    Fields as of `search.diagnostics.Diagnosis`: `spread` of each hyperparameter's values (1 when they lie evenly
+    over the range), `diversity` (the mean of these as a share of the first generation's), `exploits` (share of the
+    members that adopted), effective numbers of `donors` (None without exploits) and `founders`, `largest` (share of the
+    members that descend from the most frequent first ancestor), and `alarms`: what collapsed early.
+    """
+
+    event: Literal["diagnosed"] = "diagnosed"
+    method: str
+    seed: int
+    generation: int
+    spread: dict[str, float]
+    diversity: float
+    exploits: float
+    donors: float | None
+    founders: float
+    largest: float
+    alarms: list[str] = []
+
+
+class Seconds(BaseModel):
+    """Wall-clock of one interval, itemised, in seconds."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+    load: float = 0.0
+    train: float = 0.0
+    evaluate: float = 0.0
+    save: float = 0.0
+    decide: float = 0.0
+    idle: float = 0.0
+
+
+class Evaluated(Record):
+    """A trial finished one interval and was evaluated.
+
+    `age` is the sentence pairs this state's weights were trained on along the lineage, `spent` what the whole search
+    has trained so far (its place on the budget axis). `state` is the content hash of the saved state and `started`
+    that of the state the interval began with (None: fresh weights). A metric that is not finite is recorded as null.
+    `failure` says why the interval failed (`nan`, `out of memory`): it then has no state, and its trial ends.
+    `counts` is what BLEU of the dev translations is made of, packed by `significance.pack_counts`; it is kept only
+    where the search decides by it. `samples` are translations of the sentences of `translations/dev_sample.json`, kept
+    where this is the best evaluation so far.
+    """
+
+    event: Literal["evaluated"] = "evaluated"
+    method: str
+    seed: int
+    trial: str
+    interval: int
+    age: int
+    spent: int
+    metrics: dict[str, Annotated[float, Field(allow_inf_nan=True)] | None]
+    started: str | None = None
+    state: str | None = None
+    failure: str | None = None
+    counts: str | None = None
+    samples: list[str] = []
+    seconds: Seconds = Seconds()
+
+    @field_validator("metrics")
+    @classmethod
+    def _finite(cls, metrics: dict[str, float | None]) -> dict[str, float | None]:
+        return {name: value if value is not None and math.isfinite(value) else None for name, value in metrics.items()}
+
+
+class Ended(Record):
+    """A trial ended. `reason` tells why one failed or was stopped early; it is empty for one that took its time."""
+
+    event: Literal["ended"] = "ended"
+    method: str
+    seed: int
+    trial: str
+    status: Literal["completed", "failed"]
+    reason: str = ""
+
+
+class Tested(Record):
+    """A method's winner, decoded once on the test split with beam search.
+
+    `trial` and `interval` name the state that won on dev; `dev` and `test` are metrics by name (`bleu`, `chrf`),
+    `signatures` sacrebleu's signature for each. `translations` is the file, relative to the run, with one test
+    sentence a line.
+    """
+
+    event: Literal["tested"] = "tested"
+    method: str
+    seed: int
+    trial: str
+    interval: int
+    age: int
+    dev: dict[str, float]
+    test: dict[str, float]
+    signatures: dict[str, str]
+    translations: str
+    seconds: float = 0.0
+
+
+class SearchEnded(Record):
+    """One method's search for one seed is over; `spent` is the sentence pairs it trained in all."""
+
+    event: Literal["search_ended"] = "search_ended"
+    method: str
+    seed: int
+    spent: int
+    reason: str = "budget spent"
+
+
+AnyRecord = RunStarted | SearchStarted | Guessed | Assigned | Diagnosed | Evaluated | Ended | Tested | SearchEnded
+
+_READER: TypeAdapter[AnyRecord] = TypeAdapter(Annotated[AnyRecord, Field(discriminator="event")])
+
+
+class Journal:
+    """An open journal to append to. Only the driver's side of a run writes it.
+
+    It holds no records in memory: a search may write millions of them. To iterate over it reads the file.
+
+    Args:
+        path: The file; created when missing. A torn last line, which is what a crash leaves, is cut off.
+
+    Raises:
+        JournalError: A line other than a torn last one is damaged, or the version is not known. The line is named.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        whole = sum(size for _, size in _read(path)) if path.exists() else 0
+        # Unbuffered: what cannot be written must not be tried again behind our back when the file is closed.
+        self._file = open(path, "ab", buffering=0)
+        self._whole = whole
+        self._file.truncate(whole)
+
+    def append(self, record: AnyRecord, durable: bool = True) -> None:
+        """Write one record; it is in the file when this returns, whatever becomes of this process.
+
+        Args:
+            record: What to append.
+            durable: Bring it and all before it to the disk, so that it outlives the machine, too.
+
+        Raises:
+            OSError: The disk is full or cannot be written; the journal is as it was. The error names it.
+        """
+        line = memoryview(record.model_dump_json().encode("utf-8") + b"\n")
+        try:
+            written = 0
+            while written < len(line):  # a disk that is nearly full takes a part
+                written += self._file.write(line[written:])
+            if durable:
+                os.fsync(self._file.fileno())
+        except OSError as error:
+            self._file.truncate(self._whole)
+            raise named(error, self.path) from error
+        self._whole += len(line)
+
+    def __iter__(self) -> Iterator[AnyRecord]:
+        """Read back what the journal holds, one record at a time."""
+        return (record for record, _ in _read(self.path))
+
+    @property
+    def records(self) -> list[AnyRecord]:
+        """All that the journal holds, read back."""
+        return list(self)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def __enter__(self) -> Journal:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def read_journal(path: Path) -> list[AnyRecord]:
+    """Read a journal without changing it.
+
+    Args:
+        path: The `journal.jsonl` of a run.
+
+    Returns:
+        Its records in order; a torn last line is left out.
+
+    Raises:
+        JournalError: There is no such file, a line other than a torn last one is damaged, or the version is not known.
+            The line is named.
+    """
+    try:
+        return [record for record, _ in _read(path)]
+    except FileNotFoundError:
+        raise JournalError(f"{path}: no such journal; name the folder of a run") from None
+
+
+def read_start(path: Path) -> RunStarted | None:
+    """Read the first record of a journal and no further; None where there is not even that.
+
+    Args:
+        path: The file.
+
+    Raises:
+        JournalError: It is damaged, or the version is not known.
+    """
+    first = next((record for record, _ in _read(path)), None)
+    assert first is None or isinstance(first, RunStarted), "what is read first is checked to be the start"
+    return first
+
+
+def _read(path: Path) -> Iterator[tuple[AnyRecord, int]]:
+    """Yield each record and the number of bytes it takes, without a torn last line."""
+    with open(path, "rb") as file:
+        for number, line in enumerate(file, start=1):
+            if not line.endswith(b"\n"):
+                return  # torn by a crash in mid-write; what it would have said never took effect
+            if number == 1:
+                _check_version(path, line)
+            try:
+                record = _READER.validate_json(line)
+            except ValidationError as error:
+                first = error.errors()[0]
+                where = ".".join(str(part) for part in first["loc"]) or "the line"
+                raise JournalError(
+                    f"{path}, line {number}: damaged ({where}: {first['msg']}); restore the file from a copy, "
+                    "or start a new run"
+                ) from None
+            if isinstance(record, RunStarted) != (number == 1):
+                problem = "not the start of a journal" if number == 1 else "the start of another journal"
+                raise JournalError(f"{path}, line {number}: {problem}; restore the file from a copy")
+            yield record, len(line)
+
+
+def _check_version(path: Path, line: bytes) -> None:
+    """Refuse a journal of another version by its first line alone: its records may have other fields."""
+    try:
+        start = json.loads(line)
+    except (ValueError, RecursionError):
+        return  # named as damaged when it is read as a record
+    if isinstance(start, dict) and start.get("event") == "run" and start.get("version") != VERSION:
+        raise JournalError(
+            f"{path}, line 1: journal version {start.get('version')}, this program reads version {VERSION}; "
+            "use the program version that wrote it (see environment.json)"
+        )
+
+
+def without_times(record: AnyRecord) -> dict[str, Any]:
+    """Return a record as plain data without its times, to compare two runs by."""
+    plain = json.loads(record.model_dump_json())
+    plain.pop("time")
+    plain.pop("seconds", None)
+    return dict(plain)

@@ -1,0 +1,284 @@
+"""Tuning by hand: one guess after the other into a run, next to what its searches tried.
+
+Whoever guesses sees scores on dev, as the other methods do. The test split is decoded when they ask for it, so that it
+does not steer them; what is guessed after that is told apart by the report.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from nmt_pbt.base.errors import UsageError, suggest
+from nmt_pbt.base.types import Value
+from nmt_pbt.base.yaml_text import parse_yaml
+from nmt_pbt.run.jobs import TrainingJobs
+from nmt_pbt.run.journal import (
+    AnyRecord,
+    Assigned,
+    Ended,
+    Evaluated,
+    Guessed,
+    RunStarted,
+    SearchEnded,
+    SearchStarted,
+    Tested,
+)
+from nmt_pbt.run.run_directory import RunDirectory
+from nmt_pbt.search.method_names import REPLAYS
+from nmt_pbt.settings import SEARCHABLE, Settings, check_value
+
+if TYPE_CHECKING:
+    from nmt_pbt.run.driver import SearchRecord
+    from nmt_pbt.tasks.state import StateStore
+    from nmt_pbt.tasks.translation.corpus.prepared import PreparedCorpus
+
+METHOD = "manual"
+
+
+@dataclass(frozen=True)
+class Tried:
+    """Something a run tried: a trial with constant values, or the winner of a population.
+
+    Attributes:
+        method: Whose it is.
+        seed: Of which search.
+        trial: The trial.
+        values: Its values; of a population's winner, those in force when it won.
+        score: Its best score on dev; None where it has none.
+        epochs: How far it was trained when it had that score.
+        note: What else there is to say: why it failed, or that its values moved.
+    """
+
+    method: str
+    seed: int
+    trial: str
+    values: Mapping[str, Value]
+    score: float | None
+    epochs: float
+    note: str = ""
+
+
+def tried(records: Sequence[AnyRecord]) -> list[Tried]:
+    """Return what a run has tried, the best first; what has no score comes last.
+
+    Args:
+        records: The journal's records.
+    """
+    starts = {(record.method, record.seed): record for record in records if isinstance(record, SearchStarted)}
+    given = {(r.method, r.seed, r.trial): r for r in records if isinstance(r, Assigned)}
+    best: dict[tuple[str, int, str], Evaluated] = {}
+    notes: dict[tuple[str, int, str], str] = {}
+    for record in records:
+        if isinstance(record, Evaluated):
+            key = record.method, record.seed, record.trial
+            if key not in best or _better(record, best[key], starts[key[:2]]):
+                best[key] = record
+        elif isinstance(record, Ended) and record.status == "failed":
+            notes[record.method, record.seed, record.trial] = f"failed: {record.reason}"
+    members: dict[tuple[str, int], tuple[str, int, str]] = {}
+    shown = []
+    for key, assigned in given.items():
+        if assigned.member is None:
+            shown.append(key)
+        elif key in best:
+            winner = members.setdefault(key[:2], key)
+            if _better(best[key], best[winner], starts[key[:2]]):
+                members[key[:2]] = key
+    shown += members.values()
+    for key in members.values():
+        notes[key] = "best of its models" if key[0] in REPLAYS else "winner of its population"
+    found = [_tried(given[key], best.get(key), starts[key[:2]], notes.get(key, "")) for key in shown]
+    sign = -1 if any(start.direction == "max" for start in starts.values()) else 1
+    return sorted(found, key=lambda one: (one.score is None, sign * (one.score or 0.0)))
+
+
+def _tried(assigned: Assigned, best: Evaluated | None, start: SearchStarted, note: str) -> Tried:
+    score = best.metrics.get(start.objective) if best is not None else None
+    epochs = best.age / start.epoch if best is not None else 0.0
+    note = note or ("" if best is not None else "not evaluated yet")
+    return Tried(assigned.method, assigned.seed, assigned.trial, assigned.values, score, epochs, note)
+
+
+def _better(one: Evaluated, than: Evaluated, start: SearchStarted) -> bool:
+    mine, other = one.metrics.get(start.objective), than.metrics.get(start.objective)
+    if mine is None or other is None:
+        return other is None and mine is not None
+    return mine > other if start.direction == "max" else mine < other
+
+
+def is_under_way(records: Sequence[AnyRecord]) -> bool:
+    """Return whether the search by hand of a run was interrupted before its last guess was over."""
+    over = True
+    for record in records:
+        if not isinstance(record, RunStarted) and record.method == METHOD:
+            over = isinstance(record, (SearchEnded, Tested))
+    return not over
+
+
+def read_guess(assignments: Sequence[str], settings: Settings) -> dict[str, Value]:
+    """Read a guess from the command line.
+
+    Args:
+        assignments: `name=value` texts.
+        settings: The run's settings.
+
+    Returns:
+        Values by name: those given, and those configured for the rest of the space.
+
+    Raises:
+        UsageError: A name is no hyperparameter, or its setting does not take the value. Values may lie outside the
+            searched range.
+    """
+    known = [name for name in SEARCHABLE if name != "epochs" or name in settings.search.space]
+    guess: dict[str, Value] = {}
+    for text in assignments:
+        name, separator, value = text.partition("=")
+        name = name.strip()
+        if not separator:
+            raise UsageError(f"--set {text}: expected name=value, for instance --set dropout=0.3")
+        if name not in known:
+            raise UsageError(f"--set {text}: no hyperparameter '{name}'{suggest(name, known)}")
+        if name in guess:
+            raise UsageError(f"--set {text}: {name} is given twice; remove one")
+        guess[name] = parse_yaml(value, f"--set {text}")
+        try:
+            check_value(name, guess[name], f"--set {name}")
+        except ValueError as error:
+            raise UsageError(str(error)) from None
+    configured = {**settings.training.model_dump(), **settings.model.model_dump()}
+    whole = {name: guess.get(name, configured[name]) for name in settings.search.space}
+    return {**whole, **guess}
+
+
+def check_free_to_guess(run: RunDirectory, records: Sequence[AnyRecord], settings: Settings) -> None:
+    """Refuse a guess into a run whose listed guesses have not been tried, or whose last one was interrupted.
+
+    Raises:
+        UsageError: Says how to go on.
+    """
+    started = any(isinstance(record, SearchStarted) and record.method == METHOD for record in records)
+    listed = METHOD in settings.search.methods
+    if is_under_way(records) and not (listed and not _by_hand(records)):
+        raise UsageError(
+            f"{run.path}: a guess was interrupted; finish it first with nmt-pbt manual {run.path} --resume"
+        )
+    if listed and (not started or is_under_way(records)):
+        raise UsageError(
+            f"{run.path}: the guesses of its settings have not all been tried; continue it first with nmt-pbt compare "
+            f"--resume {run.path}"
+        )
+
+
+def check_free_to_test(run: RunDirectory, records: Sequence[AnyRecord]) -> None:
+    """Refuse to decode the test split when there is no guess, one is under way, or the best one was tested already.
+
+    Raises:
+        UsageError: Says which of these.
+    """
+    mine = [record for record in records if not isinstance(record, RunStarted) and record.method == METHOD]
+    if is_under_way(records):
+        raise UsageError(
+            f"{run.path}: a guess was interrupted; finish it first with nmt-pbt manual {run.path} --resume"
+        )
+    guesses = [one for one in tried(records) if one.method == METHOD and one.score is not None]
+    if not guesses:
+        raise UsageError(
+            f"{run.path}: no guess by hand has a score; add one with --set, for instance --set dropout=0.3"
+        )
+    tested = [record for record in mine if isinstance(record, Tested)]
+    if tested and tested[-1].trial == guesses[0].trial:
+        raise UsageError(f"{run.path}: the best guess, trial {guesses[0].trial}, was tested already; see its report")
+
+
+def told(records: Sequence[AnyRecord], objective: str) -> str:
+    """Return in a sentence how the last guess by hand came out among all that a run tried.
+
+    Args:
+        records: The journal's records; they hold a guess.
+        objective: The dev metric that decides.
+    """
+    last = [record for record in records if isinstance(record, Assigned) and record.method == METHOD][-1]
+    order = tried(records)
+    place, one = next((n, one) for n, one in enumerate(order, 1) if (one.method, one.trial) == (METHOD, last.trial))
+    if one.score is None:
+        return f"Guess {last.trial} has no score ({one.note})."
+    scored = sum(other.score is not None for other in order)
+    return f"Guess {last.trial}: {objective} {one.score:.2f}, rank {place} of {scored}."
+
+
+def _by_hand(records: Sequence[AnyRecord]) -> bool:
+    """Return whether the search by hand got beyond the guesses of the settings."""
+    return any(isinstance(record, Guessed) for record in records)
+
+
+def guess(
+    run: RunDirectory,
+    settings: Settings,
+    prepared: PreparedCorpus,
+    values: Mapping[str, Value] | None,
+    test: bool = False,
+    listener: Callable[[SearchRecord], None] = lambda record: None,
+) -> None:
+    """Train one more guess, or finish one that was interrupted, or decode the test split by the best one.
+
+    Args:
+        run: The run.
+        settings: Its settings.
+        prepared: Its corpus, cut into subwords.
+        values: The guess; None only finishes what was begun.
+        test: Decode the test split by the best guess.
+        listener: Told every record of the search by hand, replayed ones too.
+
+    Raises:
+        UsageError: Another process writes this run, or settings, corpus or program are not those of the run.
+        JournalError: The journal is damaged, or does not replay.
+    """
+    from nmt_pbt.run.compare import build_engine, test_winner
+    from nmt_pbt.run.driver import Driver, search_started
+    from nmt_pbt.run.worker import TrainablePool
+    from nmt_pbt.search.methods import build_method, build_search_by_hand
+    from nmt_pbt.tasks.state import StateStore
+    from nmt_pbt.tasks.translation.trainable import TranslationTask
+
+    alone = settings.model_copy(update={"engine": settings.engine.model_copy(update={"workers": 1})})
+    task, states, seed = TranslationTask(alone, prepared), StateStore(run.states / METHOD), settings.seed
+    pool = TrainablePool(task)
+    with run.writing(settings, prepared.digest()) as journal:
+        _restore(run, journal.records, seed, states)
+        listed = METHOD in settings.search.methods
+        build = build_method if listed else build_search_by_hand
+        method = build(METHOD, settings, seed, task.epoch)
+        start = search_started(method, settings, seed)
+        guessed = None
+        if values is not None:
+            epochs = float(values.get("epochs", settings.training.epochs))
+            guessed = Guessed(method=METHOD, seed=seed, values=dict(values), pairs=method.budget.pairs(epochs))
+        engine = build_engine(alone, task, pool, states)
+        try:
+            driver = Driver(method, engine, journal, start, listener, settings.training.early_stopping)
+            winner = driver.run(guessed)
+            if test and winner is not None:
+                tested = test_winner(run, settings, prepared, pool, states, METHOD, seed, winner)
+                journal.append(tested)
+                listener(tested)
+        finally:
+            engine.close()
+
+
+def _restore(run: RunDirectory, records: Sequence[AnyRecord], seed: int, states: StateStore) -> None:
+    """Bring back the best state so far, which went to the models when it was tested: it may be the best in the end."""
+    from nmt_pbt.tasks.state import StateStore, content_hash
+
+    models, name = StateStore(run.models), f"{METHOD}-seed{seed}"
+    if not models.exists(name):
+        return
+    model = models.load(name)
+    found = content_hash(model)
+    for record in records:
+        if isinstance(record, Evaluated) and (record.method, record.seed, record.state) == (METHOD, seed, found):
+            saved_as = TrainingJobs(METHOD, seed).state_name(record.trial, record.interval)
+            if not states.exists(saved_as):
+                states.save(saved_as, model)
+            return

@@ -1,0 +1,204 @@
+"""What a run will need on the disk, told and checked before it begins; without TensorFlow."""
+
+from __future__ import annotations
+
+import importlib.util
+import itertools
+import re
+import shutil
+import socket
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from nmt_pbt.base.errors import UsageError
+from nmt_pbt.base.text import counted
+from nmt_pbt.run.journal import AnyRecord, Evaluated, SearchEnded, Tested
+from nmt_pbt.search.method_names import POPULATION_METHODS, REPLAYS
+from nmt_pbt.settings import STRUCTURAL, ChoiceDomain, EngineSettings, ModelSettings, Settings, TrainingSettings
+
+_BYTES = 4  # of a float32
+_NORMALISED = 10  # values for each unit of a layer-normalised LSTM
+_OTHER = 16 * 1024  # bytes of a state beside them: names, rates, generators
+_BESIDES = 32 * 1024**2  # bytes of a run beside its states: journal, report, translations
+
+
+@dataclass(frozen=True)
+class Need:
+    """Room on the disk.
+
+    Attributes:
+        states: Most saved states there are at once.
+        models: Models that are kept in the end, at most.
+        state: Bytes of a state, and of a model, at most.
+    """
+
+    states: int
+    models: int
+    state: int
+
+    @property
+    def bytes(self) -> int:
+        """All of it."""
+        return (self.states + self.models) * self.state + _BESIDES
+
+    def __str__(self) -> str:
+        return (
+            f"{_megabytes(self.bytes)} of disk at most: {counted(self.states, 'state')} at once and "
+            f"{counted(self.models, 'model')} in the end, {_megabytes(self.state)} each, and {_megabytes(_BESIDES)} "
+            "besides"
+        )
+
+
+def need_of(settings: Settings, vocabulary: int) -> Need:
+    """Return what a run needs.
+
+    Args:
+        settings: Its settings.
+        vocabulary: Subwords of its vocabulary.
+    """
+    search = settings.search
+    largest = max(parameters(model, vocabulary) for model in _shapes(settings))
+    return Need(
+        states=max(_under_way(method, settings) for method in search.methods) + 2,  # the best, and one being saved
+        models=search.seeds * sum(_models(method, settings) for method in search.methods),
+        state=_copies(settings.training) * _BYTES * largest + _OTHER,
+    )
+
+
+def _under_way(method: str, settings: Settings) -> int:
+    """Return how many trials of a search have a state that is needed, at most, beside the best."""
+    search = settings.search
+    most = 2 * search.population
+    if method == "manual":
+        return min(most, max(1, len(search.manual.guesses)))
+    return min(most, search.replay.models or most) if method in REPLAYS else most
+
+
+def _models(method: str, settings: Settings) -> int:
+    """Return how many models of a search are kept, at most: of a method without members its winner alone."""
+    search, kept = settings.search, settings.evaluation.kept_models
+    if method in REPLAYS:
+        return min(kept, search.replay.models or search.population)
+    return min(kept, search.population) if method in POPULATION_METHODS else 1
+
+
+def check_room(need: Need, run: Path) -> None:
+    """Refuse a run for which the disk has no room.
+
+    Args:
+        need: What the run needs in all.
+        run: The run's folder, or where it is to be; what it holds counts as room.
+
+    Raises:
+        UsageError: There is less.
+    """
+    there = next(folder for folder in (run, *run.absolute().parents) if folder.exists())
+    held = sum(file.stat().st_size for file in run.rglob("*") if file.is_file()) if there == run else 0
+    room = shutil.disk_usage(there).free + held
+    if room < need.bytes:
+        raise UsageError(
+            f"{run}: the disk has room for {_megabytes(room)}, the run needs {need}; make room, choose another --out, "
+            "or lower search.population"
+        )
+
+
+def parameters(model: ModelSettings, vocabulary: int) -> int:
+    """Return the number of trained values of a model, see `model.seq2seq.Seq2Seq`.
+
+    Args:
+        model: Its shapes.
+        vocabulary: Subwords.
+    """
+    embedding, units = model.embedding_units, model.units
+    tables = {"all": 1, "output": 2, "none": 3}[model.tie_embeddings]
+    beside = _NORMALISED * units if model.layer_normalisation else 0
+    encoder = 2 * sum(_lstm(2 * units if layer else embedding, units) + beside for layer in range(model.encoder_layers))
+    decoder = sum(_lstm(units if layer else embedding, units) + beside for layer in range(model.decoder_layers))
+    fed = 4 * units * embedding if model.input_feeding else 0
+    attention = {"dot": 0, "general": 2 * units * units, "additive": 3 * units * units + units}[model.attention]
+    bridges = 2 * model.decoder_layers * 2 * units * units
+    output = vocabulary + 3 * units * embedding
+    return tables * vocabulary * embedding + encoder + decoder + fed + attention + bridges + output
+
+
+def _lstm(width: int, units: int) -> int:
+    return 4 * units * (width + units + 1)
+
+
+def _copies(training: TrainingSettings) -> int:
+    """Return how many arrays a state holds for each of the model's."""
+    averages = {"none": 0, "exponential": 1, "checkpoints": 1 + training.averaged_checkpoints}
+    return 3 + averages[training.averaging]  # the weights, and Adam's two slots
+
+
+def _shapes(settings: Settings) -> list[ModelSettings]:
+    """Return the models that a search may build: at the ends of ranges, and at each choice."""
+    searched = {name: domain for name, domain in settings.search.space.items() if name in STRUCTURAL}
+    values = [domain.choices if isinstance(domain, ChoiceDomain) else [int(domain.max)] for domain in searched.values()]
+    return [
+        settings.model.model_copy(update=dict(zip(searched, combination, strict=True)))
+        for combination in itertools.product(*values)
+    ]
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1024**2:,.1f} MB"
+
+
+_ADDRESS = re.compile(r"(?:ray://)?(?P<host>[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):(?P<port>[0-9]{1,5})")
+_SECONDS = 5.0  # to answer
+
+
+def check_engine(engine: EngineSettings) -> None:
+    """Refuse an engine that cannot run here, in a second or so and without importing it.
+
+    Args:
+        engine: The settings of a run.
+
+    Raises:
+        UsageError: Ray is not installed, nobody listens at the address, or a setting is of another engine.
+    """
+    if engine.name == "inline":
+        for name, value in (("address", engine.address), ("gpus", engine.gpus)):
+            if value:
+                raise UsageError(f"engine.{name} {value}: is for workers of Ray; add --engine ray, or leave it out")
+        return
+    if importlib.util.find_spec("ray") is None:
+        raise UsageError("engine ray: Ray is not installed; pip install 'nmt-pbt[ray]', or use --engine inline")
+    if engine.address not in (None, "auto"):
+        _check_address(engine.address or "")
+
+
+def _check_address(address: str) -> None:
+    found = _ADDRESS.fullmatch(address)
+    if found is None or not 0 < int(found["port"]) < 65536:
+        raise UsageError(
+            f"engine.address {address!r}: expected HOST:PORT, ray://HOST:PORT or auto, for instance 10.0.0.1:6379"
+        )
+    try:
+        socket.create_connection((found["host"].strip("[]"), int(found["port"])), timeout=_SECONDS).close()
+    except (OSError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UsageError(
+            f"Ray at {address}: cannot be reached ({reason}); see that it runs, or leave out --address"
+        ) from None
+
+
+def is_finished(records: Sequence[AnyRecord], settings: Settings) -> bool:
+    """Tell whether every search of a run is over, and its winner tested if it has one.
+
+    Args:
+        records: The journal's records.
+        settings: What the run is to go on with, which may name more methods and seeds than it was begun with.
+
+    Returns:
+        False also for a run without any winner, which is an error that whoever goes on with it is told.
+    """
+    tested = {(record.method, record.seed) for record in records if isinstance(record, Tested)}
+    with_winner = {(r.method, r.seed) for r in records if isinstance(r, Evaluated) and r.failure is None}
+    over = tested | {(r.method, r.seed) for r in records if isinstance(r, SearchEnded)} - with_winner
+    seeds = range(settings.seed, settings.seed + settings.search.seeds)
+    if not settings.search.replay.schedule:  # then there is nothing to replay where PBT has found nothing
+        over |= {(name, seed) for name in REPLAYS for seed in seeds if ("pbt", seed) in over - tested}
+    return bool(tested) and all((name, seed) in over for name in settings.search.methods for seed in seeds)

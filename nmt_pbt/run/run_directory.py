@@ -1,0 +1,249 @@
+"""The folder of one run: where each file is, who may write, and what must agree before a run is continued."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from nmt_pbt.base.errors import UsageError
+from nmt_pbt.base.files import TEMPORARY, refuse_links, replace_file
+from nmt_pbt.base.yaml_text import dump_yaml, read_yaml
+from nmt_pbt.run.environment import environment, environment_changes, with_change
+from nmt_pbt.run.journal import AnyRecord, Journal, RunStarted, read_journal, read_start
+from nmt_pbt.settings import Settings, deciding_settings, dump_settings, load_settings, settings_hash
+
+_WRITTEN = ("lock", "journal.jsonl", "states", "models", "translations")
+"""What is written in place, and so never through a link."""
+_SHOWN = 4  # differences told in one line
+
+
+class RunDirectory:
+    """Paths of a run's files.
+
+    Args:
+        path: The run's folder.
+        accept_changes: Go on with a run under another version of this program or of the libraries it stands on.
+    """
+
+    def __init__(self, path: Path, accept_changes: bool = False) -> None:
+        self.path = path
+        self._accept_changes = accept_changes
+        self.lock_file = path / "lock"
+        self.settings_file = path / "settings.yaml"
+        self.environment_file = path / "environment.json"
+        self.journal_file = path / "journal.jsonl"
+        self.subwords_file = path / "subwords.model"
+        self.states = path / "states"
+        self.models = path / "models"
+        self.translations = path / "translations"
+
+    def check_new(self) -> None:
+        """Refuse a folder that already holds something, before anything is built.
+
+        Raises:
+            UsageError: The folder is a file, holds a run, holds anything else, or cannot be made.
+        """
+        above = next(parent for parent in (self.path, *self.path.absolute().parents) if parent.exists())
+        if above is not self.path:
+            if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
+                raise UsageError(
+                    f"{self.path}: cannot be made in {above}, which is no folder to write to; change --out"
+                )
+            return
+        if self.journal_file.exists():
+            raise UsageError(
+                f"{self.path}: already holds a run; continue it with --resume {self.path}, or give another --out"
+            )
+        if not self.path.is_dir() or any(file.name not in self._before_the_journal() for file in self.path.iterdir()):
+            raise UsageError(f"{self.path}: already exists and is not a run; give another --out")
+        self.check_free()
+
+    def _before_the_journal(self) -> set[str]:
+        """Return the files of a run that was killed before it had a journal: nothing is lost with them."""
+        if not self.lock_file.exists():
+            return set()
+        left = {file.name for file in self.path.glob(TEMPORARY)}
+        return left | {file.name for file in (self.lock_file, self.environment_file, self.settings_file)}
+
+    def check_free(self) -> None:
+        """Refuse a run that another process writes, before anything heavy is imported.
+
+        Raises:
+            UsageError: Another process writes this run.
+        """
+        if self.lock_file.exists():
+            with self._alone():
+                pass
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        refuse_links(self.path, *_WRITTEN)
+        with open(self.lock_file, "a", encoding="utf-8") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise UsageError(f"{self.path}: another process is writing this run; wait for it or stop it") from None
+            yield
+
+    def started(self) -> RunStarted | None:
+        """Return the journal's first record, reading no further; None where the run was killed before it had one.
+
+        Raises:
+            JournalError: It is damaged.
+        """
+        return read_start(self.journal_file) if self.journal_file.exists() else None
+
+    def records(self) -> list[AnyRecord]:
+        """Return what the journal holds; nothing where the run was killed before it had one.
+
+        Raises:
+            JournalError: It is damaged.
+        """
+        return read_journal(self.journal_file) if self.journal_file.exists() else []
+
+    def clear_states(self) -> None:
+        """Remove the saved states of a run's finished searches, which a kill at the last moment leaves behind.
+
+        Raises:
+            UsageError: Another process writes this run.
+        """
+        from nmt_pbt.tasks.state import StateStore
+
+        with self._alone():
+            StateStore(self.states).keep(frozenset())
+
+    def check_run(self) -> None:
+        """Refuse a folder that holds no run.
+
+        Raises:
+            UsageError: It has no settings, or no journal and no sign that it was about to get one.
+        """
+        begun = self.journal_file.exists() or self.lock_file.exists()
+        if not begun or not self.settings_file.exists():
+            raise UsageError(f"{self.path}: holds no run (no journal.jsonl or no settings.yaml); name a run's folder")
+
+    def read_settings(self) -> Settings:
+        """Read the settings of an existing run.
+
+        Raises:
+            UsageError: The folder holds no run, or one whose settings this version does not know.
+        """
+        self.check_run()
+        return load_settings(self.settings_file)
+
+    def check_same(self, settings: Settings) -> None:
+        """Refuse to continue a run with settings or a program that may decide otherwise, or with edited settings.
+
+        Args:
+            settings: The settings to go on with.
+
+        Raises:
+            UsageError: They, or the program, are not those that the run was begun with; tells what differs.
+            JournalError: The journal is damaged.
+        """
+        self._check_settings(settings)
+        self._check_environment()
+        self._check_journal()
+
+    def _check_settings(self, settings: Settings) -> None:
+        recorded = deciding_settings(self.read_settings().model_dump(mode="json"))
+        wanted = deciding_settings(settings.model_dump(mode="json"))
+        if differences := list(_differences(recorded, wanted)):
+            raise UsageError(
+                f"{self.path}: the settings changed since the run was begun ({_listed(differences)}); leave that out, "
+                "or start a new run with another --out"
+            )
+
+    def _check_environment(self) -> None:
+        if self._accept_changes:
+            return
+        if not self.environment_file.exists():
+            raise UsageError(
+                f"{self.environment_file}: is missing, so that nobody knows what the run was begun with; restore it "
+                "from a copy, or add --accept-changes"
+            )
+        if changes := environment_changes(self.environment_file):
+            raise UsageError(
+                f"{self.path}: the program changed since the run was begun ({_listed(changes)}); go back to what it "
+                "was, or add --accept-changes: what was decided has to come out again all the same, but later scores "
+                "may not be what they would have been"
+            )
+
+    def _check_journal(self) -> None:
+        started = self.started()
+        if started is not None and started.settings != settings_hash(read_yaml(self.settings_file)):
+            raise UsageError(
+                f"{self.settings_file}: not the settings that the run was begun with; restore the file, "
+                "or start a new run with another --out"
+            )
+
+    @contextmanager
+    def writing(self, settings: Settings, corpus_digest: str) -> Iterator[Journal]:
+        """Open the journal, alone; a new run gets its settings, its environment and the journal's first line.
+
+        Args:
+            settings: The settings to go on with.
+            corpus_digest: SHA-256 of the prepared corpus.
+
+        Yields:
+            The journal.
+
+        Raises:
+            UsageError: Another process writes this run, or settings, corpus or program are not those of the run.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        with self._alone():
+            for left in self.path.glob(TEMPORARY):
+                left.unlink()
+            if self.settings_file.exists():
+                self.check_same(settings)
+                self._extend(settings)
+            else:
+                # The settings come last: a folder that has them can be gone on with.
+                self._write_environment(environment())
+                replace_file(self.settings_file, dump_settings(settings).encode("utf-8"))
+            with Journal(self.journal_file) as journal:
+                started = self.started()
+                if started is None:
+                    begun = settings_hash(read_yaml(self.settings_file))
+                    started = RunStarted(settings=begun, corpus=corpus_digest)
+                    journal.append(started)
+                if started.corpus != corpus_digest:
+                    raise UsageError(
+                        f"{self.path}: the corpus changed since the run was begun; restore it, "
+                        "or start a new run with another --out"
+                    )
+                if self._accept_changes:
+                    changed = with_change(self.environment_file, sum(1 for _ in journal))
+                    if changed is not None:
+                        self._write_environment(changed)
+                yield journal
+
+    def _write_environment(self, found: dict[str, object]) -> None:
+        replace_file(self.environment_file, (json.dumps(found, indent=2) + "\n").encode("utf-8"))
+
+    def _extend(self, settings: Settings) -> None:
+        """Note added methods and seeds, and where the corpus lies now; the rest of the file stays as it is."""
+        tree = read_yaml(self.settings_file)
+        before = dump_yaml(tree)
+        tree["search"] |= {"methods": list(settings.search.methods), "seeds": settings.search.seeds}
+        tree["corpus"]["name"] = settings.corpus.name
+        if dump_yaml(tree) != before:
+            replace_file(self.settings_file, dump_yaml(tree).encode("utf-8"))
+
+
+def _differences(before: object, now: object, name: str = "") -> Iterator[str]:
+    if isinstance(before, dict) and isinstance(now, dict):
+        for key in dict.fromkeys([*before, *now]):
+            yield from _differences(before.get(key), now.get(key), f"{name}.{key}" if name else str(key))
+    elif before != now:
+        yield f"{name} was {before!r} and is {now!r}"
+
+
+def _listed(differences: list[str]) -> str:
+    more = f", and {len(differences) - _SHOWN} more" if len(differences) > _SHOWN else ""
+    return "; ".join(differences[:_SHOWN]) + more

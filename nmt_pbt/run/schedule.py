@@ -1,0 +1,371 @@
+"""Schedules: the values one model was trained with, segment by segment, as a file to replay them from.
+
+What PBT finds is a model and the schedule that its weights went through. The schedule belongs to a *lineage*: where a
+member adopted another's weights, the values those weights were trained with come before its own.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field
+
+from nmt_pbt.base.errors import JournalError, UsageError, suggest
+from nmt_pbt.base.text import counted
+from nmt_pbt.base.types import Value
+from nmt_pbt.base.yaml_text import dump_yaml, read_yaml
+from nmt_pbt.run.journal import AnyRecord, Assigned, Evaluated, RunStarted, SearchEnded, SearchStarted, read_journal
+from nmt_pbt.run.run_directory import RunDirectory
+from nmt_pbt.settings import (
+    STRUCTURAL,
+    ChoiceDomain,
+    PBTSettings,
+    Segment,
+    Settings,
+    check_segments,
+    checked,
+    load_settings,
+)
+
+
+class _Plain(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+class Source(_Plain):
+    """Which search found a schedule.
+
+    Attributes:
+        run: Name of the run's folder.
+        method: Whose search.
+        seed: Its seed.
+        trial: The trial whose evaluation won: the last one of the lineage.
+        objective: The dev metric that decided.
+        score: Its value then.
+        epoch: Sentence pairs in one epoch.
+    """
+
+    run: str
+    method: str
+    seed: int
+    trial: str
+    objective: str
+    score: float
+    epoch: Annotated[int, Field(ge=1)]
+
+
+class RecordedSegment(_Plain):
+    """Constant values for so long.
+
+    Attributes:
+        epochs: How long, in epochs.
+        pairs: The same in sentence pairs of the source; None in a file written by hand.
+        trial: The trial that this was; None in a file written by hand.
+        adopted: The weights came from another member when it began.
+        values: The hyperparameters in force.
+    """
+
+    epochs: Annotated[float, Field(gt=0.0)]
+    pairs: Annotated[int, Field(ge=1)] | None = None
+    trial: str | None = None
+    adopted: bool = False
+    values: Annotated[dict[str, Value], Field(min_length=1)]
+
+
+class Schedule(_Plain):
+    """The values one model was trained with, from fresh weights on.
+
+    Attributes:
+        source: Where it comes from; None in a file written by hand.
+        segments: In the order of training.
+    """
+
+    source: Source | None = None
+    # `stretches` is what files of version 0.1 say.
+    segments: Annotated[
+        list[RecordedSegment], Field(min_length=1, validation_alias=AliasChoices("segments", "stretches"))
+    ]
+
+    @property
+    def epochs(self) -> float:
+        """How long it is, in epochs."""
+        return math.fsum(segment.epochs for segment in self.segments)
+
+    @property
+    def plain(self) -> list[Segment]:
+        """The segments as settings hold them."""
+        return [Segment(epochs=segment.epochs, values=segment.values) for segment in self.segments]
+
+
+def found_schedule(records: Sequence[AnyRecord], method: str, seed: int, run: str) -> Schedule | None:
+    """Return what the winner of a search was trained with, along its lineage, up to the winning evaluation.
+
+    Args:
+        records: The journal's records.
+        method: Whose search.
+        seed: Its seed.
+        run: Name of the run, to be told as the source.
+
+    Returns:
+        One segment for each interval between two evaluations; None when the search has no evaluation to choose from.
+
+    Raises:
+        JournalError: A parent is missing from the journal.
+    """
+    start: SearchStarted | None = None
+    given: dict[str, Assigned] = {}
+    points: dict[str, list[Evaluated]] = {}
+    best: tuple[float, Evaluated] | None = None
+    for record in records:
+        if isinstance(record, RunStarted) or (record.method, record.seed) != (method, seed):
+            continue
+        if isinstance(record, SearchStarted):
+            start = record
+        elif isinstance(record, Assigned):
+            given[record.trial] = record
+        elif isinstance(record, Evaluated) and record.failure is None and start is not None:
+            points.setdefault(record.trial, []).append(record)
+            score = record.metrics.get(start.objective)
+            if score is not None and (best is None or _better(score, best[0], start)):
+                best = score, record
+    if start is None or best is None:
+        return None
+    score, won = best
+    return Schedule(
+        source=Source(
+            run=run,
+            method=method,
+            seed=seed,
+            trial=won.trial,
+            objective=start.objective,
+            score=score,
+            epoch=start.epoch,
+        ),
+        segments=_segmentes(given, points, won, start.epoch),
+    )
+
+
+def _better(score: float, than: float, start: SearchStarted) -> bool:
+    return score > than if start.direction == "max" else score < than
+
+
+def _segmentes(
+    given: dict[str, Assigned], points: dict[str, list[Evaluated]], won: Evaluated, epoch: int
+) -> list[RecordedSegment]:
+    lineage: list[tuple[Assigned, list[Evaluated]]] = []
+    trial: str | None = won.trial
+    while trial is not None:
+        if trial not in given or trial not in points:
+            raise JournalError(
+                f"{won.method}, seed {won.seed}: trial {trial}, from which the winner descends, is not in the journal; "
+                "restore the journal from a copy"
+            )
+        until = won.interval if trial == won.trial else math.inf
+        lineage.append((given[trial], [point for point in points[trial] if point.interval <= until]))
+        trial = given[trial].parent
+    segments: list[RecordedSegment] = []
+    age = 0
+    for assigned, evaluated in reversed(lineage):
+        for number, point in enumerate(evaluated):
+            segments.append(
+                RecordedSegment(
+                    epochs=(point.age - age) / epoch,
+                    pairs=point.age - age,
+                    trial=assigned.trial,
+                    adopted=assigned.inherited and number == 0,
+                    values=assigned.values,
+                )
+            )
+            age = point.age
+    return segments
+
+
+def schedule_of_run(folder: Path, method: str | None = None, seed: int | None = None) -> Schedule:
+    """Return the schedule of a run's winner.
+
+    Args:
+        folder: The run.
+        method: Whose; None takes PBT's.
+        seed: Of which search; None takes the best on dev.
+
+    Returns:
+        The schedule.
+
+    Raises:
+        UsageError: The folder is no run, holds no such search, or that is not finished or has no winner.
+        JournalError: The journal is damaged.
+    """
+    records = read_journal(folder / "journal.jsonl")
+    over = [(record.method, record.seed) for record in records if isinstance(record, SearchEnded)]
+    if not over:
+        raise UsageError(f"{folder}: no search is finished yet; continue it with nmt-pbt compare --resume {folder}")
+    wanted = method or "pbt"
+    methods = list(dict.fromkeys(name for name, _ in over))
+    if wanted not in methods:
+        hint = suggest(wanted, methods) if method is not None else f"; give --method, one of: {', '.join(methods)}"
+        raise UsageError(f"{folder}: holds no finished search by {wanted}{hint}")
+    seeds = [its for name, its in over if name == wanted]
+    if seed is not None and seed not in seeds:
+        raise UsageError(
+            f"{folder}: {wanted} has no finished search of seed {seed}{suggest(str(seed), map(str, seeds))}"
+        )
+    chosen = [its for its in seeds if seed in (None, its)]
+    found = [found_schedule(records, wanted, its, folder.resolve().name) for its in chosen]
+    schedules = [schedule for schedule in found if schedule is not None]
+    if not schedules:
+        raise UsageError(f"{folder}: no trial of {wanted} succeeded, so there is no schedule; see its report")
+    sign = -1 if any(isinstance(record, SearchStarted) and record.direction == "min" for record in records) else 1
+    return max(schedules, key=lambda schedule: sign * schedule.source.score if schedule.source else 0.0)
+
+
+def read_schedule(path: Path) -> Schedule:
+    """Read a schedule from a YAML file, as a report holds them or as written by hand.
+
+    Args:
+        path: The file.
+
+    Returns:
+        The schedule.
+
+    Raises:
+        UsageError: The file is missing, is no such YAML, or its values cannot be used.
+    """
+    schedule = checked(Schedule, read_yaml(path), str(path))
+    try:
+        check_segments(schedule.plain)
+    except ValueError as error:
+        raise UsageError(f"{path}: {error}") from None
+    source = schedule.source
+    for number, segment in enumerate(schedule.segments, start=1):
+        if (
+            source is not None
+            and segment.pairs is not None
+            and abs(segment.epochs * source.epoch - segment.pairs) > 0.5
+        ):
+            raise UsageError(
+                f"{path}: segment {number} has {counted(segment.pairs, 'pair')}, which is not "
+                f"{counted(segment.epochs, 'epoch')} of {counted(source.epoch, 'pair')}; correct one, or remove the "
+                "pairs"
+            )
+    return schedule
+
+
+def dump_schedule(schedule: Schedule) -> str:
+    """Return a schedule as YAML text, which `read_schedule` reads back to the same."""
+    return dump_yaml(schedule.model_dump(mode="json", exclude_none=True))
+
+
+FREE = ("name", "engine", "evaluation", "training.epochs", "search.replay.models")
+"""What a replay may have otherwise than the run it replays: where it runs, how it translates, how long it goes on."""
+
+
+@dataclass(frozen=True)
+class ScheduleReplay:
+    """What is to be trained.
+
+    Attributes:
+        settings: Of the new run.
+        schedule: What it replays.
+        corpus: SHA-256 of the corpus that the schedule was found on; None where it need not be the same.
+    """
+
+    settings: Settings
+    schedule: Schedule
+    corpus: str | None = None
+
+
+def replay_of_run(folder: Path, method: str | None, seed: int | None, assignments: Sequence[str]) -> ScheduleReplay:
+    """Take the schedule of a run's winner, to be trained on the run's own corpus with its own settings.
+
+    Args:
+        folder: The run.
+        method: Whose schedule; None takes PBT's.
+        seed: Of which search; None takes the best on dev.
+        assignments: `key=value` texts of the command line; only of the settings in `FREE`.
+
+    Raises:
+        UsageError: The run has no such schedule, or an assignment would make it another training than the run's.
+    """
+    run = RunDirectory(folder)
+    found_with = run.read_settings()
+    schedule = schedule_of_run(folder, method, seed)
+    for key in map(_key, assignments):
+        if not any(key == free or key.startswith(f"{free}.") for free in FREE):
+            raise UsageError(
+                f"--set {key}: a replay takes this from {folder}; leave it out (what may change: {', '.join(FREE)})"
+            )
+    name = found_with.name or folder.resolve().name
+    settings = load_settings(run.settings_file, assignments, _overrides(schedule, found_with, name))
+    started = run.started()
+    return ScheduleReplay(_checked(settings, schedule), schedule, started.corpus if started is not None else None)
+
+
+def replay_of_file(path: Path, config: Path | None, corpus: str | None, assignments: Sequence[str]) -> ScheduleReplay:
+    """Take a schedule from a YAML file, to be trained on any corpus; it counts in epochs of that.
+
+    Args:
+        path: The file.
+        config: Settings for all that the schedule does not decide; None takes the defaults.
+        corpus: A corpus by name or folder; None takes that of the settings.
+        assignments: `key=value` texts of the command line.
+
+    Raises:
+        UsageError: The file is no schedule, or an assignment sets what the schedule decides.
+    """
+    schedule = read_schedule(path)
+    for key in map(_key, assignments):
+        section, _, name = key.partition(".")
+        if section in ("training", "model") and name in schedule.segments[0].values:
+            raise UsageError(f"--set {key}: the schedule decides it; leave it out, or change it in {path}")
+        if key.startswith("search.space"):
+            raise UsageError(f"--set {key}: a replay searches nothing; leave it out")
+    overrides = _overrides(schedule, load_settings(config), path.stem)
+    if corpus is not None:
+        overrides["corpus.name"] = corpus
+    return ScheduleReplay(_checked(load_settings(config, assignments, overrides), schedule), schedule)
+
+
+def _key(assignment: str) -> str:
+    return assignment.partition("=")[0].strip()
+
+
+def _overrides(schedule: Schedule, settings: Settings, name: str) -> dict[str, Any]:
+    return {
+        "name": f"{name[:90]}-replay",
+        "training.epochs": schedule.epochs,
+        "training.early_stopping": None,
+        "search.methods": ["replay"],
+        "search.seeds": 1,
+        "search.replay.schedule": [segment.model_dump(mode="json") for segment in schedule.plain],
+        "search.replay.models": 1,
+        "search.space": _space(schedule, settings),
+        "search.pbt": PBTSettings().model_dump(mode="json"),
+    }
+
+
+def _space(schedule: Schedule, settings: Settings) -> Mapping[str, Any]:
+    """Return domains of what the schedule names: those searched, which the report draws, or just its values."""
+    space: dict[str, Any] = {}
+    for name in schedule.segments[0].values:
+        if name in settings.search.space:
+            space[name] = settings.search.space[name].model_dump(mode="json")
+        else:
+            values = dict.fromkeys(segment.values[name] for segment in schedule.segments)
+            space[name] = ChoiceDomain(choices=list(values)).model_dump(mode="json")
+    return space
+
+
+def _checked(settings: Settings, schedule: Schedule) -> Settings:
+    if settings.training.epochs < schedule.epochs - 1e-9:
+        raise UsageError(
+            f"training.epochs {settings.training.epochs:g}: the schedule is {counted(schedule.epochs, 'epoch')} long; "
+            "leave it out, or train for longer: the last values then stay in force"
+        )
+    model = settings.model.model_copy(
+        update={name: value for name, value in schedule.segments[0].values.items() if name in STRUCTURAL}
+    )
+    return settings.model_copy(update={"model": model})

@@ -1,0 +1,213 @@
+"""A worker: one process with its live models, that turns a job into a result."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from nmt_pbt.base.errors import OutOfMemoryError, StateError
+from nmt_pbt.base.types import Value
+from nmt_pbt.run.handover import check_continued, check_in_force, check_taken_over
+from nmt_pbt.run.jobs import JobResult, StateReference, TrainingJob
+from nmt_pbt.run.journal import Seconds
+from nmt_pbt.tasks.protocol import MemberState, Task, Trainable
+from nmt_pbt.tasks.state import StateStore
+
+
+class States(Protocol):
+    """Where a worker reads and saves states."""
+
+    def load(self, name: str, expected_hash: str) -> MemberState:
+        """Return a state, which has to have this content hash."""
+        ...
+
+    def save(self, name: str, state: MemberState) -> str:
+        """Save a state and return its content hash."""
+        ...
+
+
+@dataclass
+class LiveTrainable:
+    """A trainable, and the saved state that it is at; None when it is somewhere between two."""
+
+    trainable: Trainable
+    at: StateReference | None = None
+
+
+class TrainablePool:
+    """Live trainables of one process, one for each combination of structural values, built when first asked for."""
+
+    def __init__(self, task: Task) -> None:
+        self.task = task
+        self._live: dict[tuple[tuple[str, Value], ...], LiveTrainable] = {}
+
+    def get(self, values: Mapping[str, Value]) -> LiveTrainable:
+        """Return the live trainable whose shapes the structural ones among `values` decide."""
+        structural = {name: values[name] for name in sorted(values) if name in self.task.structural}
+        key = tuple(structural.items())
+        if key not in self._live:
+            self._live[key] = LiveTrainable(self.task.build(structural))
+        return self._live[key]
+
+
+class Worker:
+    """Runs jobs one after the other.
+
+    Args:
+        name: The worker's name.
+        pool: Its live trainables.
+        states: Where states are read from and saved to.
+    """
+
+    def __init__(self, name: str, pool: TrainablePool, states: States) -> None:
+        self.name = name
+        self._pool = pool
+        self._states = states
+
+    def run(self, job: TrainingJob) -> JobResult:
+        """Train and evaluate one job, and save its state.
+
+        A loss that is not finite, memory that does not suffice, and a start that is missing or damaged are results, as
+        a search goes on after them. Any other error is a fault of the program or the machine, and is not caught.
+
+        Args:
+            job: What to do.
+
+        Returns:
+            The metrics and the saved state, or why it failed.
+
+        Raises:
+            HandoverError: The live model does not hold that state after loading it, the values in force are not those
+                of the job, or it does not go on from there; see `handover`.
+        """
+        clock = _Clock()
+        try:
+            live = self._pool.get(job.values)
+            start = None
+            if job.start is not None and live.at != job.start:
+                try:
+                    start = self._states.load(job.start.name, job.start.hash)
+                except StateError as error:
+                    return JobResult(self.name, job.trial, lost=str(error))
+            before = _take_up(live, job, start)
+            clock.lap("load")
+            trained = live.trainable.train(job.pairs)
+            clock.lap("train")
+            if not all(map(math.isfinite, trained.values())):
+                return self._failed(job, "nan", clock)
+            evaluation = live.trainable.evaluate(job.counts)
+            clock.lap("evaluate")
+            if not all(map(math.isfinite, evaluation.metrics.values())):
+                return self._failed(job, "nan", clock)
+            state = live.trainable.state()
+            check_continued(job, before, state)
+            live.at = StateReference(job.save_as, self._states.save(job.save_as, state))
+            clock.lap("save")
+        except (OutOfMemoryError, MemoryError):
+            return self._failed(job, "out of memory", clock)
+        return JobResult(
+            worker=self.name,
+            trial=job.trial,
+            metrics={**trained, **evaluation.metrics},
+            age=state.age,
+            state=live.at,
+            seconds=clock.seconds(),
+            counts=evaluation.counts,
+            samples=evaluation.samples,
+        )
+
+    def _failed(self, job: TrainingJob, reason: str, clock: _Clock) -> JobResult:
+        return JobResult(self.name, job.trial, failure=reason, seconds=clock.seconds())
+
+
+def _take_up(live: LiveTrainable, job: TrainingJob, start: MemberState | None) -> MemberState | None:
+    """Bring the live model to where the job starts, with the job's values in force.
+
+    Args:
+        live: The model.
+        job: What is to be trained.
+        start: The state that the job starts with; None when it starts afresh, or the model is at it already.
+
+    Returns:
+        Everything in the live model before the values were applied; None where the job starts afresh.
+    """
+    live.at = None
+    held = None
+    if job.start is None:
+        live.trainable.reset(job.weights_seed)
+    else:
+        if start is not None:
+            live.trainable.load(start)
+        held = live.trainable.state()
+        check_taken_over(job, held, start)
+    # After the load: it brings the donor's learning rate and rates with it.
+    live.trainable.apply(job.values)
+    live.trainable.reorder(job.order_seed)
+    if job.masks_seed is not None:
+        live.trainable.reseed(job.masks_seed)
+    check_in_force(job, live.trainable.effective_values())
+    return held
+
+
+class _Clock:
+    """Splits a segment of wall-clock into named laps, in seconds."""
+
+    def __init__(self) -> None:
+        self._last = time.perf_counter()
+        self._laps: dict[str, float] = {}
+
+    def lap(self, name: str) -> None:
+        now = time.perf_counter()
+        self._laps[name] = round(now - self._last, 6)
+        self._last = now
+
+    def seconds(self) -> Seconds:
+        return Seconds(**self._laps)
+
+
+class InlineEngine:
+    """Runs each job when its result is waited for.
+
+    Args:
+        pool: The live trainables.
+        states: Where states are saved.
+        workers: How many workers to pretend to have. They take turns on the one live model: the search meets
+            results in the order it would with so many workers of equal speed, at the speed of one.
+    """
+
+    def __init__(self, pool: TrainablePool, states: StateStore, workers: int = 1) -> None:
+        self._states = states
+        self._workers = {f"worker{index}": Worker(f"worker{index}", pool, states) for index in range(workers)}
+        self._queue: list[tuple[str, TrainingJob]] = []
+
+    @property
+    def workers(self) -> tuple[str, ...]:
+        """Names of the workers."""
+        return tuple(self._workers)
+
+    def submit(self, worker: str, job: TrainingJob) -> None:
+        """Queue a job."""
+        self._queue.append((worker, job))
+
+    def wait(self) -> JobResult:
+        """Run the job that was submitted first."""
+        worker, job = self._queue.pop(0)
+        return self._workers[worker].run(job)
+
+    def problem(self, state: StateReference) -> str | None:
+        """Tell what is wrong with a saved state; None when it is there and undamaged."""
+        return self._states.problem(state.name, state.hash)
+
+    def keep(self, names: frozenset[str]) -> None:
+        """Delete every saved state but those named."""
+        self._states.keep(names)
+
+    def drop(self, names: frozenset[str]) -> None:
+        """Delete the saved states named; some may not be there."""
+        self._states.drop(names)
+
+    def close(self) -> None:
+        """Nothing to let go."""

@@ -1,1 +1,0 @@
-"""The front for KerasTuner's users: Population Based Training of any Keras model, under KerasTuner's own loop."""

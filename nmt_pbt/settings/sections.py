@@ -1,0 +1,76 @@
+"""What every section of the settings is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
+
+from nmt_pbt.base.types import Value
+
+Rate = Annotated[float, Field(ge=0.0, lt=1.0)]
+Positive = Annotated[float, Field(gt=0.0)]
+Count = Annotated[int, Field(ge=1)]
+FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
+"""Part of a file's name; never a path out of the folder it is looked for in."""
+
+
+class Section(BaseModel):
+    """Settings that belong together: checked strictly, and not changed once made."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, allow_inf_nan=False, use_attribute_docstrings=True
+    )
+
+
+class NumberDomain(Section):
+    """A range of numbers to search."""
+
+    min: float
+    """Smallest value"""
+    max: float
+    """Largest value, included"""
+    scale: Literal["linear", "log"] = "linear"
+    """Whether steps add or multiply"""
+    step: Positive | None = None
+    """Grid inside the range: a difference on a linear scale"""
+    integer: bool = False
+    """Whole numbers only"""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> NumberDomain:
+        if self.min > self.max:
+            raise ValueError(f"min {self.min:g} is above max {self.max:g}; swap them")
+        if self.scale == "log" and self.min <= 0:
+            raise ValueError(f"min {self.min:g} on a log scale; a log scale needs min > 0")
+        if self.scale == "log" and self.step is not None:
+            raise ValueError("step is for a linear scale; leave it out")
+        if self.integer and (self.min != int(self.min) or self.max != int(self.max)):
+            raise ValueError("integer needs whole numbers for min and max")
+        return self
+
+
+class ChoiceDomain(Section):
+    """A list of values to search."""
+
+    choices: Annotated[list[Value], Field(min_length=1)]
+    """The values, in their order if they have one"""
+    ordered: bool | None = None
+    """Whether a step goes to a neighbour; null: yes for numbers, no for words"""
+
+    @model_validator(mode="after")
+    def _distinct(self) -> ChoiceDomain:
+        if len({(type(value).__name__, value) for value in self.choices}) != len(self.choices):
+            raise ValueError("a choice is listed twice; remove it")
+        return self
+
+
+def _kind(value: object) -> str:
+    listed = "choices" in value if isinstance(value, Mapping) else isinstance(value, ChoiceDomain)
+    return "<choice>" if listed else "<number>"
+
+
+Domain = Annotated[
+    Annotated[NumberDomain, Tag("<number>")] | Annotated[ChoiceDomain, Tag("<choice>")], Discriminator(_kind)
+]

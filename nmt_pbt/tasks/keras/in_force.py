@@ -1,0 +1,136 @@
+"""Whether a model's hyperparameters are the trial's own after a donor's state was loaded into it.
+
+A hyperparameter that a model keeps in a variable comes along with the donor's weights. Other systems train on with the
+donor's value, unnoticed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping
+
+import keras
+import numpy as np
+
+from nmt_pbt.base.errors import UsageError
+from nmt_pbt.base.types import Value
+from nmt_pbt.tasks.keras.model_state import learning_rates, state_variables
+
+Scalars = Mapping[str, tuple[str, float]]
+"""Variables that are single numbers and not trained, where a model may keep a hyperparameter: path and value by key."""
+
+
+def scalars(model: keras.Model) -> Scalars:
+    """Return a built model's single numbers: weights that are not trained, and constant learning rates."""
+    rates = {f"{name}.learning_rate": rate for name, rate in learning_rates(model).items()}
+    untrained = {id(variable) for variable in model.non_trainable_variables}
+    held = {key: variable for key, variable in state_variables(model).items() if id(variable) in untrained}
+    return {
+        key: (variable.path, float(variable))
+        for key, variable in {**held, **rates}.items()
+        if tuple(variable.shape) == () and "float" in str(variable.dtype)
+    }
+
+
+def check_not_overwritten(
+    fresh: Scalars, held: Scalars, donor: Mapping[str, Value], child: Mapping[str, Value]
+) -> None:
+    """Refuse a model whose variable held a hyperparameter of the child before the load, and the donor's after it.
+
+    Args:
+        fresh: Of the model before the load.
+        held: Of the model after it.
+        donor: Hyperparameters of the trial that the state is of.
+        child: Hyperparameters of the trial that is to begin.
+
+    Raises:
+        UsageError: Names the hyperparameter and the variable.
+    """
+    numbers, others = _numbers(child), _numbers(donor)
+    for key, (path, value) in fresh.items():
+        for name in sorted(numbers.keys() & others.keys()):
+            own, brought = numbers[name], others[name]
+            if not same(own, brought) and same(value, own) and same(held[key][1], brought):
+                raise UsageError(
+                    f"{name} is kept in the model's variable {path}: {own:g} was overwritten by {brought:g}, which "
+                    "came with the weights taken over; give the hypermodel apply(hp, model), which assigns it again"
+                )
+
+
+class InForce:
+    """Finds out which variables of a live model keep which hyperparameters, and sees that `apply` assigns them.
+
+    A variable is taken to keep a hyperparameter when it had its value in all models that were built, for at least two
+    values, and no other hyperparameter had them too.
+    """
+
+    def __init__(self) -> None:
+        self._values: dict[tuple[str, str], set[float]] | None = None
+
+    def learn(self, built: Scalars, values: Mapping[str, Value]) -> None:
+        """Take in a model that was just built.
+
+        Args:
+            built: Of the model, before anything was loaded into it.
+            values: The hyperparameters it was built with.
+        """
+        found = {
+            (key, name): number
+            for key, (_, held) in built.items()
+            for name, number in _numbers(values).items()
+            if same(held, number)
+        }
+        if self._values is None:
+            self._values = {pair: set() for pair in found}
+        self._values = {pair: self._values[pair] | {found[pair]} for pair in self._values if pair in found}
+
+    def check(self, held: Scalars, values: Mapping[str, Value]) -> None:
+        """Refuse a live model that does not hold a trial's hyperparameters.
+
+        Args:
+            held: Of the model after the load and `apply`.
+            values: The trial's hyperparameters.
+
+        Raises:
+            UsageError: Names the hyperparameter and the variable.
+        """
+        pairs = [pair for pair, seen in (self._values or {}).items() if len(seen) > 1]
+        candidates = Counter(key for key, _ in pairs)
+        for key, name in pairs:
+            path, number = held[key]
+            if candidates[key] == 1 and name in values and not same(number, values[name]):
+                raise UsageError(
+                    f"apply(hp, model) leaves {name} at {number:g} in the variable {path}, where this trial's value is "
+                    f"{float(values[name]):g}; assign it in apply: what is not assigned stays the donor's"
+                )
+
+
+def check_learning_rates(live: keras.Model, fresh: keras.Model) -> None:
+    """Refuse an `apply` after which the live model learns at another rate than one built with the same values.
+
+    Raises:
+        UsageError: Names the optimizer.
+    """
+    wanted = learning_rates(fresh)
+    for name, rate in learning_rates(live).items():
+        if name in wanted and not same(float(rate), float(wanted[name])):
+            raise UsageError(
+                f"apply(hp, model) leaves the learning rate of model.{name} at {float(rate):g}, where build(hp) makes "
+                f"it {float(wanted[name]):g}; assign it in apply: model.{name}.learning_rate = ..."
+            )
+
+
+def same(first: Value, second: Value) -> bool:
+    """Return whether two values are equal; numbers may differ by what 32 bits lose."""
+    if isinstance(first, (bool, str)) or isinstance(second, (bool, str)):
+        return first == second
+    return math.isclose(float(np.float32(first)), float(np.float32(second)), rel_tol=1e-6)
+
+
+def _numbers(values: Mapping[str, Value]) -> dict[str, float]:
+    return {
+        name: float(value)
+        for name, value in values.items()
+        if isinstance(value, (int, float)) and not isinstance(value, bool)
+    }

@@ -1,0 +1,46 @@
+"""The schedule that a search found: hyperparameters along the lineage of its best trial."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from nmt_pbt.base.errors import UsageError
+from nmt_pbt.search.oracles import EPOCHS
+from nmt_pbt.search.pbt import AGE, INHERITED, MEMBER, PARENT
+
+
+def schedule(oracle: Any) -> pd.DataFrame:
+    """Return the lineage of the best trial, first interval first; see `PopulationBasedTraining.schedule`.
+
+    Args:
+        oracle: The oracle, or a worker's client of it.
+
+    Raises:
+        UsageError: No trial has a score.
+    """
+    best = oracle.get_best_trials(1)
+    if not best:
+        raise UsageError("no trial has a score yet; call search first")
+    lineage = [best[0]]
+    while parent := lineage[-1].hyperparameters.values[PARENT]:
+        lineage.append(oracle.get_trial(parent))
+    rows = []
+    for trial in reversed(lineage):
+        values = trial.hyperparameters.values
+        names = dict.fromkeys(hyperparameter.name for hyperparameter in trial.hyperparameters.space)
+        rows.append(
+            {
+                "epoch": round(values[AGE]),
+                "until": round(values[AGE] + values[EPOCHS]),
+                **{name: values[name] for name in names if name in values},
+                "score": trial.score,
+                "trial": trial.trial_id,
+                "member": values[MEMBER],
+                "inherited": bool(values[INHERITED]),
+            }
+        )
+    frame = pd.DataFrame(rows)
+    known = ["epoch", "until", "score", "trial", "member", "inherited"]
+    return frame[["epoch", "until", *[name for name in frame if name not in known], *known[2:]]]

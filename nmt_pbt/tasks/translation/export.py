@@ -1,0 +1,118 @@
+"""A SavedModel that takes and returns text; its tokenizer is part of it, and nothing of this program is needed."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+from nmt_pbt.base.errors import UsageError, first_line
+from nmt_pbt.base.files import check_new_folder, named
+from nmt_pbt.run.environment import environment
+from nmt_pbt.tasks.translation.choice import ChosenModel
+from nmt_pbt.tasks.translation.corpus.subwords import EOS, FIRST_WORD, PAD
+from nmt_pbt.tasks.translation.decoder import TextDecoder
+from nmt_pbt.tasks.translation.translator import Translator
+
+_DESCRIPTION = Path("assets.extra", "nmt-pbt.json")  # where SavedModels keep what is not TensorFlow's
+
+
+class SavedTranslator(tf.Module):
+    """Text in, text out, as one graph.
+
+    Args:
+        decoder: The model or models.
+        beam: Beam width; 1 is greedy.
+        length_penalty: Exponent of the length normalisation.
+        coverage_penalty: Weight of the coverage penalty.
+    """
+
+    def __init__(self, decoder: TextDecoder, beam: int, length_penalty: float, coverage_penalty: float) -> None:
+        super().__init__(name="translator")
+        self._tokenizer = decoder.subwords.tokenizer
+        self._weights = decoder.weight_variables  # held, so that they are saved with the graph
+        self._search = decoder.search_function(beam, 1, coverage_penalty > 0)
+        self._penalties = (length_penalty, coverage_penalty)
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="sentences")], autograph=False)
+    def translate(self, sentences: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Translate a batch.
+
+        Args:
+            sentences: UTF-8, `[B]`, B at least 1.
+
+        Returns:
+            `translations`, `[B]`, UTF-8; `log_probabilities`, nats, and `scores`, `[B]`. A blank sentence has a blank
+            translation and 0.
+        """
+        ids = self._tokenizer.tokenize(sentences)
+        blank = tf.equal(ids.row_lengths(), 0)
+        source = tf.concat([ids, tf.fill([ids.nrows(), 1], EOS)], axis=1).to_tensor(PAD)
+        found = self._search(source, *(tf.constant(penalty, tf.float32) for penalty in self._penalties))
+        tokens, lengths = found.tokens[:, 0], found.lengths[:, 0]
+        text = (tokens >= FIRST_WORD) & (tf.range(tf.shape(tokens)[1]) < lengths[:, None])
+        written = self._tokenizer.detokenize(tf.ragged.boolean_mask(tokens, text))
+        written = tf.strings.strip(tf.strings.regex_replace(written, r"\s+", " "))
+        return {
+            "translations": tf.where(blank, "", written),
+            "log_probabilities": tf.where(blank, 0.0, found.log_probabilities[:, 0]),
+            "scores": tf.where(blank, 0.0, found.scores[:, 0]),
+        }
+
+
+def export(chosen: Sequence[ChosenModel], folder: Path, beam: int | None = None) -> None:
+    """Write models of a run as one SavedModel; the folder appears when it is whole.
+
+    Args:
+        chosen: Which; several translate together.
+        folder: Where to; it does not exist.
+        beam: Beam width; None takes the run's.
+
+    Raises:
+        UsageError: The folder exists or cannot be made, or TensorFlow cannot write to it; nothing is left behind.
+        StateError: A model's file is damaged.
+        OSError: The disk is full or cannot be written; the same.
+    """
+    check_new_folder(folder)
+    translator = Translator(chosen, beam)
+    penalties = translator.evaluation.length_penalty, translator.evaluation.coverage_penalty
+    module = SavedTranslator(translator.decoder, translator.beam, *penalties)
+    save(module, folder, _description(chosen, translator))
+
+
+def save(module: SavedTranslator, folder: Path, description: Mapping[str, Any]) -> None:
+    """Write a SavedModel under a temporary name and give it its own; see `export`."""
+    temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
+    try:
+        tf.saved_model.save(module, str(temporary), signatures={"serving_default": module.translate})
+        file = temporary / _DESCRIPTION
+        file.parent.mkdir()
+        file.write_text(json.dumps(description, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        temporary.rename(folder)
+    except tf.errors.OpError as error:
+        why = first_line(error.message or "", type(error).__name__).replace(str(temporary), str(folder))
+        raise UsageError(f"{folder}: cannot be written ({why}); mend that and try again") from None
+    except OSError as error:
+        raise named(error, folder) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _description(chosen: Sequence[ChosenModel], translator: Translator) -> dict[str, Any]:
+    """Return where an exported model comes from, and how it translates."""
+    settings = chosen[0].settings
+    return {
+        "models": [{"name": its.name, "trial": its.trial, its.objective: its.score} for its in chosen],
+        "corpus": settings.corpus.name,
+        "source_language": settings.corpus.source_language,
+        "target_language": settings.corpus.target_language,
+        "beam": translator.beam,
+        "length_penalty": translator.evaluation.length_penalty,
+        "coverage_penalty": translator.evaluation.coverage_penalty,
+        "environment": environment(),
+    }

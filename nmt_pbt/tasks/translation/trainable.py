@@ -1,0 +1,349 @@
+"""One live translation model in training, and the task that builds it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import tensorflow as tf
+
+from nmt_pbt.base.errors import UsageError
+from nmt_pbt.base.randomness import derive_seed
+from nmt_pbt.base.types import Value
+from nmt_pbt.settings import MUTABLE, STRUCTURAL, Settings, TrainingSettings
+from nmt_pbt.tasks.protocol import Evaluation, MemberState
+from nmt_pbt.tasks.state import ITERATIONS, OPTIMIZER
+from nmt_pbt.tasks.translation.attention_record import SentenceAttention
+from nmt_pbt.tasks.translation.averaging import CheckpointAverage, MovingAverage, NoAverage
+from nmt_pbt.tasks.translation.batches import in_batches, source_batch, target_batch
+from nmt_pbt.tasks.translation.corpus.parallel import sample_lines
+from nmt_pbt.tasks.translation.decoder import Translation, first_texts
+from nmt_pbt.tasks.translation.metrics import score_translations
+from nmt_pbt.tasks.translation.optimizer import FusedAdam, Plateau
+from nmt_pbt.tasks.translation.runtime import fitting_into_memory
+from nmt_pbt.tasks.translation.significance import sentence_counts
+from nmt_pbt.tasks.translation.translation_model import TranslationModel, assign
+
+if TYPE_CHECKING:
+    from nmt_pbt.tasks.translation.corpus.prepared import PreparedCorpus
+
+__all__ = ["TranslationModel", "TranslationTask", "TranslationTrainable"]
+
+GENERATOR = "generator/"
+VALUES = "values/"
+PLATEAU = "plateau/"
+_IDS = tf.TensorSpec([None, None], tf.int32)
+
+
+@dataclass(frozen=True)
+class TranslationTask:
+    """Builds trainables for one corpus; see `protocol.Task`.
+
+    Attributes:
+        settings: The run's settings.
+        prepared: Its corpus, cut into subwords.
+    """
+
+    settings: Settings
+    prepared: PreparedCorpus
+
+    def build(self, structural: Mapping[str, Value]) -> TranslationTrainable:
+        """Return a live trainable whose shapes the structural values decide.
+
+        Raises:
+            OutOfMemoryError: It does not fit into memory.
+        """
+        with fitting_into_memory("the model", "make its units or its layers fewer"):
+            return TranslationTrainable(self.settings, self.prepared, structural)
+
+    @property
+    def structural(self) -> frozenset[str]:
+        """Names of the hyperparameters that change weight shapes."""
+        return frozenset(STRUCTURAL)
+
+    @property
+    def epoch(self) -> int:
+        """Sentence pairs in one epoch."""
+        return len(self.prepared.train_source)
+
+
+class TranslationTrainable(TranslationModel):
+    """A live model that is trained; keeps the contract `protocol.Trainable`.
+
+    Everything that may change between two intervals is a variable or a dynamic dimension, so that nothing is ever
+    traced again.
+
+    Args:
+        settings: The run's settings.
+        prepared: Its corpus, cut into subwords.
+        structural: Hyperparameters that decide the model's shapes.
+
+    Attributes:
+        traces: How often a function was traced, over the trainable's life.
+        age: Sentence pairs the weights were trained on.
+    """
+
+    def __init__(self, settings: Settings, prepared: PreparedCorpus, structural: Mapping[str, Value]) -> None:
+        super().__init__(settings, prepared.subwords, structural)
+        self.prepared = prepared
+        self.age = 0
+        self._structural = dict(structural)
+        self._shown = sample_lines(settings.seed, len(prepared.corpus.dev.source), settings.evaluation.samples)
+        self._stream = prepared.stream(settings.seed)
+        self._optimizer = FusedAdam(learning_rate=settings.training.learning_rate)
+        self._optimizer.build(self.model.trainable_variables)
+        self._label_smoothing = tf.Variable(0.0, trainable=False)
+        self._clip_norm = tf.Variable(1.0, trainable=False)
+        self._batch_size = settings.training.batch_size
+        self._subword_sampling = 0.0
+        self._plateau = Plateau()
+        self._learning_rate_decay, self._plateau_factor, self._plateau_patience = 1.0, 1.0, 1
+        self._average = _average(settings.training, self.model.trainable_variables)
+        self._step = tf.function(self._train_batch, input_signature=[_IDS, _IDS], autograph=False)
+        self._likelihood = tf.function(self._likelihood_of_batch, input_signature=[_IDS, _IDS], autograph=False)
+        self.reset(0)
+        self.apply({})
+
+    def reset(self, seed: int) -> None:
+        """Become a fresh model: weights drawn from `seed`, empty optimizer slots, age 0."""
+        self.model.reset(seed)
+        for variable in self._optimizer_variables().values():
+            variable.value.assign(tf.zeros_like(variable.value))
+        self.reseed(derive_seed(seed, "dropout"))
+        self.age = 0
+        self._average.reset()
+        self._take_plateau(Plateau())
+
+    def reseed(self, seed: int) -> None:
+        """Start the generator of dropout masks afresh, so that a child does not repeat its donor's masks."""
+        self.model.generator.restart(seed)
+
+    def reorder(self, seed: int) -> None:
+        """Take the training pairs in the order of this seed; the position in the data, `age`, stays."""
+        self._stream.seed = seed
+
+    def load(self, state: MemberState) -> None:
+        """Become the member that `state` describes; its learning rate and rates come along until `apply`.
+
+        Raises:
+            StateError: The state is of a model of another shape, or of another program.
+        """
+        assign({**self.weights(), **self._optimizer_variables(), **self._generator_variables()}, state)
+        held = {name: state.arrays[VALUES + name].item() for name in MUTABLE if VALUES + name in state.arrays}
+        self._put_in_force({**self._configured(), **held})
+        self._average.load(state.arrays)
+        self._take_plateau(Plateau.from_arrays(_under(PLATEAU, state.arrays)))
+        self.age = state.age
+
+    def apply(self, values: Mapping[str, Value]) -> None:
+        """Put hyperparameter values in force. Values not named go back to the settings' own.
+
+        Raises:
+            UsageError: A structural value is not the one that this model was built with.
+        """
+        for name in STRUCTURAL:
+            built = getattr(self.shape, name)
+            if name in values and values[name] != built:
+                raise UsageError(
+                    f"{name}: {values[name]} cannot be applied to a model built with {built}; build another"
+                )
+        self._put_in_force({**self._configured(), **{name: values[name] for name in MUTABLE if name in values}})
+
+    def _configured(self) -> dict[str, Value]:
+        return {name: getattr(self.settings.training, name) for name in MUTABLE}
+
+    def _put_in_force(self, values: Mapping[str, Any]) -> None:
+        self._optimizer.learning_rate.assign(values["learning_rate"])
+        self.model.set_dropout(values["dropout"])
+        self.model.set_recurrent_dropout(values["recurrent_dropout"])
+        self._label_smoothing.assign(values["label_smoothing"])
+        self._clip_norm.assign(values["clip_norm"])
+        self._batch_size = int(values["batch_size"])
+        self.model.set_word_dropout(values["word_dropout"])
+        self._optimizer.decay.assign(values["weight_decay"])
+        self._average.decay.assign(values["average_decay"])
+        self._subword_sampling = float(values["subword_sampling"])
+        self._learning_rate_decay = float(values["learning_rate_decay"])
+        self._plateau_factor = float(values["plateau_factor"])
+        self._plateau_patience = int(values["plateau_patience"])
+
+    def _take_plateau(self, plateau: Plateau) -> None:
+        self._plateau = plateau
+        self._optimizer.scale.assign(plateau.scale)
+
+    def effective_values(self) -> dict[str, Value]:
+        """Return the mutable values as the live model holds them; the rates as the float32 that they are."""
+        return {
+            "learning_rate": _plain(self._optimizer.learning_rate.value),
+            "batch_size": self._batch_size,
+            "dropout": _common(self.model.dropout_rates),
+            "recurrent_dropout": _common(self.model.recurrent_dropout_rates),
+            "label_smoothing": _plain(self._label_smoothing),
+            "clip_norm": _plain(self._clip_norm),
+            "word_dropout": _common(self.model.word_dropout_rates),
+            "subword_sampling": self._subword_sampling,
+            "weight_decay": _plain(self._optimizer.decay),
+            "average_decay": _plain(self._average.decay),
+            "learning_rate_decay": self._learning_rate_decay,
+            "plateau_factor": self._plateau_factor,
+            "plateau_patience": self._plateau_patience,
+        }
+
+    def train(self, pairs: int) -> dict[str, float]:
+        """Train on exactly the next `pairs` sentence pairs.
+
+        Returns:
+            `train_loss`, nats a target subword, without smoothing, under dropout. It is NaN when the training
+            diverged: the interval is then cut short.
+
+        Raises:
+            OutOfMemoryError: A batch did not fit into memory.
+        """
+        likelihood = tokens = 0.0
+        with fitting_into_memory(f"batch_size {self._batch_size}", "make it smaller"):
+            for batch in self._stream.batches(self.age, pairs, self._batch_size, self._subword_sampling):
+                step_likelihood, step_tokens = self._step(batch.source, batch.target)
+                likelihood += float(step_likelihood)
+                tokens += float(step_tokens)
+                if not math.isfinite(likelihood):
+                    return {"train_loss": math.nan}
+        self.age += pairs
+        return {"train_loss": likelihood / tokens}
+
+    def evaluate(self, counts: bool = False) -> Evaluation:
+        """Score the dev split by the averaged weights, where there are such.
+
+        The first evaluation at an age counts for plateau decay and as a checkpoint; repeated, it changes nothing.
+
+        Args:
+            counts: Whether to count what BLEU of each sentence is made of.
+
+        Returns:
+            `val_loss`, nats a target subword, without smoothing or dropout; `val_bleu` and `val_chrf` of greedy
+            translations.
+
+        Raises:
+            OutOfMemoryError: Even one sentence does not fit into memory.
+        """
+        self._average.note(self.age)
+        with self._average.in_place():
+            found = self._evaluate(counts)
+        steady = self._learning_rate_decay ** ((self.age - self._plateau.age) / self._stream.epoch)
+        loss = found.metrics["val_loss"]
+        self._take_plateau(self._plateau.after(loss, self.age, self._plateau_factor, self._plateau_patience, steady))
+        return found
+
+    def _evaluate(self, counts: bool) -> Evaluation:
+        likelihood = tokens = 0.0
+        source, target = self.prepared.dev_source, self.prepared.dev_target
+
+        def add(indices: np.ndarray) -> None:
+            nonlocal likelihood, tokens
+            found = self._likelihood(
+                source_batch([source[i] for i in indices]), target_batch([target[i] for i in indices])
+            )
+            likelihood += float(found[0])
+            tokens += float(found[1])
+
+        in_batches(target, self.settings.evaluation.batch_size, add)
+        dev = self.prepared.corpus.dev
+        translations = first_texts(self.translate_ids(source, beam=1, length_penalty=1.0, n_best=1))
+        scores = score_translations(translations, dev.target)
+        return Evaluation(
+            {"val_loss": likelihood / tokens, "val_bleu": scores.bleu, "val_chrf": scores.chrf},
+            sentence_counts(translations, list(dev.target))["bleu"] if counts else None,
+            tuple(translations[line] for line in self._shown),
+        )
+
+    def translate_n_best(
+        self,
+        lines: Sequence[str],
+        beam: int = 5,
+        length_penalty: float = 1.0,
+        n_best: int = 1,
+        coverage_penalty: float = 0.0,
+    ) -> list[list[Translation]]:
+        """See `TextDecoder`; by the averaged weights, where there are such."""
+        with self._average.in_place():
+            return super().translate_n_best(lines, beam, length_penalty, n_best, coverage_penalty)
+
+    def score(
+        self,
+        lines: Sequence[str],
+        translations: Sequence[str],
+        length_penalty: float = 1.0,
+        coverage_penalty: float = 0.0,
+    ) -> list[Translation]:
+        """See `TextDecoder`; by the averaged weights, where there are such."""
+        with self._average.in_place():
+            return super().score(lines, translations, length_penalty, coverage_penalty)
+
+    def attention(self, lines: Sequence[str], translations: Sequence[Translation]) -> list[SentenceAttention]:
+        """See `TextDecoder`; by the averaged weights, where there are such."""
+        with self._average.in_place():
+            return super().attention(lines, translations)
+
+    def state(self) -> MemberState:
+        """Return a copy of everything that makes this member."""
+        variables = {**self.weights(), **self._optimizer_variables(), **self._generator_variables()}
+        arrays = {name: variable.value.numpy() for name, variable in variables.items()}
+        for name, value in self.effective_values().items():
+            arrays[VALUES + name] = np.asarray(value, np.int64 if isinstance(value, int) else np.float64)
+        arrays.update(self._average.arrays())
+        arrays.update({PLATEAU + name: array for name, array in self._plateau.arrays().items()})
+        return MemberState(arrays, self.age)
+
+    def _optimizer_variables(self) -> dict[str, Any]:
+        named = {ITERATIONS: self._optimizer.iterations}
+        for kind, slots in self._optimizer.slots().items():
+            for weight, slot in zip(self.model.trainable_variables, slots, strict=True):
+                named[f"{OPTIMIZER}{kind}/{weight.path}"] = slot
+        return named
+
+    def _generator_variables(self) -> dict[str, Any]:
+        return {f"{GENERATOR}key": self.model.generator.key, f"{GENERATOR}counter": self.model.generator.counter}
+
+    def _train_batch(self, source: tf.Tensor, target: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        self.traces += 1
+        weights = self.model.trainable_variables
+        with tf.GradientTape() as tape:
+            loss = self.model.batch_loss(source, target, self._label_smoothing, training=True)
+            objective = loss.objective / loss.tokens
+        gradients = [tf.convert_to_tensor(g) for g in tape.gradient(objective, [weight.value for weight in weights])]
+        scale = self._clip_norm / tf.maximum(tf.linalg.global_norm(gradients), self._clip_norm)
+        self._optimizer.shrink(weights)
+        self._optimizer.apply([gradient * scale for gradient in gradients], weights)
+        self._average.step(tf.cast(self._optimizer.iterations.value, tf.float32))
+        self.model.generator.advance()
+        return loss.likelihood, loss.tokens
+
+    def _likelihood_of_batch(self, source: tf.Tensor, target: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        self.traces += 1
+        loss = self.model.batch_loss(source, target)
+        return loss.likelihood, loss.tokens
+
+
+def _average(settings: TrainingSettings, weights: Sequence[Any]) -> NoAverage:
+    if settings.averaging == "exponential":
+        return MovingAverage(weights)
+    if settings.averaging == "checkpoints":
+        return CheckpointAverage(weights, settings.averaged_checkpoints)
+    return NoAverage()
+
+
+def _under(prefix: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
+
+
+def _plain(variable: Any) -> float:
+    """Return a float32 variable as the shortest decimal that means it: 0.2, not 0.20000000298."""
+    return float(str(np.float32(variable.numpy())))
+
+
+def _common(rates: list[Any]) -> float:
+    """Return the rate that all these variables hold; NaN when they differ, which equals no assigned value."""
+    held = {_plain(rate.value) for rate in rates}
+    return held.pop() if len(held) == 1 else math.nan

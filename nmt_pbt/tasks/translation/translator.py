@@ -1,0 +1,100 @@
+"""Trained models of a run at work: text in, text out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from nmt_pbt.tasks.translation.attention_record import SentenceAttention
+from nmt_pbt.tasks.translation.choice import ChosenModel
+
+if TYPE_CHECKING:
+    from nmt_pbt.tasks.translation.decoder import TextDecoder, Translation
+
+
+class Translator:
+    """One live model, or several of one run that translate together.
+
+    Args:
+        chosen: Which; from `choose_models`.
+        beam: Beam width; None takes the run's.
+
+    Raises:
+        StateError: A model's file is damaged.
+
+    Attributes:
+        beam: Beam width.
+        evaluation: The run's settings of translating and scoring.
+    """
+
+    def __init__(self, chosen: Sequence[ChosenModel], beam: int | None = None) -> None:
+        self.evaluation = chosen[0].settings.evaluation
+        self.beam = beam or self.evaluation.beam
+        self.decoder = load_decoder(chosen)
+        self._penalties = {
+            "length_penalty": self.evaluation.length_penalty,
+            "coverage_penalty": self.evaluation.coverage_penalty,
+        }
+
+    def translate(self, lines: Sequence[str]) -> list[str]:
+        """Translate sentences.
+
+        Args:
+            lines: Sentences in the source language; a blank one stays blank.
+
+        Returns:
+            As many translations, in the same order.
+
+        Raises:
+            OutOfMemoryError: Even one sentence does not fit into memory.
+        """
+        from nmt_pbt.tasks.translation.decoder import first_texts
+
+        return first_texts(self.n_best(lines, 1))
+
+    def n_best(self, lines: Sequence[str], count: int) -> list[list[Translation]]:
+        """Return the best translations of each sentence, the best first; see `translate`.
+
+        Args:
+            lines: Sentences in the source language.
+            count: How many translations of each, at most the beam width. Of a blank line there is one, and a very
+                short search may find fewer.
+        """
+        return self.decoder.translate_n_best(lines, self.beam, n_best=count, **self._penalties)
+
+    def score(self, lines: Sequence[str], translations: Sequence[str]) -> list[Translation]:
+        """Score given translations as if search had found them; see `translate`."""
+        return self.decoder.score(lines, translations, **self._penalties)
+
+    def attention(self, lines: Sequence[str], translations: Sequence[Translation]) -> list[SentenceAttention]:
+        """Return where the model looked while it wrote translations of some lines; of blank lines nothing."""
+        return self.decoder.attention(lines, translations)
+
+
+def load_decoder(chosen: Sequence[ChosenModel]) -> TextDecoder:
+    """Build and load models of one run.
+
+    Args:
+        chosen: Which; from `choose_models`.
+
+    Returns:
+        A decoder that translates with all of them.
+
+    Raises:
+        StateError: A model's file is damaged, or of another shape than the journal says.
+    """
+    from nmt_pbt.tasks.state import StateStore
+    from nmt_pbt.tasks.translation.corpus.subwords import Subwords
+    from nmt_pbt.tasks.translation.decoder import TextDecoder
+    from nmt_pbt.tasks.translation.translation_model import TranslationModel
+
+    run, settings = chosen[0].run, chosen[0].settings
+    subwords = Subwords.load(run.subwords_file.read_bytes())
+    models = []
+    for one in chosen:
+        model = TranslationModel(settings, subwords, one.values)
+        model.load(StateStore(run.models).load(one.name))
+        models.append(model)
+    if len(models) == 1:
+        return models[0]
+    return TextDecoder([model.model for model in models], subwords, settings.evaluation.batch_size)

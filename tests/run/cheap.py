@@ -1,0 +1,208 @@
+"""A trainable that costs microseconds and keeps the whole contract: SGD with momentum on a noisy quadratic."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from nmt_pbt.base.errors import OutOfMemoryError
+from nmt_pbt.base.types import Value
+from nmt_pbt.run.driver import Driver, search_started
+from nmt_pbt.run.jobs import Engine, JobResult, StateReference, TrainingJob, Winner
+from nmt_pbt.run.journal import Journal, RunStarted
+from nmt_pbt.run.worker import InlineEngine, TrainablePool
+from nmt_pbt.search.methods import build_method
+from nmt_pbt.settings import Settings, load_settings
+from nmt_pbt.tasks.protocol import Evaluation, MemberState
+from nmt_pbt.tasks.state import StateStore
+from nmt_pbt.tasks.translation.significance import Counts
+
+DEFAULTS: dict[str, Value] = {"learning_rate": 1e-3, "dropout": 0.0, "recurrent_dropout": 0.0, "batch_size": 32}
+
+
+class CheapTrainable:
+    """Minimises |w|^2 / 2; dropout is noise on the gradient, the batch size the number of pairs a step."""
+
+    def __init__(self, task: CheapTask) -> None:
+        self.task = task
+        self.weights = np.zeros(4)
+        self.momentum = np.zeros(4)
+        self.masks = np.zeros(2, np.int64)
+        self.age = self.iterations = 0
+        self.values: dict[str, Value] = dict(DEFAULTS)
+
+    def reset(self, seed: int) -> None:
+        self.weights = np.random.default_rng(seed).normal(size=4)
+        self.momentum = np.zeros(4)
+        self.age = self.iterations = 0
+
+    def load(self, state: MemberState) -> None:
+        self.weights = np.array(state.arrays["weights/w"])
+        if self.task.forgets != "momentum":
+            self.momentum = np.array(state.arrays["optimizer/m"])
+        self.masks = np.array(state.arrays["generator/masks"])
+        self.values["learning_rate"] = float(state.arrays["optimizer/learning_rate"])
+        if self.task.forgets != "age":
+            self.age = state.age
+        if self.task.forgets != "iterations":
+            self.iterations = int(state.arrays["optimizer/iterations"])
+
+    def apply(self, values: Mapping[str, Value]) -> None:
+        if not self.task.forgets_to_apply:
+            self.values = {**DEFAULTS, **values}
+
+    def effective_values(self) -> Mapping[str, Value]:
+        return self.values
+
+    def reseed(self, seed: int) -> None:
+        self.masks = np.array([seed % 2**31, 0], np.int64)
+
+    def reorder(self, seed: int) -> None:
+        """All pairs are alike."""
+
+    def train(self, pairs: int) -> Mapping[str, float]:
+        time.sleep(self.task.seconds)
+        rate = float(self.values["learning_rate"])
+        if rate > self.task.explodes_above:
+            return {"train_loss": math.nan}
+        if int(self.values["batch_size"]) > self.task.largest_batch:
+            raise OutOfMemoryError("batch too large")
+        left = pairs
+        while left:
+            batch = min(left, int(self.values["batch_size"]))
+            noise = np.random.default_rng(self.masks.tolist()).normal(size=4)
+            self.momentum = 0.5 * self.momentum + self.weights + float(self.values["dropout"]) * noise
+            self.weights = self.weights - rate * self.momentum
+            self.masks[1] += 1
+            self.iterations += self.task.forgets != "to count"
+            left -= batch
+        self.age += 0 if self.task.forgets == "to age" else pairs
+        return {"train_loss": float(self.weights @ self.weights)}
+
+    def evaluate(self, counts: bool = False) -> Evaluation:
+        loss = float(self.weights @ self.weights)
+        metrics = {"val_loss": loss, "val_bleu": 100 * math.exp(-loss)}
+        samples = (f"a loss of {loss:.4f}",)
+        return Evaluation(metrics, sentence_counts_like(math.exp(-loss)) if counts else None, samples)
+
+    def state(self) -> MemberState:
+        arrays = {
+            "weights/w": self.weights.copy(),
+            "optimizer/m": self.momentum.copy(),
+            "optimizer/iterations": np.array(self.iterations),
+            "optimizer/learning_rate": np.array(float(self.values["learning_rate"])),
+            "generator/masks": self.masks.copy(),
+        }
+        if self.task.forgets == "array":
+            del arrays["weights/w"]
+        if self.task.forgets == "to stay":
+            self.weights = self.weights * 1.01
+        return MemberState(arrays, self.age)
+
+
+def sentence_counts_like(quality: float, sentences: int = 30) -> Counts:
+    """Counts of BLEU of sentences of 20 tokens, of which such a share is right, in some sentences more than in others.
+
+    Args:
+        quality: From 0 to 1.
+        sentences: How many.
+    """
+    shares = np.clip(quality + np.linspace(-0.2, 0.2, sentences), 0, 1)
+    correct = [np.round((21 - order) * shares**order) for order in range(1, 5)]
+    total = [np.full(sentences, 21 - order) for order in range(1, 5)]
+    return np.stack([np.full(sentences, 20), np.full(sentences, 20), *correct, *total], axis=1).astype(np.int64)
+
+
+@dataclass(frozen=True)
+class CheapTask:
+    """Builds cheap trainables, faulty ones if asked: `forgets` is what one forgets in taking over or going on.
+
+    An interval takes at least so many `seconds`.
+    """
+
+    explodes_above: float = math.inf
+    largest_batch: int = 2**31
+    forgets_to_apply: bool = False
+    forgets: str = ""
+    epoch: int = 200
+    seconds: float = 0.0
+    structural: frozenset[str] = field(default=frozenset())
+
+    def build(self, structural: Mapping[str, Value]) -> CheapTrainable:
+        return CheapTrainable(self)
+
+
+SEGMENTS = [
+    {"epochs": 1, "values": {"dropout": 0.1, "learning_rate": 3e-3}},
+    {"epochs": 1.5, "values": {"dropout": 0.4, "learning_rate": 1e-3}},
+]
+
+
+def cheap_settings(*assignments: str) -> Settings:
+    """Return settings of a small search: population 4, 3 epochs, an interval of one, and something to replay."""
+    replay = f"search.replay.schedule={json.dumps(SEGMENTS)}"
+    return load_settings(None, ["search.population=4", "training.epochs=3", replay, *assignments])
+
+
+@contextmanager
+def opened(folder: Path) -> Iterator[Journal]:
+    """Open the journal of a run, with its first line."""
+    folder.mkdir(exist_ok=True)
+    with Journal(folder / "journal.jsonl") as journal:
+        if not journal.records:
+            journal.append(RunStarted(settings="settings", corpus="corpus"))
+        yield journal
+
+
+def inline(folder: Path, task: CheapTask, workers: int = 1) -> InlineEngine:
+    return InlineEngine(TrainablePool(task), StateStore(folder / "states"), workers)
+
+
+class PassingOn:
+    """An engine that passes everything on to another one; for tests that change a call."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+
+    @property
+    def workers(self) -> tuple[str, ...]:
+        return self.engine.workers
+
+    def submit(self, worker: str, job: TrainingJob) -> None:
+        self.engine.submit(worker, job)
+
+    def wait(self) -> JobResult | None:
+        return self.engine.wait()
+
+    def problem(self, state: StateReference) -> str | None:
+        return self.engine.problem(state)
+
+    def keep(self, names: frozenset[str]) -> None:
+        self.engine.keep(names)
+
+    def drop(self, names: frozenset[str]) -> None:
+        self.engine.drop(names)
+
+    def close(self) -> None:
+        self.engine.close()
+
+
+def search(
+    method: str, settings: Settings, task: CheapTask, engine: Engine, journal: Journal, seed: int = 0
+) -> Winner | None:
+    """Run, or go on with, one search."""
+    return driver(method, settings, task, engine, journal, seed).run()
+
+
+def driver(method: str, settings: Settings, task: CheapTask, engine: Engine, journal: Journal, seed: int = 0) -> Driver:
+    """Return what runs, or goes on with, one search."""
+    built = build_method(method, settings, seed, task.epoch)
+    start = search_started(built, settings, seed)
+    return Driver(built, engine, journal, start, patience=settings.training.early_stopping)

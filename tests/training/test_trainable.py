@@ -1,0 +1,325 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from nmt_pbt.base.errors import OutOfMemoryError, StateError, UsageError
+from nmt_pbt.tasks.protocol import MemberState
+from nmt_pbt.tasks.state import StateStore, content_hash
+from nmt_pbt.tasks.translation.significance import COLUMNS, corpus_scores
+from nmt_pbt.tasks.translation.trainable import TranslationTask
+
+OTHER = {
+    "learning_rate": 7e-4,
+    "batch_size": 5,
+    "dropout": 0.45,
+    "recurrent_dropout": 0.3,
+    "label_smoothing": 0.05,
+    "clip_norm": 0.5,
+    "word_dropout": 0.15,
+    "subword_sampling": 0.25,
+    "weight_decay": 0.02,
+    "average_decay": 0.9,
+    "learning_rate_decay": 0.8,
+    "plateau_factor": 0.7,
+    "plateau_patience": 3,
+}
+
+
+@pytest.fixture(scope="module")
+def trainable(small_settings, digits):
+    return TranslationTask(small_settings, digits).build({})
+
+
+def test_a_task_knows_its_epoch_and_what_changes_shapes(small_settings, digits):
+    task = TranslationTask(small_settings, digits)
+    assert task.epoch == 300
+    assert {"units", "attention"} <= task.structural
+    assert "dropout" not in task.structural
+
+
+def test_all_values_and_the_batch_size_change_without_a_trace(trainable):
+    trainable.reset(0)
+    trainable.apply({})
+    trainable.train(20)
+    trainable.evaluate()
+    traced = trainable.traces
+    assert traced == 3  # a training step, the likelihood of a batch, greedy decoding
+    for index, batch_size in enumerate((1, 3, 16, 64)):
+        step = (index + 1) / 5
+        values = {
+            "learning_rate": 10 ** -(index + 2),
+            "batch_size": batch_size,
+            "dropout": step,
+            "recurrent_dropout": step,
+            "label_smoothing": step / 5,
+            "clip_norm": 1 + step,
+            "word_dropout": step,
+            "subword_sampling": step,
+            "weight_decay": step,
+            "average_decay": step,
+            "learning_rate_decay": step + 0.2,
+            "plateau_factor": step + 0.1,
+            "plateau_patience": index + 1,
+        }
+        trainable.apply(values)
+        assert trainable.effective_values() == pytest.approx(values, rel=1e-6)
+        loaded = trainable.state()
+        trainable.train(70)
+        trainable.evaluate()
+        trainable.load(loaded)
+        trainable.reseed(index)
+        trainable.reset(index)
+    assert trainable.traces == traced
+
+
+def test_values_not_named_go_back_to_the_configured_ones(trainable, small_settings):
+    trainable.apply(OTHER)
+    assert trainable.effective_values() == OTHER
+    trainable.apply({"dropout": 0.5})
+    configured = {name: getattr(small_settings.training, name) for name in OTHER}
+    assert trainable.effective_values() == {**configured, "dropout": 0.5}
+
+
+def test_a_structural_value_it_was_not_built_with_is_refused(trainable):
+    trainable.apply({"units": 16, "epochs": 3.0})
+    with pytest.raises(UsageError, match=r"units: 32 .* built with 16"):
+        trainable.apply({"units": 32})
+
+
+def test_the_seed_decides_the_fresh_model(trainable):
+    def fresh(seed):
+        trainable.reset(seed)
+        trainable.apply({})
+        return trainable.state()
+
+    first = fresh(3)
+    trainable.train(40)
+    assert content_hash(fresh(3)) == content_hash(first)
+    other = fresh(4)
+    assert not np.array_equal(*(s.arrays["weights/attention/memory"] for s in (first, other)))
+    assert first.age == 0
+    assert first.arrays["optimizer/iterations"] == 0
+    assert not any(np.any(a) for name, a in first.arrays.items() if name.startswith("optimizer/momentum"))
+
+
+def test_a_state_holds_weights_slots_generator_and_values(trainable):
+    trainable.reset(0)
+    trainable.apply(OTHER)
+    trainable.train(20)
+    state = trainable.state()
+    assert state.age == 20
+    assert state.arrays["optimizer/iterations"] == 4
+    assert state.arrays["generator/counter"] == 4
+    weights = [name.removeprefix("weights/") for name in state.arrays if name.startswith("weights/")]
+    assert len(weights) == len(trainable.model.trainable_variables)
+    for kind in ("momentum", "velocity"):
+        assert [name.split("/", 2)[2] for name in state.arrays if name.startswith(f"optimizer/{kind}/")] == weights
+    before = {name: array.copy() for name, array in state.arrays.items()}
+    trainable.train(20)
+    assert all(np.array_equal(before[name], state.arrays[name]) for name in before)  # a copy, not a view
+
+
+def test_the_same_state_gives_the_same_next_state_bit_for_bit(trainable, small_settings, digits, tmp_path):
+    trainable.reset(1)
+    trainable.apply(OTHER)
+    trainable.train(33)
+    store = StateStore(tmp_path)
+    store.save("middle", trainable.state())
+    trainable.train(50)
+    uninterrupted = content_hash(trainable.state())
+
+    trainable.reset(9)
+    trainable.apply({})
+    trainable.train(10)
+    trainable.load(store.load("middle"))
+    trainable.train(50)
+    assert content_hash(trainable.state()) == uninterrupted
+
+    another = TranslationTask(small_settings, digits).build({})
+    another.load(store.load("middle"))
+    assert another.effective_values() == OTHER
+    another.train(50)
+    assert content_hash(another.state()) == uninterrupted
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"input_feeding": True, "variational_dropout": True}, {"layer_normalisation": True, "decoder_layers": 2}],
+    ids=str,
+)
+def test_every_kind_of_model_moves_bit_for_bit_and_is_traced_once(options, small_settings, digits):
+    trainable = TranslationTask(small_settings, digits).build(options)
+    trainable.reset(1)
+    trainable.apply(OTHER)
+    trainable.train(33)
+    trainable.evaluate()
+    traced, middle = trainable.traces, trainable.state()
+    trainable.train(50)
+    scores = trainable.evaluate().metrics
+    uninterrupted = content_hash(trainable.state())
+    trainable.reset(9)
+    trainable.apply({})
+    trainable.train(10)
+    trainable.load(middle)
+    trainable.train(50)
+    assert trainable.evaluate().metrics == scores
+    assert content_hash(trainable.state()) == uninterrupted
+    assert trainable.traces == traced
+
+
+def test_a_reseeded_child_draws_other_masks(trainable):
+    trainable.reset(1)
+    trainable.apply(OTHER)
+    start = trainable.state()
+    first = trainable.train(20)
+    trainable.load(start)
+    assert trainable.train(20) == first
+    trainable.load(start)
+    trainable.reseed(99)
+    assert trainable.train(20) != first
+
+
+def test_training_counts_exactly_the_pairs_asked_for(trainable):
+    trainable.reset(0)
+    trainable.apply({"batch_size": 8})
+    trainable.train(21)
+    assert trainable.age == 21
+    assert trainable.state().arrays["optimizer/iterations"] == 3
+
+
+def test_a_diverged_training_stops_at_once_with_nan(trainable):
+    trainable.reset(0)
+    trainable.apply({})
+    trainable.model.output_bias.assign(np.full(14, np.nan))
+    assert math.isnan(trainable.train(300)["train_loss"])
+    assert trainable.state().arrays["optimizer/iterations"] == 1
+    trainable.reset(0)
+    assert math.isfinite(trainable.train(8)["train_loss"])
+
+
+def test_a_batch_that_does_not_fit_into_memory_is_told_as_such(trainable, monkeypatch):
+    def full(*_):
+        raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor\nmore")
+
+    monkeypatch.setattr(trainable, "_step", full)
+    with pytest.raises(
+        OutOfMemoryError, match=r"batch_size \d+ does not fit into memory \(OOM when allocating tensor\)"
+    ):
+        trainable.train(20)
+
+
+def test_a_state_of_another_shape_is_refused_and_changes_nothing(trainable, small_settings, digits):
+    other = TranslationTask(small_settings, digits).build({"units": 8})
+    before = content_hash(trainable.state())
+    with pytest.raises(StateError, match=r"bridge.* the model has shape \(32, 16\)"):
+        trainable.load(other.state())
+    assert content_hash(trainable.state()) == before
+
+
+def test_the_loss_reported_is_without_smoothing(trainable):
+    trainable.reset(2)
+    trainable.apply({"dropout": 0.0, "recurrent_dropout": 0.0, "label_smoothing": 0.0, "learning_rate": 1e-12})
+    plain = trainable.train(300)["train_loss"]
+    trainable.reset(2)
+    trainable.apply({"dropout": 0.0, "recurrent_dropout": 0.0, "label_smoothing": 0.4, "learning_rate": 1e-12})
+    assert trainable.train(300)["train_loss"] == pytest.approx(plain, rel=1e-5)
+    # near the uniform distribution over 14 subwords, as fresh weights predict
+    assert plain == pytest.approx(math.log(14), abs=0.3)
+
+
+def test_evaluation_changes_nothing_and_is_repeatable(trainable):
+    trainable.reset(0)
+    trainable.apply(OTHER)
+    trainable.train(100)
+    before = trainable.state()
+    metrics = trainable.evaluate().metrics
+    assert set(metrics) == {"val_loss", "val_bleu", "val_chrf"}
+    after = trainable.state()
+    assert {name for name in after.arrays if not np.array_equal(after.arrays[name], before.arrays[name])} == {
+        "plateau/lowest",
+        "plateau/age",
+        "plateau/scale",
+    }
+    assert trainable.evaluate().metrics == metrics
+    assert content_hash(trainable.state()) == content_hash(after)
+
+
+def test_weight_decay_takes_its_share_off_matrices_alone(trainable):
+    states = {}
+    for decay in (0.0, 0.1):
+        trainable.reset(5)
+        trainable.apply({"weight_decay": decay, "learning_rate": 0.01})
+        before = trainable.state()
+        trainable.train(8)
+        states[decay] = trainable.state()
+    for name, array in states[0.1].arrays.items():
+        if name.startswith("weights/"):
+            share = 0.01 * 0.1 * before.arrays[name] if array.ndim == 2 else 0.0
+            assert np.allclose(array, states[0.0].arrays[name] - share, atol=1e-6), name
+
+
+def test_on_a_plateau_the_learning_rate_is_cut_and_the_cut_travels_with_the_member(trainable):
+    trainable.reset(0)
+    trainable.apply({"plateau_factor": 0.25, "learning_rate": 1e-9})
+    for _ in range(3):
+        trainable.train(8)
+        trainable.evaluate()
+    # at such a rate nothing is learned: the loss hardly moves, and is not lower every time
+    plateaus = trainable.state()
+    trainable.model.output_bias.assign(np.arange(14.0))
+    trainable.train(8)
+    trainable.evaluate()
+    cut = trainable.state()
+    assert cut.arrays["plateau/scale"] == 0.25 * plateaus.arrays["plateau/scale"]
+    assert trainable.effective_values()["learning_rate"] == 1e-9
+    trainable.reset(0)
+    assert trainable.state().arrays["plateau/scale"] == 1
+    trainable.load(cut)
+    assert content_hash(trainable.state()) == content_hash(cut)
+
+
+def test_the_learning_rate_decays_by_the_epoch_however_often_it_is_evaluated(trainable):
+    for cuts in ([300], [100, 50, 150], [299, 1]):
+        trainable.reset(0)
+        trainable.apply({"learning_rate_decay": 0.5, "batch_size": 100})
+        for pairs in cuts:
+            trainable.train(pairs)
+            trainable.evaluate()
+        assert trainable.state().arrays["plateau/scale"] == pytest.approx(0.5, rel=1e-9)
+
+
+def test_a_cut_learning_rate_trains_as_the_smaller_one_does(trainable):
+    trainable.reset(0)
+    trainable.apply({"learning_rate": 0.01})
+    trainable.train(80)
+    start = trainable.state()
+    found = []
+    for scale, rate in ((0.5, 0.01), (1.0, 0.005)):
+        trainable.load(MemberState({**start.arrays, "plateau/scale": np.asarray(scale)}, start.age))
+        trainable.apply({"learning_rate": rate})
+        trainable.train(16)
+        found.append(trainable.state().arrays["weights/target_embedding/table"])
+    assert np.allclose(*found, atol=1e-7)
+    assert not np.array_equal(found[0], start.arrays["weights/target_embedding/table"])
+
+
+def test_a_state_from_before_there_was_a_value_has_it_as_configured(trainable, small_settings):
+    trainable.reset(0)
+    trainable.apply(OTHER)
+    state = trainable.state()
+    older = {name: a for name, a in state.arrays.items() if name not in ("values/word_dropout", "plateau/scale")}
+    trainable.load(MemberState(older, state.age))
+    assert trainable.effective_values() == {**OTHER, "word_dropout": small_settings.training.word_dropout}
+
+
+def test_sentence_counts_add_up_to_the_bleu_of_the_evaluation(trainable):
+    trainable.reset(0)
+    trainable.train(300)
+    evaluation = trainable.evaluate(counts=True)
+    assert evaluation.counts.shape == (len(trainable.prepared.dev_source), len(COLUMNS["bleu"]))
+    assert corpus_scores("bleu", evaluation.counts.sum(axis=0)) == pytest.approx(evaluation.metrics["val_bleu"])
+    assert trainable.evaluate().counts is None
