@@ -20,7 +20,7 @@ from nmt_pbt.search.diagnostics import ANCESTOR, DIVERSITY, LEARNING_RATE, Diagn
 from nmt_pbt.search.exploit import Truncation
 from nmt_pbt.search.explore import Perturb
 from nmt_pbt.search.population import Pause, Population
-from nmt_pbt.settings import SearchSettings
+from nmt_pbt.search.settings import SearchSettings
 from nmt_pbt.space.space import Space
 
 SPACE = Space.from_settings(SearchSettings())

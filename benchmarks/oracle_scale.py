@@ -25,8 +25,8 @@ from nmt_pbt.search.exploit import Backtrack, Bootstrap, Exploit, Tournament, Tr
 from nmt_pbt.search.explore import Perturb
 from nmt_pbt.search.frequencies import MultiFrequency
 from nmt_pbt.search.pbt import JournaledPBTOracle
-from nmt_pbt.settings import Settings
 from nmt_pbt.space.space import Space
+from nmt_pbt.tasks.translation.tree import TranslationSettings
 
 STRATEGIES: dict[str, Callable[[int], Exploit]] = {
     "truncation": lambda size: Truncation(),
@@ -51,7 +51,7 @@ def main() -> None:
     parser.add_argument("--synchronous", action="store_true", help="all finish a generation before any decides")
     arguments = parser.parse_args()
     oracle = JournaledPBTOracle(
-        space=Space.from_settings(Settings().search),
+        space=Space.from_settings(TranslationSettings().search),
         objective=keras_tuner.Objective("val_bleu", "max"),
         population_size=arguments.population,
         interval=1.0,

@@ -31,7 +31,7 @@ from nmt_pbt.run.driver import Driver
 from nmt_pbt.run.jobs import JobResult, StateReference, TrainingJob
 from nmt_pbt.run.journal import Assigned, Evaluated, Journal, RunStarted, SearchStarted
 from nmt_pbt.search.methods import build_method
-from nmt_pbt.settings import Settings, load_settings
+from nmt_pbt.tasks.translation.tree import TranslationSettings, load_settings
 
 EPOCH = 1000
 """Sentence pairs of an interval."""
@@ -253,7 +253,7 @@ class Outcome:
     best: float
 
 
-def settings_for(population: int, generations: int, synchronous: bool) -> Settings:
+def settings_for(population: int, generations: int, synchronous: bool) -> TranslationSettings:
     """Return the settings of a search by PBT alone."""
     return load_settings(
         None,
@@ -267,7 +267,7 @@ def settings_for(population: int, generations: int, synchronous: bool) -> Settin
     )
 
 
-def simulate(settings: Settings, cluster: Cluster, folder: Path, seed: int = 0) -> Outcome:
+def simulate(settings: TranslationSettings, cluster: Cluster, folder: Path, seed: int = 0) -> Outcome:
     """Run one search.
 
     Args:

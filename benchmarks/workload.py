@@ -9,15 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from nmt_pbt.settings import Settings
 from nmt_pbt.tasks.translation.batches import by_length, source_batch, target_batch
 from nmt_pbt.tasks.translation.corpus.prepared import check, prepare
+from nmt_pbt.tasks.translation.tree import TranslationSettings
 
 UNITS, BATCH_SIZE, DROPOUT, LEARNING_RATE, CLIP_NORM = 256, 64, 0.2, 1e-3, 1.0
 DECODE_BATCH_SIZE = 128
 
 
-def settings_for(corpus: Path, vocabulary_size: int, changes: Mapping[str, Any] | None = None) -> Settings:
+def settings_for(corpus: Path, vocabulary_size: int, changes: Mapping[str, Any] | None = None) -> TranslationSettings:
     """Return nmt-pbt's settings of the model and training that are compared, on one thread.
 
     Label smoothing and recurrent dropout are off, as not all competitors have them.
@@ -43,10 +43,10 @@ def settings_for(corpus: Path, vocabulary_size: int, changes: Mapping[str, Any] 
     }
     for section, values in (changes or {}).items():
         tree[section] = {**tree.get(section, {}), **values}
-    return Settings.model_validate(tree)
+    return TranslationSettings.model_validate(tree)
 
 
-def write_workload(folder: Path, settings: Settings, window: int, windows: int) -> dict[str, Any]:
+def write_workload(folder: Path, settings: TranslationSettings, window: int, windows: int) -> dict[str, Any]:
     """Write a folder that `peers/protocol.py` reads.
 
     Args:

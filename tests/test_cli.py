@@ -15,9 +15,10 @@ import numpy as np
 import pytest
 
 from nmt_pbt.search.method_names import METHODS
-from nmt_pbt.settings import Settings, dump_settings
+from nmt_pbt.settings.loading import dump_settings
 from nmt_pbt.tasks.protocol import MemberState
 from nmt_pbt.tasks.state import StateStore
+from nmt_pbt.tasks.translation.tree import TranslationSettings
 from tests.report.journals import assigned, evaluated, run_started, search, search_ended
 from tests.translation.made_run import make_run, write_corpus
 
@@ -71,7 +72,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "wild.yaml").write_text(segments % 1.5, encoding="utf-8")
     (folder / "misspelt.yaml").write_text(segments.replace("dropout", "dropot") % 0.2, encoding="utf-8")
     (folder / "finished").mkdir()
-    (folder / "finished" / "settings.yaml").write_text(dump_settings(Settings()), encoding="utf-8")
+    (folder / "finished" / "settings.yaml").write_text(dump_settings(TranslationSettings()), encoding="utf-8")
     records = [
         *(run_started(), search("random"), assigned("a", method="random", dropout=0.1)),
         *(evaluated("a", 1.0, 200, 200, method="random"), search_ended(200, "random")),

@@ -16,7 +16,7 @@ import typer
 
 from nmt_pbt.cli.main import app
 from nmt_pbt.search.methods import check_methods
-from nmt_pbt.settings import load_settings
+from nmt_pbt.tasks.translation.tree import load_settings
 from tests.report.test_load_run import COLUMNS, VALUES
 
 ROOT = Path(__file__).parents[1]

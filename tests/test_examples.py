@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from nmt_pbt.settings import CorpusSettings, load_settings
 from nmt_pbt.tasks.translation.corpus.catalog import load_corpus
+from nmt_pbt.tasks.translation.settings import CorpusSettings
+from nmt_pbt.tasks.translation.tree import load_settings
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = ROOT / "examples"

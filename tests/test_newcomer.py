@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from nmt_pbt.settings import CorpusSettings
 from nmt_pbt.tasks.translation.corpus.catalog import load_corpus
+from nmt_pbt.tasks.translation.settings import CorpusSettings
 
 ROOT = Path(__file__).parents[1]
 TINY = (

@@ -1,4 +1,4 @@
-"""Settings: defaults, files and `key=value`, and one clear line for whatever is wrong with them."""
+"""TranslationSettings: defaults, files and `key=value`, and one clear line for whatever is wrong with them."""
 
 from __future__ import annotations
 
@@ -14,27 +14,20 @@ from hypothesis import strategies as st
 
 from nmt_pbt.base.errors import UsageError
 from nmt_pbt.base.yaml_text import dump_yaml, parse_yaml
-from nmt_pbt.settings import (
-    MUTABLE,
-    SEARCHABLE,
-    STRUCTURAL,
-    ChoiceDomain,
-    ModelSettings,
-    NumberDomain,
-    Settings,
-    TrainingSettings,
-    dump_settings,
-    load_settings,
-    settings_hash,
-)
+from nmt_pbt.settings.fingerprint import settings_hash
+from nmt_pbt.settings.loading import dump_settings
+from nmt_pbt.space.settings import ChoiceDomain, NumberDomain
+from nmt_pbt.tasks.translation.hyperparameters import MUTABLE, SEARCHABLE, STRUCTURAL
+from nmt_pbt.tasks.translation.settings import ModelSettings, TrainingSettings
+from nmt_pbt.tasks.translation.tree import TranslationSettings, load_settings
 
 
-def recorded_hash(settings: Settings) -> str:
+def recorded_hash(settings: TranslationSettings) -> str:
     """Return the hash that the journal of a run begun with these settings holds."""
     return settings_hash(parse_yaml(dump_settings(settings), "settings.yaml"))
 
 
-def load(text: str, folder: Path, *assignments: str) -> Settings:
+def load(text: str, folder: Path, *assignments: str) -> TranslationSettings:
     path = folder / "settings.yaml"
     path.write_text(text, encoding="utf-8")
     return load_settings(path, assignments)
@@ -58,18 +51,18 @@ def file_refusal(text: str, folder: Path) -> str:
 
 
 def test_without_a_file_the_defaults_are_in_force() -> None:
-    assert load_settings() == Settings()
+    assert load_settings() == TranslationSettings()
 
 
 @pytest.mark.parametrize("text", ["", "# only a comment\n", "---\n", "\ufeff"])
 def test_an_empty_file_gives_the_defaults(text: str, tmp_path: Path) -> None:
-    assert load(text, tmp_path) == Settings()
+    assert load(text, tmp_path) == TranslationSettings()
 
 
 def test_a_file_changes_what_it_names_and_nothing_else(tmp_path: Path) -> None:
     got = load("seed: 7\ntraining: {dropout: 0.4}\n", tmp_path)
     assert (got.seed, got.training.dropout) == (7, 0.4)
-    assert got.model_copy(update={"seed": 0, "training": TrainingSettings()}) == Settings()
+    assert got.model_copy(update={"seed": 0, "training": TrainingSettings()}) == TranslationSettings()
 
 
 def test_assignments_win_over_overrides_and_overrides_over_the_file(tmp_path: Path) -> None:
@@ -86,12 +79,12 @@ def test_the_last_of_two_assignments_wins() -> None:
 def test_an_assignment_changes_one_bound_of_a_default_hyperparameter() -> None:
     got = load_settings(None, ["search.space.dropout.max=0.9"]).search.space
     assert got["dropout"] == NumberDomain(min=0.0, max=0.9)
-    assert {**got, "dropout": None} == {**Settings().search.space, "dropout": None}
+    assert {**got, "dropout": None} == {**TranslationSettings().search.space, "dropout": None}
 
 
 def test_an_assignment_adds_a_hyperparameter_to_the_default_space() -> None:
     got = load_settings(None, ["search.space.units={min: 16, max: 64, integer: true}"]).search.space
-    assert list(got) == [*Settings().search.space, "units"]
+    assert list(got) == [*TranslationSettings().search.space, "units"]
 
 
 def test_a_space_in_a_file_replaces_the_default_space(tmp_path: Path) -> None:
@@ -136,9 +129,9 @@ def test_null_takes_all_pairs() -> None:
 def test_a_run_is_named_as_said_or_after_its_corpus_and_its_name_is_a_settings_name(
     corpus: str, name: str | None, expected: str
 ) -> None:
-    got = Settings.model_validate({"corpus": {"name": corpus}, "name": name}).run_name
+    got = TranslationSettings.model_validate({"corpus": {"name": corpus}, "name": name}).run_name
     assert got == expected
-    assert Settings(name=got).run_name == got
+    assert TranslationSettings(name=got).run_name == got
 
 
 # What is refused
@@ -371,7 +364,7 @@ def trees(draw: st.DrawFn) -> dict[str, Any]:
 
 @given(tree=trees())
 def test_settings_that_are_written_and_read_again_are_the_same(tree: dict[str, Any], tmp_path: Path) -> None:
-    before = Settings.model_validate(tree)
+    before = TranslationSettings.model_validate(tree)
     after = load(dump_settings(before), tmp_path)
     assert after == before
     assert recorded_hash(after) == recorded_hash(before)
@@ -380,7 +373,7 @@ def test_settings_that_are_written_and_read_again_are_the_same(tree: dict[str, A
 
 @given(tree=trees())
 def test_setting_what_is_already_so_changes_nothing(tree: dict[str, Any], tmp_path: Path) -> None:
-    before = Settings.model_validate(tree)
+    before = TranslationSettings.model_validate(tree)
     text = dump_settings(before)
     assert load(text, tmp_path, f"training.dropout={before.training.dropout!r}", f"seed={before.seed}") == before
 
@@ -424,7 +417,7 @@ _SETTINGS_LIKE = st.recursive(
 )
 
 
-def settings_or_line(read: Callable[[], Settings]) -> Settings | str:
+def settings_or_line(read: Callable[[], TranslationSettings]) -> TranslationSettings | str:
     """What came of reading: settings, or else one line fit to be shown."""
     try:
         return read()
@@ -434,7 +427,7 @@ def settings_or_line(read: Callable[[], Settings]) -> Settings | str:
 
 def assert_settings_or_line(text: str, folder: Path) -> None:
     got = settings_or_line(lambda: load(text, folder))
-    if isinstance(got, Settings):
+    if isinstance(got, TranslationSettings):
         assert load(dump_settings(got), folder) == got
     else:
         assert got.isprintable()
@@ -469,7 +462,7 @@ def test_any_bytes_give_settings_or_one_line_never_a_traceback(data: bytes, tmp_
     path = tmp_path / "settings.yaml"
     path.write_bytes(data)
     got = settings_or_line(lambda: load_settings(path))
-    assert isinstance(got, Settings) or got.isprintable()
+    assert isinstance(got, TranslationSettings) or got.isprintable()
 
 
 @given(text=st.text(max_size=60) | st.builds("{}={}".format, st.sampled_from(SEARCHABLE), st.text(max_size=20)))
@@ -477,7 +470,7 @@ def test_any_bytes_give_settings_or_one_line_never_a_traceback(data: bytes, tmp_
 @example(text="search.space.dropout.min=\ud800")
 def test_any_assignment_gives_settings_or_one_line_never_a_traceback(text: str) -> None:
     got = settings_or_line(lambda: load_settings(None, [text, f"training.{text}"]))
-    assert isinstance(got, Settings) or got.isprintable()
+    assert isinstance(got, TranslationSettings) or got.isprintable()
 
 
 # What a run's identity hangs on
@@ -486,7 +479,7 @@ def test_any_assignment_gives_settings_or_one_line_never_a_traceback(text: str) 
 def test_the_hash_of_the_settings_leaves_out_what_may_be_added_or_moved() -> None:
     same = ["name=x", "engine.threads=2", "search.seeds=3", "search.methods=[pbt]"]
     other = ["seed=1", "training.dropout=0.21", "search.population=7", "corpus.train_pairs=10"]
-    base = recorded_hash(Settings())
+    base = recorded_hash(TranslationSettings())
     assert {recorded_hash(load_settings(None, [text])) for text in same} == {base}
     assert len({base, *(recorded_hash(load_settings(None, [text])) for text in other)}) == len(other) + 1
 
@@ -507,10 +500,12 @@ def test_the_hash_of_a_run_that_was_begun_earlier_stays_as_its_journal_has_it() 
 
 def test_the_hash_is_the_same_in_every_process() -> None:
     program = (
-        "from nmt_pbt.settings import Settings, settings_hash; print(settings_hash(Settings().model_dump(mode='json')))"
+        "from nmt_pbt.tasks.translation.tree import TranslationSettings; "
+        "from nmt_pbt.settings.fingerprint import settings_hash; "
+        "print(settings_hash(TranslationSettings().model_dump(mode='json')))"
     )
     got = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.strip()
-    assert got == recorded_hash(Settings())
+    assert got == recorded_hash(TranslationSettings())
 
 
 def test_every_searchable_hyperparameter_is_a_setting_of_its_section() -> None:
@@ -522,4 +517,4 @@ def test_every_searchable_hyperparameter_is_a_setting_of_its_section() -> None:
 
 def test_settings_cannot_be_changed_once_made() -> None:
     with pytest.raises(ValueError, match="frozen"):
-        Settings().seed = 3  # type: ignore[misc]
+        TranslationSettings().seed = 3  # type: ignore[misc]

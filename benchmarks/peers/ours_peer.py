@@ -13,7 +13,6 @@ def build(workload: Workload, arguments: argparse.Namespace) -> Calls:
     """Build the trainable; see `protocol.serve`."""
     import numpy as np
 
-    from nmt_pbt.settings import Settings
     from nmt_pbt.tasks.translation.corpus.catalog import load_corpus
     from nmt_pbt.tasks.translation.corpus.prepared import prepare
     from nmt_pbt.tasks.translation.corpus.subwords import Subwords
@@ -21,8 +20,9 @@ def build(workload: Workload, arguments: argparse.Namespace) -> Calls:
     from nmt_pbt.tasks.translation.metrics import score_translations
     from nmt_pbt.tasks.translation.runtime import use_threads
     from nmt_pbt.tasks.translation.trainable import TranslationTask
+    from nmt_pbt.tasks.translation.tree import TranslationSettings
 
-    settings = Settings.model_validate(workload.settings["settings"])
+    settings = TranslationSettings.model_validate(workload.settings["settings"])
     engine = settings.engine.model_copy(update={"threads": arguments.threads})
     settings = settings.model_copy(update={"engine": engine})
     use_threads(settings.engine.threads)

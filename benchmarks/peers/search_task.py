@@ -12,14 +12,14 @@ if TYPE_CHECKING:
 
 def read_task(workload: Workload) -> TranslationTask:
     """Return the task of the workload's settings, corpus and subwords."""
-    from nmt_pbt.settings import Settings
     from nmt_pbt.tasks.translation.corpus.catalog import load_corpus
     from nmt_pbt.tasks.translation.corpus.prepared import prepare
     from nmt_pbt.tasks.translation.corpus.subwords import Subwords
     from nmt_pbt.tasks.translation.runtime import use_threads
     from nmt_pbt.tasks.translation.trainable import TranslationTask
+    from nmt_pbt.tasks.translation.tree import TranslationSettings
 
-    settings = Settings.model_validate(workload.settings["settings"])
+    settings = TranslationSettings.model_validate(workload.settings["settings"])
     use_threads(settings.engine.threads)
     subwords = Subwords.load((workload.folder / "subwords.model").read_bytes())
     return TranslationTask(settings, prepare(load_corpus(settings.corpus, settings.seed), subwords, settings.corpus))

@@ -13,7 +13,9 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from nmt_pbt.settings import MUTABLE, STRUCTURAL, ChoiceDomain, NumberDomain, Settings
+from nmt_pbt.space.settings import ChoiceDomain, NumberDomain
+from nmt_pbt.tasks.translation.hyperparameters import MUTABLE, STRUCTURAL
+from nmt_pbt.tasks.translation.tree import TranslationSettings
 
 HEAD = """# Settings
 
@@ -35,7 +37,7 @@ nmt-pbt compare --config configs/multi30k-small.yaml --set training.epochs=4 --s
 
 def reference() -> str:
     """Return the whole document."""
-    parts = [HEAD, *_section("", Settings), _space()]
+    parts = [HEAD, *_section("", TranslationSettings), _space()]
     return "".join(parts).rstrip("\n") + "\n"
 
 

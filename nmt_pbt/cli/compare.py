@@ -17,7 +17,8 @@ EMBEDDED = Path(__file__).parents[1] / "embedded.yaml"
 
 def compare_command(
     config: Annotated[
-        Path | None, typer.Option("--config", help="Settings in YAML; without it, the toy corpus for a few minutes.")
+        Path | None,
+        typer.Option("--config", help="Settings in YAML; without it, the toy corpus for a few minutes."),
     ] = None,
     methods: Annotated[
         str | None,
@@ -51,6 +52,6 @@ def compare_command(
     if resume is not None:
         resume_run(resume, accept_changes, set_ or [], overrides)
         return
-    from nmt_pbt.settings import load_settings
+    from nmt_pbt.tasks.translation.tree import load_settings
 
     begin_run(load_settings(config or EMBEDDED, set_ or [], overrides), out)

@@ -112,8 +112,8 @@ def data_show_command(
     ] = None,
 ) -> None:
     """Show a corpus: how many pairs each split has, and the first of them."""
-    from nmt_pbt.settings import load_settings
     from nmt_pbt.tasks.translation.corpus.catalog import load_corpus
+    from nmt_pbt.tasks.translation.tree import load_settings
 
     settings = load_settings(None, set_ or [], {"corpus.name": name})
     corpus = load_corpus(settings.corpus, settings.seed)

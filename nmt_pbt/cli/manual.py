@@ -14,7 +14,7 @@ from nmt_pbt.cli.running import corpus_of, dev_samples, going_on, prepare_run
 if TYPE_CHECKING:
     from nmt_pbt.base.types import Value
     from nmt_pbt.run.run_directory import RunDirectory
-    from nmt_pbt.settings import Settings
+    from nmt_pbt.tasks.translation.tree import TranslationSettings
 
 
 def manual_command(
@@ -31,7 +31,7 @@ def manual_command(
     """Show what a run has tried, and train one more guess by hand, to stand beside it."""
     from nmt_pbt.run.manual import check_free_to_guess, check_free_to_test, is_under_way, read_guess
     from nmt_pbt.run.run_directory import RunDirectory
-    from nmt_pbt.settings import load_settings
+    from nmt_pbt.tasks.translation.tree import load_settings
 
     if bool(set_) + resume + test > 1:
         raise UsageError("--set, --resume and --test are one thing each; give one of them")
@@ -57,7 +57,7 @@ def manual_command(
     _guess(run, settings, values, test)
 
 
-def _guess(run: RunDirectory, settings: Settings, values: dict[str, Value] | None, test: bool) -> None:
+def _guess(run: RunDirectory, settings: TranslationSettings, values: dict[str, Value] | None, test: bool) -> None:
     prepared = prepare_run(run, settings, corpus_of(run))
     from nmt_pbt.cli.progress import SearchProgress
     from nmt_pbt.run.manual import guess
@@ -74,7 +74,7 @@ def _guess(run: RunDirectory, settings: Settings, values: dict[str, Value] | Non
     typer.echo(str(page))
 
 
-def _show_tried(run: RunDirectory, settings: Settings, latest: bool = False) -> None:
+def _show_tried(run: RunDirectory, settings: TranslationSettings, latest: bool = False) -> None:
     """Print what a run has tried, the best first; with `latest`, how the last guess came out among it."""
     from nmt_pbt.cli.progress import RESULTS, tried_table
     from nmt_pbt.run.manual import is_under_way, told, tried

@@ -18,8 +18,8 @@ from nmt_pbt.cli.startup import start_tensorflow
 
 if TYPE_CHECKING:
     from nmt_pbt.run.run_directory import RunDirectory
-    from nmt_pbt.settings import Settings
     from nmt_pbt.tasks.translation.corpus.prepared import PreparedCorpus
+    from nmt_pbt.tasks.translation.tree import TranslationSettings
 
 
 def check_resume(resume: Path | None, accept_changes: bool, beginning: Mapping[str, object]) -> None:
@@ -42,7 +42,7 @@ def check_resume(resume: Path | None, accept_changes: bool, beginning: Mapping[s
 def resume_run(folder: Path, accept_changes: bool, assignments: list[str], overrides: dict[str, Any]) -> None:
     """Go on with a run, whichever command began it."""
     from nmt_pbt.run.run_directory import RunDirectory
-    from nmt_pbt.settings import load_settings
+    from nmt_pbt.tasks.translation.tree import load_settings
 
     run = RunDirectory(folder, accept_changes)
     run.check_run()
@@ -60,7 +60,7 @@ def resume_run(folder: Path, accept_changes: bool, assignments: list[str], overr
     _run(run, settings, corpus_of(run))
 
 
-def begin_run(settings: Settings, out: Path | None, corpus: ExpectedCorpus | None = None) -> None:
+def begin_run(settings: TranslationSettings, out: Path | None, corpus: ExpectedCorpus | None = None) -> None:
     """Begin a run in a new folder."""
     from nmt_pbt.run.run_directory import RunDirectory
 
@@ -91,7 +91,9 @@ def corpus_of(run: RunDirectory) -> ExpectedCorpus | None:
     return ExpectedCorpus(started.corpus, f"{otherwise}, or start a new run with another --out")
 
 
-def prepare_run(run: RunDirectory, settings: Settings, corpus: ExpectedCorpus | None = None) -> PreparedCorpus:
+def prepare_run(
+    run: RunDirectory, settings: TranslationSettings, corpus: ExpectedCorpus | None = None
+) -> PreparedCorpus:
     """Check everything that can be checked without TensorFlow, then start that and cut the corpus into subwords.
 
     Args:
@@ -134,7 +136,7 @@ def prepare_run(run: RunDirectory, settings: Settings, corpus: ExpectedCorpus | 
     return prepared
 
 
-def _run(run: RunDirectory, settings: Settings, corpus: ExpectedCorpus | None) -> None:
+def _run(run: RunDirectory, settings: TranslationSettings, corpus: ExpectedCorpus | None) -> None:
     """Search, and write the report."""
     from nmt_pbt.search.methods import check_methods
 
@@ -151,7 +153,7 @@ def _run(run: RunDirectory, settings: Settings, corpus: ExpectedCorpus | None) -
     _report(run, settings)
 
 
-def _report(run: RunDirectory, settings: Settings) -> None:
+def _report(run: RunDirectory, settings: TranslationSettings) -> None:
     """Write the report, and show the winners and where it is."""
     from nmt_pbt.cli.progress import CONSOLE, results_table
     from nmt_pbt.report.page import write_report
@@ -162,10 +164,10 @@ def _report(run: RunDirectory, settings: Settings) -> None:
     typer.echo(str(page))
 
 
-def dev_samples(settings: Settings, prepared: PreparedCorpus) -> list[tuple[str, str]]:
+def dev_samples(settings: TranslationSettings, prepared: PreparedCorpus) -> list[tuple[str, str]]:
     """Return the dev sentences, with their references, whose translations a search shows."""
-    from nmt_pbt.settings import MOST_SAMPLES
     from nmt_pbt.tasks.translation.corpus.parallel import sample_lines
+    from nmt_pbt.tasks.translation.settings import MOST_SAMPLES
 
     dev = prepared.corpus.dev
     return [(dev.source[line], dev.target[line]) for line in sample_lines(settings.seed, len(dev), MOST_SAMPLES)]

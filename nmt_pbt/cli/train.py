@@ -38,7 +38,7 @@ def train_command(
     elif schedule is not None:
         _replay(schedule, method, seed, config, corpus, out, set_ or [])
     else:
-        from nmt_pbt.settings import load_settings, without_search
+        from nmt_pbt.tasks.translation.tree import load_settings, without_search
 
         overrides: dict[str, Any] = {
             "search.methods": ["manual"],

@@ -26,7 +26,7 @@ from nmt_pbt.report.figures.style import metric_label, value_label
 from nmt_pbt.report.run import Run
 from nmt_pbt.report.series import hyperparameters
 from nmt_pbt.run.journal import Assigned, Evaluated, SearchStarted
-from nmt_pbt.settings import ChoiceDomain, Domain
+from nmt_pbt.space.settings import ChoiceDomain, Domain
 
 _FILE = "events.out.tfevents.0.nmt-pbt"
 _METHOD, _SEED, _WINNER = "method", "seed", "winner"

@@ -33,7 +33,7 @@ from nmt_pbt.report.series import SCHEMA_VERSION
 from nmt_pbt.report.several import load_runs
 from nmt_pbt.report.words import value_text
 from nmt_pbt.run.schedule import dump_schedule, found_schedule
-from nmt_pbt.settings import ChoiceDomain, Domain
+from nmt_pbt.space.settings import ChoiceDomain, Domain
 
 Progress = Callable[[int, int, str], None]
 """Told how many of how many figures are drawn, and the name of the next."""

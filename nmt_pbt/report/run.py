@@ -17,7 +17,7 @@ from nmt_pbt.base.yaml_text import read_yaml
 from nmt_pbt.report import series
 from nmt_pbt.report.lineage import Ancestry
 from nmt_pbt.run.journal import AnyRecord, RunStarted, Tested, read_journal
-from nmt_pbt.settings import ChoiceDomain, Domain, NumberDomain
+from nmt_pbt.space.settings import ChoiceDomain, Domain, NumberDomain
 from nmt_pbt.tasks.translation.attention_record import SentenceAttention, attention_path, read_attention
 from nmt_pbt.tasks.translation.significance import Counts, corpus_scores, counts_path, read_counts
 

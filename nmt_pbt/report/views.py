@@ -12,7 +12,7 @@ from nmt_pbt.report import series
 from nmt_pbt.report.figures.style import base_method
 from nmt_pbt.report.run import Run
 from nmt_pbt.search.method_names import CONTROLS, REPLAYS
-from nmt_pbt.settings import ChoiceDomain, Domain, NumberDomain
+from nmt_pbt.space.settings import ChoiceDomain, Domain, NumberDomain
 
 _NEAR_BOUND = 0.02  # share of the range that counts as being at its end
 

@@ -19,15 +19,17 @@ from nmt_pbt.run.schedule import found_schedule
 from nmt_pbt.run.worker import InlineEngine, TrainablePool
 from nmt_pbt.search.method_names import REPLAYS
 from nmt_pbt.search.methods import build_method, in_order
-from nmt_pbt.settings import MOST_SAMPLES, Segment, Settings
+from nmt_pbt.search.settings import Segment
 from nmt_pbt.tasks.state import StateStore
 from nmt_pbt.tasks.translation.attention_record import attention_path, write_attention
 from nmt_pbt.tasks.translation.corpus.parallel import ParallelText, sample_lines
 from nmt_pbt.tasks.translation.corpus.prepared import PreparedCorpus
 from nmt_pbt.tasks.translation.decoder import first_texts
 from nmt_pbt.tasks.translation.metrics import score_translations
+from nmt_pbt.tasks.translation.settings import MOST_SAMPLES
 from nmt_pbt.tasks.translation.significance import counts_path, sentence_counts, write_counts
 from nmt_pbt.tasks.translation.trainable import TranslationTask, TranslationTrainable
+from nmt_pbt.tasks.translation.tree import TranslationSettings
 
 SAMPLE_SENTENCES = 8
 """Test sentences whose source and reference a run keeps, to be shown beside the translations."""
@@ -35,7 +37,7 @@ SAMPLE_SENTENCES = 8
 
 def compare(
     run: RunDirectory,
-    settings: Settings,
+    settings: TranslationSettings,
     prepared: PreparedCorpus,
     listener: Callable[[SearchRecord], None] = lambda record: None,
 ) -> None:
@@ -87,7 +89,9 @@ def _check_any_succeeded(run: RunDirectory, journal: Journal) -> None:
         raise SearchError(f"{run.path}: no search of this run has a winner; the last one: {reasons[-1]}")
 
 
-def build_engine(settings: Settings, task: TranslationTask, pool: TrainablePool, states: StateStore) -> Engine:
+def build_engine(
+    settings: TranslationSettings, task: TranslationTask, pool: TrainablePool, states: StateStore
+) -> Engine:
     """Build the engine of the settings.
 
     Args:
@@ -108,7 +112,7 @@ def build_engine(settings: Settings, task: TranslationTask, pool: TrainablePool,
 
 
 def _driver(
-    settings: Settings,
+    settings: TranslationSettings,
     epoch: int,
     name: str,
     seed: int,
@@ -129,7 +133,7 @@ def _driver(
 
 def test_winner(
     run: RunDirectory,
-    settings: Settings,
+    settings: TranslationSettings,
     prepared: PreparedCorpus,
     pool: TrainablePool,
     states: StateStore,
@@ -187,7 +191,7 @@ def test_winner(
     )
 
 
-def _write_samples(folder: Path, settings: Settings, prepared: PreparedCorpus) -> None:
+def _write_samples(folder: Path, settings: TranslationSettings, prepared: PreparedCorpus) -> None:
     """Keep a few sentences of test and of dev, so that the report can show them without the corpus."""
     folder.mkdir(exist_ok=True)
     test, dev = prepared.corpus.test, prepared.corpus.dev
@@ -196,7 +200,7 @@ def _write_samples(folder: Path, settings: Settings, prepared: PreparedCorpus) -
     _write_sample(folder / "dev_sample.json", dev, sample_lines(settings.seed, len(dev), MOST_SAMPLES))
 
 
-def _shown(settings: Settings, test: ParallelText) -> list[int]:
+def _shown(settings: TranslationSettings, test: ParallelText) -> list[int]:
     """Return which test sentences the report shows, in ascending order."""
     return sorted(sample_lines(settings.seed, len(test), SAMPLE_SENTENCES))
 

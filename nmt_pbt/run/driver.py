@@ -30,8 +30,8 @@ from nmt_pbt.run.journal_check import JournalCheck
 from nmt_pbt.run.states import Repairs, RetainedStates
 from nmt_pbt.search.assignment import Assignment
 from nmt_pbt.search.methods import Method
-from nmt_pbt.settings import Settings
 from nmt_pbt.tasks.translation.significance import pack_counts, unpack_counts
+from nmt_pbt.tasks.translation.tree import TranslationSettings
 
 SearchRecord = SearchStarted | Guessed | Assigned | Diagnosed | Evaluated | Ended | Tested | SearchEnded
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 Listener = Callable[[SearchRecord], None]
 
 
-def search_started(method: Method, settings: Settings, seed: int) -> SearchStarted:
+def search_started(method: Method, settings: TranslationSettings, seed: int) -> SearchStarted:
     """Return the record that opens a search."""
     budget, objective = method.budget, method.oracle.objective
     return SearchStarted(

@@ -27,7 +27,8 @@ from nmt_pbt.run.journal import (
 )
 from nmt_pbt.run.run_directory import RunDirectory
 from nmt_pbt.search.method_names import REPLAYS
-from nmt_pbt.settings import SEARCHABLE, Settings, check_value
+from nmt_pbt.tasks.translation.hyperparameters import SEARCHABLE, check_value
+from nmt_pbt.tasks.translation.tree import TranslationSettings
 
 if TYPE_CHECKING:
     from nmt_pbt.run.driver import SearchRecord
@@ -117,7 +118,7 @@ def is_under_way(records: Sequence[AnyRecord]) -> bool:
     return not over
 
 
-def read_guess(assignments: Sequence[str], settings: Settings) -> dict[str, Value]:
+def read_guess(assignments: Sequence[str], settings: TranslationSettings) -> dict[str, Value]:
     """Read a guess from the command line.
 
     Args:
@@ -152,7 +153,7 @@ def read_guess(assignments: Sequence[str], settings: Settings) -> dict[str, Valu
     return {**whole, **guess}
 
 
-def check_free_to_guess(run: RunDirectory, records: Sequence[AnyRecord], settings: Settings) -> None:
+def check_free_to_guess(run: RunDirectory, records: Sequence[AnyRecord], settings: TranslationSettings) -> None:
     """Refuse a guess into a run whose listed guesses have not been tried, or whose last one was interrupted.
 
     Raises:
@@ -215,7 +216,7 @@ def _by_hand(records: Sequence[AnyRecord]) -> bool:
 
 def guess(
     run: RunDirectory,
-    settings: Settings,
+    settings: TranslationSettings,
     prepared: PreparedCorpus,
     values: Mapping[str, Value] | None,
     test: bool = False,

@@ -15,7 +15,11 @@ from nmt_pbt.base.errors import UsageError
 from nmt_pbt.base.text import counted
 from nmt_pbt.run.journal import AnyRecord, Evaluated, SearchEnded, Tested
 from nmt_pbt.search.method_names import POPULATION_METHODS, REPLAYS
-from nmt_pbt.settings import STRUCTURAL, ChoiceDomain, EngineSettings, ModelSettings, Settings, TrainingSettings
+from nmt_pbt.settings.tree import EngineSettings
+from nmt_pbt.space.settings import ChoiceDomain
+from nmt_pbt.tasks.translation.hyperparameters import STRUCTURAL
+from nmt_pbt.tasks.translation.settings import ModelSettings, TrainingSettings
+from nmt_pbt.tasks.translation.tree import TranslationSettings
 
 _BYTES = 4  # of a float32
 _NORMALISED = 10  # values for each unit of a layer-normalised LSTM
@@ -50,7 +54,7 @@ class Need:
         )
 
 
-def need_of(settings: Settings, vocabulary: int) -> Need:
+def need_of(settings: TranslationSettings, vocabulary: int) -> Need:
     """Return what a run needs.
 
     Args:
@@ -66,7 +70,7 @@ def need_of(settings: Settings, vocabulary: int) -> Need:
     )
 
 
-def _under_way(method: str, settings: Settings) -> int:
+def _under_way(method: str, settings: TranslationSettings) -> int:
     """Return how many trials of a search have a state that is needed, at most, beside the best."""
     search = settings.search
     most = 2 * search.population
@@ -75,7 +79,7 @@ def _under_way(method: str, settings: Settings) -> int:
     return min(most, search.replay.models or most) if method in REPLAYS else most
 
 
-def _models(method: str, settings: Settings) -> int:
+def _models(method: str, settings: TranslationSettings) -> int:
     """Return how many models of a search are kept, at most: of a method without members its winner alone."""
     search, kept = settings.search, settings.evaluation.kept_models
     if method in REPLAYS:
@@ -132,7 +136,7 @@ def _copies(training: TrainingSettings) -> int:
     return 3 + averages[training.averaging]  # the weights, and Adam's two slots
 
 
-def _shapes(settings: Settings) -> list[ModelSettings]:
+def _shapes(settings: TranslationSettings) -> list[ModelSettings]:
     """Return the models that a search may build: at the ends of ranges, and at each choice."""
     searched = {name: domain for name, domain in settings.search.space.items() if name in STRUCTURAL}
     values = [domain.choices if isinstance(domain, ChoiceDomain) else [int(domain.max)] for domain in searched.values()]
@@ -185,7 +189,7 @@ def _check_address(address: str) -> None:
         ) from None
 
 
-def is_finished(records: Sequence[AnyRecord], settings: Settings) -> bool:
+def is_finished(records: Sequence[AnyRecord], settings: TranslationSettings) -> bool:
     """Tell whether every search of a run is over, and its winner tested if it has one.
 
     Args:

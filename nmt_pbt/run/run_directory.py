@@ -14,7 +14,9 @@ from nmt_pbt.base.files import TEMPORARY, refuse_links, replace_file
 from nmt_pbt.base.yaml_text import dump_yaml, read_yaml
 from nmt_pbt.run.environment import environment, environment_changes, with_change
 from nmt_pbt.run.journal import AnyRecord, Journal, RunStarted, read_journal, read_start
-from nmt_pbt.settings import Settings, deciding_settings, dump_settings, load_settings, settings_hash
+from nmt_pbt.settings.fingerprint import deciding_settings, settings_hash
+from nmt_pbt.settings.loading import dump_settings
+from nmt_pbt.tasks.translation.tree import TranslationSettings, load_settings
 
 _WRITTEN = ("lock", "journal.jsonl", "states", "models", "translations")
 """What is written in place, and so never through a link."""
@@ -126,7 +128,7 @@ class RunDirectory:
         if not begun or not self.settings_file.exists():
             raise UsageError(f"{self.path}: holds no run (no journal.jsonl or no settings.yaml); name a run's folder")
 
-    def read_settings(self) -> Settings:
+    def read_settings(self) -> TranslationSettings:
         """Read the settings of an existing run.
 
         Raises:
@@ -135,7 +137,7 @@ class RunDirectory:
         self.check_run()
         return load_settings(self.settings_file)
 
-    def check_same(self, settings: Settings) -> None:
+    def check_same(self, settings: TranslationSettings) -> None:
         """Refuse to continue a run with settings or a program that may decide otherwise, or with edited settings.
 
         Args:
@@ -149,7 +151,7 @@ class RunDirectory:
         self._check_environment()
         self._check_journal()
 
-    def _check_settings(self, settings: Settings) -> None:
+    def _check_settings(self, settings: TranslationSettings) -> None:
         recorded = deciding_settings(self.read_settings().model_dump(mode="json"))
         wanted = deciding_settings(settings.model_dump(mode="json"))
         if differences := list(_differences(recorded, wanted)):
@@ -182,7 +184,7 @@ class RunDirectory:
             )
 
     @contextmanager
-    def writing(self, settings: Settings, corpus_digest: str) -> Iterator[Journal]:
+    def writing(self, settings: TranslationSettings, corpus_digest: str) -> Iterator[Journal]:
         """Open the journal, alone; a new run gets its settings, its environment and the journal's first line.
 
         Args:
@@ -226,7 +228,7 @@ class RunDirectory:
     def _write_environment(self, found: dict[str, object]) -> None:
         replace_file(self.environment_file, (json.dumps(found, indent=2) + "\n").encode("utf-8"))
 
-    def _extend(self, settings: Settings) -> None:
+    def _extend(self, settings: TranslationSettings) -> None:
         """Note added methods and seeds, and where the corpus lies now; the rest of the file stays as it is."""
         tree = read_yaml(self.settings_file)
         before = dump_yaml(tree)

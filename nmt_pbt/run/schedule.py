@@ -20,16 +20,11 @@ from nmt_pbt.base.types import Value
 from nmt_pbt.base.yaml_text import dump_yaml, read_yaml
 from nmt_pbt.run.journal import AnyRecord, Assigned, Evaluated, RunStarted, SearchEnded, SearchStarted, read_journal
 from nmt_pbt.run.run_directory import RunDirectory
-from nmt_pbt.settings import (
-    STRUCTURAL,
-    ChoiceDomain,
-    PBTSettings,
-    Segment,
-    Settings,
-    check_segments,
-    checked,
-    load_settings,
-)
+from nmt_pbt.search.settings import PBTSettings, Segment, check_segments
+from nmt_pbt.settings.loading import checked
+from nmt_pbt.space.settings import ChoiceDomain
+from nmt_pbt.tasks.translation.hyperparameters import STRUCTURAL
+from nmt_pbt.tasks.translation.tree import TranslationSettings, load_settings
 
 
 class _Plain(BaseModel):
@@ -273,7 +268,7 @@ class ScheduleReplay:
         corpus: SHA-256 of the corpus that the schedule was found on; None where it need not be the same.
     """
 
-    settings: Settings
+    settings: TranslationSettings
     schedule: Schedule
     corpus: str | None = None
 
@@ -309,7 +304,7 @@ def replay_of_file(path: Path, config: Path | None, corpus: str | None, assignme
 
     Args:
         path: The file.
-        config: Settings for all that the schedule does not decide; None takes the defaults.
+        config: TranslationSettings for all that the schedule does not decide; None takes the defaults.
         corpus: A corpus by name or folder; None takes that of the settings.
         assignments: `key=value` texts of the command line.
 
@@ -333,7 +328,7 @@ def _key(assignment: str) -> str:
     return assignment.partition("=")[0].strip()
 
 
-def _overrides(schedule: Schedule, settings: Settings, name: str) -> dict[str, Any]:
+def _overrides(schedule: Schedule, settings: TranslationSettings, name: str) -> dict[str, Any]:
     return {
         "name": f"{name[:90]}-replay",
         "training.epochs": schedule.epochs,
@@ -347,7 +342,7 @@ def _overrides(schedule: Schedule, settings: Settings, name: str) -> dict[str, A
     }
 
 
-def _space(schedule: Schedule, settings: Settings) -> Mapping[str, Any]:
+def _space(schedule: Schedule, settings: TranslationSettings) -> Mapping[str, Any]:
     """Return domains of what the schedule names: those searched, which the report draws, or just its values."""
     space: dict[str, Any] = {}
     for name in schedule.segments[0].values:
@@ -359,7 +354,7 @@ def _space(schedule: Schedule, settings: Settings) -> Mapping[str, Any]:
     return space
 
 
-def _checked(settings: Settings, schedule: Schedule) -> Settings:
+def _checked(settings: TranslationSettings, schedule: Schedule) -> TranslationSettings:
     if settings.training.epochs < schedule.epochs - 1e-9:
         raise UsageError(
             f"training.epochs {settings.training.epochs:g}: the schedule is {counted(schedule.epochs, 'epoch')} long; "

@@ -18,9 +18,11 @@ from nmt_pbt.search.frequencies import MultiFrequency
 from nmt_pbt.search.grid import check_levels
 from nmt_pbt.search.member import check_population, initial_values, last_decision
 from nmt_pbt.search.method_names import METHODS, POPULATION_METHODS, REPLAYS
-from nmt_pbt.settings import ChoiceDomain, NumberDomain, Segment, Settings
+from nmt_pbt.search.settings import Segment
 from nmt_pbt.space.domains import Choice, Integer, Real
+from nmt_pbt.space.settings import ChoiceDomain, NumberDomain
 from nmt_pbt.space.space import Space
+from nmt_pbt.tasks.translation.tree import TranslationSettings
 
 if TYPE_CHECKING:
     from keras_tuner.engine.trial import Trial
@@ -64,7 +66,7 @@ class Method:
         return self.oracle.released()  # type: ignore[no-any-return]
 
 
-def check_methods(settings: Settings) -> None:
+def check_methods(settings: TranslationSettings) -> None:
     """Refuse methods that cannot run with these settings, before anything is built or written.
 
     Raises:
@@ -101,7 +103,7 @@ def _fixed(domain: NumberDomain | ChoiceDomain) -> bool:
     return domain.min == domain.max if isinstance(domain, NumberDomain) else len(domain.choices) == 1
 
 
-def _check(name: str, settings: Settings, space: Space) -> None:
+def _check(name: str, settings: TranslationSettings, space: Space) -> None:
     """Refuse a method that cannot search this space for this budget."""
     _check_epochs(name, settings, space)
     if name in POPULATION_METHODS:
@@ -121,7 +123,7 @@ def _check(name: str, settings: Settings, space: Space) -> None:
         )
 
 
-def _guesses(settings: Settings, space: Space) -> list[dict[str, Value]]:
+def _guesses(settings: TranslationSettings, space: Space) -> list[dict[str, Value]]:
     """Return the guesses of the settings, with the values that are in force where they name nothing."""
     in_force = _in_force(settings, space)
     guesses = []
@@ -139,13 +141,13 @@ def _guesses(settings: Settings, space: Space) -> list[dict[str, Value]]:
     return guesses
 
 
-def _in_force(settings: Settings, space: Space) -> dict[str, Value]:
+def _in_force(settings: TranslationSettings, space: Space) -> dict[str, Value]:
     """Return what is in force where nothing is searched, of each name of the space."""
     configured = {**settings.training.model_dump(), **settings.model.model_dump()}
     return {name: configured[name] for name in space.names}
 
 
-def _check_epochs(name: str, settings: Settings, space: Space) -> None:
+def _check_epochs(name: str, settings: TranslationSettings, space: Space) -> None:
     domain = next((domain for domain in space.domains if domain.name == "epochs"), None)
     if domain is None:
         return
@@ -167,7 +169,7 @@ def _check_epochs(name: str, settings: Settings, space: Space) -> None:
         )
 
 
-def _budget(settings: Settings) -> float:
+def _budget(settings: TranslationSettings) -> float:
     return settings.search.population * settings.training.epochs
 
 
@@ -176,7 +178,9 @@ def in_order(names: Sequence[str]) -> list[str]:
     return sorted(names, key=lambda name: name in REPLAYS)
 
 
-def build_method(name: str, settings: Settings, seed: int, epoch: int, schedule: Sequence[Segment] = ()) -> Method:
+def build_method(
+    name: str, settings: TranslationSettings, seed: int, epoch: int, schedule: Sequence[Segment] = ()
+) -> Method:
     """Build a method with a fresh oracle.
 
     Args:
@@ -207,7 +211,7 @@ def build_method(name: str, settings: Settings, seed: int, epoch: int, schedule:
     return Method(name, oracle, oracle.budget)
 
 
-def build_search_by_hand(name: str, settings: Settings, seed: int, epoch: int) -> Method:
+def build_search_by_hand(name: str, settings: TranslationSettings, seed: int, epoch: int) -> Method:
     """Build a search by hand that has no guesses yet; see `build_method` for the arguments."""
     from nmt_pbt.search.manual import ManualOracle
 
@@ -229,7 +233,7 @@ def _objective(metric: str) -> Any:
     return keras_tuner.Objective(metric, "min" if metric == "val_loss" else "max")
 
 
-def _population(name: str, settings: Settings, budget: Budget, common: Mapping[str, Any]) -> Any:
+def _population(name: str, settings: TranslationSettings, budget: Budget, common: Mapping[str, Any]) -> Any:
     from nmt_pbt.search.pbt import JournaledPBTOracle
 
     exploit, explorer = _exploit(settings, common["space"]), _explorer(settings)
@@ -254,7 +258,7 @@ def _population(name: str, settings: Settings, budget: Budget, common: Mapping[s
     )
 
 
-def _exploit(settings: Settings, space: Space) -> Exploit:
+def _exploit(settings: TranslationSettings, space: Space) -> Exploit:
     pbt = settings.search.pbt
     if pbt.frequencies:
         if pbt.exploit != "truncation":
@@ -277,7 +281,7 @@ def _exploit(settings: Settings, space: Space) -> Exploit:
     return Backtrack(pbt.fraction) if pbt.exploit == "backtrack" else Truncation(pbt.fraction)
 
 
-def _explorer(settings: Settings) -> Explorer:
+def _explorer(settings: TranslationSettings) -> Explorer:
     pbt = settings.search.pbt
     perturb = Perturb(pbt.factor, pbt.fraction_of_range, pbt.resample_probability)
     if pbt.explore == "perturb":
@@ -287,39 +291,39 @@ def _explorer(settings: Settings) -> Explorer:
     return PB2(pbt.resample_probability, perturb)
 
 
-def _random(settings: Settings, common: Mapping[str, Any]) -> Any:
+def _random(settings: TranslationSettings, common: Mapping[str, Any]) -> Any:
     from nmt_pbt.search.baselines import RandomOracle
 
     return RandomOracle(**common)
 
 
-def _grid(settings: Settings, common: Mapping[str, Any]) -> Any:
+def _grid(settings: TranslationSettings, common: Mapping[str, Any]) -> Any:
     from nmt_pbt.search.baselines import GridOracle
 
     return GridOracle(**common, levels=settings.search.grid.levels)
 
 
-def _bayes(settings: Settings, common: Mapping[str, Any]) -> Any:
+def _bayes(settings: TranslationSettings, common: Mapping[str, Any]) -> Any:
     from nmt_pbt.search.baselines import BayesOracle
 
     bayes = settings.search.bayes
     return BayesOracle(**common, initial_points=bayes.initial_points, exploration=bayes.exploration)
 
 
-def _hyperband(settings: Settings, common: Mapping[str, Any]) -> Any:
+def _hyperband(settings: TranslationSettings, common: Mapping[str, Any]) -> Any:
     from nmt_pbt.search.baselines import HyperbandOracle
 
     search = settings.search
     return HyperbandOracle(**common, factor=search.hyperband.factor, kept=search.population)
 
 
-def _manual(settings: Settings, common: Mapping[str, Any]) -> Any:
+def _manual(settings: TranslationSettings, common: Mapping[str, Any]) -> Any:
     from nmt_pbt.search.manual import ManualOracle
 
     return ManualOracle(**common, guesses=_guesses(settings, common["space"]))
 
 
-def _replay(name: str, settings: Settings, common: Mapping[str, Any], schedule: Sequence[Segment]) -> Any:
+def _replay(name: str, settings: TranslationSettings, common: Mapping[str, Any], schedule: Sequence[Segment]) -> Any:
     from nmt_pbt.search.replay import ReplayOracle, final_values, lengthened
 
     segments = settings.search.replay.schedule or schedule
@@ -337,7 +341,7 @@ def _replay(name: str, settings: Settings, common: Mapping[str, Any], schedule: 
     )
 
 
-_BUILDERS: dict[str, Callable[[Settings, Mapping[str, Any]], Any]] = {
+_BUILDERS: dict[str, Callable[[TranslationSettings, Mapping[str, Any]], Any]] = {
     "random": _random,
     "grid": _grid,
     "bayes": _bayes,

@@ -14,7 +14,7 @@ from nmt_pbt.base.types import Value
 from nmt_pbt.search.assignment import Assignment
 from nmt_pbt.search.budget import Budget
 from nmt_pbt.search.oracles import EPOCHS, BudgetedOracle, locked
-from nmt_pbt.settings import Segment
+from nmt_pbt.search.settings import Segment
 
 MODEL = "replay/model"
 """Which of the models a trial trains, from 0."""

@@ -11,8 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from nmt_pbt.base.errors import UsageError, suggest
 from nmt_pbt.base.yaml_text import dump_yaml, parse_yaml, read_yaml
-from nmt_pbt.settings.sections import ChoiceDomain, NumberDomain
-from nmt_pbt.settings.tree import Settings
+from nmt_pbt.space.settings import ChoiceDomain, NumberDomain
 
 Model = TypeVar("Model", bound=BaseModel)
 _DOMAIN_NAMES = [*NumberDomain.model_fields, *ChoiceDomain.model_fields]
@@ -88,13 +87,14 @@ def _names_beside(location: list[str], root: type[BaseModel]) -> list[str]:
     return list(section.model_fields)
 
 
-def load_settings(
-    path: Path | None = None, assignments: Sequence[str] = (), overrides: Mapping[str, Any] | None = None
-) -> Settings:
+def load(
+    kind: type[Model], path: Path | None, assignments: Sequence[str] = (), overrides: Mapping[str, Any] | None = None
+) -> Model:
     """Read settings: defaults, then a YAML file, then overrides, then `key=value` assignments, the later winning.
 
     Args:
-        path: A YAML file; None takes the embedded defaults.
+        kind: The class of the settings.
+        path: A YAML file; None takes the defaults.
         assignments: Dotted `key=value` texts; the value is YAML, for instance `search.pbt.fraction=0.2`.
         overrides: Dotted keys to values, for options of the command line that have a name of their own.
 
@@ -105,7 +105,7 @@ def load_settings(
         UsageError: The file or a value cannot be used; says which key, and the nearest known one for a misspelt key.
     """
     where = str(path) if path is not None else "settings"
-    settings = checked(Settings, read_yaml(path) if path is not None else {}, where)
+    settings = checked(kind, read_yaml(path) if path is not None else {}, where)
     if not overrides and not assignments:
         return settings
     # What the command line sets is laid over the whole resolved tree: one hyperparameter of the space can be changed
@@ -119,7 +119,7 @@ def load_settings(
         if not separator or not all(part.strip() for part in key.split(".")):
             raise UsageError(f"--set {shortened(text)}: expected key=value, for instance --set training.dropout=0.3")
         _assign(tree, key.strip(), parse_yaml(value, f"--set {shortened(text)}"))
-    return checked(Settings, tree, where)
+    return checked(kind, tree, where)
 
 
 def _assign(tree: dict[str, Any], dotted: str, value: Any) -> None:
@@ -132,6 +132,6 @@ def _assign(tree: dict[str, Any], dotted: str, value: Any) -> None:
     tree[last] = value
 
 
-def dump_settings(settings: Settings) -> str:
-    """Return settings as YAML text that `load_settings` reads back to the same settings."""
+def dump_settings(settings: BaseModel) -> str:
+    """Return settings as YAML text that `load` reads back to the same settings."""
     return dump_yaml(settings.model_dump(mode="json"))

@@ -9,8 +9,10 @@ from dataclasses import dataclass, field
 from nmt_pbt.base.errors import UsageError, suggest
 from nmt_pbt.base.randomness import generator
 from nmt_pbt.base.types import Value
-from nmt_pbt.settings import STRUCTURAL, ChoiceDomain, NumberDomain, SearchSettings
+from nmt_pbt.search.settings import SearchSettings
 from nmt_pbt.space.domains import Choice, Constant, Domain, Integer, Real, describe
+from nmt_pbt.space.settings import ChoiceDomain, NumberDomain
+from nmt_pbt.tasks.translation.hyperparameters import STRUCTURAL
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from nmt_pbt.base.errors import UsageError
-from nmt_pbt.settings import CorpusSettings
 from nmt_pbt.tasks.translation.corpus.prepared import PreparedCorpus, check, prepare
+from nmt_pbt.tasks.translation.settings import CorpusSettings
 
 SETTINGS = CorpusSettings(train_pairs=200, dev_pairs=20, test_pairs=10, vocabulary_size=200)
 
@@ -58,7 +58,8 @@ def test_a_length_that_leaves_no_pair_is_refused() -> None:
 )
 def test_a_refusal_takes_less_than_a_second_of_processor_time(settings: str) -> None:
     code = (
-        "from nmt_pbt.tasks.translation.corpus.prepared import check; from nmt_pbt.settings import CorpusSettings\n"
+        "from nmt_pbt.tasks.translation.corpus.prepared import check\n"
+        "from nmt_pbt.tasks.translation.settings import CorpusSettings\n"
         "from nmt_pbt.base.errors import UsageError\n"
         f"try: check(CorpusSettings({settings}), 0)\n"
         "except UsageError: import time; print(time.process_time())\n"

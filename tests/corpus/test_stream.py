@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nmt_pbt.settings import CorpusSettings
 from nmt_pbt.tasks.translation.corpus.catalog import load_corpus
 from nmt_pbt.tasks.translation.corpus.stream import Batch, PairStream
 from nmt_pbt.tasks.translation.corpus.subwords import BOS, EOS, PAD, Subwords
+from nmt_pbt.tasks.translation.settings import CorpusSettings
 
 Pair = tuple[tuple[int, ...], tuple[int, ...]]
 

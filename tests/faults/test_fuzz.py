@@ -26,10 +26,11 @@ from nmt_pbt.report.run import Run, load_run
 from nmt_pbt.run.journal import Journal, read_journal
 from nmt_pbt.run.preflight import check_engine, need_of
 from nmt_pbt.search.methods import check_methods
-from nmt_pbt.settings import Settings, dump_settings, load_settings
+from nmt_pbt.settings.loading import dump_settings
 from nmt_pbt.tasks.protocol import MemberState
 from nmt_pbt.tasks.state import StateStore
 from nmt_pbt.tasks.translation.corpus.prepared import check
+from nmt_pbt.tasks.translation.tree import TranslationSettings, load_settings
 from tests.report.fake_run import write_fake_run
 from tests.run.cheap import CheapTask, cheap_settings, inline, opened, search
 
@@ -109,7 +110,7 @@ def read_settings(path: Path) -> None:
         need_of(found, found.corpus.vocabulary_size)
 
 
-EXAMPLES = [Settings().model_dump(mode="json")] + [
+EXAMPLES = [TranslationSettings().model_dump(mode="json")] + [
     yaml.safe_load(path.read_text(encoding="utf-8"))
     for path in sorted((Path(__file__).parents[2] / "configs").glob("*.yaml"))
 ]
@@ -124,7 +125,7 @@ def test_settings_with_a_changed_value(tree: Any, tmp_path: Path) -> None:
 
 
 @fuzz(300)
-@given(data=mutated_bytes(dump_settings(Settings()).encode("utf-8")))
+@given(data=mutated_bytes(dump_settings(TranslationSettings()).encode("utf-8")))
 def test_settings_with_changed_bytes(data: bytes, tmp_path: Path) -> None:
     path = tmp_path / "settings.yaml"
     path.write_bytes(data)

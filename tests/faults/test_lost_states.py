@@ -14,15 +14,15 @@ from nmt_pbt.run.driver import Driver
 from nmt_pbt.run.jobs import Engine, JobResult, TrainingJob
 from nmt_pbt.run.journal import read_journal, without_times
 from nmt_pbt.run.preflight import need_of
-from nmt_pbt.settings import Settings
 from nmt_pbt.tasks.state import StateStore
+from nmt_pbt.tasks.translation.tree import TranslationSettings
 from tests.run.cheap import CheapTask, CheapTrainable, PassingOn, cheap_settings, driver, inline, opened, search
 
 METHODS = ("pbt", "random", "grid", "bayes", "hyperband", "exploit-only", "explore-only", "manual")
 POPULATION = 4
 
 
-def settings_with(*assignments: str) -> Settings:
+def settings_with(*assignments: str) -> TranslationSettings:
     guesses = "search.manual.guesses=[{dropout: 0.1}, {dropout: 0.4}, {learning_rate: 0.001}]"
     return cheap_settings("search.bayes.initial_points=2", guesses, *assignments)
 

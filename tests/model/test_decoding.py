@@ -124,7 +124,9 @@ def test_scores_are_wus_and_come_in_order(penalties):
 
 
 @pytest.mark.parametrize("penalties", PENALTIES)
-@pytest.mark.parametrize("sampler", [GreedySampler(BEGIN, END), BeamSampler(4, BEGIN, END, n_best=4)], ids=["greedy", "beam"])
+@pytest.mark.parametrize(
+    "sampler", [GreedySampler(BEGIN, END), BeamSampler(4, BEGIN, END, n_best=4)], ids=["greedy", "beam"]
+)
 def test_a_forced_decode_gives_the_scores_of_search(sampler, penalties):
     found, (_, looks) = run(sampler, 8, [9, 3, 9, 1, 6, 9, 9, 9], 0, *penalties)
     step, cache, memory = toy(8)
@@ -208,7 +210,9 @@ def test_stopping_early_for_one_hypothesis_finds_the_same_one_as_for_all():
         assert [row[0] for row in texts(one)] == [row[0] for row in texts(four)]
 
 
-@pytest.mark.parametrize("sampler", [GreedySampler(BEGIN, END), BeamSampler(3, BEGIN, END, n_best=3)], ids=["greedy", "beam"])
+@pytest.mark.parametrize(
+    "sampler", [GreedySampler(BEGIN, END), BeamSampler(3, BEGIN, END, n_best=3)], ids=["greedy", "beam"]
+)
 def test_a_sentence_is_translated_alike_alone_and_in_any_batch(sampler):
     limits = [9, 3, 9, 1, 6, 9, 9, 9]
     together, _ = run(sampler, 8, limits)

@@ -30,10 +30,12 @@ from nmt_pbt.search.assignment import Assignment
 from nmt_pbt.search.diagnostics import Diagnostics
 from nmt_pbt.search.method_names import REPLAYS
 from nmt_pbt.search.replay import final_values, lengthened
-from nmt_pbt.settings import NumberDomain, Settings, dump_settings
+from nmt_pbt.settings.loading import dump_settings
+from nmt_pbt.space.settings import NumberDomain
 from nmt_pbt.space.space import Space
 from nmt_pbt.tasks.translation.attention_record import SentenceAttention, attention_path, write_attention
 from nmt_pbt.tasks.translation.significance import corpus_scores, counts_path, sentence_counts, write_counts
+from nmt_pbt.tasks.translation.tree import TranslationSettings
 
 EPOCH = 10_000
 WORDS = [
@@ -75,7 +77,7 @@ class _Search:
 
     method: str
     seed: int
-    settings: Settings
+    settings: TranslationSettings
     random: np.random.Generator
     records: list[AnyRecord] = field(default_factory=list)
     spent: int = 0
@@ -291,7 +293,7 @@ def write_fake_run(
         `path`.
     """
     tree = {"name": path.name, "search": {"methods": list(methods), "population": population, "seeds": seeds}}
-    settings = Settings.model_validate({**tree, "training": {"epochs": epochs}})
+    settings = TranslationSettings.model_validate({**tree, "training": {"epochs": epochs}})
     (path / "translations").mkdir(parents=True)
     (path / "settings.yaml").write_text(dump_settings(settings), encoding="utf-8")
     environment = {"python": "3.11.7", "packages": {"nmt-pbt": "0.1.0", "sacrebleu": "2.6.0"}, "commit": "0" * 40}

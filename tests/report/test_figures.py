@@ -25,7 +25,7 @@ from nmt_pbt.report.figures.slices import draw_slice
 from nmt_pbt.report.figures.style import method_style, metric_label, places, render, scale_axis
 from nmt_pbt.report.gallery import drawings
 from nmt_pbt.report.run import Run, load_run
-from nmt_pbt.settings import ChoiceDomain, NumberDomain
+from nmt_pbt.space.settings import ChoiceDomain, NumberDomain
 from tests.report.journals import assigned, ended, evaluated, run_started, search
 
 

@@ -13,7 +13,7 @@ from nmt_pbt.report.figures.style import method_style
 from nmt_pbt.report.page import default_folder, write_report
 from nmt_pbt.report.run import load_run
 from nmt_pbt.report.several import load_runs
-from nmt_pbt.settings import ChoiceDomain, NumberDomain
+from nmt_pbt.space.settings import ChoiceDomain, NumberDomain
 from tests.report.fake_run import write_fake_run
 
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from nmt_pbt.report import inference, statistics
 from nmt_pbt.report.run import Run, load_run
-from nmt_pbt.settings import NumberDomain
+from nmt_pbt.space.settings import NumberDomain
 from tests.report.journals import assigned, evaluated, run_started, search
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from nmt_pbt.report import views
 from nmt_pbt.report.run import Run, load_run
-from nmt_pbt.settings import ChoiceDomain, NumberDomain
+from nmt_pbt.space.settings import ChoiceDomain, NumberDomain
 from tests.report.journals import assigned, ended, evaluated, run_started, search, small_population
 
 

@@ -19,10 +19,10 @@ from nmt_pbt.run.jobs import Engine, JobResult, StateReference, TrainingJob, Win
 from nmt_pbt.run.journal import Journal, RunStarted
 from nmt_pbt.run.worker import InlineEngine, TrainablePool
 from nmt_pbt.search.methods import build_method
-from nmt_pbt.settings import Settings, load_settings
 from nmt_pbt.tasks.protocol import Evaluation, MemberState
 from nmt_pbt.tasks.state import StateStore
 from nmt_pbt.tasks.translation.significance import Counts
+from nmt_pbt.tasks.translation.tree import TranslationSettings, load_settings
 
 DEFAULTS: dict[str, Value] = {"learning_rate": 1e-3, "dropout": 0.0, "recurrent_dropout": 0.0, "batch_size": 32}
 
@@ -145,7 +145,7 @@ SEGMENTS = [
 ]
 
 
-def cheap_settings(*assignments: str) -> Settings:
+def cheap_settings(*assignments: str) -> TranslationSettings:
     """Return settings of a small search: population 4, 3 epochs, an interval of one, and something to replay."""
     replay = f"search.replay.schedule={json.dumps(SEGMENTS)}"
     return load_settings(None, ["search.population=4", "training.epochs=3", replay, *assignments])
@@ -195,13 +195,15 @@ class PassingOn:
 
 
 def search(
-    method: str, settings: Settings, task: CheapTask, engine: Engine, journal: Journal, seed: int = 0
+    method: str, settings: TranslationSettings, task: CheapTask, engine: Engine, journal: Journal, seed: int = 0
 ) -> Winner | None:
     """Run, or go on with, one search."""
     return driver(method, settings, task, engine, journal, seed).run()
 
 
-def driver(method: str, settings: Settings, task: CheapTask, engine: Engine, journal: Journal, seed: int = 0) -> Driver:
+def driver(
+    method: str, settings: TranslationSettings, task: CheapTask, engine: Engine, journal: Journal, seed: int = 0
+) -> Driver:
     """Return what runs, or goes on with, one search."""
     built = build_method(method, settings, seed, task.epoch)
     start = search_started(built, settings, seed)

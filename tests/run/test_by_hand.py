@@ -15,7 +15,7 @@ from nmt_pbt.run.journal import AnyRecord, Assigned, Evaluated, Guessed, Journal
 from nmt_pbt.run.manual import check_free_to_guess, check_free_to_test, is_under_way, read_guess, told, tried
 from nmt_pbt.run.run_directory import RunDirectory
 from nmt_pbt.search.methods import build_method, build_search_by_hand
-from nmt_pbt.settings import Settings
+from nmt_pbt.tasks.translation.tree import TranslationSettings
 from tests.report.journals import assigned, ended, evaluated, run_started, search, search_ended, small_population
 from tests.run.cheap import CheapTask, cheap_settings, inline, opened
 from tests.run.test_driver import Killed, KillingEngine, plain
@@ -26,7 +26,7 @@ SECOND = {**FIRST, "dropout": 0.8, "label_smoothing": 0.2}
 
 
 def guess(
-    journal: Journal, engine: Engine, values: dict[str, Any] | None, settings: Settings, listed: bool = False
+    journal: Journal, engine: Engine, values: dict[str, Any] | None, settings: TranslationSettings, listed: bool = False
 ) -> Winner | None:
     build = build_method if listed else build_search_by_hand
     method = build("manual", settings, 0, TASK.epoch)

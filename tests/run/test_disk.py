@@ -11,7 +11,8 @@ import pytest
 
 from nmt_pbt.base.errors import UsageError
 from nmt_pbt.run.preflight import Need, check_room, need_of, parameters
-from nmt_pbt.settings import ModelSettings, Settings, load_settings
+from nmt_pbt.tasks.translation.settings import ModelSettings
+from nmt_pbt.tasks.translation.tree import TranslationSettings, load_settings
 
 
 @pytest.mark.parametrize(
@@ -92,7 +93,7 @@ def test_a_saved_state_is_no_larger_than_told(tmp_path: Path) -> None:
     from nmt_pbt.tasks.translation.model.seq2seq import Seq2Seq
     from nmt_pbt.tasks.translation.optimizer import FusedAdam
 
-    settings = Settings()
+    settings = TranslationSettings()
     model = Seq2Seq(vocabulary=50, **settings.model.model_dump())
     optimizer = FusedAdam(learning_rate=1e-3)
     optimizer.build(model.trainable_variables)

@@ -9,7 +9,7 @@ import pytest
 
 from nmt_pbt.base.errors import UsageError
 from nmt_pbt.run.preflight import check_engine
-from nmt_pbt.settings import EngineSettings
+from nmt_pbt.settings.tree import EngineSettings
 
 
 def ray(address: str) -> EngineSettings:

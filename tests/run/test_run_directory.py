@@ -10,13 +10,13 @@ import pytest
 
 from nmt_pbt.base.errors import UsageError
 from nmt_pbt.run.run_directory import RunDirectory
-from nmt_pbt.settings import Settings, load_settings
+from nmt_pbt.tasks.translation.tree import TranslationSettings, load_settings
 
 
 @pytest.fixture
 def run(tmp_path: Path) -> RunDirectory:
     run = RunDirectory(tmp_path / "run")
-    with run.writing(Settings(), "corpus"):
+    with run.writing(TranslationSettings(), "corpus"):
         pass
     return run
 
@@ -38,12 +38,12 @@ def test_an_empty_or_missing_folder_is_taken(tmp_path: Path) -> None:
 
 
 def test_settings_are_read_back_as_they_were(run: RunDirectory) -> None:
-    assert run.read_settings() == Settings()
+    assert run.read_settings() == TranslationSettings()
 
 
 def test_a_second_writer_is_refused(run: RunDirectory) -> None:
-    with run.writing(Settings(), "corpus"), pytest.raises(UsageError, match="another process"):
-        run.writing(Settings(), "corpus").__enter__()
+    with run.writing(TranslationSettings(), "corpus"), pytest.raises(UsageError, match="another process"):
+        run.writing(TranslationSettings(), "corpus").__enter__()
 
 
 def test_changed_settings_are_refused(run: RunDirectory) -> None:
@@ -54,7 +54,7 @@ def test_changed_settings_are_refused(run: RunDirectory) -> None:
 
 def test_a_changed_corpus_is_refused(run: RunDirectory) -> None:
     with pytest.raises(UsageError, match="corpus changed"):
-        run.writing(Settings(), "another").__enter__()
+        run.writing(TranslationSettings(), "another").__enter__()
 
 
 @pytest.mark.parametrize("change", ["search.seeds=3", "search.methods=[pbt]", "name=other", "engine.threads=1"])
@@ -84,7 +84,7 @@ def test_all_settings_that_differ_are_told(run: RunDirectory) -> None:
 
 
 def test_a_folder_that_another_process_writes_is_refused_at_once(run: RunDirectory) -> None:
-    with run.writing(Settings(), "corpus"), pytest.raises(UsageError, match="another process"):
+    with run.writing(TranslationSettings(), "corpus"), pytest.raises(UsageError, match="another process"):
         RunDirectory(run.path).check_free()
     RunDirectory(run.path).check_free()
 
@@ -107,30 +107,30 @@ def test_another_version_of_the_program_is_refused_with_the_difference_or_accept
 ) -> None:
     before = change_environment(run, **change)
     with pytest.raises(UsageError, match="--accept-changes") as refused:
-        run.check_same(Settings())
+        run.check_same(TranslationSettings())
     assert told in str(refused.value)
     accepting = RunDirectory(run.path, accept_changes=True)
-    with accepting.writing(Settings(), "corpus"):
+    with accepting.writing(TranslationSettings(), "corpus"):
         pass
     after = json.loads(run.environment_file.read_text())
     assert {name: value for name, value in after.items() if name != "changed"} == before
     assert [entry["after_records"] for entry in after["changed"]] == [1]
-    run.check_same(Settings())  # what was accepted is what the run goes on with
+    run.check_same(TranslationSettings())  # what was accepted is what the run goes on with
 
 
 def test_what_the_environment_does_not_say_is_not_compared(run: RunDirectory) -> None:
     change_environment(run, code=None, packages={}, python="2.7", processors=1)
-    run.check_same(Settings())
+    run.check_same(TranslationSettings())
 
 
 def test_a_missing_or_damaged_environment_is_named(run: RunDirectory) -> None:
     run.environment_file.write_text("[" * 100_000)
     with pytest.raises(UsageError, match=r"environment\.json: damaged"):
-        run.check_same(Settings())
+        run.check_same(TranslationSettings())
     run.environment_file.unlink()
     with pytest.raises(UsageError, match=r"environment\.json: is missing"):
-        run.check_same(Settings())
-    with RunDirectory(run.path, accept_changes=True).writing(Settings(), "corpus"):
+        run.check_same(TranslationSettings())
+    with RunDirectory(run.path, accept_changes=True).writing(TranslationSettings(), "corpus"):
         assert run.environment_file.exists()
 
 
@@ -141,10 +141,10 @@ def test_a_run_killed_before_it_had_a_journal_can_be_begun_again(run: RunDirecto
             file.unlink()
     (run.path / ".settings.yaml.123.tmp").write_text("seed: ")
     RunDirectory(run.path).check_new()
-    with RunDirectory(run.path).writing(Settings(), "corpus") as journal:
+    with RunDirectory(run.path).writing(TranslationSettings(), "corpus") as journal:
         assert len(journal.records) == 1
     assert not list(run.path.glob(".*"))
-    assert run.read_settings() == Settings()
+    assert run.read_settings() == TranslationSettings()
 
 
 def test_a_run_killed_before_it_had_a_journal_can_be_resumed(run: RunDirectory) -> None:
@@ -162,5 +162,5 @@ def test_nothing_is_written_through_a_link_in_a_run(run: RunDirectory, tmp_path:
     (run.path / name).unlink(missing_ok=True)
     (run.path / name).symlink_to(outside)
     with pytest.raises(UsageError, match=f"{name}: is a link"):
-        run.writing(Settings(), "corpus").__enter__()
+        run.writing(TranslationSettings(), "corpus").__enter__()
     assert outside.read_text() == "mine"

@@ -17,8 +17,8 @@ from nmt_pbt.base.errors import SearchError
 from nmt_pbt.search.assignment import Assignment
 from nmt_pbt.search.method_names import METHODS, REPLAYS
 from nmt_pbt.search.methods import build_method
-from nmt_pbt.settings import Settings, load_settings
 from nmt_pbt.space.space import Space
+from nmt_pbt.tasks.translation.tree import TranslationSettings, load_settings
 from tests.search.driving import SMALL, Session
 
 START = {
@@ -74,30 +74,30 @@ SPACE = [
 
 
 @pytest.fixture(params=MODES)
-def mode(request: pytest.FixtureRequest) -> tuple[str, Settings]:
+def mode(request: pytest.FixtureRequest) -> tuple[str, TranslationSettings]:
     name, changes = MODES[request.param]
     return name, load_settings(assignments=[*SPACE, *changes])
 
 
-def session(mode: tuple[str, Settings], seed: int = 0, **changes: object) -> Session:
+def session(mode: tuple[str, TranslationSettings], seed: int = 0, **changes: object) -> Session:
     name, settings = mode
     objective = settings.search.objective
     return Session(build_method(name, settings, seed, EPOCH), settings.search.interval, metric=objective, **changes)
 
 
-def test_the_same_seed_gives_the_same_trials_and_another_seed_others(mode: tuple[str, Settings]) -> None:
+def test_the_same_seed_gives_the_same_trials_and_another_seed_others(mode: tuple[str, TranslationSettings]) -> None:
     first = session(mode).run(workers=2).assignments
     assert first == session(mode).run(workers=2).assignments
     if mode[0] not in ("manual", *REPLAYS):
         assert first != session(mode, seed=1).run(workers=2).assignments
 
 
-def test_a_later_seed_does_not_depend_on_the_process(mode: tuple[str, Settings]) -> None:
+def test_a_later_seed_does_not_depend_on_the_process(mode: tuple[str, TranslationSettings]) -> None:
     """Seed 0 is a seed: KerasTuner takes a random one instead."""
     assert session(mode).method.oracle.seed == 0
 
 
-def test_values_are_within_bounds_and_on_the_grid(mode: tuple[str, Settings]) -> None:
+def test_values_are_within_bounds_and_on_the_grid(mode: tuple[str, TranslationSettings]) -> None:
     space = Space.from_settings(mode[1].search)
     driven = session(mode).run(workers=3)
     for assignment in driven.assignments:
@@ -108,7 +108,7 @@ def test_values_are_within_bounds_and_on_the_grid(mode: tuple[str, Settings]) ->
 
 
 @pytest.mark.parametrize("workers", [1, 2, 5])
-def test_the_budget_is_met_exactly(mode: tuple[str, Settings], workers: int) -> None:
+def test_the_budget_is_met_exactly(mode: tuple[str, TranslationSettings], workers: int) -> None:
     random = np.random.default_rng(0)
     driven = session(mode).run(workers, pick=lambda count: int(random.integers(count)))
     assert driven.pairs == driven.method.budget.total == 48 * EPOCH
@@ -126,7 +126,7 @@ def test_the_budget_is_met_exactly(mode: tuple[str, Settings], workers: int) -> 
     ids=["out of memory", "failure", "nan score", "infinite score"],
 )
 def test_a_search_goes_on_after_failures(
-    mode: tuple[str, Settings],
+    mode: tuple[str, TranslationSettings],
     fails: Callable[[Assignment], str | None],
     score: Callable[[Assignment, int], float] | None,
 ) -> None:
@@ -140,14 +140,14 @@ def test_a_search_goes_on_after_failures(
     assert best.status == "COMPLETED"
 
 
-def test_a_search_whose_trials_all_fail_ends_with_the_reason(mode: tuple[str, Settings]) -> None:
+def test_a_search_whose_trials_all_fail_ends_with_the_reason(mode: tuple[str, TranslationSettings]) -> None:
     driven = session(mode, fails=lambda assignment: "out of memory")
     with pytest.raises(SearchError, match=r"all.*failed, the last one with: out of memory"):
         driven.run(workers=2)
     assert len(driven.assignments) >= mode[1].search.population
 
 
-def test_a_fresh_oracle_that_is_told_the_same_decides_the_same(mode: tuple[str, Settings]) -> None:
+def test_a_fresh_oracle_that_is_told_the_same_decides_the_same(mode: tuple[str, TranslationSettings]) -> None:
     whole = session(mode, fails=lambda assignment: "nan" if assignment.trial.endswith("3") else None).run(workers=3)
     for part in (3, 2):
         count = len(whole.assignments) // part
@@ -157,7 +157,9 @@ def test_a_fresh_oracle_that_is_told_the_same_decides_the_same(mode: tuple[str, 
         assert again.run(workers=3).assignments == whole.assignments
 
 
-def test_a_fresh_oracle_with_the_state_of_another_goes_on_as_that_one_does(mode: tuple[str, Settings]) -> None:
+def test_a_fresh_oracle_with_the_state_of_another_goes_on_as_that_one_does(
+    mode: tuple[str, TranslationSettings],
+) -> None:
     whole = session(mode).run(workers=3)
     part = session(mode).run(workers=3, trials=len(whole.assignments) // 2)
     old, fresh = part.method.oracle, session(mode).method.oracle
@@ -168,7 +170,7 @@ def test_a_fresh_oracle_with_the_state_of_another_goes_on_as_that_one_does(mode:
     assert part.run(workers=3).assignments == whole.assignments
 
 
-def test_the_same_worker_gets_the_same_trial_until_it_has_ended(mode: tuple[str, Settings]) -> None:
+def test_the_same_worker_gets_the_same_trial_until_it_has_ended(mode: tuple[str, TranslationSettings]) -> None:
     oracle = session(mode).method.oracle
     first = oracle.create_trial("worker0")
     again = oracle.create_trial("worker0")
@@ -177,7 +179,7 @@ def test_the_same_worker_gets_the_same_trial_until_it_has_ended(mode: tuple[str,
     assert again.hyperparameters.values == first.hyperparameters.values
 
 
-def test_results_of_a_trial_that_is_given_out_again_start_afresh(mode: tuple[str, Settings]) -> None:
+def test_results_of_a_trial_that_is_given_out_again_start_afresh(mode: tuple[str, TranslationSettings]) -> None:
     driven = session(mode)
     oracle, metric = driven.method.oracle, driven.metric
     trial = oracle.create_trial("worker0")
@@ -190,7 +192,7 @@ def test_results_of_a_trial_that_is_given_out_again_start_afresh(mode: tuple[str
 
 
 def test_a_failed_trial_is_not_given_out_again_and_an_invalid_one_as_often_as_allowed(
-    mode: tuple[str, Settings], capsys: pytest.CaptureFixture[str]
+    mode: tuple[str, TranslationSettings], capsys: pytest.CaptureFixture[str]
 ) -> None:
     oracle = session(mode).method.oracle
     oracle.max_retries_per_trial = 1
@@ -205,7 +207,7 @@ def test_a_failed_trial_is_not_given_out_again_and_an_invalid_one_as_often_as_al
     assert oracle.create_trial("worker0").trial_id not in issued
 
 
-def test_the_old_way_to_end_a_trial_still_works(mode: tuple[str, Settings]) -> None:
+def test_the_old_way_to_end_a_trial_still_works(mode: tuple[str, TranslationSettings]) -> None:
     driven = session(mode)
     driven.give("worker0")
     trial = driven.busy["worker0"].trial
@@ -218,7 +220,7 @@ def test_the_old_way_to_end_a_trial_still_works(mode: tuple[str, Settings]) -> N
     assert driven.give("worker0") == "RUNNING"
 
 
-def test_a_missing_objective_is_an_error_and_holds_no_lock(mode: tuple[str, Settings]) -> None:
+def test_a_missing_objective_is_an_error_and_holds_no_lock(mode: tuple[str, TranslationSettings]) -> None:
     driven = session(mode)
     driven.give("worker0")
     with pytest.raises(ValueError, match="Objective value missing"):
@@ -230,7 +232,10 @@ def test_a_missing_objective_is_an_error_and_holds_no_lock(mode: tuple[str, Sett
 
 
 def test_an_oracle_is_one_of_keras_tuners_and_writes_and_prints_nothing(
-    mode: tuple[str, Settings], tmp_path: object, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    mode: tuple[str, TranslationSettings],
+    tmp_path: object,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
     driven = session(mode).run(workers=2, trials=6)
@@ -239,7 +244,7 @@ def test_an_oracle_is_one_of_keras_tuners_and_writes_and_prints_nothing(
     assert capsys.readouterr().out == ""
 
 
-def test_trials_that_ended_can_be_looked_up(mode: tuple[str, Settings]) -> None:
+def test_trials_that_ended_can_be_looked_up(mode: tuple[str, TranslationSettings]) -> None:
     driven = session(mode).run()
     oracle = driven.method.oracle
     best = oracle.get_best_trials(1)[0]
@@ -249,7 +254,7 @@ def test_trials_that_ended_can_be_looked_up(mode: tuple[str, Settings]) -> None:
     json.dumps(best.get_state())
 
 
-def test_few_states_are_needed(mode: tuple[str, Settings]) -> None:
+def test_few_states_are_needed(mode: tuple[str, TranslationSettings]) -> None:
     driven = session(mode).run(workers=3)
     population = mode[1].search.population
     if mode[0] != "hyperband":

@@ -11,7 +11,7 @@ from nmt_pbt.search.frequencies import MultiFrequency
 from nmt_pbt.search.method_names import METHODS, REPLAYS
 from nmt_pbt.search.methods import build_method, check_methods
 from nmt_pbt.search.pb2 import PB2
-from nmt_pbt.settings import load_settings
+from nmt_pbt.tasks.translation.tree import load_settings
 from tests.search.driving import SMALL
 
 
@@ -19,7 +19,7 @@ def test_names_and_budgets_are_checked_without_importing_keras_tuner() -> None:
     program = (
         "import sys\n"
         "from nmt_pbt.search.methods import check_methods\n"
-        "from nmt_pbt.settings import load_settings\n"
+        "from nmt_pbt.tasks.translation.tree import load_settings\n"
         "check_methods(load_settings())\n"
         "heavy = {'keras_tuner', 'tensorflow', 'keras', 'sklearn', 'scipy'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"

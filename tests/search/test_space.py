@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nmt_pbt.base.errors import UsageError
-from nmt_pbt.settings import load_settings
 from nmt_pbt.space.domains import Choice, Condition, Constant, Domain, Integer, Real
 from nmt_pbt.space.space import Space
+from nmt_pbt.tasks.translation.tree import load_settings
 from tests.search.driving import SMALL
 
 

@@ -9,9 +9,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from nmt_pbt.settings import load_settings
 from nmt_pbt.tasks.translation.batches import source_batch, target_batch
 from nmt_pbt.tasks.translation.corpus.subwords import EOS
+from nmt_pbt.tasks.translation.tree import load_settings
 
 
 class Digits:

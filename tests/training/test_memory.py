@@ -7,11 +7,11 @@ import tensorflow as tf
 
 from nmt_pbt.run.jobs import StateReference, TrainingJob
 from nmt_pbt.run.worker import TrainablePool, Worker
-from nmt_pbt.settings import load_settings
 from nmt_pbt.tasks.protocol import MemberState
 from nmt_pbt.tasks.state import content_hash
 from nmt_pbt.tasks.translation.trainable import TranslationTask
 from nmt_pbt.tasks.translation.translation_model import Seq2Seq
+from nmt_pbt.tasks.translation.tree import load_settings
 
 
 class InMemory:

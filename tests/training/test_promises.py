@@ -6,8 +6,8 @@ import time
 
 import numpy as np
 
-from nmt_pbt.settings import load_settings
 from nmt_pbt.tasks.translation.trainable import TranslationTask
+from nmt_pbt.tasks.translation.tree import load_settings
 
 
 def test_moving_to_another_member_of_3_million_parameters_takes_at_most_50_ms(digits):

@@ -9,10 +9,12 @@ import numpy as np
 
 from nmt_pbt.base.yaml_text import read_yaml
 from nmt_pbt.run.journal import Assigned, Ended, Evaluated, Journal, RunStarted, SearchEnded, SearchStarted, Tested
-from nmt_pbt.settings import dump_settings, load_settings, settings_hash
+from nmt_pbt.settings.fingerprint import settings_hash
+from nmt_pbt.settings.loading import dump_settings
 from nmt_pbt.tasks.translation.corpus.catalog import load_corpus
 from nmt_pbt.tasks.translation.corpus.prepared import digest_of
 from nmt_pbt.tasks.translation.corpus.subwords import Subwords
+from nmt_pbt.tasks.translation.tree import load_settings
 
 SETTINGS = {
     "corpus.name": "toy",

@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 
 from nmt_pbt.report.figures.palette import FAINT
 from nmt_pbt.report.figures.style import method_style, places, scale_axis, value_label
-from nmt_pbt.settings import Domain
+from nmt_pbt.space.settings import Domain
 
 _WINNERS: tuple[Any, ...] = ("-", (0, (4, 1.5)), (0, (1.2, 1.2)), (0, (6, 1.5, 1.2, 1.5)))
 _NAMED = len(_WINNERS)

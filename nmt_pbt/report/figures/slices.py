@@ -14,7 +14,7 @@ from matplotlib.transforms import offset_copy
 
 from nmt_pbt.report.figures.palette import MUTED, VERMILLION
 from nmt_pbt.report.figures.style import RING, frame_scores, method_style, metric_label, places, scale_axis, value_label
-from nmt_pbt.settings import ChoiceDomain, Domain, NumberDomain
+from nmt_pbt.space.settings import ChoiceDomain, Domain, NumberDomain
 
 _CUT = 0.25  # share of the models, from the worst, that may lie outside the frame
 _APART = 6.0  # points between the places of two methods beside one choice

@@ -34,7 +34,7 @@ from nmt_pbt.report.figures.palette import (
     WINE,
     mixed,
 )
-from nmt_pbt.settings import ChoiceDomain, Domain, NumberDomain
+from nmt_pbt.space.settings import ChoiceDomain, Domain, NumberDomain
 
 STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",

@@ -11,7 +11,7 @@ from nmt_pbt.base.text import counted
 from nmt_pbt.base.types import Value
 from nmt_pbt.run.journal import AnyRecord, Assigned, Evaluated, SearchStarted, Tested, read_journal
 from nmt_pbt.run.run_directory import RunDirectory
-from nmt_pbt.settings import Settings
+from nmt_pbt.tasks.translation.tree import TranslationSettings
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class ChosenModel:
     objective: str
     score: float
     run: RunDirectory
-    settings: Settings
+    settings: TranslationSettings
 
     @property
     def is_kept(self) -> bool:

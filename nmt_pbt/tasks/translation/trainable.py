@@ -13,7 +13,6 @@ import tensorflow as tf
 from nmt_pbt.base.errors import UsageError
 from nmt_pbt.base.randomness import derive_seed
 from nmt_pbt.base.types import Value
-from nmt_pbt.settings import MUTABLE, STRUCTURAL, Settings, TrainingSettings
 from nmt_pbt.tasks.protocol import Evaluation, MemberState
 from nmt_pbt.tasks.state import ITERATIONS, OPTIMIZER
 from nmt_pbt.tasks.translation.attention_record import SentenceAttention
@@ -21,11 +20,14 @@ from nmt_pbt.tasks.translation.averaging import CheckpointAverage, MovingAverage
 from nmt_pbt.tasks.translation.batches import in_batches, source_batch, target_batch
 from nmt_pbt.tasks.translation.corpus.parallel import sample_lines
 from nmt_pbt.tasks.translation.decoder import Translation, first_texts
+from nmt_pbt.tasks.translation.hyperparameters import MUTABLE, STRUCTURAL
 from nmt_pbt.tasks.translation.metrics import score_translations
 from nmt_pbt.tasks.translation.optimizer import FusedAdam, Plateau
 from nmt_pbt.tasks.translation.runtime import fitting_into_memory
+from nmt_pbt.tasks.translation.settings import TrainingSettings
 from nmt_pbt.tasks.translation.significance import sentence_counts
 from nmt_pbt.tasks.translation.translation_model import TranslationModel, assign
+from nmt_pbt.tasks.translation.tree import TranslationSettings
 
 if TYPE_CHECKING:
     from nmt_pbt.tasks.translation.corpus.prepared import PreparedCorpus
@@ -47,7 +49,7 @@ class TranslationTask:
         prepared: Its corpus, cut into subwords.
     """
 
-    settings: Settings
+    settings: TranslationSettings
     prepared: PreparedCorpus
 
     def build(self, structural: Mapping[str, Value]) -> TranslationTrainable:
@@ -86,7 +88,9 @@ class TranslationTrainable(TranslationModel):
         age: Sentence pairs the weights were trained on.
     """
 
-    def __init__(self, settings: Settings, prepared: PreparedCorpus, structural: Mapping[str, Value]) -> None:
+    def __init__(
+        self, settings: TranslationSettings, prepared: PreparedCorpus, structural: Mapping[str, Value]
+    ) -> None:
         super().__init__(settings, prepared.subwords, structural)
         self.prepared = prepared
         self.age = 0

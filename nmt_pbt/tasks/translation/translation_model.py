@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from nmt_pbt.base.errors import StateError
 from nmt_pbt.base.types import Value
-from nmt_pbt.settings import STRUCTURAL, ModelSettings, Settings
 from nmt_pbt.tasks.protocol import MemberState
 from nmt_pbt.tasks.state import AVERAGE, WEIGHTS
 from nmt_pbt.tasks.translation.decoder import TextDecoder
+from nmt_pbt.tasks.translation.hyperparameters import STRUCTURAL
 from nmt_pbt.tasks.translation.model.seq2seq import Seq2Seq
 from nmt_pbt.tasks.translation.runtime import use_threads
+from nmt_pbt.tasks.translation.settings import ModelSettings
+from nmt_pbt.tasks.translation.tree import TranslationSettings
 
 if TYPE_CHECKING:
     from nmt_pbt.tasks.translation.corpus.subwords import Subwords
@@ -34,7 +36,11 @@ class TranslationModel(TextDecoder):
     """
 
     def __init__(
-        self, settings: Settings, subwords: Subwords, values: Mapping[str, Value] | None = None, seed: int = 0
+        self,
+        settings: TranslationSettings,
+        subwords: Subwords,
+        values: Mapping[str, Value] | None = None,
+        seed: int = 0,
     ) -> None:
         use_threads(settings.engine.threads)
         self.settings = settings

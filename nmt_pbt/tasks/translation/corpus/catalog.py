@@ -11,10 +11,10 @@ import numpy as np
 
 from nmt_pbt.base.errors import UsageError, suggest
 from nmt_pbt.base.randomness import generator
-from nmt_pbt.settings import CorpusSettings
 from nmt_pbt.tasks.translation.corpus.grammar_file import toy_grammar
 from nmt_pbt.tasks.translation.corpus.parallel import Corpus, ParallelText, read_folder
 from nmt_pbt.tasks.translation.corpus.synthetic import TASKS, digit_lines, digit_pairs
+from nmt_pbt.tasks.translation.settings import CorpusSettings
 
 MOST_GENERATED = 1_000_000
 """Most pairs of a generated corpus, of all splits together."""

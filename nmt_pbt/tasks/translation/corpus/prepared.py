@@ -9,11 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from nmt_pbt.base.errors import UsageError
-from nmt_pbt.settings import CorpusSettings
 from nmt_pbt.tasks.translation.corpus.catalog import load_corpus
 from nmt_pbt.tasks.translation.corpus.parallel import Corpus
 from nmt_pbt.tasks.translation.corpus.stream import PairStream
 from nmt_pbt.tasks.translation.corpus.subwords import Subwords
+from nmt_pbt.tasks.translation.settings import CorpusSettings
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from pydantic import Field
 
+from nmt_pbt.base.errors import suggest
+from nmt_pbt.base.section import Count, Positive, Section
 from nmt_pbt.base.types import Value
-from nmt_pbt.settings.schedule import Segment
-from nmt_pbt.settings.sections import Count, Positive, Section
+from nmt_pbt.space.settings import ChoiceDomain, Domain, NumberDomain
+from nmt_pbt.tasks.translation.hyperparameters import MUTABLE, STRUCTURAL, check_value
+
+
+class Segment(Section):
+    """A part of a schedule: constant values for so long."""
+
+    epochs: Positive
+    """How long, in epochs"""
+    values: Annotated[dict[str, Value], Field(min_length=1)]
+    """The hyperparameters in force"""
 
 
 class PBTSettings(Section):
@@ -85,3 +97,62 @@ class ReplaySettings(Section):
     """What to replay, from the beginning of training; empty: what `pbt` found in this run with the same seed"""
     models: Count | None = None
     """Models to train, each from other weights; null: as many as fit into the budget"""
+
+
+def _default_space() -> dict[str, Domain]:
+    return {
+        "learning_rate": NumberDomain(min=3e-4, max=1e-2, scale="log"),
+        "dropout": NumberDomain(min=0.0, max=0.6),
+        "recurrent_dropout": NumberDomain(min=0.0, max=0.5),
+        "batch_size": ChoiceDomain(choices=[16, 32, 64, 128]),
+    }
+
+
+class SearchSettings(Section):
+    """What is searched, by which methods, for which budget."""
+
+    methods: Annotated[list[str], Field(min_length=1)] = ["pbt", "random", "grid", "bayes"]
+    """Methods to compare"""
+    objective: Literal["val_bleu", "val_chrf", "val_loss"] = "val_bleu"
+    """The dev metric that decides"""
+    seeds: Count = 1
+    """How often each whole search is repeated, with seeds seed, seed + 1, ..."""
+    population: Annotated[int, Field(ge=2)] = 6
+    """Members of the population; the other methods get the same budget: population x epochs"""
+    interval: Positive = 1.0
+    """Epochs between two evaluations, for every method, and between two decisions of PBT"""
+    space: Annotated[dict[str, Domain], Field(min_length=1)] = Field(default_factory=_default_space)
+    """Hyperparameters to search"""
+    pbt: PBTSettings = PBTSettings()
+    """Population Based Training"""
+    grid: GridSettings = GridSettings()
+    """Grid search"""
+    bayes: BayesSettings = BayesSettings()
+    """Bayesian optimisation"""
+    hyperband: HyperbandSettings = HyperbandSettings()
+    """Hyperband"""
+    manual: ManualSettings = ManualSettings()
+    """Guesses by hand"""
+    replay: ReplaySettings = ReplaySettings()
+    """Replays of a schedule"""
+
+
+def check_segments(segments: Sequence[Segment]) -> None:
+    """Refuse segments that no one model can be trained with.
+
+    Raises:
+        ValueError: A name or value is not a hyperparameter's, a segment names others than the first, or the shape of
+            the model changes.
+    """
+    known = (*MUTABLE, *STRUCTURAL)
+    for number, segment in enumerate(segments, start=1):
+        where = f"segment {number} of the schedule"
+        for name, value in segment.values.items():
+            if name not in known:
+                raise ValueError(f"{where}: no hyperparameter '{name}' to put in force{suggest(name, known)}")
+            check_value(name, value, f"{where}: {name}")
+        for name in {**segments[0].values, **segment.values}:
+            if name not in segment.values or name not in segments[0].values:
+                raise ValueError(f"{where}: {name} is named in some segments only; give it a value in each")
+            if name in STRUCTURAL and segment.values[name] != segments[0].values[name]:
+                raise ValueError(f"{where}: {name} changes the model's shape, so it has to stay as in the first")

@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from pydantic import ValidationError
 
 from nmt_pbt.base.types import Value
-from nmt_pbt.settings.model import ModelSettings
-from nmt_pbt.settings.sections import ChoiceDomain, NumberDomain
-from nmt_pbt.settings.training import TrainingSettings
+from nmt_pbt.space.settings import ChoiceDomain, NumberDomain
+from nmt_pbt.tasks.translation.settings import ModelSettings, TrainingSettings
 
 MUTABLE = (
     "learning_rate",

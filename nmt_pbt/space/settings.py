@@ -1,27 +1,14 @@
-"""What every section of the settings is made of."""
+"""Ranges to search, as settings files name them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
+from nmt_pbt.base.section import Positive, Section
 from nmt_pbt.base.types import Value
-
-Rate = Annotated[float, Field(ge=0.0, lt=1.0)]
-Positive = Annotated[float, Field(gt=0.0)]
-Count = Annotated[int, Field(ge=1)]
-FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
-"""Part of a file's name; never a path out of the folder it is looked for in."""
-
-
-class Section(BaseModel):
-    """Settings that belong together: checked strictly, and not changed once made."""
-
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, strict=True, allow_inf_nan=False, use_attribute_docstrings=True
-    )
 
 
 class NumberDomain(Section):

@@ -1,0 +1,121 @@
+"""Settings of the corpus."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from nmt_pbt.base.section import Count, FileName, Positive, Rate, Section
+
+
+class CorpusSettings(Section):
+    """Which sentence pairs, how many, and how they are cut into subwords."""
+
+    name: str = "toy"
+    """A corpus of the catalog (`nmt-pbt data list`) or a folder with train.SRC, train.TGT, val.*, test*.*"""
+    source_language: FileName = "en"
+    """Language of the text to translate: the file suffix in a folder"""
+    target_language: FileName = "de"
+    """Language to translate into: the file suffix in a folder"""
+    train_pairs: Count | None = None
+    """Use only so many training pairs, drawn by the seed; null uses all of them"""
+    dev_pairs: Count | None = None
+    """Use only the first so many dev pairs; null uses all of them"""
+    test_pairs: Count | None = None
+    """Use only the first so many test pairs; null uses all of them"""
+    max_length: Annotated[int, Field(ge=4)] = 60
+    """Training pairs with more subwords than this on either side are left out, and counted"""
+    vocabulary_size: Annotated[int, Field(ge=16)] = 400
+    """Subwords in the joint vocabulary of both languages"""
+
+
+class ModelSettings(Section):
+    """The attention LSTM encoder-decoder. These values decide weight shapes."""
+
+    embedding_units: Count = 96
+    """Width of the subword embeddings"""
+    units: Count = 128
+    """Width of the decoder's LSTM and of each direction of the encoder's"""
+    encoder_layers: Count = 1
+    """Bidirectional LSTM layers of the encoder"""
+    decoder_layers: Count = 1
+    """LSTM layers of the decoder"""
+    attention: Literal["additive", "general", "dot"] = "general"
+    """Score function: additive (Bahdanau et al. 2015), general or dot (Luong et al. 2015)"""
+    tie_embeddings: Literal["none", "output", "all"] = "all"
+    """`output` shares the decoder's embedding with the softmax, `all` the encoder's too"""
+    variational_dropout: bool = False
+    """Drop embeddings and states between layers by one mask a sequence, instead of one a position (Gal & Ghahramani
+    2016)"""
+
+    layer_normalisation: bool = False
+    """Normalise the LSTMs' projections and cells (Ba et al. 2016)"""
+    input_feeding: bool = False
+    """The decoder reads the attentional vector of the position before, too (Luong et al. 2015); training is slower, as
+    positions cannot be computed at once"""
+
+
+class TrainingSettings(Section):
+    """Values in force where the search space names nothing else."""
+
+    epochs: Positive = 24.0
+    """Passes over the training pairs: by each member of a population, and by each trial of the other methods"""
+    learning_rate: Positive = 4e-3
+    """Adam's step size"""
+    batch_size: Count = 16
+    """Sentence pairs in one step"""
+    dropout: Rate = 0.2
+    """Rate on embeddings, between layers and on the attention vector"""
+    recurrent_dropout: Rate = 0.1
+    """Rate on the LSTMs' recurrent state, one mask a sequence (Gal & Ghahramani 2016)"""
+    label_smoothing: Rate = 0.0
+    """Probability mass spread over the whole vocabulary in the training loss; never in the reported loss"""
+    clip_norm: Positive = 1.0
+    """Largest global norm of the gradient"""
+    word_dropout: Rate = 0.0
+    """Rate on whole subwords: all of a position's embedding is dropped, in the source and the target's prefix"""
+    subword_sampling: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
+    """Share of the training text's words that are cut into subwords by a draw, anew each epoch (Kudo 2018); a sentence
+    that would then be longer than `corpus.max_length` stays as it is"""
+    weight_decay: Annotated[float, Field(ge=0.0)] = 0.0
+    """Share of each matrix taken off in a step, times the learning rate; apart from the gradient (Loshchilov & Hutter
+    2019)"""
+    average_decay: Rate = 0.99
+    """Share of the moving average that a step keeps: for averaging `exponential`"""
+    learning_rate_decay: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0
+    """What the learning rate is multiplied with each epoch, in steps at the evaluations; 1 leaves it"""
+    plateau_factor: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0
+    """What the learning rate is multiplied with when val_loss has stopped falling; 1 leaves it"""
+    plateau_patience: Count = 1
+    """Evaluations in a row without a lower val_loss before the learning rate is cut"""
+    averaging: Literal["none", "exponential", "checkpoints"] = "none"
+    """Weights that are evaluated and translate. `none`: those trained. `exponential`: their moving average.
+    `checkpoints`: the mean of those at the last evaluations"""
+    averaged_checkpoints: Annotated[int, Field(ge=2, le=20)] = 5
+    """Evaluations whose weights are averaged: for `checkpoints`"""
+    early_stopping: Count | None = None
+    """Evaluations in a row without a better objective before `train` stops; null never. `compare` refuses it: its
+    methods all train equally long"""
+
+
+MOST_SAMPLES = 20
+"""Dev sentences that a run can show, at most."""
+
+
+class EvaluationSettings(Section):
+    """How translations are made and scored."""
+
+    batch_size: Count = 128
+    """Sentences decoded together"""
+    beam: Count = 5
+    """Beam width on the test split and in `translate`; the dev split is decoded greedily"""
+    length_penalty: Annotated[float, Field(ge=0.0)] = 1.0
+    """Exponent of the length normalisation (Wu et al. 2016)"""
+    coverage_penalty: Annotated[float, Field(ge=0.0)] = 0.0
+    """Weight of the penalty for source positions that were not attended to (Wu et al. 2016)"""
+    samples: Annotated[int, Field(ge=0, le=MOST_SAMPLES)] = 2
+    """Dev sentences whose translations are shown and recorded whenever a search finds a better model"""
+    kept_models: Count = 1
+    """Models of each search that stay on the disk: its winner, and the best other members of its population, which can
+    translate together with it"""
