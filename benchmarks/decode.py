@@ -91,7 +91,7 @@ def main() -> None:
     print(options.machine(arguments.core))
     print(f"\n{len(described['dev_target'])} sentences, {arguments.rounds} rounds.\n")
     print(table(_rows(competitors, turns, translations, lengths, described["dev_target"])))
-    epoch = median(training.cpu) * described["epoch"] / WINDOW
+    epoch = median(training.cpu) * described["pairs_per_epoch"] / WINDOW
     score = median(scoring.cpu)
     print(
         f"\nGreedy BLEU of the dev split takes {score:.2f} s, one epoch of training {epoch:.1f} s "
@@ -104,7 +104,7 @@ def _prepare(competitors: list[Competitor], workload: Workload, arguments: argpa
     ours, *others = competitors
     if not (workload.folder / "weights.npz").exists():
         print(f"training for {arguments.epochs:g} epochs", file=sys.stderr)
-        ours.call("learn", pairs=round(arguments.epochs * workload.settings["epoch"]))
+        ours.call("learn", pairs=round(arguments.epochs * workload.settings["pairs_per_epoch"]))
         ours.call("save")
     ours.call("load")
     for competitor in in_turn(others, 0):

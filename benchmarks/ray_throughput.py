@@ -74,8 +74,8 @@ def measure(records: list[AnyRecord], began: float) -> Slice:
             seconds = record.seconds
             busy = seconds.load + seconds.train + seconds.evaluate + seconds.save
             if record.time > began:
-                ended.append((record.time, worker_of[record.trial], record.spent - spent, busy))
-            spent = record.spent
+                ended.append((record.time, worker_of[record.trial], record.spent_pairs - spent, busy))
+            spent = record.spent_pairs
     first: dict[str, float] = {}
     for moment, worker, _, _ in ended:
         first.setdefault(worker, moment)

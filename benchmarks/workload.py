@@ -89,7 +89,7 @@ def write_workload(folder: Path, settings: TranslationSettings, window: int, win
     (folder / "subwords.model").write_bytes(prepared.subwords.model)
     described |= {
         "vocabulary": prepared.subwords.size,
-        "epoch": stream.epoch,
+        "pairs_per_epoch": stream.epoch,
         "dev_order": np.concatenate(order).tolist(),
         "dev_target": list(prepared.corpus.dev.target),
     }

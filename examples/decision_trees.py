@@ -157,9 +157,9 @@ def main() -> None:
                 seed=0,
                 objective="val_loss",
                 direction="min",
-                budget=BUDGET.total,
-                interval=INTERVAL,
-                epoch=task.epoch,
+                budget_pairs=BUDGET.total,
+                interval_pairs=INTERVAL,
+                pairs_per_epoch=task.epoch,
                 population=POPULATION,
             )
             winner = Driver(method, engine, journal, start).run()

@@ -33,8 +33,8 @@ def evaluated(score: float, samples: list[str], after: float = 1.0) -> Evaluated
         **SEARCH,
         trial="7",
         interval=0,
-        age=1,
-        spent=1,
+        trained_pairs=1,
+        spent_pairs=1,
         metrics={"val_bleu": score},
         samples=samples,
     )
@@ -90,5 +90,5 @@ def test_a_guess_makes_the_bar_of_its_search_longer(screen: io.StringIO) -> None
     with console.SearchProgress() as progress:
         progress(journals.search("manual", budget=0))
         progress(Guessed(method="manual", seed=0, values={"dropout": 0.1}, pairs=200))
-        progress(journals.evaluated("0", 12.0, age=100, spent=100, method="manual"))
+        progress(journals.evaluated("0", 12.0, trained_pairs=100, spent_pairs=100, method="manual"))
     assert "100/200 pairs" in screen.getvalue()

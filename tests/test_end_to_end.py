@@ -69,9 +69,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_every_method_spends_the_same_budget_and_its_winner_is_tested_once(folder: Path) -> None:
     records = read_journal(folder / "run" / "journal.jsonl")
-    assert {record.method: record.spent for record in records if isinstance(record, SearchEnded)} == dict.fromkeys(
-        METHODS, 3 * 2 * 200
-    )
+    assert {
+        record.method: record.spent_pairs for record in records if isinstance(record, SearchEnded)
+    } == dict.fromkeys(METHODS, 3 * 2 * 200)
     assert [record.method for record in records if isinstance(record, Tested)] == METHODS
 
 
@@ -111,7 +111,7 @@ def test_the_journal_holds_what_the_best_model_so_far_said_of_a_few_dev_sentence
     won = {
         (r.method, r.trial, r.interval) for r in read_journal(folder / "run" / "journal.jsonl") if isinstance(r, Tested)
     }
-    assert all(record.samples for record in records if (record.method, record.trial, record.interval) in won)
+    assert all(record.samples for record in records if (record.method, record.trial, record.interval_index) in won)
 
 
 def test_translate_answers_every_line_in_order_and_leaves_blank_ones_blank(folder: Path) -> None:

@@ -90,7 +90,7 @@ def run_of(*more: object) -> Run:
 def test_trends_tell_what_rose_and_fell_to_the_winners_and_to_all_members_left(blocks: ModuleType) -> None:
     # Member 0 keeps its values, member 1 takes member 0's state over, lowers the rate and raises the dropout, and wins.
     second = [search(seed=1), assigned("a0", member=0, seed=1, rate=0.3, dropout=0.4)]
-    second += [evaluated("a0", 9.0, age=100, spent=100, seed=1)]
+    second += [evaluated("a0", 9.0, trained_pairs=100, spent_pairs=100, seed=1)]
     head, _, rate, dropout, _, told = blocks.KINDS["trends"](run_of(*second)).splitlines()
     assert head == (
         "| hyperparameter | winner, seed 0 | winner, seed 1 | all members left at the end | their medians |"

@@ -39,7 +39,7 @@ def trained(records: list[AnyRecord], method: str) -> list[tuple[int, dict[str, 
         r.trial: dict(r.values) for r in records if isinstance(r, Assigned) and (r.method, r.member) == (method, 0)
     }
     return [
-        (r.age, values[r.trial])
+        (r.trained_pairs, values[r.trial])
         for r in records
         if isinstance(r, Evaluated) and r.method == method and r.trial in values
     ]
@@ -56,7 +56,7 @@ def recorded(schedule: Schedule) -> list[tuple[int, dict[str, object]]]:
 def test_replays_come_after_pbt_and_spend_as_much(folder: Path) -> None:
     records = journal(folder / "run")
     assert [record.method for record in records if isinstance(record, Tested)] == ["pbt", "final-values", "replay"]
-    assert {record.spent for record in records if isinstance(record, SearchEnded)} == {3 * 2 * 200}
+    assert {record.spent_pairs for record in records if isinstance(record, SearchEnded)} == {3 * 2 * 200}
     page = (folder / "run" / "report" / "index.html").read_text(encoding="utf-8")
     assert "trained from other initial weights" in page
 
@@ -109,7 +109,7 @@ def test_guesses_by_hand_are_added_to_the_run_and_tested_when_asked_for(folder: 
     records = [record for record in journal(folder / "run") if not isinstance(record, RunStarted)]
     mine = [record for record in records if record.method == "manual"]
     assert next(r.values["dropout"] for r in mine if isinstance(r, Assigned)) == 0.65
-    assert [r.spent for r in mine if isinstance(r, SearchEnded)] == [400, 800]
+    assert [r.spent_pairs for r in mine if isinstance(r, SearchEnded)] == [400, 800]
     assert not any(isinstance(record, Tested) for record in mine)
     page = (folder / "run" / "report" / "index.html").read_text(encoding="utf-8")
     assert "but for Manual, whose guesses took 4 epochs" in page

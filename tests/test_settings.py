@@ -251,7 +251,7 @@ def test_a_domain_that_cannot_be_searched_is_refused_under_its_hyperparameters_n
     assert refusal(f"search.space.{domain}") == f"settings: {message}"
 
 
-@pytest.mark.parametrize("interval", ["25", "24.001"])
+@pytest.mark.parametrize("interval_index", ["25", "24.001"])
 def test_an_interval_longer_than_the_training_is_refused(interval: str) -> None:
     assert refusal(f"search.interval={interval}") == (
         f"settings: search.interval {interval} is longer than training.epochs 24; make it shorter"

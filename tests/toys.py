@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from nmt_pbt.search.budget_pairs import Budget
 
 from nmt_pbt.base.types import Value
 from nmt_pbt.run.driver import Driver
 from nmt_pbt.run.jobs import Winner
 from nmt_pbt.run.journal import AnyRecord, Assigned, Evaluated, SearchStarted
 from nmt_pbt.run.worker import InlineEngine, TrainablePool
-from nmt_pbt.search.budget import Budget
 from nmt_pbt.search.methods import Method
 from nmt_pbt.tasks.protocol import Evaluation, MemberState
 from nmt_pbt.tasks.state import content_hash
@@ -69,14 +69,14 @@ class NumpyTrainable:
     def __init__(self, task: NumpyTask) -> None:
         self.task = task
         self.vector = np.array(task.start)
-        self.age = 0
+        self.trained_pairs = 0
         self.values: dict[str, Value] = {}
 
     def reset(self, seed: int) -> None:
-        self.vector, self.age = np.array(self.task.start), 0
+        self.vector, self.trained_pairs = np.array(self.task.start), 0
 
     def load(self, state: MemberState) -> None:
-        self.vector, self.age = np.array(state.arrays["weights/vector"]), state.age
+        self.vector, self.trained_pairs = np.array(state.arrays["weights/vector"]), state.age
 
     def apply(self, values: Mapping[str, Value]) -> None:
         self.values = dict(values)
@@ -92,22 +92,22 @@ class NumpyTrainable:
 
     def train(self, pairs: int) -> Mapping[str, float]:
         for _ in range(pairs):
-            self.vector = self.task.step(self.vector, self.values, self.age)
-            self.age += 1
+            self.vector = self.task.step(self.vector, self.values, self.trained_pairs)
+            self.trained_pairs += 1
         return {"train_loss": 0.0}
 
     def evaluate(self, counts: bool = False) -> Evaluation:
         return Evaluation({"val_q": float(self.task.quality(self.vector))})
 
     def state(self) -> MemberState:
-        return MemberState({"weights/vector": self.vector.copy()}, self.age)
+        return MemberState({"weights/vector": self.vector.copy()}, self.trained_pairs)
 
 
 @dataclass(frozen=True)
 class NumpyTask:
     """A toy: where it starts, how a step moves it, and how good a place is.
 
-    `epoch` is the number of steps between two decisions.
+    `pairs_per_epoch` is the number of steps between two decisions.
     """
 
     start: tuple[float, ...]

@@ -98,7 +98,7 @@ def _population(task: Any, space: Space, size: int, epochs: float, **changes: An
         "seed": _SEED,
         "objective": _QUALITY,
         "population_size": size,
-        "interval": 1.0,
+        "interval_index": 1.0,
         "epochs": epochs,
         "exploit": Truncation(0.5 if size == 2 else 0.25),
         "explore": Perturb(fraction_of_range=0.1, resample_probability=0.0),

@@ -108,14 +108,14 @@ def _target(run: Run) -> str:
     if baseline is None:
         return "No method with fixed values was run."
     reached = statistics.budget_to_target(run)
-    epoch, objective = int(run.searches["epoch"].iloc[0]), str(run.searches["objective"].iloc[0])
-    budget = int(run.searches["budget"].max())
+    epoch, objective = int(run.searches["pairs_per_epoch"].iloc[0]), str(run.searches["objective"].iloc[0])
+    budget = int(run.searches["budget_pairs"].max())
     seeds = list(dict.fromkeys(reached["seed"]))
     targets = dict(zip(reached["seed"], reached["target"], strict=True))
     asked = [f"seed {seed}: {metric_label(objective)} {score_text(targets[seed], objective)}" for seed in seeds]
     lines = [f"| method | {' | '.join(asked)} | reached |", f"| --- |{' ---: |' * len(seeds)} ---: |"]
     for method in dict.fromkeys(reached["method"]):
-        mine = reached[reached["method"] == method].set_index("seed")["spent"]
+        mine = reached[reached["method"] == method].set_index("seed")["spent_pairs"]
         cells = [_epochs(mine[seed] / epoch) if seed in mine.index else "not searched" for seed in seeds]
         label = method_style(str(method)).label
         lines.append(f"| {label} | {' | '.join(cells)} | {mine.notna().sum()} of {len(mine)} |")
@@ -178,7 +178,7 @@ def _one_model(run: Run) -> str:
         spent = run.time_spent[(run.time_spent["method"] == row["method"]) & (run.time_spent["seed"] == row["seed"])]
         cells = [str(row["seed"]), score_text(row["score"], objective)]
         cells += [score_text(row[f"test_{metric}"], metric) for metric in metrics]
-        cells += [f"{row['age_epochs']:g}", tables.duration(float(spent["total"].sum()))]
+        cells += [f"{row['trained_epochs']:g}", tables.duration(float(spent["total"].sum()))]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join([*lines, "", f"Test was decoded once, with beam search.{_signature(run)}"])
 

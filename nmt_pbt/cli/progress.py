@@ -21,7 +21,7 @@ from rich.text import Text
 
 from nmt_pbt.base.types import Value
 from nmt_pbt.run.driver import SearchRecord
-from nmt_pbt.run.journal import Diagnosed, Evaluated, Guessed, SearchEnded, SearchStarted, Tested
+from nmt_pbt.run.journal import Evaluated, Guessed, SearchEnded, SearchStarted, Tested
 from nmt_pbt.run.manual import Tried
 
 CONSOLE = Console(stderr=True)
@@ -73,30 +73,25 @@ class SearchProgress:
         match record:
             case SearchStarted():
                 self._starts[search] = record
-                self._totals[search] = record.budget
+                self._totals[search] = record.budget_pairs
                 self._bars[search] = self._progress.add_task(
-                    f"{record.method}, seed {record.seed}", total=record.budget, best=""
-                )
-            case Diagnosed(method="pbt", alarms=alarms) if alarms:
-                self._progress.console.print(
-                    f"{record.method}, seed {record.seed}: {' and '.join(alarms)} as early as generation "
-                    f"{record.generation}: the selection may be greedy, see the report"
+                    f"{record.method}, seed {record.seed}", total=record.budget_pairs, best=""
                 )
             case Guessed():
                 total = self._totals[search] = self._totals[search] + record.pairs
                 self._progress.reset(self._bars[search], total=total, completed=self._spent.get(search, 0))
             case Evaluated():
-                self._spent[search] = record.spent
+                self._spent[search] = record.spent_pairs
                 start = self._starts[search]
                 score = record.metrics.get(start.objective)
                 if score is not None:
                     better = max if start.direction == "max" else min
                     self._best[search] = better(score, self._best.get(search, score))
                 best = f"best {start.objective} {self._best[search]:.2f}" if search in self._best else ""
-                self._progress.update(self._bars[search], completed=record.spent, best=best)
+                self._progress.update(self._bars[search], completed=record.spent_pairs, best=best)
                 self._show_samples(record, best)
             case SearchEnded():
-                self._progress.update(self._bars[search], completed=record.spent)
+                self._progress.update(self._bars[search], completed=record.spent_pairs)
                 self._progress.stop_task(self._bars[search])
             case Tested() if search in self._bars:
                 self._progress.update(self._bars[search], best=f"test BLEU {record.test['bleu']:.1f}")

@@ -108,21 +108,21 @@ def _with_interval(row: Mapping[Any, Any], column: str, metric: str) -> str:
 
 
 def _budget(run: Run) -> str:
-    budgets = set(run.searches["budget"])
-    budget, epoch = int(run.searches["budget"].iloc[0]), int(run.searches["epoch"].iloc[0])
+    budgets = set(run.searches["budget_pairs"])
+    budget, epoch = int(run.searches["budget_pairs"].iloc[0]), int(run.searches["pairs_per_epoch"].iloc[0])
     size = f"{counted(budget, 'sentence pair')} ({counted(budget / epoch, 'epoch')}) a search"
     if len(budgets) > 1:
         by_hand = run.searches[[base_method(str(method)) == "manual" for method in run.searches["method"]]]
         others = run.searches.drop(by_hand.index)
-        if others["budget"].nunique() != 1 or len(by_hand) != 1:
+        if others["budget_pairs"].nunique() != 1 or len(by_hand) != 1:
             return "at unequal budgets"
-        usual, guessed = int(others["budget"].iloc[0]), int(by_hand["budget"].iloc[0])
+        usual, guessed = int(others["budget_pairs"].iloc[0]), int(by_hand["budget_pairs"].iloc[0])
         label = method_style(str(by_hand["method"].iloc[0])).label
         return (
             f"at an equal budget of {counted(usual, 'sentence pair')} ({counted(usual / epoch, 'epoch')}) a search, "
             f"but for {label}, whose guesses took {counted(guessed / epoch, 'epoch')}"
         )
-    if (run.searches["spent"] < _SPENT * run.searches["budget"]).any():
+    if (run.searches["spent_pairs"] < _SPENT * run.searches["budget_pairs"]).any():
         return f"at a budget of {size}, which not every search has spent"
     return f"at an equal budget of {size}" if run.searches["method"].nunique() > 1 else f"at a budget of {size}"
 
@@ -133,7 +133,7 @@ def _speed(run: Run, summary: pd.DataFrame) -> list[str]:
     rows = {row["method"]: row for row in summary.to_dict("records")}
     if baseline is None or reference == baseline or reference not in rows:
         return []
-    row, budget = rows[reference], float(run.searches["budget"].iloc[0])
+    row, budget = rows[reference], float(run.searches["budget_pairs"].iloc[0])
     ours, theirs = method_style(reference).label, method_style(baseline).label
     searches, reached = int(row["searches"]), int(row["reached"])
     if not reached:
@@ -149,7 +149,7 @@ def _cautions(run: Run, summary: pd.DataFrame) -> list[str]:
     cautions = []
     for search in run.searches.to_dict("records"):
         name = _search_name(run, search)
-        share = search["spent"] / search["budget"]
+        share = search["spent_pairs"] / search["budget_pairs"]
         if not search["finished"]:
             cautions.append(f"{name} is not finished: {100 * share:.0f}% of its budget is spent.")
         elif share < _SPENT:

@@ -29,7 +29,7 @@ def replay_scores(run: Run) -> pd.DataFrame:
         before it).
     """
     known = replay_methods(run)
-    ages = {(row["method"], row["seed"]): row["age"] for row in run.winners.to_dict("records")}
+    ages = {(row["method"], row["seed"]): row["trained_pairs"] for row in run.winners.to_dict("records")}
     rows: dict[tuple[str, int, int], float] = {}
     scored: dict[tuple[str, int, int], float] = {}  # the age of the last score
     for point in run.evaluations[run.evaluations["method"].isin(known)].to_dict("records"):
@@ -41,8 +41,8 @@ def replay_scores(run: Run) -> pd.DataFrame:
         if math.isnan(point["score"]):
             if scored.get(key, 0.0) < until:
                 rows[key] = math.nan
-        elif point["age"] <= until:
-            rows[key], scored[key] = float(point["score"]), float(point["age"])
+        elif point["trained_pairs"] <= until:
+            rows[key], scored[key] = float(point["score"]), float(point["trained_pairs"])
     return pd.DataFrame([(*key, score) for key, score in rows.items()], columns=["method", "seed", "member", "score"])
 
 

@@ -119,14 +119,17 @@ def _sessions(run: Run) -> Iterator[_Session]:
             test = tested.get((method, seed), {}) if best else {}
             yield _Session(f"{place}/{name}", method, seed, best, found, test)
         if winner is not None and any(found[0][1].member is not None for found in models.values()):
-            ends = {str(row["trial"]): int(row["age"]) for row in run.ancestry.chain(method, seed).to_dict("records")}
+            ends = {
+                str(row["trial"]): int(row["trained_pairs"])
+                for row in run.ancestry.chain(method, seed).to_dict("records")
+            }
             lineage = [
                 (point, trial)
                 for found in models.values()
                 for point, trial in found
-                if point.age <= ends.get(trial.trial, -1)
+                if point.trained_pairs <= ends.get(trial.trial, -1)
             ]
-            lineage.sort(key=lambda pair: pair[0].age)
+            lineage.sort(key=lambda pair: pair[0].trained_pairs)
             yield _Session(f"{place}/winner", method, seed, True, lineage, tested.get((method, seed), {}))
 
 
@@ -184,14 +187,14 @@ def _events(session: _Session) -> Iterator[tuple[float, int, summary_pb2.Summary
         for name, number in trial.values.items():
             if isinstance(number, (int, float)):
                 scalars[f"hyperparameters/{name}"] = float(number)
-        yield point.time, point.age, _scalars(scalars)
+        yield point.time, point.trained_pairs, _scalars(scalars)
     if session.test:
-        yield last.time, last.age, _scalars({f"test/{name}": value for name, value in session.test.items()})
+        yield last.time, last.trained_pairs, _scalars({f"test/{name}": value for name, value in session.test.items()})
     status = api_pb2.STATUS_FAILURE if session.failed else api_pb2.STATUS_SUCCESS
     end = plugin_data_pb2.SessionEndInfo(status=status, end_time_secs=last.time)
     yield (
         last.time,
-        last.age,
+        last.trained_pairs,
         _summary(
             metadata.SESSION_END_INFO_TAG,
             plugin_data_pb2.HParamsPluginData(session_end_info=end),

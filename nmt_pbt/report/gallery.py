@@ -51,7 +51,7 @@ def drawings(run: Run, summary: pd.DataFrame, comparisons: dict[str, pd.DataFram
 
 def _progress(run: Run) -> Iterator[Drawing]:
     objective, direction = str(run.searches["objective"].iloc[0]), statistics.direction(run)
-    epoch = int(run.searches["epoch"].iloc[0])
+    epoch = int(run.searches["pairs_per_epoch"].iloc[0])
     several = run.searches["seed"].nunique() > 1
     shown = rivals([str(method) for method in dict.fromkeys(run.best_so_far["method"])])
     best = run.best_so_far[run.best_so_far["method"].isin(shown)]

@@ -93,7 +93,7 @@ class Ancestry:
                     "parent": current.parent,
                     "inherited": current.inherited,
                     "start": start,
-                    "age": max(start, self._age(method, seed, current.trial)),
+                    "trained_pairs": max(start, self._age(method, seed, current.trial)),
                     "score": self._score(method, seed, current.trial),
                     **current.values,
                 }
@@ -102,8 +102,19 @@ class Ancestry:
                 break
             current = self._parent(current)
         if trial is None and won is not None:
-            rows[0].update(age=won["age"], score=won["score"])
-        columns = ["method", "seed", "trial", "member", "generation", "parent", "inherited", "start", "age", "score"]
+            rows[0].update(trained_pairs=won["trained_pairs"], score=won["score"])
+        columns = [
+            "method",
+            "seed",
+            "trial",
+            "member",
+            "generation",
+            "parent",
+            "inherited",
+            "start",
+            "trained_pairs",
+            "score",
+        ]
         return table(rows[::-1], columns, self._names)
 
     def steps(self, method: str, seed: int, trial: str | None = None) -> pd.DataFrame:
@@ -119,9 +130,9 @@ class Ancestry:
             each hyperparameter. Trials that were never evaluated are left out.
         """
         found = self.chain(method, seed, trial)
-        found = found[found["age"] > found["start"]].reset_index(drop=True)
-        epoch = int(self._searches[method, seed]["epoch"])
-        found["end"] = found["age"] / epoch
+        found = found[found["trained_pairs"] > found["start"]].reset_index(drop=True)
+        epoch = int(self._searches[method, seed]["pairs_per_epoch"])
+        found["end"] = found["trained_pairs"] / epoch
         found["start"] = found["start"] / epoch
         return found[["start", "end", "trial", "member", "inherited", *self._names]]
 
@@ -164,7 +175,7 @@ class Ancestry:
 
     def _age(self, method: str, seed: int, trial: str) -> int:
         point = self._last.get((method, seed, trial))
-        return 0 if point is None else point.age
+        return 0 if point is None else point.trained_pairs
 
     def _score(self, method: str, seed: int, trial: str | None) -> float:
         point = self._last.get((method, seed, trial or ""))
@@ -188,7 +199,7 @@ def trial_lineage(records: Sequence[AnyRecord], method: str, seed: int, trial: s
     """The chain of trials from the root to one trial.
 
     Returns:
-        Columns: method, seed, trial, member, generation, parent, inherited, start and age (sentence pairs the weights
+        Columns: method, seed, trial, member, generation, parent, inherited, start and trained_pairs (sentence pairs the weights
         were trained on when the trial began and when it was last evaluated), score (of its last evaluation), then one
         column for each hyperparameter. Root first.
 
@@ -203,7 +214,7 @@ def winner_lineage(records: Sequence[AnyRecord], method: str, seed: int) -> pd.D
     """The chain of trials from the root to the state that won one search.
 
     Returns:
-        Columns as `trial_lineage`; the last row's `age` and `score` are those of the winning evaluation, which need
+        Columns as `trial_lineage`; the last row's `trained_pairs` and `score` are those of the winning evaluation, which need
         not be its trial's last.
 
     Raises:

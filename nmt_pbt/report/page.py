@@ -276,7 +276,7 @@ def _signatures(run: Run) -> list[tuple[str, str]]:
 
 def _facts(run: Run) -> list[tuple[str, str]]:
     first = run.searches.iloc[0]
-    budget, epoch, interval = int(first["budget"]), int(first["epoch"]), int(first["interval_pairs"])
+    budget, epoch, interval = int(first["budget_pairs"]), int(first["pairs_per_epoch"]), int(first["interval_pairs"])
     corpus = run.settings.get("corpus")
     better = "higher" if first["direction"] == "max" else "lower"
     facts = [

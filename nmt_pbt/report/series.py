@@ -1,7 +1,7 @@
 """Journal records as tidy tables: one row an observation, one column a variable.
 
-Columns every table shares: `method`, `seed` and, where it is about one trial, `trial`. Budgets (`age`, `spent`,
-`pairs`, `budget`, `interval_pairs`) are in sentence pairs; columns named `..._epochs` hold the same in epochs. Times
+Columns every table shares: `method`, `seed` and, where it is about one trial, `trial`. Budgets (`trained_pairs`, `spent_pairs`,
+`pairs`, `budget_pairs`, `interval_pairs`) are in sentence pairs; columns named `..._epochs` hold the same in epochs. Times
 are in seconds. `score` is the objective's value, NaN where it was not finite. Hyperparameters and metrics are columns
 under their own names; a hyperparameter that a method does not set is missing there.
 """
@@ -37,10 +37,15 @@ SECONDS = ("train", "evaluate", "load", "save", "decide", "idle")
 _TYPES = {
     **dict.fromkeys(("method", "trial", "parent", "worker", "status", "reason", "objective", "direction"), "object"),
     **dict.fromkeys(("translations", "child", "left", "alarms"), "object"),
-    **dict.fromkeys(("seed", "generation", "interval", "intervals", "age", "spent", "pairs", "budget"), "int64"),
-    **dict.fromkeys(("interval_pairs", "epoch", "population", "start"), "int64"),
+    **dict.fromkeys(
+        ("seed", "generation", "interval_index", "intervals", "trained_pairs", "spent_pairs", "pairs", "budget_pairs"),
+        "int64",
+    ),
+    **dict.fromkeys(("interval_pairs", "pairs_per_epoch", "population", "start"), "int64"),
     **dict.fromkeys(("member", "parent_member"), "Int64"),
-    **dict.fromkeys(("score", "best", "age_epochs", "spent_epochs", "seconds", "test", "total", *SECONDS), "float64"),
+    **dict.fromkeys(
+        ("score", "best", "trained_epochs", "spent_epochs", "seconds", "test", "total", *SECONDS), "float64"
+    ),
     **dict.fromkeys(("parent_score", "left_score"), "float64"),
     **dict.fromkeys(("diversity", "exploits", "donors", "founders", "largest"), "float64"),
     **dict.fromkeys(("inherited", "improved", "finished"), "bool"),
@@ -128,7 +133,7 @@ def searches(records: Sequence[AnyRecord]) -> pd.DataFrame:
 
     Returns:
         Columns: method, seed, objective, direction (`max` or `min`), budget, interval_pairs (sentence pairs between two
-        evaluations), epoch (sentence pairs in one), population, spent (so far), finished (whether the search ended),
+        evaluations), epoch (sentence pairs in one), population, spent_pairs (so far), finished (whether the search ended),
         reason (why it ended; empty while it has not).
     """
     ended: dict[tuple[str, int], SearchEnded] = {}
@@ -139,7 +144,7 @@ def searches(records: Sequence[AnyRecord]) -> pd.DataFrame:
             continue
         key = record.method, record.seed
         if isinstance(record, Evaluated):
-            spent[key] = max(spent.get(key, 0), record.spent)
+            spent[key] = max(spent.get(key, 0), record.spent_pairs)
         elif isinstance(record, SearchEnded):
             ended[key] = record
         elif isinstance(record, Guessed):
@@ -150,17 +155,26 @@ def searches(records: Sequence[AnyRecord]) -> pd.DataFrame:
         end = ended.get(key)
         rows.append(
             {
-                **record.model_dump(include={"method", "seed", "objective", "direction", "epoch"}),
-                "budget": record.budget + guessed.get(key, 0),
-                "interval_pairs": record.interval,
+                **record.model_dump(include={"method", "seed", "objective", "direction", "pairs_per_epoch"}),
+                "budget_pairs": record.budget_pairs + guessed.get(key, 0),
+                "interval_pairs": record.interval_pairs,
                 "population": record.population,
-                "spent": end.spent if end else spent.get(key, 0),
+                "spent_pairs": end.spent_pairs if end else spent.get(key, 0),
                 "finished": end is not None,
                 "reason": end.reason if end else "",
             }
         )
-    columns = ["method", "seed", "objective", "direction", "budget", "interval_pairs", "epoch", "population"]
-    return table(rows, [*columns, "spent", "finished", "reason"])
+    columns = [
+        "method",
+        "seed",
+        "objective",
+        "direction",
+        "budget_pairs",
+        "interval_pairs",
+        "pairs_per_epoch",
+        "population",
+    ]
+    return table(rows, [*columns, "spent_pairs", "finished", "reason"])
 
 
 def trials(records: Sequence[AnyRecord]) -> pd.DataFrame:
@@ -169,7 +183,7 @@ def trials(records: Sequence[AnyRecord]) -> pd.DataFrame:
     Returns:
         Columns: method, seed, trial, member, generation, parent, inherited, worker, pairs (to be trained), status
         (`completed`, `failed`, or `running` when the journal does not tell its end), reason (why it failed), intervals
-        (how often it was evaluated), age (sentence pairs its weights were trained on), score (of the last evaluation),
+        (how often it was evaluated), trained_pairs (sentence pairs its weights were trained on), score (of the last evaluation),
         best (its best score), then one column for each hyperparameter.
     """
     started = _started(records)
@@ -192,7 +206,7 @@ def trials(records: Sequence[AnyRecord]) -> pd.DataFrame:
                 "status": end.status if end else "running",
                 "reason": end.reason if end else "",
                 "intervals": len(points),
-                "age": points[-1].age if points else 0,
+                "trained_pairs": points[-1].trained_pairs if points else 0,
                 "score": scores[-1] if scores else math.nan,
                 "best": (max if search.direction == "max" else min)(finite) if finite else math.nan,
                 **record.values,
@@ -201,7 +215,7 @@ def trials(records: Sequence[AnyRecord]) -> pd.DataFrame:
     columns = ["method", "seed", "trial", "member", "generation", "parent", "inherited", "worker", "pairs"]
     return table(
         rows,
-        [*columns, "status", "reason", "intervals", "age", "score", "best"],
+        [*columns, "status", "reason", "intervals", "trained_pairs", "score", "best"],
         hyperparameters(records),
     )
 
@@ -210,8 +224,8 @@ def evaluations(records: Sequence[AnyRecord]) -> pd.DataFrame:
     """One row an evaluation, in the order of the journal.
 
     Returns:
-        Columns: method, seed, trial, member, generation, interval (0-based, within the trial), age, spent (by the whole
-        search), age_epochs, seconds (wall-clock of this interval), score, then one column for each metric, then one for
+        Columns: method, seed, trial, member, generation, interval_index (0-based, within the trial), trained_pairs, spent_pairs (by the whole
+        search), trained_epochs, seconds (wall-clock of this interval), score, then one column for each metric, then one for
         each hyperparameter: the values in force.
     """
     started, given = _started(records), assignments(records)
@@ -222,20 +236,22 @@ def evaluations(records: Sequence[AnyRecord]) -> pd.DataFrame:
         trial = given[record.method, record.seed, record.trial]
         rows.append(
             {
-                **record.model_dump(include={"method", "seed", "trial", "interval", "age", "spent"}),
+                **record.model_dump(
+                    include={"method", "seed", "trial", "interval_index", "trained_pairs", "spent_pairs"}
+                ),
                 "member": trial.member,
                 "generation": trial.generation,
-                "age_epochs": record.age / search.epoch,
+                "trained_epochs": record.trained_pairs / search.pairs_per_epoch,
                 "seconds": math.fsum(record.seconds.model_dump().values()),
                 "score": score_of(record.metrics, search.objective),
                 **record.metrics,
                 **trial.values,
             }
         )
-    columns = ["method", "seed", "trial", "member", "generation", "interval", "age", "spent"]
+    columns = ["method", "seed", "trial", "member", "generation", "interval_index", "trained_pairs", "spent_pairs"]
     return table(
         rows,
-        [*columns, "age_epochs", "seconds", "score"],
+        [*columns, "trained_epochs", "seconds", "score"],
         [*_names(record.metrics for record in points), *hyperparameters(records)],
     )
 
@@ -244,7 +260,7 @@ def best_so_far(records: Sequence[AnyRecord]) -> pd.DataFrame:
     """How good the best state was that each search had seen at each evaluation, in the order of the journal.
 
     Returns:
-        Columns: method, seed, trial, interval, spent, spent_epochs, seconds (wall-clock of this trial's
+        Columns: method, seed, trial, interval_index, spent_pairs, spent_epochs, seconds (wall-clock of this trial's
         worker since the search began, without the pauses of a run that was stopped and resumed), score, best (of all
         evaluations up to this one; NaN before the first finite one), improved (this one is the new best).
     """
@@ -265,15 +281,26 @@ def best_so_far(records: Sequence[AnyRecord]) -> pd.DataFrame:
             best[key] = score
         rows.append(
             {
-                **record.model_dump(include={"method", "seed", "trial", "interval", "spent"}),
-                "spent_epochs": record.spent / search.epoch,
+                **record.model_dump(include={"method", "seed", "trial", "interval_index", "spent_pairs"}),
+                "spent_epochs": record.spent_pairs / search.pairs_per_epoch,
                 "seconds": clock[worker],
                 "score": score,
                 "best": best.get(key, math.nan),
                 "improved": improved,
             }
         )
-    columns = ["method", "seed", "trial", "interval", "spent", "spent_epochs", "seconds", "score", "best", "improved"]
+    columns = [
+        "method",
+        "seed",
+        "trial",
+        "interval_index",
+        "spent_pairs",
+        "spent_epochs",
+        "seconds",
+        "score",
+        "best",
+        "improved",
+    ]
     return table(rows, columns)
 
 
@@ -281,7 +308,7 @@ def winners(records: Sequence[AnyRecord]) -> pd.DataFrame:
     """The best evaluation on the dev split of each search, wherever in it that was; ties go to the first.
 
     Returns:
-        Columns: method, seed, trial, interval, age, spent (when it was found), age_epochs, score, then
+        Columns: method, seed, trial, interval_index, trained_pairs, spent_pairs (when it was found), trained_epochs, score, then
         one column for each hyperparameter: the values in force. Searches without a finite evaluation are left out.
     """
     points = evaluations(records)
@@ -290,7 +317,17 @@ def winners(records: Sequence[AnyRecord]) -> pd.DataFrame:
     order = {key: place for place, key in enumerate(_started(records))}
     place = [order[method, seed] for method, seed in zip(last["method"], last["seed"], strict=True)]
     last = last.iloc[sorted(range(len(last)), key=place.__getitem__)]
-    columns = ["method", "seed", "trial", "interval", "age", "spent", "age_epochs", "score", *hyperparameters(records)]
+    columns = [
+        "method",
+        "seed",
+        "trial",
+        "interval_index",
+        "trained_pairs",
+        "spent_pairs",
+        "trained_epochs",
+        "score",
+        *hyperparameters(records),
+    ]
     return last[columns].reset_index(drop=True)
 
 
@@ -343,18 +380,20 @@ def tests(records: Sequence[AnyRecord]) -> pd.DataFrame:
     """One row a winner that was decoded on the test split; the last record where a search was tested again.
 
     Returns:
-        Columns: method, seed, trial, interval, age, translations (file, relative to the run), then `dev_X`, `test_X`
+        Columns: method, seed, trial, interval_index, trained_pairs, translations (file, relative to the run), then `dev_X`, `test_X`
         and `signature_X` for each metric X, for instance `test_bleu`. What the search called `val_X` is `dev_X` here.
     """
     found = {(record.method, record.seed): record for record in records if isinstance(record, Tested)}
     rows: list[dict[str, Any]] = []
     for record in found.values():
-        row: dict[str, Any] = record.model_dump(include={"method", "seed", "trial", "interval", "age", "translations"})
+        row: dict[str, Any] = record.model_dump(
+            include={"method", "seed", "trial", "interval_index", "trained_pairs", "translations"}
+        )
         for name, value in record.dev.items():
             if not name.startswith("train_"):
                 row[f"dev_{name.removeprefix('val_')}"] = value
         row.update({f"test_{name}": value for name, value in record.test.items()})
         row.update({f"signature_{name}": value for name, value in record.signatures.items()})
         rows.append(row)
-    columns = ["method", "seed", "trial", "interval", "age", "translations"]
+    columns = ["method", "seed", "trial", "interval_index", "trained_pairs", "translations"]
     return table(rows, columns, [name for name in _names(rows) if name not in columns])

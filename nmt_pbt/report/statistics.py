@@ -35,7 +35,7 @@ def summary(run: Run) -> pd.DataFrame:
 
     Returns:
         Columns: method, searches, finished, scored (have a winner) and tested (of them), trials and failed (mean a
-        search), spent (mean a search), wall and seconds (mean a search: wall-clock without pauses, and working time
+        search), spent_pairs (mean a search), wall and seconds (mean a search: wall-clock without pauses, and working time
         summed over workers with the test), dev (mean over searches of the winner's objective) with dev_low and dev_high
         (95%, NaN for one search), then for each test metric X test_X, test_X_low, test_X_high likewise and gap_X (mean
         of dev X less test X), area (mean best-so-far), to_target (mean sentence pairs to reach the best baseline's
@@ -68,7 +68,7 @@ def summary(run: Run) -> pd.DataFrame:
             "tested": len(mine["tests"]),
             "trials": len(mine["trials"]) / count,
             "failed": float((mine["trials"]["status"] == "failed").sum()) / count,
-            "spent": float(mine["searches"]["spent"].mean()),
+            "spent_pairs": float(mine["searches"]["spent_pairs"].mean()),
             "wall": float(mine["clocks"].groupby("seed")["seconds"].max().mean()),
             "seconds": float(mine["time"]["total"].mean()),
             **_with_interval("dev", dev),
@@ -80,8 +80,8 @@ def summary(run: Run) -> pd.DataFrame:
                 gaps = mine["tests"][f"dev_{metric}"].to_numpy(dtype=np.float64) - values
                 row[f"gap_{metric}"] = float(gaps.mean()) if len(gaps) else math.nan
         row["area"] = float(mine["areas"]["area"].mean())
-        row["to_target"] = float(mine["targets"]["spent"].mean())
-        row["reached"] = int(mine["targets"]["spent"].notna().sum())
+        row["to_target"] = float(mine["targets"]["spent_pairs"].mean())
+        row["reached"] = int(mine["targets"]["spent_pairs"].notna().sum())
         rows.append(row)
     return pd.DataFrame(rows)
 
@@ -104,7 +104,7 @@ def area_under_best(run: Run) -> pd.DataFrame:
         Columns: method, seed, area (in units of the objective).
     """
     curves = run.best_so_far.dropna(subset="best")
-    first = curves.groupby(["method", "seed"], sort=False)["spent"].first()
+    first = curves.groupby(["method", "seed"], sort=False)["spent_pairs"].first()
     begin = int(first.max()) if len(first) else 0
     rows = []
     for search in run.searches.to_dict("records"):
@@ -112,8 +112,8 @@ def area_under_best(run: Run) -> pd.DataFrame:
         curve = curves[(curves["method"] == method) & (curves["seed"] == seed)]
         if curve.empty:
             continue
-        end = max(int(search["budget"]), int(curve["spent"].max()))
-        steps = np.append(curve["spent"].to_numpy(dtype=np.float64), end).clip(min=begin)
+        end = max(int(search["budget_pairs"]), int(curve["spent_pairs"].max()))
+        steps = np.append(curve["spent_pairs"].to_numpy(dtype=np.float64), end).clip(min=begin)
         width = steps[-1] - steps[0]
         best = curve["best"].to_numpy(dtype=np.float64)
         rows.append((method, seed, float((np.diff(steps) * best).sum() / width) if width else float(best[-1])))
@@ -133,7 +133,7 @@ def budget_to_target(run: Run) -> pd.DataFrame:
     """Sentence pairs each search needed to reach what the best baseline had in the end, seed by seed.
 
     Returns:
-        Columns: method, seed, target (the baseline's final score on dev), spent (NaN where it was not reached).
+        Columns: method, seed, target (the baseline's final score on dev), spent_pairs (NaN where it was not reached).
     """
     baseline = best_baseline(run)
     targets = {row["seed"]: row["score"] for row in run.winners.to_dict("records") if row["method"] == baseline}
@@ -141,13 +141,13 @@ def budget_to_target(run: Run) -> pd.DataFrame:
     for row in run.best_so_far.to_dict("records"):
         target = targets.get(row["seed"], math.nan)
         if not math.isnan(target) and not math.isnan(row["best"]) and not better(target, row["best"], direction(run)):
-            reached.setdefault((row["method"], row["seed"]), float(row["spent"]))
+            reached.setdefault((row["method"], row["seed"]), float(row["spent_pairs"]))
     rows = [
         (search["method"], search["seed"], targets[search["seed"]], reached.get((search["method"], search["seed"])))
         for search in run.searches.to_dict("records")
         if search["seed"] in targets
     ]
-    return pd.DataFrame(rows, columns=["method", "seed", "target", "spent"]).astype({"spent": "float64"})
+    return pd.DataFrame(rows, columns=["method", "seed", "target", "spent_pairs"]).astype({"spent_pairs": "float64"})
 
 
 def direction(run: Run) -> str:

@@ -91,7 +91,7 @@ def results(run: Run, summary: pd.DataFrame) -> Table:
         cells += [
             _score(row["area"], objective),
             Cell(trials, float(row["trials"])),
-            _count(row["spent"]),
+            _count(row["spent_pairs"]),
             Cell(duration(row["wall"]), float(row["wall"])),
         ]
         if baseline is not None:
@@ -131,7 +131,7 @@ def winners(run: Run) -> Table:
         test = tested.get((row["method"], row["seed"]), {})
         cells = [_text(method_style(row["method"]).label), _count(row["seed"]), _score(row["score"], objective)]
         cells += [_score(float(test.get(f"test_{metric}", math.nan)), metric) for metric in metrics]
-        cells += [_text(str(row["trial"])), Cell(f"{row['age_epochs']:g}", float(row["age_epochs"]))]
+        cells += [_text(str(row["trial"])), Cell(f"{row['trained_epochs']:g}", float(row["trained_epochs"]))]
         rows.append([*cells, *(_value(row[name]) for name in names)])
         methods.append(str(row["method"]))
         seeds.append(int(row["seed"]))

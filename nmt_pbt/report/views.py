@@ -62,8 +62,8 @@ def member_curves(run: Run, method: str, seed: int) -> pd.DataFrame:
     last: dict[str, tuple[float, float]] = {}
     rows: list[tuple[str, object, float, float, bool, bool]] = []
     for point in rows_of(run.evaluations, method, seed):
-        trial, here = str(point["trial"]), (float(point["age_epochs"]), float(point["score"]))
-        won = point["age"] <= chain.get(trial, -math.inf)
+        trial, here = str(point["trial"]), (float(point["trained_epochs"]), float(point["score"]))
+        won = point["trained_pairs"] <= chain.get(trial, -math.inf)
         if trial not in last and parents[trial] in last:
             rows.append((trial, point["member"], *last[parents[trial]], trial in chain, True))
         rows.append((trial, point["member"], *here, won, False))
@@ -76,7 +76,7 @@ def _winning(run: Run, method: str, seed: int) -> dict[str, float]:
     if not rows_of(run.winners, method, seed):
         return {}
     chain = run.ancestry.chain(method, seed)
-    return {str(row["trial"]): float(row["age"]) for row in chain.to_dict("records")}
+    return {str(row["trial"]): float(row["trained_pairs"]) for row in chain.to_dict("records")}
 
 
 def exploits(run: Run, method: str, seed: int) -> pd.DataFrame:
@@ -87,7 +87,7 @@ def exploits(run: Run, method: str, seed: int) -> pd.DataFrame:
         adopted).
     """
     last = {
-        str(row["trial"]): (float(row["age_epochs"]), float(row["score"]))
+        str(row["trial"]): (float(row["trained_epochs"]), float(row["score"]))
         for row in rows_of(run.evaluations, method, seed)
     }
     rows = [
@@ -115,7 +115,7 @@ def control_curves(run: Run) -> pd.DataFrame:
     if not any(base_method(method) == "pbt" for method in shown) or len(shown) < 2:
         return pd.DataFrame(columns=columns)
     points = run.evaluations[run.evaluations["method"].isin(shown)].dropna(subset="score")
-    ages = sorted(points["age_epochs"].unique())
+    ages = sorted(points["trained_epochs"].unique())
     tables = []
     for method in shown:
         mine = points[points["method"] == method]
@@ -123,7 +123,7 @@ def control_curves(run: Run) -> pd.DataFrame:
             continue
         if base_method(method) not in REPLAYS:
             mine = pd.concat([_best_on_the_way(run, method, seed, rows, ages) for seed, rows in mine.groupby("seed")])
-        grouped = mine.groupby("age_epochs")
+        grouped = mine.groupby("trained_epochs")
         table = grouped["score"].agg(["mean", "min", "max"]).set_axis(["mean", "low", "high"], axis=1)
         table = table[grouped["seed"].nunique() == mine["seed"].nunique()]
         tables.append(table.rename_axis("epochs").reset_index().assign(method=method))
@@ -133,10 +133,13 @@ def control_curves(run: Run) -> pd.DataFrame:
 def _best_on_the_way(run: Run, method: str, seed: Any, points: pd.DataFrame, ages: list[float]) -> pd.DataFrame:
     """Return the best score so far along the lineage of a search's winner, at each age from its first on."""
     ends = _winning(run, method, int(seed))
-    on = [age <= ends.get(str(trial), -math.inf) for trial, age in zip(points["trial"], points["age"], strict=True)]
-    way = points[on].sort_values("age_epochs").groupby("age_epochs")["score"].last()
+    on = [
+        age <= ends.get(str(trial), -math.inf)
+        for trial, age in zip(points["trial"], points["trained_pairs"], strict=True)
+    ]
+    way = points[on].sort_values("trained_epochs").groupby("trained_epochs")["score"].last()
     best = way.cummax() if rows_of(run.searches, method, int(seed))[0]["direction"] == "max" else way.cummin()
-    return best.reindex(ages, method="ffill").dropna().rename_axis("age_epochs").reset_index().assign(seed=seed)
+    return best.reindex(ages, method="ffill").dropna().rename_axis("trained_epochs").reset_index().assign(seed=seed)
 
 
 def rows_of(frame: pd.DataFrame, method: str, seed: int) -> list[dict[Any, Any]]:

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from nmt_pbt.base.errors import AllFailedError, StateError
 from nmt_pbt.run.jobs import Engine, JobResult, Progress, Results, StateReference, TrainingJob, TrainingJobs, Winner
 from nmt_pbt.run.journal import (
     Assigned,
-    Diagnosed,
     Ended,
     Evaluated,
     Guessed,
@@ -28,12 +27,10 @@ from nmt_pbt.run.journal import (
 )
 from nmt_pbt.run.journal_check import JournalCheck
 from nmt_pbt.run.states import Repairs, RetainedStates
-from nmt_pbt.search.assignment import Assignment
 from nmt_pbt.search.methods import Method
-from nmt_pbt.tasks.translation.significance import pack_counts, unpack_counts
 from nmt_pbt.tasks.translation.tree import TranslationSettings
 
-SearchRecord = SearchStarted | Guessed | Assigned | Diagnosed | Evaluated | Ended | Tested | SearchEnded
+SearchRecord = SearchStarted | Guessed | Assigned | Evaluated | Ended | Tested | SearchEnded
 if TYPE_CHECKING:
     from keras_tuner.engine.trial import Trial
 
@@ -48,9 +45,9 @@ def search_started(method: Method, settings: TranslationSettings, seed: int) -> 
         seed=seed,
         objective=objective.name,
         direction=objective.direction,
-        budget=budget.total,
-        interval=budget.pairs(settings.search.interval),
-        epoch=budget.epoch,
+        budget_pairs=budget.total,
+        interval_pairs=budget.pairs(settings.search.interval),
+        pairs_per_epoch=budget.epoch,
         population=settings.search.population,
     )
 
@@ -85,7 +82,7 @@ class Driver:
         self._listener = listener
         self._under_way: dict[str, Progress] = {}
         self._states = RetainedStates(method)
-        self._jobs = TrainingJobs(start.method, start.seed, method.needs_counts)
+        self._jobs = TrainingJobs(start.method, start.seed, method.oracle.needs_evidence)
         self._recorded = JournalCheck(journal.path, start)
         self._repairs = Repairs(self._jobs, journal, self._progress_of)
         self._sent: dict[str, TrainingJob] = {}
@@ -98,7 +95,6 @@ class Driver:
         self._stopped = False
         self._ended = False
         self._given_up: str | None = None
-        self._due: Diagnosed | None = None
 
     def run(self, guess: Guessed | None = None) -> Winner | None:
         """Search until the budget is spent; resumes what the journal holds of this search.
@@ -128,7 +124,7 @@ class Driver:
             spent = "stopped early" if self._stopped else "budget spent"
             reason = self._given_up or (spent if self._results.winner is not None else "every trial failed")
             self._append(
-                SearchEnded(method=self._start.method, seed=self._start.seed, spent=self._spent, reason=reason)
+                SearchEnded(method=self._start.method, seed=self._start.seed, spent_pairs=self._spent, reason=reason)
             )
         winner = self._results.winner
         if winner is not None:
@@ -149,7 +145,6 @@ class Driver:
     # --- the loop ---
 
     def _search(self) -> None:
-        self._diagnose()
         for progress in [progress for progress in self._under_way.values() if progress.over]:
             self._end(progress)  # what the run was stopped before
         self._engine.keep(self._states.needed())
@@ -193,15 +188,9 @@ class Driver:
             return None
         assigned = self._assigned_to(worker, trial)
         self._append(assigned)
-        self._diagnose()
         progress = self._under_way[assigned.trial]
         progress.decided = time.perf_counter() - began
         return progress
-
-    def _diagnose(self) -> None:
-        """Write down how greedy the population has been, when a generation was given out since this was last done."""
-        if self._due is not None:
-            self._append(self._due)
 
     def _assigned_to(self, worker: str, trial: Trial) -> Assigned:
         assignment = self._method.assignment(trial)
@@ -244,14 +233,15 @@ class Driver:
                 method=self._start.method,
                 seed=self._start.seed,
                 trial=result.trial,
-                interval=progress.done,
-                age=result.age,
-                spent=self._spent + progress.intervals[progress.done],
+                interval_index=progress.done,
+                worker=result.worker,
+                trained_pairs=result.trained_pairs,
+                spent_pairs=self._spent + progress.intervals[progress.done],
                 metrics=dict(result.metrics) if result.failure is None else {self._start.objective: None},
                 started=start.hash if start is not None else None,
                 state=result.state.hash if result.state is not None else None,
                 failure=result.failure,
-                counts=pack_counts(result.counts) if result.counts is not None else None,
+                evidence=result.evidence,
                 samples=list(result.samples) if self._is_best(result) else [],
                 seconds=result.seconds.model_copy(
                     update={"decide": round(progress.decided, 6), "idle": round(progress.waited, 6)}
@@ -333,10 +323,6 @@ class Driver:
             if trial.status != "RUNNING":
                 raise self._recorded.differs(f"trial {record.trial} was given out", f"none is ({trial.status})")
             self._recorded.check_decision(record, self._assigned_to(record.worker, trial))
-        elif isinstance(record, Diagnosed):
-            if self._due is None:
-                raise self._recorded.differs(f"generation {record.generation} was diagnosed", "it is not complete")
-            self._recorded.check_decision(record, self._due)
         elif isinstance(record, Evaluated | Ended):
             self._recorded.check_result(record, self._under_way.get(record.trial))
         self._apply(record)
@@ -353,9 +339,6 @@ class Driver:
                 self._under_way[record.trial] = progress
                 self._states.use(progress.source)
                 self._assigned += 1
-                self._watch(progress.assignment)
-            case Diagnosed():
-                self._due = None
             case Evaluated():
                 self._apply_evaluated(record)
             case Ended():
@@ -371,12 +354,6 @@ class Driver:
                 self._ended = True
         self._listener(record)
 
-    def _watch(self, assignment: Assignment) -> None:
-        found = self._method.diagnostics.take(assignment) if self._method.diagnostics is not None else None
-        if found is not None:
-            fields = {**asdict(found), "alarms": list(found.alarms)}
-            self._due = Diagnosed(method=self._start.method, seed=self._start.seed, **fields)
-
     def _apply_evaluated(self, record: Evaluated) -> None:
         # In the order in which they were submitted: a resumed run gives them out in it again.
         progress = self._under_way[record.trial] = self._under_way.pop(record.trial)
@@ -385,14 +362,14 @@ class Driver:
         progress.failure = record.failure
         self._states.use(progress.source)
         self._states.release(source)
-        self._spent = record.spent
+        self._spent = record.spent_pairs
         if record.state is None:
             return
         metrics = {name: value for name, value in record.metrics.items() if value is not None}
-        if record.counts is not None:
-            self._method.oracle.report_counts(record.trial, unpack_counts("bleu", record.counts))
+        if record.evidence is not None:
+            self._method.oracle.report_evidence(record.trial, record.evidence)
         self._method.oracle.update_trial(record.trial, metrics, step=progress.done)
-        state = StateReference(self._jobs.state_name(record.trial, record.interval), record.state)
+        state = StateReference(self._jobs.state_name(record.trial, record.interval_index), record.state)
         self._states.save(record.trial, state)
         score = metrics[self._start.objective]
         if self._results.is_better(score, progress.best):
@@ -402,6 +379,6 @@ class Driver:
             progress.stopped = progress.no_better == self._patience
             self._stopped |= progress.stopped
         assignment = progress.assignment
-        result = Winner(record.trial, record.interval, record.age, metrics, assignment.values, state)
+        result = Winner(record.trial, record.interval_index, record.trained_pairs, metrics, assignment.values, state)
         if self._results.take(result, score, assignment.member):
             self._states.prefer(record.trial)

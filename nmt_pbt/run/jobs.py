@@ -10,7 +10,6 @@ from nmt_pbt.base.randomness import derive_seed
 from nmt_pbt.base.types import Value
 from nmt_pbt.run.journal import Assigned, SearchStarted, Seconds
 from nmt_pbt.search.assignment import Assignment
-from nmt_pbt.tasks.translation.significance import Counts
 
 
 @dataclass(frozen=True)
@@ -34,7 +33,7 @@ class TrainingJob:
         order_seed: Seed of the order of the training pairs.
         masks_seed: Seed to start the generator of dropout masks with; None goes on with that of the state.
         save_as: Name to save the resulting state under.
-        counts: Whether to count what BLEU of each dev sentence is made of.
+        evidence: Whether to report evidence of the score, too.
     """
 
     trial: str
@@ -45,7 +44,7 @@ class TrainingJob:
     order_seed: int
     masks_seed: int | None
     save_as: str
-    counts: bool = False
+    evidence: bool = False
 
 
 @dataclass(frozen=True)
@@ -56,24 +55,24 @@ class JobResult:
         worker: The worker that ran it.
         trial: The trial's id.
         metrics: Metrics of the dev split and `train_loss`; empty after a failure.
-        age: Sentence pairs the state was trained on along its lineage.
+        trained_pairs: Sentence pairs the state was trained on along its lineage.
         state: The saved state; None after a failure.
         failure: Why it failed, in a few words; None when it did not. A failed job leaves no state.
         lost: What is wrong with the state that it starts from, when that cannot be had: nothing was trained then.
         seconds: Wall-clock, itemised.
-        counts: What BLEU of the dev translations is made of, `(sentences, 10)`; None where the job did not ask.
-        samples: Translations of the dev sentences that the run shows.
+        evidence: What the task says of the score in more detail; None where the job did not ask.
+        samples: Texts by which the task shows what the model does.
     """
 
     worker: str
     trial: str
     metrics: Mapping[str, float] = field(default_factory=dict)
-    age: int = 0
+    trained_pairs: int = 0
     state: StateReference | None = None
     failure: str | None = None
     lost: str | None = None
     seconds: Seconds = field(default_factory=Seconds)
-    counts: Counts | None = None
+    evidence: str | None = None
     samples: tuple[str, ...] = ()
 
 
@@ -156,12 +155,12 @@ class TrainingJobs:
     Attributes:
         method: The method's name.
         seed: The search's seed.
-        counts: Whether sentence counts are to be reported with each evaluation.
+        evidence: Whether evidence is to be reported with each evaluation.
     """
 
     method: str
     seed: int
-    counts: bool = False
+    evidence: bool = False
 
     def state_name(self, trial: str, interval: int) -> str:
         """Return under which name the state at the end of an interval is saved."""
@@ -211,7 +210,7 @@ class TrainingJobs:
             order_seed=self.seed,
             masks_seed=derive_seed(self.seed, "masks", fresh) if own_masks else None,
             save_as=self.state_name(assignment.trial, interval),
-            counts=self.counts,
+            evidence=self.evidence,
         )
 
 
@@ -220,8 +219,8 @@ class Winner:
     """The best evaluation of a search, or of a member: the trial, its interval, and the state saved then."""
 
     trial: str
-    interval: int
-    age: int
+    interval_index: int
+    trained_pairs: int
     metrics: Mapping[str, float | None]
     values: Mapping[str, Value]
     state: StateReference

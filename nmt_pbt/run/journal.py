@@ -1,7 +1,7 @@
 """The journal: the append-only record of one run, from which it is resumed and reported.
 
 One JSON object a line, in the file as soon as it is appended. Everything but `time` and `seconds` is the same
-whenever the same settings run again with the same seed on one worker.
+whenever the same settings run again with the same seed on one worker. Journals of version 1 can be read.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from nmt_pbt.base.errors import JournalError
 from nmt_pbt.base.files import named
 from nmt_pbt.base.types import Value
 
-VERSION = 1
+VERSION = 2
 
 
 class Record(BaseModel):
@@ -34,19 +34,19 @@ class Record(BaseModel):
 class RunStarted(Record):
     """The first line of every journal.
 
-    `settings` is the SHA-256 of the resolved settings that decide results, `corpus` that of the prepared corpus.
+    `settings` is the SHA-256 of the settings that decide results, `data` that of what the task trains and tests on.
     """
 
     event: Literal["run"] = "run"
     version: int = VERSION
     settings: str
-    corpus: str
+    data: str
 
 
 class SearchStarted(Record):
     """One method begins its search with one seed.
 
-    `budget` and `interval` are in sentence pairs trained, `epoch` is the number of pairs in one epoch.
+    `budget_pairs` is what the whole search trains, `interval_pairs` what lies between two evaluations.
     """
 
     event: Literal["search"] = "search"
@@ -54,9 +54,9 @@ class SearchStarted(Record):
     seed: int
     objective: str
     direction: Literal["min", "max"]
-    budget: int
-    interval: int
-    epoch: int
+    budget_pairs: int
+    interval_pairs: int
+    pairs_per_epoch: int
     population: int
 
 
@@ -64,7 +64,7 @@ class Assigned(Record):
     """The oracle gave out a trial.
 
     `parent` is the trial whose final state this one starts from; `inherited` says that the parent was another
-    member's (an exploit). `values` are the hyperparameters in force, `pairs` how many sentence pairs it will train.
+    member's (an exploit). `values` are the trial's hyperparameters, `pairs` how many training pairs it will train.
     """
 
     event: Literal["assigned"] = "assigned"
@@ -83,7 +83,7 @@ class Assigned(Record):
 class Guessed(Record):
     """Somebody added a guess by hand, which the search by hand tries next; its budget grows by `pairs`.
 
-    `values` are the hyperparameters to be in force, which may lie outside the searched range.
+    `values` are the guess's hyperparameters, which may lie outside the searched range.
     """
 
     event: Literal["guessed"] = "guessed"
@@ -91,28 +91,6 @@ class Guessed(Record):
     seed: int
     values: dict[str, Value]
     pairs: int
-
-
-class Diagnosed(Record):
-    """How greedy a population has been, when all its members had been given a generation.
-
-    Fields as of `search.diagnostics.Diagnosis`: `spread` of each hyperparameter's values (1 when they lie evenly
-    over the range), `diversity` (the mean of these as a share of the first generation's), `exploits` (share of the
-    members that adopted), effective numbers of `donors` (None without exploits) and `founders`, `largest` (share of the
-    members that descend from the most frequent first ancestor), and `alarms`: what collapsed early.
-    """
-
-    event: Literal["diagnosed"] = "diagnosed"
-    method: str
-    seed: int
-    generation: int
-    spread: dict[str, float]
-    diversity: float
-    exploits: float
-    donors: float | None
-    founders: float
-    largest: float
-    alarms: list[str] = []
 
 
 class Seconds(BaseModel):
@@ -131,27 +109,28 @@ class Seconds(BaseModel):
 class Evaluated(Record):
     """A trial finished one interval and was evaluated.
 
-    `age` is the sentence pairs this state's weights were trained on along the lineage, `spent` what the whole search
-    has trained so far (its place on the budget axis). `state` is the content hash of the saved state and `started`
-    that of the state the interval began with (None: fresh weights). A metric that is not finite is recorded as null.
-    `failure` says why the interval failed (`nan`, `out of memory`): it then has no state, and its trial ends.
-    `counts` is what BLEU of the dev translations is made of, packed by `significance.pack_counts`; it is kept only
-    where the search decides by it. `samples` are translations of the sentences of `translations/dev_sample.json`, kept
-    where this is the best evaluation so far.
+    `interval_index` counts the trial's intervals from 0, `worker` ran this one. `trained_pairs` are the pairs that this
+    state's weights were trained on along the lineage, `spent_pairs` what the whole search has trained so far (its
+    place on the budget axis). `state` is the content hash of the saved state and `started` that of the state the
+    interval began with (None: fresh weights). A metric that is not finite is recorded as null. `failure` says why the
+    interval failed (`nan`, `out of memory`): it then has no state, and its trial ends. `evidence` is what the task can
+    say of the score in more detail, packed by `evidence.pack`; it is kept only where the search decides by it.
+    `samples` are texts by which the task shows what the model does, kept where this is the best evaluation so far.
     """
 
     event: Literal["evaluated"] = "evaluated"
     method: str
     seed: int
     trial: str
-    interval: int
-    age: int
-    spent: int
+    interval_index: int
+    worker: str = ""
+    trained_pairs: int
+    spent_pairs: int
     metrics: dict[str, Annotated[float, Field(allow_inf_nan=True)] | None]
     started: str | None = None
     state: str | None = None
     failure: str | None = None
-    counts: str | None = None
+    evidence: str | None = None
     samples: list[str] = []
     seconds: Seconds = Seconds()
 
@@ -173,39 +152,55 @@ class Ended(Record):
 
 
 class Tested(Record):
-    """A method's winner, decoded once on the test split with beam search.
+    """A search's winner, tested once on the test split.
 
-    `trial` and `interval` name the state that won on dev; `dev` and `test` are metrics by name (`bleu`, `chrf`),
-    `signatures` sacrebleu's signature for each. `translations` is the file, relative to the run, with one test
-    sentence a line.
+    `trial` and `interval_index` name the state that won on dev; `dev` and `test` are metrics by name, `signatures` tell
+    how some of the test metrics were computed. `outputs` is a file of what the winner made of the test split, relative
+    to the run; None where the task keeps none.
     """
 
     event: Literal["tested"] = "tested"
     method: str
     seed: int
     trial: str
-    interval: int
-    age: int
+    interval_index: int
+    trained_pairs: int
     dev: dict[str, float]
     test: dict[str, float]
-    signatures: dict[str, str]
-    translations: str
+    signatures: dict[str, str] = {}
+    outputs: str | None = None
     seconds: float = 0.0
 
 
 class SearchEnded(Record):
-    """One method's search for one seed is over; `spent` is the sentence pairs it trained in all."""
+    """One method's search for one seed is over; `spent_pairs` is what it trained in all."""
 
     event: Literal["search_ended"] = "search_ended"
     method: str
     seed: int
-    spent: int
+    spent_pairs: int
     reason: str = "budget spent"
 
 
-AnyRecord = RunStarted | SearchStarted | Guessed | Assigned | Diagnosed | Evaluated | Ended | Tested | SearchEnded
+AnyRecord = RunStarted | SearchStarted | Guessed | Assigned | Evaluated | Ended | Tested | SearchEnded
 
 _READER: TypeAdapter[AnyRecord] = TypeAdapter(Annotated[AnyRecord, Field(discriminator="event")])
+
+_RENAMED = {
+    "run": {"corpus": "data"},
+    "search": {"budget": "budget_pairs", "interval": "interval_pairs", "epoch": "pairs_per_epoch"},
+    "evaluated": {
+        "interval": "interval_index",
+        "age": "trained_pairs",
+        "spent": "spent_pairs",
+        "counts": "evidence",
+    },
+    "tested": {"interval": "interval_index", "age": "trained_pairs", "translations": "outputs"},
+    "search_ended": {"spent": "spent_pairs"},
+}
+"""Names of fields in version 1, and what they are called now."""
+_LEFT_OUT = "diagnosed"
+"""An event of version 1 that only repeats what the other records tell."""
 
 
 class Journal:
@@ -222,7 +217,14 @@ class Journal:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        whole = sum(size for _, size in _read(path)) if path.exists() else 0
+        whole = 0
+        for record, size in _read(path) if path.exists() else ():
+            if isinstance(record, RunStarted) and record.version != VERSION:
+                raise JournalError(
+                    f"{path}: was begun by an earlier version of this program, and can be read but not continued; "
+                    "go on with that version (see environment.json), or start a new run"
+                )
+            whole += size
         # Unbuffered: what cannot be written must not be tried again behind our back when the file is closed.
         self._file = open(path, "ab", buffering=0)
         self._whole = whole
@@ -304,15 +306,20 @@ def read_start(path: Path) -> RunStarted | None:
 
 
 def _read(path: Path) -> Iterator[tuple[AnyRecord, int]]:
-    """Yield each record and the number of bytes it takes, without a torn last line."""
+    """Yield each record and the number of bytes up to its end since the one before, without a torn last line."""
     with open(path, "rb") as file:
+        version, size = VERSION, 0
         for number, line in enumerate(file, start=1):
             if not line.endswith(b"\n"):
                 return  # torn by a crash in mid-write; what it would have said never took effect
             if number == 1:
-                _check_version(path, line)
+                version = _version(path, line)
+            size += len(line)
             try:
-                record = _READER.validate_json(line)
+                current = line if version == VERSION else _from_version_1(line)
+                if current is None:
+                    continue
+                record = _READER.validate_json(current)
             except ValidationError as error:
                 first = error.errors()[0]
                 where = ".".join(str(part) for part in first["loc"]) or "the line"
@@ -323,20 +330,41 @@ def _read(path: Path) -> Iterator[tuple[AnyRecord, int]]:
             if isinstance(record, RunStarted) != (number == 1):
                 problem = "not the start of a journal" if number == 1 else "the start of another journal"
                 raise JournalError(f"{path}, line {number}: {problem}; restore the file from a copy")
-            yield record, len(line)
+            yield record, size
+            size = 0
 
 
-def _check_version(path: Path, line: bytes) -> None:
-    """Refuse a journal of another version by its first line alone: its records may have other fields."""
+def _version(path: Path, line: bytes) -> int:
+    """Return a journal's version by its first line, and refuse one that is not known.
+
+    A line that is damaged is left to be named as that when it is read as a record.
+    """
     try:
         start = json.loads(line)
     except (ValueError, RecursionError):
-        return  # named as damaged when it is read as a record
-    if isinstance(start, dict) and start.get("event") == "run" and start.get("version") != VERSION:
+        return VERSION
+    version = start.get("version") if isinstance(start, dict) and start.get("event") == "run" else VERSION
+    if version not in (1, VERSION):
         raise JournalError(
-            f"{path}, line 1: journal version {start.get('version')}, this program reads version {VERSION}; "
+            f"{path}, line 1: journal version {version}, this program reads versions 1 and {VERSION}; "
             "use the program version that wrote it (see environment.json)"
         )
+    return int(version)
+
+
+def _from_version_1(line: bytes) -> bytes | None:
+    """Return a line of version 1 with the names of today; None for one that is left out now."""
+    try:
+        old = json.loads(line)
+    except (ValueError, RecursionError):
+        return line  # named as damaged when it is read as a record
+    if not isinstance(old, dict):
+        return line
+    event = old.get("event")
+    if event == _LEFT_OUT:
+        return None
+    renamed = _RENAMED.get(event, {}) if isinstance(event, str) else {}
+    return json.dumps({renamed.get(name, name): value for name, value in old.items()}).encode("utf-8")
 
 
 def without_times(record: AnyRecord) -> dict[str, Any]:

@@ -53,9 +53,11 @@ class JournalCheck:
             if not progress.over:
                 raise self.differs(f"trial {record.trial} ended", f"it is at interval {progress.done}")
             return
-        if progress.over or record.interval != progress.done:
+        if progress.over or record.interval_index != progress.done:
             at = "over" if progress.over else f"at {progress.done}"
-            raise self.differs(f"trial {record.trial} was evaluated after interval {record.interval}", f"it is {at}")
+            raise self.differs(
+                f"trial {record.trial} was evaluated after interval {record.interval_index}", f"it is {at}"
+            )
         if (record.state is None) != (record.failure is not None):
             raise self.differs(f"trial {record.trial} failed and left a state, or neither", "it does one of them")
         if record.failure is None and record.metrics.get(self.start.objective) is None:

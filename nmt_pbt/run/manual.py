@@ -97,7 +97,7 @@ def tried(records: Sequence[AnyRecord]) -> list[Tried]:
 
 def _tried(assigned: Assigned, best: Evaluated | None, start: SearchStarted, note: str) -> Tried:
     score = best.metrics.get(start.objective) if best is not None else None
-    epochs = best.age / start.epoch if best is not None else 0.0
+    epochs = best.trained_pairs / start.pairs_per_epoch if best is not None else 0.0
     note = note or ("" if best is not None else "not evaluated yet")
     return Tried(assigned.method, assigned.seed, assigned.trial, assigned.values, score, epochs, note)
 
@@ -279,7 +279,7 @@ def _restore(run: RunDirectory, records: Sequence[AnyRecord], seed: int, states:
     found = content_hash(model)
     for record in records:
         if isinstance(record, Evaluated) and (record.method, record.seed, record.state) == (METHOD, seed, found):
-            saved_as = TrainingJobs(METHOD, seed).state_name(record.trial, record.interval)
+            saved_as = TrainingJobs(METHOD, seed).state_name(record.trial, record.interval_index)
             if not states.exists(saved_as):
                 states.save(saved_as, model)
             return

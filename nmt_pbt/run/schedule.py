@@ -41,7 +41,7 @@ class Source(_Plain):
         trial: The trial whose evaluation won: the last one of the lineage.
         objective: The dev metric that decided.
         score: Its value then.
-        epoch: Sentence pairs in one epoch.
+        pairs_per_epoch: Training pairs in one epoch.
     """
 
     run: str
@@ -50,7 +50,8 @@ class Source(_Plain):
     trial: str
     objective: str
     score: float
-    epoch: Annotated[int, Field(ge=1)]
+    # `epoch` is what files of version 0.1 say.
+    pairs_per_epoch: Annotated[int, Field(ge=1, validation_alias=AliasChoices("pairs_per_epoch", "epoch"))]
 
 
 class RecordedSegment(_Plain):
@@ -138,9 +139,9 @@ def found_schedule(records: Sequence[AnyRecord], method: str, seed: int, run: st
             trial=won.trial,
             objective=start.objective,
             score=score,
-            epoch=start.epoch,
+            pairs_per_epoch=start.pairs_per_epoch,
         ),
-        segments=_segmentes(given, points, won, start.epoch),
+        segments=_segments(given, points, won, start.pairs_per_epoch),
     )
 
 
@@ -148,7 +149,7 @@ def _better(score: float, than: float, start: SearchStarted) -> bool:
     return score > than if start.direction == "max" else score < than
 
 
-def _segmentes(
+def _segments(
     given: dict[str, Assigned], points: dict[str, list[Evaluated]], won: Evaluated, epoch: int
 ) -> list[RecordedSegment]:
     lineage: list[tuple[Assigned, list[Evaluated]]] = []
@@ -159,8 +160,8 @@ def _segmentes(
                 f"{won.method}, seed {won.seed}: trial {trial}, from which the winner descends, is not in the journal; "
                 "restore the journal from a copy"
             )
-        until = won.interval if trial == won.trial else math.inf
-        lineage.append((given[trial], [point for point in points[trial] if point.interval <= until]))
+        until = won.interval_index if trial == won.trial else math.inf
+        lineage.append((given[trial], [point for point in points[trial] if point.interval_index <= until]))
         trial = given[trial].parent
     segments: list[RecordedSegment] = []
     age = 0
@@ -168,14 +169,14 @@ def _segmentes(
         for number, point in enumerate(evaluated):
             segments.append(
                 RecordedSegment(
-                    epochs=(point.age - age) / epoch,
-                    pairs=point.age - age,
+                    epochs=(point.trained_pairs - age) / epoch,
+                    pairs=point.trained_pairs - age,
                     trial=assigned.trial,
                     adopted=assigned.inherited and number == 0,
                     values=assigned.values,
                 )
             )
-            age = point.age
+            age = point.trained_pairs
     return segments
 
 
@@ -239,11 +240,11 @@ def read_schedule(path: Path) -> Schedule:
         if (
             source is not None
             and segment.pairs is not None
-            and abs(segment.epochs * source.epoch - segment.pairs) > 0.5
+            and abs(segment.epochs * source.pairs_per_epoch - segment.pairs) > 0.5
         ):
             raise UsageError(
                 f"{path}: segment {number} has {counted(segment.pairs, 'pair')}, which is not "
-                f"{counted(segment.epochs, 'epoch')} of {counted(source.epoch, 'pair')}; correct one, or remove the "
+                f"{counted(segment.epochs, 'epoch')} of {counted(source.pairs_per_epoch, 'pair')}; correct one, or remove the "
                 "pairs"
             )
     return schedule

@@ -179,7 +179,7 @@ class Repairs:
             if not isinstance(record, Evaluated) or record.state is None:
                 continue
             if (record.method, record.seed) == (self._jobs.method, self._jobs.seed):
-                name = self._jobs.state_name(record.trial, record.interval)
+                name = self._jobs.state_name(record.trial, record.interval_index)
                 ends[name], latest[record.trial] = record, name
         if state.name not in ends:
             raise StateError(problem)
@@ -188,6 +188,8 @@ class Repairs:
         start = None
         if made.started is not None:
             parent = progress.assignment.parent or ""
-            before = self._jobs.state_name(made.trial, made.interval - 1) if made.interval else latest[parent]
+            before = (
+                self._jobs.state_name(made.trial, made.interval_index - 1) if made.interval_index else latest[parent]
+            )
             start = StateReference(before, made.started)
-        return self._jobs.job(progress.assignment, made.interval, progress.intervals[made.interval], start)
+        return self._jobs.job(progress.assignment, made.interval_index, progress.intervals[made.interval_index], start)

@@ -98,7 +98,7 @@ class Worker:
             clock.lap("train")
             if not all(map(math.isfinite, trained.values())):
                 return self._failed(job, "nan", clock)
-            evaluation = live.trainable.evaluate(job.counts)
+            evaluation = live.trainable.evaluate(job.evidence)
             clock.lap("evaluate")
             if not all(map(math.isfinite, evaluation.metrics.values())):
                 return self._failed(job, "nan", clock)
@@ -112,10 +112,10 @@ class Worker:
             worker=self.name,
             trial=job.trial,
             metrics={**trained, **evaluation.metrics},
-            age=state.age,
+            trained_pairs=state.age,
             state=live.at,
             seconds=clock.seconds(),
-            counts=evaluation.counts,
+            evidence=evaluation.evidence,
             samples=evaluation.samples,
         )
 

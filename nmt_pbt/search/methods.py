@@ -53,9 +53,9 @@ class Method:
         return self.oracle.needed()  # type: ignore[no-any-return]
 
     @property
-    def needs_counts(self) -> bool:
+    def needs_evidence(self) -> bool:
         """Whether the oracle has to be told what BLEU of each trial's dev translations is made of."""
-        return bool(self.oracle.needs_counts)
+        return bool(self.oracle.needs_evidence)
 
     def needs(self, trial: str) -> bool:
         """Tell whether a trial's final state may still be started from."""

@@ -180,10 +180,10 @@ class JournaledOracle(SafeOracle):
         **kwargs: Of the KerasTuner oracle.
 
     Attributes:
-        needs_counts: Whether it decides by what BLEU of dev sentences is made of: by `report_counts`.
+        needs_evidence: Whether it decides by what BLEU of dev sentences is made of: by `report_evidence`.
     """
 
-    needs_counts = False
+    needs_evidence = False
 
     def __init__(self, *, space: Space, **kwargs: Any) -> None:
         self.space = space

@@ -22,9 +22,10 @@ from nmt_pbt.search.oracles import EPOCHS, JournaledOracle, SafeOracle, locked
 from nmt_pbt.search.population import Pause, Population
 from nmt_pbt.search.retention import TrialArchive
 from nmt_pbt.space.space import Space
+from nmt_pbt.tasks.translation.significance import unpack_counts
 
 if TYPE_CHECKING:
-    from nmt_pbt.tasks.translation.significance import Counts
+    pass
 
 MEMBER = "pbt/member"
 """Slot of the population, from 0."""
@@ -173,7 +174,7 @@ class PBTOracle(SafeOracle):
             self.save()
 
     @locked
-    def report_counts(self, trial_id: str, counts: Counts) -> None:
+    def report_evidence(self, trial_id: str, evidence: str) -> None:
         """Take in what BLEU of a trial's dev translations is made of: for the exploit strategy `bootstrap` alone.
 
         Args:
@@ -184,7 +185,7 @@ class PBTOracle(SafeOracle):
         if isinstance(strategy, Bootstrap):
             under_way = {trial.trial_id for trial in self.ongoing_trials.values()}
             strategy.keep(self.population.needed() | under_way)
-            strategy.report(trial_id, counts)
+            strategy.report(trial_id, unpack_counts("bleu", evidence))
 
     def _record(self, trial: Trial) -> None:
         population = self.population
@@ -243,7 +244,7 @@ class JournaledPBTOracle(JournaledOracle, PBTOracle):
 
     def __init__(self, *, space: Space, **kwargs: Any) -> None:
         super().__init__(space=space, **kwargs)
-        self.needs_counts = isinstance(self.population.strategy, Bootstrap)
+        self.needs_evidence = isinstance(self.population.strategy, Bootstrap)
         self.trials = TrialArchive(self.hyperparameters)
 
     def _space(self) -> Space:

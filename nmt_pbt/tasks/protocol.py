@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar, Protocol
 
 import numpy as np
 
 from nmt_pbt.base.types import Value
-from nmt_pbt.tasks.translation.significance import Counts
 
 
 @dataclass(frozen=True)
@@ -33,15 +33,33 @@ class Evaluation:
     """What the dev split says of a model.
 
     Attributes:
-        metrics: By name, for instance `val_loss`, `val_bleu`, `val_chrf`.
-        counts: What BLEU of the dev translations is made of, `(sentences, 10)` as of `significance.sentence_counts`;
-            None where it was not asked for.
-        samples: Translations of the first few dev sentences that a run shows, for people.
+        metrics: By name, for instance `val_loss`.
+        evidence: What the score is made of, packed as the task likes: for strategies that the task declares, and for
+            its own tests in the report. None where it was not asked for.
+        samples: A few texts by which people see what the model does.
     """
 
     metrics: Mapping[str, float]
-    counts: Counts | None = None
+    evidence: str | None = None
     samples: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class TestResult:
+    """What the test split says of a winner.
+
+    Attributes:
+        metrics: By name.
+        signatures: How metrics were computed, by name, where that has to be told.
+        outputs: Name of the file, in the folder that the task was given, of what the winner made of the test split;
+            None where the task keeps none.
+    """
+
+    __test__: ClassVar = False  # not one of pytest's
+
+    metrics: Mapping[str, float]
+    signatures: Mapping[str, str] = field(default_factory=dict)
+    outputs: str | None = None
 
 
 class Trainable(Protocol):
@@ -75,8 +93,8 @@ class Trainable(Protocol):
         """Train on exactly the next `pairs` sentence pairs; return `train_loss` (nats a target token)."""
         ...
 
-    def evaluate(self, counts: bool = False) -> Evaluation:
-        """Score the dev split; with `counts`, keep what BLEU of each sentence is made of."""
+    def evaluate(self, evidence: bool = False) -> Evaluation:
+        """Score the dev split; with `evidence`, report that, too."""
         ...
 
     def state(self) -> MemberState:
@@ -85,10 +103,11 @@ class Trainable(Protocol):
 
 
 class Task(Protocol):
-    """Builds trainables. Small and picklable, so that it can be sent to a worker."""
+    """What is trained. Small and picklable, so that it can be sent to a worker."""
 
-    def build(self, structural: Mapping[str, Value]) -> Trainable:
-        """Return a live trainable whose shapes the structural values decide."""
+    @property
+    def name(self) -> str:
+        """A word for it, which a run records."""
         ...
 
     @property
@@ -97,6 +116,29 @@ class Task(Protocol):
         ...
 
     @property
-    def epoch(self) -> int:
-        """Sentence pairs in one epoch."""
+    def pairs_per_epoch(self) -> int:
+        """Training pairs in one epoch: what budgets are counted in."""
+        ...
+
+    @property
+    def data_digest(self) -> str:
+        """SHA-256 of what is trained and tested on: a run is only continued with the same."""
+        ...
+
+    def build(self, structural: Mapping[str, Value]) -> Trainable:
+        """Return a live trainable whose shapes the structural values decide."""
+        ...
+
+    def begin(self, run: Path) -> None:
+        """Write into a run's folder what the report and the models need of the task beside the journal."""
+        ...
+
+    def test(self, trainable: Trainable, folder: Path, name: str) -> TestResult:
+        """Test a winner once on the test split.
+
+        Args:
+            trainable: It, with its values in force.
+            folder: Where files may be written that the run keeps.
+            name: What such files are to be called, without an ending.
+        """
         ...

@@ -84,7 +84,7 @@ def test_a_segment_has_exactly_as_many_pairs_as_asked_for(pairs: int, position: 
         assert found == size or end % pairs == 0
 
 
-def test_two_segmentes_are_the_same_batches_as_one() -> None:
+def test_two_segments_are_the_same_batches_as_one() -> None:
     stream = make_stream(77)
     one = list(stream.batches(0, 100, 10))
     two = [*stream.batches(0, 50, 10), *stream.batches(50, 50, 10)]
@@ -113,7 +113,7 @@ def test_order_depends_on_seed_and_epoch_alone() -> None:
 
 
 @pytest.mark.parametrize(("position", "pairs", "batch_size"), [(-1, 5, 5), (0, -1, 5), (0, 5, 0)])
-def test_impossible_segmentes_are_refused_when_asked_for(position: int, pairs: int, batch_size: int) -> None:
+def test_impossible_segments_are_refused_when_asked_for(position: int, pairs: int, batch_size: int) -> None:
     with pytest.raises(ValueError, match="received"):
         make_stream(10).batches(position, pairs, batch_size)
 

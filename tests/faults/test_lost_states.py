@@ -86,7 +86,7 @@ def run(folder: Path, method: str, workers: int = 1, stop_after: int | None = No
 def story_of(folder: Path) -> list[Any]:
     """Return what was decided and what came of it, without who did it and in which order."""
     # Samples are those of the best so far, which depends on who is ready first, as worker and spent do.
-    left_out = {"worker": "", "spent": 0, "samples": []}
+    left_out = {"worker": "", "spent_pairs": 0, "samples": []}
     return sorted((str({**record, **left_out}) for record in journal_of(folder)), key=str)
 
 

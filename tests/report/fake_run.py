@@ -56,11 +56,11 @@ class FakeModel:
     """What a real model's weights would be: how far it has come, and how much it has memorised."""
 
     skill: float = 0.0
-    age: int = 0
+    trained_pairs: int = 0
 
     def train(self, values: dict[str, Value], epochs: float) -> None:
         """Move towards what these values can reach; the best rate falls and the best dropout rises with age."""
-        done = self.age / EPOCH
+        done = self.trained_pairs / EPOCH
         best_rate = -5.3 - 0.3 * done
         rate = (math.log(float(values["learning_rate"])) - best_rate) ** 2
         dropout = (float(values["dropout"]) - min(0.5, 0.05 + 0.07 * done)) ** 2
@@ -68,7 +68,7 @@ class FakeModel:
         batch = (math.log2(float(values["batch_size"])) - 5) ** 2
         reach = 41.0 - 2.0 * rate - 45.0 * dropout - 14.0 * recurrent - 0.35 * batch
         self.skill += (max(reach, 0.5) - self.skill) * (1 - math.exp(-0.45 * epochs))
-        self.age += round(epochs * EPOCH)
+        self.trained_pairs += round(epochs * EPOCH)
 
 
 @dataclass
@@ -80,7 +80,7 @@ class _Search:
     settings: TranslationSettings
     random: np.random.Generator
     records: list[AnyRecord] = field(default_factory=list)
-    spent: int = 0
+    spent_pairs: int = 0
     clock: float = 1_700_000_000.0
     best: tuple[float, str, int, int] = (-math.inf, "", 0, 0)
 
@@ -124,7 +124,7 @@ class _Search:
     def evaluate(self, trial: str, interval: int, model: FakeModel, values: dict[str, Value], failed: bool) -> float:
         epochs = self.settings.search.interval
         model.train(values, epochs)
-        self.spent += round(epochs * EPOCH)
+        self.spent_pairs += round(epochs * EPOCH)
         score = math.nan if failed else max(0.0, model.skill + float(self.random.normal(0, 0.25)))
         if score > self.best[0]:
             self.best = score, trial, interval, model.age
@@ -144,8 +144,20 @@ class _Search:
         failure = "nan" if missing else None
         self.records.append(
             Evaluated(
-                **{"method": self.method, "seed": self.seed, "trial": trial, "interval": interval, "time": self.clock},
-                **{"age": model.age, "spent": self.spent, "metrics": metrics, "seconds": seconds, "failure": failure},
+                **{
+                    "method": self.method,
+                    "seed": self.seed,
+                    "trial": trial,
+                    "interval_index": interval,
+                    "time": self.clock,
+                },
+                **{
+                    "trained_pairs": model.age,
+                    "spent_pairs": self.spent_pairs,
+                    "metrics": metrics,
+                    "seconds": seconds,
+                    "failure": failure,
+                },
             )
         )
         return score
@@ -172,8 +184,11 @@ class _Search:
         self.records.append(
             SearchStarted(
                 **{"method": self.method, "seed": self.seed, "objective": search.objective, "direction": "max"},
-                **{"budget": round(search.population * epochs * EPOCH), "interval": round(search.interval * EPOCH)},
-                **{"epoch": EPOCH, "population": search.population, "time": self.clock},
+                **{
+                    "budget_pairs": round(search.population * epochs * EPOCH),
+                    "interval_index": round(search.interval * EPOCH),
+                },
+                **{"pairs_per_epoch": EPOCH, "population": search.population, "time": self.clock},
             )
         )
 
@@ -200,7 +215,7 @@ def _population(search: _Search, adopt: bool, explore: bool) -> None:
             parent, inherited = held[member], False
             if adopt and generation and member in ranked[:cut]:
                 donor = int(search.random.choice(ranked[-cut:]))
-                models[member] = FakeModel(before[donor][0].skill, before[donor][0].age)
+                models[member] = FakeModel(before[donor][0].skill, before[donor][0].trained_pairs)
                 values[member] = search.explore(before[donor][1]) if explore else dict(before[donor][1])
                 parent, inherited = before[donor][2], True
             elif explore and not adopt and generation:
@@ -336,7 +351,7 @@ def _attention(texts: Sequence[str], lines: Sequence[int]) -> list[SentenceAtten
 
 def _test(search: _Search, path: Path, references: Sequence[str]) -> Tested:
     method, seed = search.method, search.seed
-    search.records.append(SearchEnded(method=method, seed=seed, spent=search.spent, time=search.clock))
+    search.records.append(SearchEnded(method=method, seed=seed, spent_pairs=search.spent_pairs, time=search.clock))
     score, trial, interval, age = search.best
     texts = _translations(references, score, generator(seed, "translations", method))
     file = path / "translations" / f"{method}-seed{seed}.txt"
@@ -345,7 +360,14 @@ def _test(search: _Search, path: Path, references: Sequence[str]) -> Tested:
     counts = sentence_counts(texts, references)
     write_counts(counts_path(file), counts)
     return Tested(
-        **{"method": method, "seed": seed, "trial": trial, "interval": interval, "age": age, "time": search.clock},
+        **{
+            "method": method,
+            "seed": seed,
+            "trial": trial,
+            "interval_index": interval,
+            "trained_pairs": age,
+            "time": search.clock,
+        },
         dev={"train_loss": 6.5 - 0.12 * score, "val_bleu": score, "val_chrf": 22 + 0.95 * score},
         test={metric: float(corpus_scores(metric, rows.sum(axis=0))) for metric, rows in counts.items()},
         signatures=SIGNATURES,

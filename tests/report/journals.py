@@ -14,7 +14,14 @@ def search(method: str = "pbt", seed: int = 0, direction: str = "max", budget: i
     return SearchStarted.model_validate(
         {
             **{"method": method, "seed": seed, "objective": "val_bleu" if direction == "max" else "val_loss"},
-            **{"direction": direction, "budget": budget, "interval": 100, "epoch": 200, "population": 2, "time": 0.0},
+            **{
+                "direction": direction,
+                "budget_pairs": budget,
+                "interval_index": 100,
+                "pairs_per_epoch": 200,
+                "population": 2,
+                "time": 0.0,
+            },
         }
     )
 
@@ -43,8 +50,8 @@ def assigned(
 def evaluated(
     trial: str,
     score: float | None,
-    age: int,
-    spent: int,
+    trained_pairs: int,
+    spent_pairs: int,
     interval: int = 0,
     method: str = "pbt",
     seed: int = 0,
@@ -55,9 +62,9 @@ def evaluated(
         method=method,
         seed=seed,
         trial=trial,
-        interval=interval,
-        age=age,
-        spent=spent,
+        interval_index=interval,
+        trained_pairs=age,
+        spent_pairs=spent,
         metrics={metric: score},
         seconds=Seconds(**(seconds or {"train": 2.0, "evaluate": 0.5})),
         time=2.0,
@@ -72,7 +79,7 @@ def ended(trial: str, failed: str = "", method: str = "pbt", seed: int = 0) -> E
 
 
 def search_ended(spent: int, method: str = "pbt", seed: int = 0, reason: str = "budget spent") -> SearchEnded:
-    return SearchEnded(method=method, seed=seed, spent=spent, reason=reason, time=4.0)
+    return SearchEnded(method=method, seed=seed, spent_pairs=spent, reason=reason, time=4.0)
 
 
 def small_population() -> list[AnyRecord]:
@@ -81,16 +88,16 @@ def small_population() -> list[AnyRecord]:
         run_started(),
         search(),
         assigned("a0", member=0, rate=0.1, dropout=0.0),
-        evaluated("a0", 10.0, age=100, spent=100),
+        evaluated("a0", 10.0, trained_pairs=100, spent_pairs=100),
         ended("a0"),
         assigned("b0", member=1, rate=0.4, dropout=0.5),
-        evaluated("b0", None, age=100, spent=200),
+        evaluated("b0", None, trained_pairs=100, spent_pairs=200),
         ended("b0", failed="nan"),
         assigned("a1", member=0, parent="a0", generation=1, rate=0.1, dropout=0.0),
-        evaluated("a1", 12.0, age=200, spent=300),
+        evaluated("a1", 12.0, trained_pairs=200, spent_pairs=300),
         ended("a1"),
         assigned("b1", member=1, parent="a0", inherited=True, generation=1, rate=0.08, dropout=0.2),
-        evaluated("b1", 15.0, age=200, spent=400),
+        evaluated("b1", 15.0, trained_pairs=200, spent_pairs=400),
         ended("b1"),
         search_ended(400),
     ]

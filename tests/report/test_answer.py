@@ -154,8 +154,8 @@ def test_means_are_said_to_be_over_the_searches_that_were_tested():
     for seed in (0, 1):
         records += [search("random", seed=seed, budget=200), search("grid", seed=seed, budget=200)]
         records += [assigned("0", method="random", seed=seed), assigned("0", method="grid", seed=seed)]
-        records.append(evaluated("0", 9.0 + seed, age=200, spent=200, method="random", seed=seed))
-    records.append(evaluated("0", 8.0, age=200, spent=200, method="grid"))
+        records.append(evaluated("0", 9.0 + seed, trained_pairs=200, spent_pairs=200, method="random", seed=seed))
+    records.append(evaluated("0", 8.0, trained_pairs=200, spent_pairs=200, method="grid"))
     assert "over up to 2 searches each" in said(run_of(records)).headline
     table = results(run_of(records), statistics.summary(run_of(records)))
     column = table.headings.index("searches")
@@ -194,20 +194,31 @@ def test_the_schedule_is_told_along_the_winners_lineage():
 
 
 def test_a_whole_number_that_stays_is_told_as_it_is():
-    records = [run_started(), search(), assigned("a", member=0, batch=32), evaluated("a", 10.0, age=100, spent=100)]
+    records = [
+        run_started(),
+        search(),
+        assigned("a", member=0, batch=32),
+        evaluated("a", 10.0, trained_pairs=100, spent_pairs=100),
+    ]
     assert said(run_of(records)).findings == [
         "Schedule of the winner of PBT: batch 32; its weights were never adopted."
     ]
-    records += [assigned("b", member=0, parent="a", generation=1, batch=64), evaluated("b", 11.0, age=200, spent=200)]
+    records += [
+        assigned("b", member=0, parent="a", generation=1, batch=64),
+        evaluated("b", 11.0, trained_pairs=200, spent_pairs=200),
+    ]
     assert "batch 32 → 64;" in said(run_of(records)).findings[0]
-    records += [assigned("c", member=0, parent="b", generation=2, batch=32), evaluated("c", 12.0, age=300, spent=300)]
+    records += [
+        assigned("c", member=0, parent="b", generation=2, batch=32),
+        evaluated("c", 12.0, trained_pairs=300, spent_pairs=300),
+    ]
     assert "batch 32 at both ends, with a detour;" in said(run_of(records)).findings[0]
 
 
 def test_failures_unspent_budgets_and_values_at_an_end_are_cautioned_about():
     records = [*small_population(), search("grid"), assigned("0", method="grid", rate=0.5, dropout=0.1)]
     records += [
-        evaluated("0", 11.0, age=100, spent=100, method="grid"),
+        evaluated("0", 11.0, trained_pairs=100, spent_pairs=100, method="grid"),
         search_ended(100, "grid", reason="the oracle has no more trials"),
     ]
     space = {"rate": {"min": 0.08, "max": 0.5, "scale": "log"}, "dropout": {"min": 0.0, "max": 0.6}}
@@ -223,12 +234,12 @@ def test_failures_unspent_budgets_and_values_at_an_end_are_cautioned_about():
 
 def test_how_soon_the_best_baseline_was_caught_up_with_is_told():
     records = [*small_population(), search("grid"), assigned("0", method="grid", rate=0.5, dropout=0.1)]
-    records.append(evaluated("0", 11.0, age=400, spent=400, method="grid"))
+    records.append(evaluated("0", 11.0, trained_pairs=400, spent_pairs=400, method="grid"))
     assert (
         "On dev, PBT reached the final score of the best baseline, Grid, after 75% of the budget."
         in said(run_of(records)).findings
     )
-    records[-1] = evaluated("0", 99.0, age=400, spent=400, method="grid")
+    records[-1] = evaluated("0", 99.0, trained_pairs=400, spent_pairs=400, method="grid")
     assert "On dev, PBT never reached the final score of the best baseline, Grid." in said(run_of(records)).findings
 
 
@@ -236,7 +247,7 @@ def test_a_loss_is_better_when_lower():
     records = [run_started()]
     for method, loss in (("pbt", 2.5), ("grid", 2.25)):
         records += [search(method, direction="min"), assigned("0", method=method, rate=0.1)]
-        records.append(evaluated("0", loss, age=100, spent=100, method=method, metric="val_loss"))
+        records.append(evaluated("0", loss, trained_pairs=100, spent_pairs=100, method=method, metric="val_loss"))
     assert said(run_of(records)).headline.startswith("Grid 2.250, PBT 2.500: best dev loss")
 
 

@@ -36,11 +36,11 @@ def records(method: str, failing: bool = False) -> list:
         run_started(),
         search(),
         assigned("a", member=0, dropout=0.1),
-        evaluated("a", 10.0, age=100, spent=100),
+        evaluated("a", 10.0, trained_pairs=100, spent_pairs=100),
         assigned("b", member=0, parent="a", generation=1, dropout=0.2),
-        evaluated("b", 12.0, age=200, spent=200),
+        evaluated("b", 12.0, trained_pairs=200, spent_pairs=200),
         assigned("c", member=0, parent="b", generation=2, dropout=0.2),
-        evaluated("c", 11.0, age=300, spent=300),
+        evaluated("c", 11.0, trained_pairs=300, spent_pairs=300),
     ]
     again = [search(method)]
     for member in range(3):
@@ -136,7 +136,15 @@ def test_guesses_by_hand_are_told_with_what_they_took() -> None:
 
 def test_guesses_made_after_the_test_are_cautioned_about() -> None:
     tested = Tested(
-        **{"method": "manual", "seed": 0, "trial": "0", "interval": 0, "age": 200, "dev": {}, "test": {}},
+        **{
+            "method": "manual",
+            "seed": 0,
+            "trial": "0",
+            "interval_index": 0,
+            "trained_pairs": 200,
+            "dev": {},
+            "test": {},
+        },
         **{"signatures": {}, "translations": "t"},
     )
     late = Guessed(method="manual", seed=0, values={"dropout": 0.4}, pairs=200)

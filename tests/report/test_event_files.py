@@ -46,7 +46,7 @@ def test_every_trial_member_and_winner_is_a_run(run, folder):
 def test_curves_are_those_of_the_journal(run, folder):
     scalars = read(folder / "random/seed-0/trial-0002").Scalars("val_bleu")
     mine = run.evaluations.query("method == 'random' and trial == '0002'")
-    assert [event.step for event in scalars] == list(mine["age"])
+    assert [event.step for event in scalars] == list(mine["trained_pairs"])
     assert [event.value for event in scalars] == pytest.approx(list(mine["score"]))
 
 
@@ -54,7 +54,7 @@ def test_the_winners_run_is_its_lineage_with_its_schedule_and_its_test_scores(ru
     events, chain = read(folder / "pbt/seed-0/winner"), run.ancestry.chain("pbt", 0)
     rates = events.Scalars("hyperparameters/learning_rate")
     assert [event.value for event in rates] == pytest.approx(list(chain["learning_rate"]))
-    assert [event.step for event in rates] == list(chain["age"])
+    assert [event.step for event in rates] == list(chain["trained_pairs"])
     score = run.tests.query("method == 'pbt'")["test_bleu"].iloc[0]
     assert [event.value for event in events.Scalars("test/bleu")] == pytest.approx([score])
 

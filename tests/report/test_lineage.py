@@ -30,7 +30,7 @@ def test_lineage_tells_what_was_taken_over_and_what_was_given_up():
 def test_the_winners_lineage_runs_from_the_root_through_the_donor():
     frame = winner_lineage(small_population(), "pbt", 0)
     assert list(frame.columns) == [
-        *("method", "seed", "trial", "member", "generation", "parent", "inherited", "start", "age", "score"),
+        *("method", "seed", "trial", "member", "generation", "parent", "inherited", "start", "trained_pairs", "score"),
         *("rate", "dropout"),
     ]
     assert rows(frame) == [
@@ -44,11 +44,11 @@ def test_the_winners_lineage_ends_at_the_winning_evaluation_not_at_its_trials_la
         run_started(),
         search("random"),
         assigned("0", method="random", rate=0.1),
-        evaluated("0", 9.0, age=100, spent=100, method="random"),
-        evaluated("0", 8.0, age=200, spent=200, interval=1, method="random"),
+        evaluated("0", 9.0, trained_pairs=100, spent_pairs=100, method="random"),
+        evaluated("0", 8.0, trained_pairs=200, spent_pairs=200, interval_index=1, method="random"),
     ]
-    assert rows(winner_lineage(records, "random", 0)[["age", "score"]]) == [[100, 9.0]]
-    assert rows(trial_lineage(records, "random", 0, "0")[["age", "score"]]) == [[200, 8.0]]
+    assert rows(winner_lineage(records, "random", 0)[["trained_pairs", "score"]]) == [[100, 9.0]]
+    assert rows(trial_lineage(records, "random", 0, "0")[["trained_pairs", "score"]]) == [[200, 8.0]]
 
 
 def test_a_schedule_follows_the_lineage_not_the_slot():

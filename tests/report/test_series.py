@@ -32,11 +32,11 @@ def two_baselines() -> list:
         run_started(),
         search("random"),
         assigned("0", method="random", rate=0.1),
-        evaluated("0", 5.0, age=100, spent=100, method="random", train=4.0),
-        evaluated("0", 7.0, age=200, spent=200, interval=1, method="random", train=4.0),
+        evaluated("0", 5.0, trained_pairs=100, spent_pairs=100, method="random", train=4.0),
+        evaluated("0", 7.0, trained_pairs=200, spent_pairs=200, interval_index=1, method="random", train=4.0),
         ended("0", method="random"),
         assigned("1", method="random", rate=0.2),
-        evaluated("1", 6.0, age=100, spent=300, method="random", train=4.0),
+        evaluated("1", 6.0, trained_pairs=100, spent_pairs=300, method="random", train=4.0),
         search("grid", seed=1),
         assigned("0", method="grid", seed=1, units=8),
     ]
@@ -45,8 +45,17 @@ def two_baselines() -> list:
 def test_searches_tells_what_was_asked_for_and_what_was_spent():
     frame = series.searches(two_baselines())
     assert list(frame.columns) == [
-        *("method", "seed", "objective", "direction", "budget", "interval_pairs", "epoch", "population"),
-        *("spent", "finished", "reason"),
+        *(
+            "method",
+            "seed",
+            "objective",
+            "direction",
+            "budget_pairs",
+            "interval_pairs",
+            "pairs_per_epoch",
+            "population",
+        ),
+        *("spent_pairs", "finished", "reason"),
     ]
     assert rows(frame) == [
         ["random", 0, "val_bleu", "max", 400, 100, 200, 2, 300, False, ""],
@@ -59,7 +68,7 @@ def test_trials_tells_each_trials_place_end_and_scores():
     frame = series.trials(small_population())
     assert list(frame.columns) == [
         *("method", "seed", "trial", "member", "generation", "parent", "inherited", "worker", "pairs"),
-        *("status", "reason", "intervals", "age", "score", "best", "rate", "dropout"),
+        *("status", "reason", "intervals", "trained_pairs", "score", "best", "rate", "dropout"),
     ]
     assert rows(frame) == [
         ["pbt", 0, "a0", 0, 0, None, False, "w0", 100, "completed", "", 1, 100, 10.0, 10.0, 0.1, 0.0],
@@ -83,19 +92,19 @@ def test_best_is_the_least_where_the_objective_is_minimised():
         run_started(),
         search(direction="min"),
         assigned("0", rate=0.1),
-        evaluated("0", 2.0, age=100, spent=100, metric="val_loss"),
-        evaluated("0", 3.0, age=200, spent=200, interval=1, metric="val_loss"),
+        evaluated("0", 2.0, trained_pairs=100, spent_pairs=100, metric="val_loss"),
+        evaluated("0", 3.0, trained_pairs=200, spent_pairs=200, interval_index=1, metric="val_loss"),
     ]
     assert list(series.trials(records)[["score", "best"]].iloc[0]) == [3.0, 2.0]
     assert list(series.best_so_far(records)["best"]) == [2.0, 2.0]
-    assert list(series.winners(records)[["interval", "score"]].iloc[0]) == [0, 2.0]
+    assert list(series.winners(records)[["interval_index", "score"]].iloc[0]) == [0, 2.0]
 
 
 def test_evaluations_join_metrics_with_the_values_in_force():
     frame = series.evaluations(small_population())
     assert list(frame.columns) == [
-        *("method", "seed", "trial", "member", "generation", "interval", "age", "spent"),
-        *("age_epochs", "seconds", "score", "val_bleu", "rate", "dropout"),
+        *("method", "seed", "trial", "member", "generation", "interval_index", "trained_pairs", "spent_pairs"),
+        *("trained_epochs", "seconds", "score", "val_bleu", "rate", "dropout"),
     ]
     assert rows(frame)[1] == ["pbt", 0, "b0", 1, 0, 0, 100, 200, 0.5, 2.5, None, None, 0.4, 0.5]
     assert rows(frame)[3] == ["pbt", 0, "b1", 1, 1, 0, 200, 400, 1.0, 2.5, 15.0, 15.0, 0.08, 0.2]
@@ -104,7 +113,18 @@ def test_evaluations_join_metrics_with_the_values_in_force():
 def test_best_so_far_skips_failures_and_adds_up_working_time():
     frame = series.best_so_far(small_population())
     assert list(frame.columns) == [
-        *("method", "seed", "trial", "interval", "spent", "spent_epochs", "seconds", "score", "best", "improved"),
+        *(
+            "method",
+            "seed",
+            "trial",
+            "interval_index",
+            "spent_pairs",
+            "spent_epochs",
+            "seconds",
+            "score",
+            "best",
+            "improved",
+        ),
     ]
     assert rows(frame) == [
         ["pbt", 0, "a0", 0, 100, 0.5, 2.5, 10.0, 10.0, True],
@@ -115,7 +135,12 @@ def test_best_so_far_skips_failures_and_adds_up_working_time():
 
 
 def test_best_so_far_is_missing_before_the_first_finite_score():
-    records = [run_started(), search(), assigned("0", rate=0.1), evaluated("0", None, age=100, spent=100)]
+    records = [
+        run_started(),
+        search(),
+        assigned("0", rate=0.1),
+        evaluated("0", None, trained_pairs=100, spent_pairs=100),
+    ]
     assert rows(series.best_so_far(records))[0][-3:] == [None, None, False]
     assert series.winners(records).empty
 
@@ -126,8 +151,8 @@ def test_each_worker_has_its_own_clock():
         search(),
         assigned("0", worker="w0", rate=0.1),
         assigned("1", worker="w1", rate=0.1),
-        evaluated("0", 1.0, age=100, spent=100, train=3.0),
-        evaluated("1", 2.0, age=100, spent=200, train=5.0),
+        evaluated("0", 1.0, trained_pairs=100, spent_pairs=100, train=3.0),
+        evaluated("1", 2.0, trained_pairs=100, spent_pairs=200, train=5.0),
     ]
     assert list(series.best_so_far(records)["seconds"]) == [3.0, 5.0]
 
@@ -137,14 +162,24 @@ def test_the_winner_is_the_first_of_equals_wherever_it_was():
         run_started(),
         search("random"),
         assigned("0", method="random", rate=0.1),
-        evaluated("0", 5.0, age=100, spent=100, method="random"),
-        evaluated("0", 9.0, age=200, spent=200, interval=1, method="random"),
-        evaluated("0", 8.0, age=300, spent=300, interval=2, method="random"),
+        evaluated("0", 5.0, trained_pairs=100, spent_pairs=100, method="random"),
+        evaluated("0", 9.0, trained_pairs=200, spent_pairs=200, interval_index=1, method="random"),
+        evaluated("0", 8.0, trained_pairs=300, spent_pairs=300, interval_index=2, method="random"),
         assigned("1", method="random", rate=0.2),
-        evaluated("1", 9.0, age=100, spent=400, method="random"),
+        evaluated("1", 9.0, trained_pairs=100, spent_pairs=400, method="random"),
     ]
     frame = series.winners(records)
-    assert list(frame.columns) == ["method", "seed", "trial", "interval", "age", "spent", "age_epochs", "score", "rate"]
+    assert list(frame.columns) == [
+        "method",
+        "seed",
+        "trial",
+        "interval_index",
+        "trained_pairs",
+        "spent_pairs",
+        "trained_epochs",
+        "score",
+        "rate",
+    ]
     assert rows(frame) == [["random", 0, "0", 1, 200, 200, 1.0, 9.0, 0.1]]
 
 
@@ -152,7 +187,15 @@ def test_time_is_itemised_and_adds_up():
     records = [
         *small_population(),
         Tested(
-            **{"method": "pbt", "seed": 0, "trial": "b1", "interval": 0, "age": 200, "dev": {}, "test": {}},
+            **{
+                "method": "pbt",
+                "seed": 0,
+                "trial": "b1",
+                "interval_index": 0,
+                "trained_pairs": 200,
+                "dev": {},
+                "test": {},
+            },
             signatures={},
             translations="t",
             seconds=1.5,
@@ -167,7 +210,7 @@ def test_time_is_itemised_and_adds_up():
 
 def test_tests_tells_dev_test_and_signatures_by_metric():
     record = Tested(
-        **{"method": "pbt", "seed": 0, "trial": "b1", "interval": 0, "age": 200},
+        **{"method": "pbt", "seed": 0, "trial": "b1", "interval_index": 0, "trained_pairs": 200},
         dev={"train_loss": 1.0, "val_bleu": 15.0, "val_loss": 2.0},
         test={"bleu": 14.0, "chrf": 40.0},
         signatures={"bleu": "sig"},
@@ -176,7 +219,7 @@ def test_tests_tells_dev_test_and_signatures_by_metric():
     frame = series.tests([*small_population(), record])
     assert frame.to_dict("records") == [
         {
-            **{"method": "pbt", "seed": 0, "trial": "b1", "interval": 0, "age": 200},
+            **{"method": "pbt", "seed": 0, "trial": "b1", "interval_index": 0, "trained_pairs": 200},
             **{"translations": "translations/pbt-seed0.txt", "dev_bleu": 15.0, "dev_loss": 2.0},
             **{"test_bleu": 14.0, "test_chrf": 40.0, "signature_bleu": "sig"},
         }
@@ -200,7 +243,7 @@ def test_a_trial_given_out_again_is_one_trial():
     "records",
     [
         [run_started(), assigned("0", rate=0.1)],
-        [run_started(), search(), evaluated("0", 1.0, age=100, spent=100)],
+        [run_started(), search(), evaluated("0", 1.0, trained_pairs=100, spent_pairs=100)],
         [run_started(), search("grid"), search_ended(5)],
     ],
 )

@@ -175,14 +175,14 @@ def two_searches() -> Run:
         run_started(),
         search("random"),
         assigned("0", method="random", rate=0.1),
-        evaluated("0", 4.0, age=100, spent=100, method="random"),
-        evaluated("0", 8.0, age=200, spent=200, interval=1, method="random"),
-        evaluated("0", 8.0, age=400, spent=400, interval=2, method="random"),
+        evaluated("0", 4.0, trained_pairs=100, spent_pairs=100, method="random"),
+        evaluated("0", 8.0, trained_pairs=200, spent_pairs=200, interval_index=1, method="random"),
+        evaluated("0", 8.0, trained_pairs=400, spent_pairs=400, interval_index=2, method="random"),
         search("pbt"),
         assigned("0", member=0, rate=0.1),
-        evaluated("0", None, age=100, spent=100),
-        evaluated("0", 6.0, age=200, spent=200, interval=1),
-        evaluated("0", 9.0, age=300, spent=300, interval=2),
+        evaluated("0", None, trained_pairs=100, spent_pairs=100),
+        evaluated("0", 6.0, trained_pairs=200, spent_pairs=200, interval_index=1),
+        evaluated("0", 9.0, trained_pairs=300, spent_pairs=300, interval_index=2),
     ]
     return Run(path=None, settings={}, environment={}, records=records)  # type: ignore[arg-type]
 
@@ -200,11 +200,11 @@ def test_budget_to_target_is_where_the_best_baselines_final_score_was_reached():
     run = two_searches()
     assert statistics.best_baseline(run) == "random"
     assert statistics.budget_to_target(run).to_dict("records") == [
-        {"method": "random", "seed": 0, "target": 8.0, "spent": 200.0},
-        {"method": "pbt", "seed": 0, "target": 8.0, "spent": 300.0},
+        {"method": "random", "seed": 0, "target": 8.0, "spent_pairs": 200.0},
+        {"method": "pbt", "seed": 0, "target": 8.0, "spent_pairs": 300.0},
     ]
     slow = dataclasses.replace(run, records=run.records[:-1])
-    assert math.isnan(statistics.budget_to_target(slow)["spent"].iloc[1])
+    assert math.isnan(statistics.budget_to_target(slow)["spent_pairs"].iloc[1])
 
 
 def test_summary_adds_up_what_the_journal_says(three):
@@ -220,7 +220,7 @@ def test_summary_adds_up_what_the_journal_says(three):
     assert row["test_bleu_low"] < row["test_bleu"] < row["test_bleu_high"]
     assert row["gap_bleu"] == pytest.approx((scores["dev_bleu"] - scores["test_bleu"]).mean())
     assert row["dev"] == pytest.approx(three.winners.loc[three.winners["method"] == "pbt", "score"].mean())
-    assert table.loc["random", "spent"] < 480_000 == table.loc["grid", "spent"]
+    assert table.loc["random", "spent_pairs"] < 480_000 == table.loc["grid", "spent_pairs"]
 
 
 def test_a_run_reads_its_space_back(one):

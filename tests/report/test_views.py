@@ -98,8 +98,8 @@ def test_value_points_are_models_trained_to_the_end_and_flag_winners_at_an_end()
         *small_population(),
         search("grid"),
         assigned("0", method="grid", rate=0.5, dropout=0.1),
-        evaluated("0", 11.0, age=100, spent=100, method="grid"),
-        evaluated("0", 9.0, age=200, spent=200, interval=1, method="grid"),
+        evaluated("0", 11.0, trained_pairs=100, spent_pairs=100, method="grid"),
+        evaluated("0", 9.0, trained_pairs=200, spent_pairs=200, interval_index=1, method="grid"),
     ]
     frame = views.value_points(run_of(records, {"search": {"space": space}}))
     assert list(frame.columns) == [
@@ -138,7 +138,14 @@ def test_a_value_is_at_an_end_only_where_something_lies_beyond(value, domain, ex
 
 
 def test_a_run_without_a_finite_score_has_views_without_a_winner():
-    run = run_of([run_started(), search(), assigned("0", member=0, rate=0.1), evaluated("0", None, age=100, spent=100)])
+    run = run_of(
+        [
+            run_started(),
+            search(),
+            assigned("0", member=0, rate=0.1),
+            evaluated("0", None, trained_pairs=100, spent_pairs=100),
+        ]
+    )
     assert not views.member_curves(run, "pbt", 0)["winner"].any()
     assert views.value_points(run).empty
     assert views.progress_curves(run.best_so_far, "spent_epochs", "max").empty
@@ -163,7 +170,7 @@ def test_pbt_is_laid_over_its_controls_along_the_way_to_each_winner(three_path):
     assert (first["low"], first["high"]) == (min(scores), max(scores))
     last = curves[curves["method"] == "pbt"].iloc[-1]
     winners = run.winners[run.winners["method"] == "pbt"]["score"]
-    assert last["epochs"] == run.evaluations["age_epochs"].max()
+    assert last["epochs"] == run.evaluations["trained_epochs"].max()
     assert (last["mean"], last["low"]) == (pytest.approx(winners.mean()), winners.min())
 
 
@@ -172,12 +179,12 @@ def test_models_of_a_replay_are_averaged_and_not_chosen_from():
         run_started(),
         search(),
         assigned("0", member=0, rate=0.1),
-        evaluated("0", 5.0, age=100, spent=100),
+        evaluated("0", 5.0, trained_pairs=100, spent_pairs=100),
         search("replay"),
         assigned("0", method="replay", rate=0.1),
-        evaluated("0", 3.0, age=100, spent=100, method="replay"),
+        evaluated("0", 3.0, trained_pairs=100, spent_pairs=100, method="replay"),
         assigned("1", method="replay", rate=0.1),
-        evaluated("1", 6.0, age=100, spent=200, method="replay"),
+        evaluated("1", 6.0, trained_pairs=100, spent_pairs=200, method="replay"),
     ]
     curves = views.control_curves(Run(None, {}, {}, records))  # type: ignore[arg-type]
     assert curves[["method", "mean", "low", "high"]].to_dict("list") == {
@@ -192,16 +199,25 @@ def test_models_of_a_replay_are_averaged_and_not_chosen_from():
 def test_a_control_without_a_score_yet_is_not_drawn(control: str) -> None:
     started = [*small_population(), search(control)]
     given = [*started, assigned("0", member=0, method=control, rate=0.1, dropout=0.2)]
-    failed = [*given, evaluated("0", None, age=100, spent=100, method=control), ended("0", "nan", control)]
+    failed = [
+        *given,
+        evaluated("0", None, trained_pairs=100, spent_pairs=100, method=control),
+        ended("0", "nan", control),
+    ]
     for records in (started, given, failed):
         assert set(views.control_curves(run_of(records))["method"]) == {"pbt"}
 
 
 def test_a_control_is_drawn_where_pbt_failed() -> None:
-    failed = [run_started(), search(), assigned("0", member=0, rate=0.1), evaluated("0", None, age=100, spent=100)]
+    failed = [
+        run_started(),
+        search(),
+        assigned("0", member=0, rate=0.1),
+        evaluated("0", None, trained_pairs=100, spent_pairs=100),
+    ]
     assert views.control_curves(run_of([*failed, search("explore-only")])).empty
     control = [assigned("0", member=0, method="explore-only", rate=0.1)]
-    control.append(evaluated("0", 4.0, age=100, spent=100, method="explore-only"))
+    control.append(evaluated("0", 4.0, trained_pairs=100, spent_pairs=100, method="explore-only"))
     curves = views.control_curves(run_of([*failed, search("explore-only"), *control]))
     assert curves["method"].tolist() == ["explore-only"]
 

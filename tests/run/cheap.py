@@ -35,13 +35,13 @@ class CheapTrainable:
         self.weights = np.zeros(4)
         self.momentum = np.zeros(4)
         self.masks = np.zeros(2, np.int64)
-        self.age = self.iterations = 0
+        self.trained_pairs = self.iterations = 0
         self.values: dict[str, Value] = dict(DEFAULTS)
 
     def reset(self, seed: int) -> None:
         self.weights = np.random.default_rng(seed).normal(size=4)
         self.momentum = np.zeros(4)
-        self.age = self.iterations = 0
+        self.trained_pairs = self.iterations = 0
 
     def load(self, state: MemberState) -> None:
         self.weights = np.array(state.arrays["weights/w"])
@@ -49,8 +49,8 @@ class CheapTrainable:
             self.momentum = np.array(state.arrays["optimizer/m"])
         self.masks = np.array(state.arrays["generator/masks"])
         self.values["learning_rate"] = float(state.arrays["optimizer/learning_rate"])
-        if self.task.forgets != "age":
-            self.age = state.age
+        if self.task.forgets != "trained_pairs":
+            self.trained_pairs = state.age
         if self.task.forgets != "iterations":
             self.iterations = int(state.arrays["optimizer/iterations"])
 
@@ -83,7 +83,7 @@ class CheapTrainable:
             self.masks[1] += 1
             self.iterations += self.task.forgets != "to count"
             left -= batch
-        self.age += 0 if self.task.forgets == "to age" else pairs
+        self.trained_pairs += 0 if self.task.forgets == "to age" else pairs
         return {"train_loss": float(self.weights @ self.weights)}
 
     def evaluate(self, counts: bool = False) -> Evaluation:
@@ -104,7 +104,7 @@ class CheapTrainable:
             del arrays["weights/w"]
         if self.task.forgets == "to stay":
             self.weights = self.weights * 1.01
-        return MemberState(arrays, self.age)
+        return MemberState(arrays, self.trained_pairs)
 
 
 def sentence_counts_like(quality: float, sentences: int = 30) -> Counts:

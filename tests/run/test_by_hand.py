@@ -48,7 +48,7 @@ def guesses(
 
 def test_a_guess_is_trained_for_the_runs_epochs_and_evaluated_as_often_as_all(tmp_path: Path) -> None:
     records = guesses(tmp_path, FIRST)
-    assert [record.age for record in records if isinstance(record, Evaluated)] == [200, 400, 600]
+    assert [record.trained_pairs for record in records if isinstance(record, Evaluated)] == [200, 400, 600]
     assert [record.values for record in records if isinstance(record, Assigned)] == [FIRST]
     assert isinstance(records[-1], SearchEnded)
 
@@ -57,7 +57,7 @@ def test_guesses_follow_each_other_and_their_budgets_add_up(tmp_path: Path) -> N
     records = guesses(tmp_path, FIRST, SECOND)
     assert [record.values for record in records if isinstance(record, Assigned)] == [FIRST, SECOND]
     row = searches(records).iloc[0]
-    assert (row["budget"], row["spent"], bool(row["finished"])) == (1200, 1200, True)
+    assert (row["budget_pairs"], row["spent_pairs"], bool(row["finished"])) == (1200, 1200, True)
 
 
 def test_values_may_lie_outside_the_searched_range_and_name_what_was_not_searched(tmp_path: Path) -> None:
@@ -97,7 +97,7 @@ def test_a_search_under_way_by_hand_is_not_finished(tmp_path: Path) -> None:
     records = guesses(tmp_path, FIRST)
     more = [*records, Guessed(method="manual", seed=0, values=FIRST, pairs=600)]
     row = searches(more).iloc[0]
-    assert (bool(row["finished"]), row["budget"], row["spent"]) == (False, 1200, 600)
+    assert (bool(row["finished"]), row["budget_pairs"], row["spent_pairs"]) == (False, 1200, 600)
 
 
 def run_of_all() -> list[AnyRecord]:
@@ -163,7 +163,15 @@ def test_epochs_can_be_guessed_where_they_are_searched() -> None:
 
 def was_tested(trial: str) -> Tested:
     return Tested(
-        **{"method": "manual", "seed": 0, "trial": trial, "interval": 0, "age": 200, "dev": {}, "test": {}},
+        **{
+            "method": "manual",
+            "seed": 0,
+            "trial": trial,
+            "interval_index": 0,
+            "trained_pairs": 200,
+            "dev": {},
+            "test": {},
+        },
         **{"signatures": {}, "translations": "t"},
     )
 

@@ -34,7 +34,7 @@ def plain(records: list[Any]) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("method", METHODS)
 def test_every_method_trains_exactly_the_budget(tmp_path: Path, method: str) -> None:
     records = run(tmp_path, method)
-    assert records[-1].spent == 4 * 3 * 200
+    assert records[-1].spent_pairs == 4 * 3 * 200
     assert sum(record.pairs for record in records if isinstance(record, Assigned)) == 4 * 3 * 200
 
 
@@ -45,13 +45,13 @@ def test_the_same_seed_gives_the_same_journal_but_for_times(tmp_path: Path, meth
 
 @pytest.mark.parametrize("method", ["pbt", "random"])
 def test_all_methods_are_evaluated_at_the_same_interval(tmp_path: Path, method: str) -> None:
-    spent = [record.spent for record in run(tmp_path, method) if isinstance(record, Evaluated)]
+    spent = [record.spent_pairs for record in run(tmp_path, method) if isinstance(record, Evaluated)]
     assert spent == list(range(200, 2401, 200))
 
 
 def test_a_trial_of_constant_values_goes_on_from_its_own_state(tmp_path: Path) -> None:
     evaluated = [record for record in run(tmp_path, "random") if isinstance(record, Evaluated)]
-    assert [record.age for record in evaluated] == [200, 400, 600] * 4
+    assert [record.trained_pairs for record in evaluated] == [200, 400, 600] * 4
     for before, after in itertools.pairwise(evaluated):
         if before.trial == after.trial:
             assert after.started == before.state
@@ -83,7 +83,7 @@ def test_a_trial_stops_after_so_many_evaluations_without_a_better_objective(tmp_
     stops = [end for end in ends if max(scores[: end - 2]) >= max(scores[end - 2 : end])]
     assert 3 < len(scores) < 60
     assert stops == [len(scores)]
-    assert records[-1].spent == 200 * len(scores)
+    assert records[-1].spent_pairs == 200 * len(scores)
     assert records[-1].reason == "stopped early"
     assert [record.reason for record in records if isinstance(record, Ended)] == ["no better val_bleu 2 times"]
 
@@ -182,7 +182,7 @@ def test_when_every_trial_fails_the_search_ends_without_a_winner_and_says_why(
 def test_what_a_failed_trial_did_not_train_is_trained_by_others(tmp_path: Path, method: str) -> None:
     records = run(tmp_path, method, "training.epochs=9", task=CheapTask(explodes_above=2e-3))
     assert any(isinstance(record, Ended) and record.status == "failed" for record in records)
-    assert records[-1].spent == 4 * 9 * 200
+    assert records[-1].spent_pairs == 4 * 9 * 200
 
 
 def test_searches_of_several_seeds_see_the_pairs_in_different_orders(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ JOB = TrainingJob(
     [
         ("momentum", r"the state it starts from \(optimizer/m differs\)"),
         ("iterations", r"\(optimizer/iterations differs\)"),
-        ("age", r"\(its age is \d+, not \d+\)"),
+        ("trained_pairs", r"\(its age is \d+, not \d+\)"),
         ("array", r"\(weights/w is missing\)"),
         ("to stay", r"\(it changed after it was saved\)"),
         ("to count", "the optimizer counted 7 steps at its start and 7 at its end"),
@@ -49,7 +49,7 @@ def test_the_donor_is_taken_over_and_the_childs_own_values_are_in_force(tmp_path
     child = dataclasses.replace(JOB, trial="1", values=own, start=donor.state, masks_seed=9, save_as="b")
     result = Worker("second", pool, states).run(child)
     assert result.failure is None
-    assert result.age == 200
+    assert result.trained_pairs == 200
     held = pool.get(own).trainable.effective_values()
     assert {name: held[name] for name in own} == own
 

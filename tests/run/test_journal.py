@@ -33,7 +33,9 @@ from nmt_pbt.run.journal import (
 
 START = RunStarted(settings="aa", corpus="bb")
 ASSIGNED = Assigned(method="pbt", seed=0, trial="1", worker="0", values={"dropout": 0.25, "batch_size": 16}, pairs=500)
-EVALUATED = Evaluated(method="pbt", seed=0, trial="1", interval=0, age=500, spent=500, metrics={"val_bleu": 12.5})
+EVALUATED = Evaluated(
+    method="pbt", seed=0, trial="1", interval_index=0, trained_pairs=500, spent_pairs=500, metrics={"val_bleu": 12.5}
+)
 ENDED = Ended(method="pbt", seed=0, trial="1", status="completed")
 RECORDS: list[AnyRecord] = [START, ASSIGNED, EVALUATED, ENDED]
 
@@ -71,8 +73,8 @@ AFTER_THE_START: st.SearchStrategy[AnyRecord] = st.one_of(
         **_OF_A_SEARCH,
         trial=_TEXT,
         interval=_COUNT,
-        age=_COUNT,
-        spent=_COUNT,
+        trained_pairs=_COUNT,
+        spent_pairs=_COUNT,
         metrics=st.dictionaries(_TEXT, st.none() | st.floats(), max_size=3),
         started=st.none() | _TEXT,
         state=st.none() | _TEXT,
@@ -85,14 +87,14 @@ AFTER_THE_START: st.SearchStrategy[AnyRecord] = st.one_of(
         **_OF_A_SEARCH,
         trial=_TEXT,
         interval=_COUNT,
-        age=_COUNT,
+        trained_pairs=_COUNT,
         dev=_NUMBERS,
         test=_NUMBERS,
         signatures=st.dictionaries(_TEXT, _TEXT, max_size=2),
         translations=_TEXT,
         seconds=_FINITE,
     ),
-    st.builds(SearchEnded, **_OF_A_SEARCH, spent=_COUNT, reason=_TEXT),
+    st.builds(SearchEnded, **_OF_A_SEARCH, spent_pairs=_COUNT, reason=_TEXT),
 )
 
 
@@ -254,7 +256,7 @@ def test_a_damaged_line_is_named_even_when_it_is_the_last(number: int, line: byt
     [
         ("seed", "0"),
         ("seed", None),
-        ("age", 1.5),
+        ("trained_pairs", 1.5),
         ("metrics", {"val_bleu": "high"}),
         ("metrics", {"val_bleu": [1]}),
         ("metrics", [1]),
@@ -343,7 +345,7 @@ def test_two_runs_are_compared_without_their_times() -> None:
     one = Evaluated(**{**EVALUATED.model_dump(), "time": 1.0, "seconds": Seconds(train=3.0)})
     two = Evaluated(**{**EVALUATED.model_dump(), "time": 2.0, "seconds": Seconds(train=4.0)})
     assert without_times(one) == without_times(two)
-    assert without_times(one) != without_times(Evaluated(**{**EVALUATED.model_dump(), "age": 501}))
+    assert without_times(one) != without_times(Evaluated(**{**EVALUATED.model_dump(), "trained_pairs": 501}))
     assert "seconds" not in without_times(one)
 
 
@@ -367,9 +369,9 @@ def test_on_a_full_disk_the_journal_stays_as_it_was_and_can_go_on_later(
         with monkeypatch.context() as patch:
             patch.setattr(os, "fsync", full)
             with pytest.raises(OSError, match="No space left") as caught:
-                journal.append(SearchEnded(method="pbt", seed=0, spent=1))
+                journal.append(SearchEnded(method="pbt", seed=0, spent_pairs=1))
         assert caught.value.filename == str(path)
         assert path.read_bytes() == whole
         assert journal.records == [record]
-        journal.append(SearchEnded(method="pbt", seed=0, spent=1))
+        journal.append(SearchEnded(method="pbt", seed=0, spent_pairs=1))
     assert len(read_journal(path)) == 2

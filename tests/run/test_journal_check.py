@@ -38,7 +38,7 @@ def replayed(folder: Path, schedule: Schedule, method: str, *assignments: str, t
 def trained(records: list, member: int) -> list[tuple[int, dict]]:
     """Age and values at each evaluation of one model."""
     values = {r.trial: r.values for r in records if isinstance(r, Assigned) and r.member == member}
-    return [(r.age, values[r.trial]) for r in records if isinstance(r, Evaluated) and r.trial in values]
+    return [(r.trained_pairs, values[r.trial]) for r in records if isinstance(r, Evaluated) and r.trial in values]
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_one_model_can_be_asked_for_and_is_trained_as_long_as_the_schedule(tmp_p
     length = f"training.epochs={schedule.epochs}"
     records = replayed(tmp_path / "again", schedule, "replay", "search.replay.models=1", length)
     assert {record.member for record in records if isinstance(record, Assigned)} == {0}
-    assert records[-1].spent == sum(segment.pairs for segment in schedule.segments if segment.pairs)
+    assert records[-1].spent_pairs == sum(segment.pairs for segment in schedule.segments if segment.pairs)
 
 
 def test_what_a_failed_model_leaves_is_given_to_another(tmp_path: Path) -> None:
@@ -113,7 +113,7 @@ def test_what_a_failed_model_leaves_is_given_to_another(tmp_path: Path) -> None:
     records = replayed(tmp_path, schedule, "replay", task=CheapTask(largest_batch=100))
     failed = [record.trial for record in records if isinstance(record, Ended) and record.status == "failed"]
     assert len(failed) == 6  # each model fails in its second epoch of three; there are 12 to spend
-    assert records[-1].spent == 4 * 3 * 200
+    assert records[-1].spent_pairs == 4 * 3 * 200
 
 
 def test_no_more_states_are_kept_than_there_are_models(tmp_path: Path) -> None:

@@ -51,7 +51,7 @@ def test_runners_up_are_the_best_saved_states_of_other_members(tmp_path: Path, o
 
 
 def _name(record: Evaluated) -> str:
-    return f"pbt-seed0-trial{record.trial}-interval{record.interval}"
+    return f"pbt-seed0-trial{record.trial}-interval{record.interval_index}"
 
 
 def test_they_are_the_same_when_an_ended_search_is_taken_up_again(tmp_path: Path) -> None:

@@ -60,7 +60,7 @@ def intervals(folder: Path) -> int:
 
 def story(folder: Path) -> list[str]:
     """Return what was decided and what came of it, without who did it and in which order."""
-    left_out = {"worker": "", "spent": 0, "samples": []}  # of the last two, each depends on who was ready first
+    left_out = {"worker": "", "spent_pairs": 0, "samples": []}  # of the last two, each depends on who was ready first
     return sorted(str({**without_times(record), **left_out}) for record in read_journal(folder / "journal.jsonl"))
 
 

@@ -27,14 +27,14 @@ def lineage() -> list[AnyRecord]:
         run_started(),
         search(),
         assigned("a", member=0, dropout=0.1),
-        evaluated("a", 10.0, age=100, spent=100),
+        evaluated("a", 10.0, trained_pairs=100, spent_pairs=100),
         assigned("b", member=1, dropout=0.5),
-        evaluated("b", 5.0, age=100, spent=200),
+        evaluated("b", 5.0, trained_pairs=100, spent_pairs=200),
         assigned("c", member=0, parent="a", generation=1, dropout=0.1),
-        evaluated("c", 11.0, age=200, spent=300),
+        evaluated("c", 11.0, trained_pairs=200, spent_pairs=300),
         assigned("d", member=1, parent="a", inherited=True, generation=1, dropout=0.2),
-        evaluated("d", 12.0, age=200, spent=400),
-        SearchEnded(method="pbt", seed=0, spent=400),
+        evaluated("d", 12.0, trained_pairs=200, spent_pairs=400),
+        SearchEnded(method="pbt", seed=0, spent_pairs=400),
     ]
 
 
@@ -46,7 +46,7 @@ def test_a_schedule_follows_the_lineage_and_not_the_slot() -> None:
         ("d", 100, 0.5, True, {"dropout": 0.2}),
     ]
     assert schedule.source is not None
-    assert (schedule.source.trial, schedule.source.score, schedule.source.epoch) == ("d", 12.0, 200)
+    assert (schedule.source.trial, schedule.source.score, schedule.source.pairs_per_epoch) == ("d", 12.0, 200)
 
 
 def test_the_schedule_ends_at_the_winning_evaluation() -> None:
@@ -54,9 +54,9 @@ def test_the_schedule_ends_at_the_winning_evaluation() -> None:
         run_started(),
         search("random"),
         assigned("a", method="random", dropout=0.1),
-        evaluated("a", 10.0, age=100, spent=100, method="random"),
-        evaluated("a", 12.0, age=200, spent=200, interval=1, method="random"),
-        evaluated("a", 11.0, age=300, spent=300, interval=2, method="random"),
+        evaluated("a", 10.0, trained_pairs=100, spent_pairs=100, method="random"),
+        evaluated("a", 12.0, trained_pairs=200, spent_pairs=200, interval_index=1, method="random"),
+        evaluated("a", 11.0, trained_pairs=300, spent_pairs=300, interval_index=2, method="random"),
     ]
     schedule = found_schedule(records, "random", 0, "run")
     assert schedule is not None
@@ -65,7 +65,12 @@ def test_the_schedule_ends_at_the_winning_evaluation() -> None:
 
 
 def test_a_search_without_a_finite_score_has_no_schedule() -> None:
-    records = [run_started(), search(), assigned("a", member=0, dropout=0.1), evaluated("a", None, age=0, spent=100)]
+    records = [
+        run_started(),
+        search(),
+        assigned("a", member=0, dropout=0.1),
+        evaluated("a", None, trained_pairs=0, spent_pairs=100),
+    ]
     assert found_schedule(records, "pbt", 0, "run") is None
     assert found_schedule(records, "random", 0, "run") is None
 
@@ -138,8 +143,8 @@ def other_search(seed: int, score: float, method: str = "pbt") -> list[AnyRecord
     return [
         search(method, seed=seed),
         assigned("a", member=0, method=method, seed=seed, dropout=score / 100),
-        evaluated("a", score, age=100, spent=100, method=method, seed=seed),
-        SearchEnded(method=method, seed=seed, spent=100),
+        evaluated("a", score, trained_pairs=100, spent_pairs=100, method=method, seed=seed),
+        SearchEnded(method=method, seed=seed, spent_pairs=100),
     ]
 
 

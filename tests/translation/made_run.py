@@ -68,21 +68,21 @@ def make_run(folder: Path, with_models: bool = True, **overrides) -> Path:
                     Evaluated(
                         **search,
                         trial=member,
-                        interval=0,
-                        age=150,
-                        spent=150 * (int(member) + 1),
+                        interval_index=0,
+                        trained_pairs=150,
+                        spent_pairs=150 * (int(member) + 1),
                         metrics={"val_bleu": score},
                         state="0" * 64,
                     )
                 )
                 journal.append(Ended(**search, trial=member, status="completed"))
-            journal.append(SearchEnded(**search, spent=450))
+            journal.append(SearchEnded(**search, spent_pairs=450))
             journal.append(
                 Tested(
                     **search,
                     trial="0",
-                    interval=0,
-                    age=150,
+                    interval_index=0,
+                    trained_pairs=150,
                     dev={"val_bleu": winner},
                     test={"bleu": winner - 1, "chrf": winner + 10},
                     signatures={"bleu": "nrefs:1", "chrf": "nrefs:1"},

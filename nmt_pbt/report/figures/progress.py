@@ -22,7 +22,7 @@ def draw_best_so_far(ax: Axes, curves: pd.DataFrame, objective: str, direction: 
 
     Args:
         ax: Where to draw.
-        curves: `views.progress_curves`; its `x` is in epochs if `epoch` is given, else in seconds.
+        curves: `views.progress_curves`; its `x` is in epochs if `pairs_per_epoch` is given, else in seconds.
         objective: The metric's name.
         direction: `max` or `min`.
         epoch: Sentence pairs in one epoch; draws a second axis in sentence pairs on top.

@@ -92,7 +92,7 @@ def choose_models(
 
 def member_name(record: Evaluated) -> str:
     """Return the name under which the model of a member that did not win is kept."""
-    return f"{record.method}-seed{record.seed}-trial{record.trial}-interval{record.interval}"
+    return f"{record.method}-seed{record.seed}-trial{record.trial}-interval{record.interval_index}"
 
 
 def _winners(path: Path, records: Sequence[AnyRecord], method: str | None, seed: int | None) -> list[Tested]:

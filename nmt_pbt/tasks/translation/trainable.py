@@ -25,7 +25,7 @@ from nmt_pbt.tasks.translation.metrics import score_translations
 from nmt_pbt.tasks.translation.optimizer import FusedAdam, Plateau
 from nmt_pbt.tasks.translation.runtime import fitting_into_memory
 from nmt_pbt.tasks.translation.settings import TrainingSettings
-from nmt_pbt.tasks.translation.significance import sentence_counts
+from nmt_pbt.tasks.translation.significance import pack_counts, sentence_counts
 from nmt_pbt.tasks.translation.translation_model import TranslationModel, assign
 from nmt_pbt.tasks.translation.tree import TranslationSettings
 
@@ -217,13 +217,13 @@ class TranslationTrainable(TranslationModel):
         self.age += pairs
         return {"train_loss": likelihood / tokens}
 
-    def evaluate(self, counts: bool = False) -> Evaluation:
+    def evaluate(self, evidence: bool = False) -> Evaluation:
         """Score the dev split by the averaged weights, where there are such.
 
         The first evaluation at an age counts for plateau decay and as a checkpoint; repeated, it changes nothing.
 
         Args:
-            counts: Whether to count what BLEU of each sentence is made of.
+            evidence: Whether to report what BLEU of each sentence is made of, packed by `pack_counts`.
 
         Returns:
             `val_loss`, nats a target subword, without smoothing or dropout; `val_bleu` and `val_chrf` of greedy
@@ -234,13 +234,13 @@ class TranslationTrainable(TranslationModel):
         """
         self._average.note(self.age)
         with self._average.in_place():
-            found = self._evaluate(counts)
+            found = self._evaluate(evidence)
         steady = self._learning_rate_decay ** ((self.age - self._plateau.age) / self._stream.epoch)
         loss = found.metrics["val_loss"]
         self._take_plateau(self._plateau.after(loss, self.age, self._plateau_factor, self._plateau_patience, steady))
         return found
 
-    def _evaluate(self, counts: bool) -> Evaluation:
+    def _evaluate(self, evidence: bool) -> Evaluation:
         likelihood = tokens = 0.0
         source, target = self.prepared.dev_source, self.prepared.dev_target
 
@@ -258,7 +258,7 @@ class TranslationTrainable(TranslationModel):
         scores = score_translations(translations, dev.target)
         return Evaluation(
             {"val_loss": likelihood / tokens, "val_bleu": scores.bleu, "val_chrf": scores.chrf},
-            sentence_counts(translations, list(dev.target))["bleu"] if counts else None,
+            pack_counts(sentence_counts(translations, list(dev.target))["bleu"]) if evidence else None,
             tuple(translations[line] for line in self._shown),
         )
 
