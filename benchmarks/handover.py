@@ -19,7 +19,7 @@ from nmt_pbt.run.jobs import StateReference, TrainingJob
 from nmt_pbt.tasks.state import StateStore
 from nmt_pbt.tasks.translation.corpus.prepared import check, prepare
 from nmt_pbt.tasks.translation.runtime import use_threads
-from nmt_pbt.tasks.translation.trainable import TranslationTask
+from nmt_pbt.tasks.translation.task import TranslationTask
 from nmt_pbt.tasks.translation.tree import load_settings
 
 PARTS = (

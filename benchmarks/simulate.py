@@ -292,7 +292,7 @@ def simulate(settings: TranslationSettings, cluster: Cluster, folder: Path, seed
     watch = Watch(engine, population, generations)
     before = _memory()
     with Journal(folder / "journal.jsonl") as journal:
-        journal.append(RunStarted(settings="simulated", corpus="simulated"))
+        journal.append(RunStarted(settings="simulated", data="simulated"))
         began, cpu_began = time.perf_counter(), time.process_time()
         winner = Driver(method, engine, journal, start, watch).run()
         wall, cpu = time.perf_counter() - began, time.process_time() - cpu_began - engine.own_cpu

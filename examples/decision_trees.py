@@ -148,7 +148,7 @@ def main() -> None:
     """Search with each method, and test the best forest of each on examples that no method saw."""
     task = ForestTask()
     with tempfile.TemporaryDirectory() as folder, Journal(Path(folder) / "journal.jsonl") as journal:
-        journal.append(RunStarted(settings="decision_trees", corpus="digits"))
+        journal.append(RunStarted(settings="decision_trees", data="digits"))
         states = StateStore(Path(folder) / "states")
         engine = InlineEngine(TrainablePool(task), states)
         for method in methods():
@@ -159,7 +159,7 @@ def main() -> None:
                 direction="min",
                 budget_pairs=BUDGET.total,
                 interval_pairs=INTERVAL,
-                pairs_per_epoch=task.epoch,
+                pairs_per_epoch=task.pairs_per_epoch,
                 population=POPULATION,
             )
             winner = Driver(method, engine, journal, start).run()

@@ -171,7 +171,7 @@ class Search:
 
 def budget(task: NumpyTask, trials: int, epochs: float) -> Budget:
     """Return what so many trials may train on a toy; an interval is an epoch."""
-    return Budget.for_trials(trials, epochs, task.epoch, interval=1.0)
+    return Budget.for_trials(trials, epochs, task.pairs_per_epoch, interval=1.0)
 
 
 def search(task: NumpyTask, oracle: Any, budget: Budget, workers: int = 1) -> Search:
@@ -185,8 +185,8 @@ def search(task: NumpyTask, oracle: Any, budget: Budget, workers: int = 1) -> Se
         objective=oracle.objective.name,
         direction=oracle.objective.direction,
         budget=budget.total,
-        interval=task.epoch,
-        epoch=task.epoch,
+        interval=task.pairs_per_epoch,
+        epoch=task.pairs_per_epoch,
         population=2,
     )
     journal = MemoryJournal()

@@ -61,16 +61,14 @@ def refuse_links(folder: Path, *names: str) -> None:
 
     Args:
         folder: A run's folder, which may be a link itself.
-        *names: What is to be written in it, relative to it.
+        *names: What is to be written, relative to it; none of them: all that lies directly in it.
 
     Raises:
         UsageError: One of them is a link.
     """
-    for name in names:
-        if (folder / name).is_symlink():
-            raise UsageError(
-                f"{folder / name}: is a link, which a run does not hold; put in its place what it leads to"
-            )
+    for path in [folder / name for name in names] or sorted(folder.iterdir()):
+        if path.is_symlink():
+            raise UsageError(f"{path}: is a link, which a run does not hold; put in its place what it leads to")
 
 
 def named(error: OSError, path: Path) -> OSError:

@@ -16,9 +16,10 @@ from nmt_pbt.cli.startup import start_tensorflow
 from nmt_pbt.cli.streams import check_open
 
 if TYPE_CHECKING:
-    from nmt_pbt.tasks.translation.choice import ChosenModel
+    from nmt_pbt.tasks.kept_model import KeptModel
     from nmt_pbt.tasks.translation.evaluation import Difference, MetricScore
     from nmt_pbt.tasks.translation.text import EvaluatedText
+    from nmt_pbt.tasks.translation.tree import TranslationSettings
 
 
 class Split(str, Enum):
@@ -45,14 +46,15 @@ def evaluate_command(
     beam: Beam = None,
 ) -> None:
     """Translate a text and score it: BLEU, chrF and TER, each with its signature, and BLEU as the literature has it."""
-    from nmt_pbt.tasks.translation.choice import choose_models
+    from nmt_pbt.run.choice import choose_models
     from nmt_pbt.tasks.translation.text import read_translations, same_direction
+    from nmt_pbt.tasks.translation.tree import TranslationSettings
 
     check_open()
-    chosen = choose_models(run, method, seed, ensemble)
-    rivals: tuple[ChosenModel, ...] = ()
+    chosen = choose_models(run, TranslationSettings, method, seed, ensemble)
+    rivals: tuple[KeptModel[TranslationSettings], ...] = ()
     if against is not None and against.is_dir():
-        rivals = choose_models(against)
+        rivals = choose_models(against, TranslationSettings)
         same_direction(chosen, rivals)
     text = _text(chosen[0], src, ref, split, corpus)
     given = read_translations(against, text) if against is not None and not rivals else None
@@ -80,7 +82,7 @@ def evaluate_command(
 
 
 def _text(
-    chosen: ChosenModel, src: Path | None, ref: Path | None, split: Split | None, corpus: str | None
+    chosen: KeptModel[TranslationSettings], src: Path | None, ref: Path | None, split: Split | None, corpus: str | None
 ) -> EvaluatedText:
     """Return the text to evaluate on."""
     from nmt_pbt.tasks.translation.text import given_text, own_text
@@ -97,7 +99,7 @@ def _text(
     return given_text(src, ref)
 
 
-def _translate(chosen: Sequence[ChosenModel], beam: int | None, text: EvaluatedText) -> list[str]:
+def _translate(chosen: Sequence[KeptModel[TranslationSettings]], beam: int | None, text: EvaluatedText) -> list[str]:
     """Return translations; the model and its memory are let go."""
     from nmt_pbt.tasks.translation.translator import Translator
 

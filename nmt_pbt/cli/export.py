@@ -21,9 +21,10 @@ def export_command(
 ) -> None:
     """Write a TensorFlow SavedModel that translates text, for use without this program."""
     from nmt_pbt.base.files import check_new_folder
-    from nmt_pbt.tasks.translation.choice import choose_models
+    from nmt_pbt.run.choice import choose_models
+    from nmt_pbt.tasks.translation.tree import TranslationSettings
 
-    chosen = choose_models(run, method, seed, ensemble)
+    chosen = choose_models(run, TranslationSettings, method, seed, ensemble)
     check_new_folder(folder)
     start_tensorflow()
     from nmt_pbt.tasks.translation.export import export

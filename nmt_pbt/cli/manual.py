@@ -58,14 +58,14 @@ def manual_command(
 
 
 def _guess(run: RunDirectory, settings: TranslationSettings, values: dict[str, Value] | None, test: bool) -> None:
-    prepared = prepare_run(run, settings, corpus_of(run))
+    task = prepare_run(run, settings, corpus_of(run))
     from nmt_pbt.cli.progress import SearchProgress
     from nmt_pbt.run.manual import guess
 
     place = shlex.quote(str(run.path))
     go_on = f"nmt-pbt manual {place} {'--test' if test else '--resume'}"
-    with going_on(run.path, go_on), SearchProgress(dev_samples(settings, prepared)) as progress:
-        guess(run, settings, prepared, values, test, progress)
+    with going_on(run.path, go_on), SearchProgress(dev_samples(task)) as progress:
+        guess(run, settings, task, values, test, progress)
     from nmt_pbt.report.page import write_report
 
     page = write_report(run.path)

@@ -20,8 +20,7 @@ from rich.table import Table
 from rich.text import Text
 
 from nmt_pbt.base.types import Value
-from nmt_pbt.run.driver import SearchRecord
-from nmt_pbt.run.journal import Evaluated, Guessed, SearchEnded, SearchStarted, Tested
+from nmt_pbt.run.journal import Evaluated, Guessed, SearchEnded, SearchRecord, SearchStarted, Tested
 from nmt_pbt.run.manual import Tried
 
 CONSOLE = Console(stderr=True)
@@ -73,13 +72,15 @@ class SearchProgress:
         match record:
             case SearchStarted():
                 self._starts[search] = record
-                self._totals[search] = record.budget_pairs
+                # A search by hand has its first guess before its own start.
+                total = self._totals[search] = self._totals.get(search, 0) + record.budget_pairs
                 self._bars[search] = self._progress.add_task(
-                    f"{record.method}, seed {record.seed}", total=record.budget_pairs, best=""
+                    f"{record.method}, seed {record.seed}", total=total, best=""
                 )
             case Guessed():
-                total = self._totals[search] = self._totals[search] + record.pairs
-                self._progress.reset(self._bars[search], total=total, completed=self._spent.get(search, 0))
+                total = self._totals[search] = self._totals.get(search, 0) + record.pairs
+                if search in self._bars:
+                    self._progress.reset(self._bars[search], total=total, completed=self._spent.get(search, 0))
             case Evaluated():
                 self._spent[search] = record.spent_pairs
                 start = self._starts[search]

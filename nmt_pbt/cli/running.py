@@ -18,7 +18,7 @@ from nmt_pbt.cli.startup import start_tensorflow
 
 if TYPE_CHECKING:
     from nmt_pbt.run.run_directory import RunDirectory
-    from nmt_pbt.tasks.translation.corpus.prepared import PreparedCorpus
+    from nmt_pbt.tasks.translation.task import TranslationTask
     from nmt_pbt.tasks.translation.tree import TranslationSettings
 
 
@@ -88,12 +88,12 @@ def corpus_of(run: RunDirectory) -> ExpectedCorpus | None:
     if started is None:
         return None
     otherwise = "not the corpus that the run was begun with; restore it, or say with --corpus where that lies"
-    return ExpectedCorpus(started.corpus, f"{otherwise}, or start a new run with another --out")
+    return ExpectedCorpus(started.data, f"{otherwise}, or start a new run with another --out")
 
 
 def prepare_run(
     run: RunDirectory, settings: TranslationSettings, corpus: ExpectedCorpus | None = None
-) -> PreparedCorpus:
+) -> TranslationTask:
     """Check everything that can be checked without TensorFlow, then start that and cut the corpus into subwords.
 
     Args:
@@ -133,7 +133,9 @@ def prepare_run(
         limit = settings.corpus.max_length
         too_long = counted(prepared.too_long, "train pair")
         CONSOLE.print(f"{text.name}: left out {too_long} longer than {limit} subwords")
-    return prepared
+    from nmt_pbt.tasks.translation.task import TranslationTask
+
+    return TranslationTask(settings, prepared)
 
 
 def _run(run: RunDirectory, settings: TranslationSettings, corpus: ExpectedCorpus | None) -> None:
@@ -141,14 +143,14 @@ def _run(run: RunDirectory, settings: TranslationSettings, corpus: ExpectedCorpu
     from nmt_pbt.search.methods import check_methods
 
     check_methods(settings)
-    prepared = prepare_run(run, settings, corpus)
+    task = prepare_run(run, settings, corpus)
     from nmt_pbt.cli.progress import SearchProgress
     from nmt_pbt.run.compare import compare
 
     command = sys.argv[1] if len(sys.argv) > 1 else "compare"
     go_on = f"nmt-pbt {command} --resume {shlex.quote(str(run.path))}"
-    with going_on(run.path, go_on), SearchProgress(dev_samples(settings, prepared)) as progress:
-        compare(run, settings, prepared, progress)
+    with going_on(run.path, go_on), SearchProgress(dev_samples(task)) as progress:
+        compare(run, settings, task, progress)
     typer.echo("")
     _report(run, settings)
 
@@ -164,13 +166,13 @@ def _report(run: RunDirectory, settings: TranslationSettings) -> None:
     typer.echo(str(page))
 
 
-def dev_samples(settings: TranslationSettings, prepared: PreparedCorpus) -> list[tuple[str, str]]:
+def dev_samples(task: TranslationTask) -> list[tuple[str, str]]:
     """Return the dev sentences, with their references, whose translations a search shows."""
     from nmt_pbt.tasks.translation.corpus.parallel import sample_lines
     from nmt_pbt.tasks.translation.settings import MOST_SAMPLES
 
-    dev = prepared.corpus.dev
-    return [(dev.source[line], dev.target[line]) for line in sample_lines(settings.seed, len(dev), MOST_SAMPLES)]
+    dev = task.prepared.corpus.dev
+    return [(dev.source[line], dev.target[line]) for line in sample_lines(task.settings.seed, len(dev), MOST_SAMPLES)]
 
 
 @contextmanager

@@ -59,7 +59,7 @@ def _replay(
     assignments: list[str],
 ) -> None:
     """Train from fresh weights by a schedule that was found, or written."""
-    from nmt_pbt.run.schedule import replay_of_file, replay_of_run
+    from nmt_pbt.cli.schedules import replay_of_file, replay_of_run
 
     if schedule.is_dir():
         if config is not None or corpus is not None:
@@ -80,7 +80,7 @@ def _replay(
             f"{counted(replay.schedule.epochs, 'epoch')}, {source.objective} {source.score:.2f}"
         )
     expected = None
-    if replay.corpus is not None:
+    if replay.data_digest is not None:
         otherwise = "changed since the schedule was found on it; restore it, or give one of the schedules in the run's "
-        expected = ExpectedCorpus(replay.corpus, f"{otherwise}report, which are YAML files")
+        expected = ExpectedCorpus(replay.data_digest, f"{otherwise}report, which are YAML files")
     begin_run(replay.settings, out, expected)

@@ -47,11 +47,12 @@ def translate_command(
     ] = None,
 ) -> None:
     """Translate standard input to standard output, a sentence a line; at a terminal, ask for sentences."""
-    from nmt_pbt.tasks.translation.choice import choose_models
+    from nmt_pbt.run.choice import choose_models
     from nmt_pbt.tasks.translation.text import in_chunks, n_best_lines, read_arriving
+    from nmt_pbt.tasks.translation.tree import TranslationSettings
 
     check_open(input_too=True)
-    chosen = choose_models(run, method, seed, ensemble)
+    chosen = choose_models(run, TranslationSettings, method, seed, ensemble)
     evaluation = chosen[0].settings.evaluation
     _check_options(beam or evaluation.beam, nbest, score, attention)
     chunks: Iterator[list[str]] = iter(())

@@ -20,24 +20,22 @@ from nmt_pbt.run.journal import (
     Evaluated,
     Guessed,
     Journal,
-    RunStarted,
     SearchEnded,
+    SearchRecord,
     SearchStarted,
-    Tested,
 )
 from nmt_pbt.run.journal_check import JournalCheck
 from nmt_pbt.run.states import Repairs, RetainedStates
 from nmt_pbt.search.methods import Method
-from nmt_pbt.tasks.translation.tree import TranslationSettings
+from nmt_pbt.settings.tree import RunSettings
 
-SearchRecord = SearchStarted | Guessed | Assigned | Evaluated | Ended | Tested | SearchEnded
 if TYPE_CHECKING:
     from keras_tuner.engine.trial import Trial
 
 Listener = Callable[[SearchRecord], None]
 
 
-def search_started(method: Method, settings: TranslationSettings, seed: int) -> SearchStarted:
+def search_started(method: Method, settings: RunSettings, seed: int) -> SearchStarted:
     """Return the record that opens a search."""
     budget, objective = method.budget, method.oracle.objective
     return SearchStarted(
@@ -110,15 +108,12 @@ class Driver:
             SearchError: The engine cannot go on.
             StateError: A state that is needed was lost, and training it again gave another one.
         """
-        for record in self._journal:
-            if isinstance(record, RunStarted):
-                continue
-            if (record.method, record.seed) == (self._start.method, self._start.seed):
-                self._replay(record)
+        for record in self._journal.of(self._start.method, self._start.seed):
+            self._replay(record)
+        if guess is not None:
+            self._append(guess)  # before the search's own start: a search by hand has no budget without a guess
         if not self._started:
             self._append(self._start)
-        if guess is not None:
-            self._append(guess)
         if not self._ended:
             self._search()
             spent = "stopped early" if self._stopped else "budget spent"

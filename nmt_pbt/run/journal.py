@@ -184,6 +184,9 @@ class SearchEnded(Record):
 
 AnyRecord = RunStarted | SearchStarted | Guessed | Assigned | Evaluated | Ended | Tested | SearchEnded
 
+SearchRecord = SearchStarted | Guessed | Assigned | Evaluated | Ended | Tested | SearchEnded
+"""What belongs to one search."""
+
 _READER: TypeAdapter[AnyRecord] = TypeAdapter(Annotated[AnyRecord, Field(discriminator="event")])
 
 _RENAMED = {
@@ -206,7 +209,7 @@ _LEFT_OUT = "diagnosed"
 class Journal:
     """An open journal to append to. Only the driver's side of a run writes it.
 
-    It holds no records in memory: a search may write millions of them. To iterate over it reads the file.
+    It holds no records in memory, but where those of each search lie: a search may write millions of them.
 
     Args:
         path: The file; created when missing. A torn last line, which is what a crash leaves, is cut off.
@@ -218,12 +221,14 @@ class Journal:
     def __init__(self, path: Path) -> None:
         self.path = path
         whole = 0
+        self._places: dict[tuple[str, int], list[int]] = {}
         for record, size in _read(path) if path.exists() else ():
             if isinstance(record, RunStarted) and record.version != VERSION:
                 raise JournalError(
                     f"{path}: was begun by an earlier version of this program, and can be read but not continued; "
                     "go on with that version (see environment.json), or start a new run"
                 )
+            self._index(record, whole)
             whole += size
         # Unbuffered: what cannot be written must not be tried again behind our back when the file is closed.
         self._file = open(path, "ab", buffering=0)
@@ -250,11 +255,30 @@ class Journal:
         except OSError as error:
             self._file.truncate(self._whole)
             raise named(error, self.path) from error
+        self._index(record, self._whole)
         self._whole += len(line)
+
+    def _index(self, record: AnyRecord, place: int) -> None:
+        if not isinstance(record, RunStarted):
+            self._places.setdefault((record.method, record.seed), []).append(place)
 
     def __iter__(self) -> Iterator[AnyRecord]:
         """Read back what the journal holds, one record at a time."""
         return (record for record, _ in _read(self.path))
+
+    def of(self, method: str, seed: int) -> Iterator[SearchRecord]:
+        """Read back the records of one search alone, in order; those of other searches are not read.
+
+        Args:
+            method: Whose search.
+            seed: Its seed.
+        """
+        with open(self.path, "rb") as file:
+            for place in list(self._places.get((method, seed), ())):
+                file.seek(place)
+                record = _READER.validate_json(file.readline())
+                assert not isinstance(record, RunStarted), "the first line is of no search"
+                yield record
 
     @property
     def records(self) -> list[AnyRecord]:

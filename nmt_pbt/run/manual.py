@@ -31,9 +31,9 @@ from nmt_pbt.tasks.translation.hyperparameters import SEARCHABLE, check_value
 from nmt_pbt.tasks.translation.tree import TranslationSettings
 
 if TYPE_CHECKING:
-    from nmt_pbt.run.driver import SearchRecord
+    from nmt_pbt.run.journal import SearchRecord
+    from nmt_pbt.tasks.protocol import Task
     from nmt_pbt.tasks.state import StateStore
-    from nmt_pbt.tasks.translation.corpus.prepared import PreparedCorpus
 
 METHOD = "manual"
 
@@ -217,23 +217,23 @@ def _by_hand(records: Sequence[AnyRecord]) -> bool:
 def guess(
     run: RunDirectory,
     settings: TranslationSettings,
-    prepared: PreparedCorpus,
+    task: Task,
     values: Mapping[str, Value] | None,
     test: bool = False,
     listener: Callable[[SearchRecord], None] = lambda record: None,
 ) -> None:
-    """Train one more guess, or finish one that was interrupted, or decode the test split by the best one.
+    """Train one more guess, or finish one that was interrupted, or test the best one.
 
     Args:
         run: The run.
         settings: Its settings.
-        prepared: Its corpus, cut into subwords.
+        task: What it trains.
         values: The guess; None only finishes what was begun.
-        test: Decode the test split by the best guess.
+        test: Test the best guess.
         listener: Told every record of the search by hand, replayed ones too.
 
     Raises:
-        UsageError: Another process writes this run, or settings, corpus or program are not those of the run.
+        UsageError: Another process writes this run, or settings, data or program are not those of the run.
         JournalError: The journal is damaged, or does not replay.
     """
     from nmt_pbt.run.compare import build_engine, test_winner
@@ -241,27 +241,26 @@ def guess(
     from nmt_pbt.run.worker import TrainablePool
     from nmt_pbt.search.methods import build_method, build_search_by_hand
     from nmt_pbt.tasks.state import StateStore
-    from nmt_pbt.tasks.translation.trainable import TranslationTask
 
-    alone = settings.model_copy(update={"engine": settings.engine.model_copy(update={"workers": 1})})
-    task, states, seed = TranslationTask(alone, prepared), StateStore(run.states / METHOD), settings.seed
+    alone = settings.engine.model_copy(update={"workers": 1})
+    states, seed = StateStore(run.states / METHOD), settings.seed
     pool = TrainablePool(task)
-    with run.writing(settings, prepared.digest()) as journal:
+    with run.writing(settings, task.data_digest) as journal:
         _restore(run, journal.records, seed, states)
         listed = METHOD in settings.search.methods
         build = build_method if listed else build_search_by_hand
-        method = build(METHOD, settings, seed, task.epoch)
+        method = build(METHOD, settings, seed, task.pairs_per_epoch)
         start = search_started(method, settings, seed)
         guessed = None
         if values is not None:
-            epochs = float(values.get("epochs", settings.training.epochs))
+            epochs = float(values.get("epochs", settings.epochs))
             guessed = Guessed(method=METHOD, seed=seed, values=dict(values), pairs=method.budget.pairs(epochs))
         engine = build_engine(alone, task, pool, states)
         try:
-            driver = Driver(method, engine, journal, start, listener, settings.training.early_stopping)
+            driver = Driver(method, engine, journal, start, listener, settings.patience)
             winner = driver.run(guessed)
             if test and winner is not None:
-                tested = test_winner(run, settings, prepared, pool, states, METHOD, seed, winner)
+                tested = test_winner(run, task, pool, states, METHOD, seed, winner)
                 journal.append(tested)
                 listener(tested)
         finally:

@@ -8,18 +8,19 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 from nmt_pbt.base.errors import UsageError
 from nmt_pbt.base.files import TEMPORARY, refuse_links, replace_file
 from nmt_pbt.base.yaml_text import dump_yaml, read_yaml
 from nmt_pbt.run.environment import environment, environment_changes, with_change
 from nmt_pbt.run.journal import AnyRecord, Journal, RunStarted, read_journal, read_start
-from nmt_pbt.settings.fingerprint import deciding_settings, settings_hash
-from nmt_pbt.settings.loading import dump_settings
-from nmt_pbt.tasks.translation.tree import TranslationSettings, load_settings
+from nmt_pbt.settings.fingerprint import deciding_settings, settings_hash, undecided
+from nmt_pbt.settings.loading import dump_settings, load
+from nmt_pbt.settings.tree import RunSettings
 
-_WRITTEN = ("lock", "journal.jsonl", "states", "models", "translations")
-"""What is written in place, and so never through a link."""
+Settings = TypeVar("Settings", bound=RunSettings)
+
 _SHOWN = 4  # differences told in one line
 
 
@@ -38,10 +39,8 @@ class RunDirectory:
         self.settings_file = path / "settings.yaml"
         self.environment_file = path / "environment.json"
         self.journal_file = path / "journal.jsonl"
-        self.subwords_file = path / "subwords.model"
         self.states = path / "states"
         self.models = path / "models"
-        self.translations = path / "translations"
 
     def check_new(self) -> None:
         """Refuse a folder that already holds something, before anything is built.
@@ -83,7 +82,7 @@ class RunDirectory:
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        refuse_links(self.path, *_WRITTEN)
+        refuse_links(self.path)
         with open(self.lock_file, "a", encoding="utf-8") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -128,16 +127,19 @@ class RunDirectory:
         if not begun or not self.settings_file.exists():
             raise UsageError(f"{self.path}: holds no run (no journal.jsonl or no settings.yaml); name a run's folder")
 
-    def read_settings(self) -> TranslationSettings:
+    def read_settings(self, kind: type[Settings]) -> Settings:
         """Read the settings of an existing run.
+
+        Args:
+            kind: Their class.
 
         Raises:
             UsageError: The folder holds no run, or one whose settings this version does not know.
         """
         self.check_run()
-        return load_settings(self.settings_file)
+        return load(kind, self.settings_file)
 
-    def check_same(self, settings: TranslationSettings) -> None:
+    def check_same(self, settings: RunSettings) -> None:
         """Refuse to continue a run with settings or a program that may decide otherwise, or with edited settings.
 
         Args:
@@ -149,11 +151,12 @@ class RunDirectory:
         """
         self._check_settings(settings)
         self._check_environment()
-        self._check_journal()
+        self._check_journal(type(settings))
 
-    def _check_settings(self, settings: TranslationSettings) -> None:
-        recorded = deciding_settings(self.read_settings().model_dump(mode="json"))
-        wanted = deciding_settings(settings.model_dump(mode="json"))
+    def _check_settings(self, settings: RunSettings) -> None:
+        kind = type(settings)
+        recorded = deciding_settings(self.read_settings(kind).model_dump(mode="json"), kind)
+        wanted = deciding_settings(settings.model_dump(mode="json"), kind)
         if differences := list(_differences(recorded, wanted)):
             raise UsageError(
                 f"{self.path}: the settings changed since the run was begun ({_listed(differences)}); leave that out, "
@@ -175,31 +178,31 @@ class RunDirectory:
                 "may not be what they would have been"
             )
 
-    def _check_journal(self) -> None:
+    def _check_journal(self, kind: type[RunSettings]) -> None:
         started = self.started()
-        if started is not None and started.settings != settings_hash(read_yaml(self.settings_file)):
+        if started is not None and started.settings != settings_hash(read_yaml(self.settings_file), kind):
             raise UsageError(
                 f"{self.settings_file}: not the settings that the run was begun with; restore the file, "
                 "or start a new run with another --out"
             )
 
     @contextmanager
-    def writing(self, settings: TranslationSettings, corpus_digest: str) -> Iterator[Journal]:
+    def writing(self, settings: RunSettings, data_digest: str) -> Iterator[Journal]:
         """Open the journal, alone; a new run gets its settings, its environment and the journal's first line.
 
         Args:
             settings: The settings to go on with.
-            corpus_digest: SHA-256 of the prepared corpus.
+            data_digest: SHA-256 of what the task trains and tests on.
 
         Yields:
             The journal.
 
         Raises:
-            UsageError: Another process writes this run, or settings, corpus or program are not those of the run.
+            UsageError: Another process writes this run, or settings, data or program are not those of the run.
         """
         self.path.mkdir(parents=True, exist_ok=True)
         with self._alone():
-            for left in self.path.glob(TEMPORARY):
+            for left in (*self.path.glob(TEMPORARY), *self.path.glob(f"*/{TEMPORARY}")):
                 left.unlink()
             if self.settings_file.exists():
                 self.check_same(settings)
@@ -211,12 +214,12 @@ class RunDirectory:
             with Journal(self.journal_file) as journal:
                 started = self.started()
                 if started is None:
-                    begun = settings_hash(read_yaml(self.settings_file))
-                    started = RunStarted(settings=begun, corpus=corpus_digest)
+                    begun = settings_hash(read_yaml(self.settings_file), type(settings))
+                    started = RunStarted(settings=begun, data=data_digest)
                     journal.append(started)
-                if started.corpus != corpus_digest:
+                if started.data != data_digest:
                     raise UsageError(
-                        f"{self.path}: the corpus changed since the run was begun; restore it, "
+                        f"{self.path}: the data changed since the run was begun; restore them, "
                         "or start a new run with another --out"
                     )
                 if self._accept_changes:
@@ -228,14 +231,12 @@ class RunDirectory:
     def _write_environment(self, found: dict[str, object]) -> None:
         replace_file(self.environment_file, (json.dumps(found, indent=2) + "\n").encode("utf-8"))
 
-    def _extend(self, settings: TranslationSettings) -> None:
-        """Note added methods and seeds, and where the corpus lies now; the rest of the file stays as it is."""
-        tree = read_yaml(self.settings_file)
-        before = dump_yaml(tree)
-        tree["search"] |= {"methods": list(settings.search.methods), "seeds": settings.search.seeds}
-        tree["corpus"]["name"] = settings.corpus.name
-        if dump_yaml(tree) != before:
-            replace_file(self.settings_file, dump_yaml(tree).encode("utf-8"))
+    def _extend(self, settings: RunSettings) -> None:
+        """Note added methods and seeds, and where the data lie now; what decides results stays as it is."""
+        before = read_yaml(self.settings_file)
+        after = undecided(before, settings)
+        if after != before:
+            replace_file(self.settings_file, dump_yaml(after).encode("utf-8"))
 
 
 def _differences(before: object, now: object, name: str = "") -> Iterator[str]:

@@ -7,10 +7,8 @@ member adopted another's weights, the values those weights were trained with com
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
@@ -19,12 +17,8 @@ from nmt_pbt.base.text import counted
 from nmt_pbt.base.types import Value
 from nmt_pbt.base.yaml_text import dump_yaml, read_yaml
 from nmt_pbt.run.journal import AnyRecord, Assigned, Evaluated, RunStarted, SearchEnded, SearchStarted, read_journal
-from nmt_pbt.run.run_directory import RunDirectory
-from nmt_pbt.search.settings import PBTSettings, Segment, check_segments
+from nmt_pbt.search.settings import Segment, check_segments
 from nmt_pbt.settings.loading import checked
-from nmt_pbt.space.settings import ChoiceDomain
-from nmt_pbt.tasks.translation.hyperparameters import STRUCTURAL
-from nmt_pbt.tasks.translation.tree import TranslationSettings, load_settings
 
 
 class _Plain(BaseModel):
@@ -97,7 +91,7 @@ class Schedule(_Plain):
         return [Segment(epochs=segment.epochs, values=segment.values) for segment in self.segments]
 
 
-def found_schedule(records: Sequence[AnyRecord], method: str, seed: int, run: str) -> Schedule | None:
+def found_schedule(records: Iterable[AnyRecord], method: str, seed: int, run: str) -> Schedule | None:
     """Return what the winner of a search was trained with, along its lineage, up to the winning evaluation.
 
     Args:
@@ -244,8 +238,8 @@ def read_schedule(path: Path) -> Schedule:
         ):
             raise UsageError(
                 f"{path}: segment {number} has {counted(segment.pairs, 'pair')}, which is not "
-                f"{counted(segment.epochs, 'epoch')} of {counted(source.pairs_per_epoch, 'pair')}; correct one, or remove the "
-                "pairs"
+                f"{counted(segment.epochs, 'epoch')} of {counted(source.pairs_per_epoch, 'pair')}; correct one, or remove "
+                "the pairs"
             )
     return schedule
 
@@ -253,115 +247,3 @@ def read_schedule(path: Path) -> Schedule:
 def dump_schedule(schedule: Schedule) -> str:
     """Return a schedule as YAML text, which `read_schedule` reads back to the same."""
     return dump_yaml(schedule.model_dump(mode="json", exclude_none=True))
-
-
-FREE = ("name", "engine", "evaluation", "training.epochs", "search.replay.models")
-"""What a replay may have otherwise than the run it replays: where it runs, how it translates, how long it goes on."""
-
-
-@dataclass(frozen=True)
-class ScheduleReplay:
-    """What is to be trained.
-
-    Attributes:
-        settings: Of the new run.
-        schedule: What it replays.
-        corpus: SHA-256 of the corpus that the schedule was found on; None where it need not be the same.
-    """
-
-    settings: TranslationSettings
-    schedule: Schedule
-    corpus: str | None = None
-
-
-def replay_of_run(folder: Path, method: str | None, seed: int | None, assignments: Sequence[str]) -> ScheduleReplay:
-    """Take the schedule of a run's winner, to be trained on the run's own corpus with its own settings.
-
-    Args:
-        folder: The run.
-        method: Whose schedule; None takes PBT's.
-        seed: Of which search; None takes the best on dev.
-        assignments: `key=value` texts of the command line; only of the settings in `FREE`.
-
-    Raises:
-        UsageError: The run has no such schedule, or an assignment would make it another training than the run's.
-    """
-    run = RunDirectory(folder)
-    found_with = run.read_settings()
-    schedule = schedule_of_run(folder, method, seed)
-    for key in map(_key, assignments):
-        if not any(key == free or key.startswith(f"{free}.") for free in FREE):
-            raise UsageError(
-                f"--set {key}: a replay takes this from {folder}; leave it out (what may change: {', '.join(FREE)})"
-            )
-    name = found_with.name or folder.resolve().name
-    settings = load_settings(run.settings_file, assignments, _overrides(schedule, found_with, name))
-    started = run.started()
-    return ScheduleReplay(_checked(settings, schedule), schedule, started.corpus if started is not None else None)
-
-
-def replay_of_file(path: Path, config: Path | None, corpus: str | None, assignments: Sequence[str]) -> ScheduleReplay:
-    """Take a schedule from a YAML file, to be trained on any corpus; it counts in epochs of that.
-
-    Args:
-        path: The file.
-        config: TranslationSettings for all that the schedule does not decide; None takes the defaults.
-        corpus: A corpus by name or folder; None takes that of the settings.
-        assignments: `key=value` texts of the command line.
-
-    Raises:
-        UsageError: The file is no schedule, or an assignment sets what the schedule decides.
-    """
-    schedule = read_schedule(path)
-    for key in map(_key, assignments):
-        section, _, name = key.partition(".")
-        if section in ("training", "model") and name in schedule.segments[0].values:
-            raise UsageError(f"--set {key}: the schedule decides it; leave it out, or change it in {path}")
-        if key.startswith("search.space"):
-            raise UsageError(f"--set {key}: a replay searches nothing; leave it out")
-    overrides = _overrides(schedule, load_settings(config), path.stem)
-    if corpus is not None:
-        overrides["corpus.name"] = corpus
-    return ScheduleReplay(_checked(load_settings(config, assignments, overrides), schedule), schedule)
-
-
-def _key(assignment: str) -> str:
-    return assignment.partition("=")[0].strip()
-
-
-def _overrides(schedule: Schedule, settings: TranslationSettings, name: str) -> dict[str, Any]:
-    return {
-        "name": f"{name[:90]}-replay",
-        "training.epochs": schedule.epochs,
-        "training.early_stopping": None,
-        "search.methods": ["replay"],
-        "search.seeds": 1,
-        "search.replay.schedule": [segment.model_dump(mode="json") for segment in schedule.plain],
-        "search.replay.models": 1,
-        "search.space": _space(schedule, settings),
-        "search.pbt": PBTSettings().model_dump(mode="json"),
-    }
-
-
-def _space(schedule: Schedule, settings: TranslationSettings) -> Mapping[str, Any]:
-    """Return domains of what the schedule names: those searched, which the report draws, or just its values."""
-    space: dict[str, Any] = {}
-    for name in schedule.segments[0].values:
-        if name in settings.search.space:
-            space[name] = settings.search.space[name].model_dump(mode="json")
-        else:
-            values = dict.fromkeys(segment.values[name] for segment in schedule.segments)
-            space[name] = ChoiceDomain(choices=list(values)).model_dump(mode="json")
-    return space
-
-
-def _checked(settings: TranslationSettings, schedule: Schedule) -> TranslationSettings:
-    if settings.training.epochs < schedule.epochs - 1e-9:
-        raise UsageError(
-            f"training.epochs {settings.training.epochs:g}: the schedule is {counted(schedule.epochs, 'epoch')} long; "
-            "leave it out, or train for longer: the last values then stay in force"
-        )
-    model = settings.model.model_copy(
-        update={name: value for name, value in schedule.segments[0].values.items() if name in STRUCTURAL}
-    )
-    return settings.model_copy(update={"model": model})

@@ -175,12 +175,11 @@ class Repairs:
         """Return the job that made a state."""
         ends: dict[str, Evaluated] = {}  # by the name of the state: what was recorded of the interval it ends
         latest: dict[str, str] = {}
-        for record in self._journal:
+        for record in self._journal.of(self._jobs.method, self._jobs.seed):
             if not isinstance(record, Evaluated) or record.state is None:
                 continue
-            if (record.method, record.seed) == (self._jobs.method, self._jobs.seed):
-                name = self._jobs.state_name(record.trial, record.interval_index)
-                ends[name], latest[record.trial] = record, name
+            name = self._jobs.state_name(record.trial, record.interval_index)
+            ends[name], latest[record.trial] = record, name
         if state.name not in ends:
             raise StateError(problem)
         made = ends[state.name]

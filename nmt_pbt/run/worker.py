@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import math
 import time
 from collections.abc import Mapping
@@ -38,19 +39,30 @@ class LiveTrainable:
 
 
 class TrainablePool:
-    """Live trainables of one process, one for each combination of structural values, built when first asked for."""
+    """Live trainables of one process, one for each combination of structural values, built when first asked for.
 
-    def __init__(self, task: Task) -> None:
+    Args:
+        task: Builds them.
+        most: How many may be alive at once; the one that was not used for longest is let go.
+    """
+
+    def __init__(self, task: Task, most: int = 2) -> None:
         self.task = task
+        self._most = most
         self._live: dict[tuple[tuple[str, Value], ...], LiveTrainable] = {}
 
     def get(self, values: Mapping[str, Value]) -> LiveTrainable:
         """Return the live trainable whose shapes the structural ones among `values` decide."""
         structural = {name: values[name] for name in sorted(values) if name in self.task.structural}
         key = tuple(structural.items())
-        if key not in self._live:
-            self._live[key] = LiveTrainable(self.task.build(structural))
-        return self._live[key]
+        live = self._live.pop(key, None)
+        if live is None:
+            if len(self._live) >= self._most:
+                del self._live[next(iter(self._live))]
+                gc.collect()  # a model's layers refer to one another
+            live = LiveTrainable(self.task.build(structural))
+        self._live[key] = live  # last: the latest used
+        return live
 
 
 class Worker:

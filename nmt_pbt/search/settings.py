@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -110,6 +110,8 @@ def _default_space() -> dict[str, Domain]:
 
 class SearchSettings(Section):
     """What is searched, by which methods, for which budget."""
+
+    decides_nothing: ClassVar[frozenset[str]] = frozenset({"methods", "seeds"})
 
     methods: Annotated[list[str], Field(min_length=1)] = ["pbt", "random", "grid", "bayes"]
     """Methods to compare"""

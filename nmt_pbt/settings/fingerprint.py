@@ -4,31 +4,58 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+from nmt_pbt.base.section import Section
 
-def deciding_settings(tree: Mapping[str, Any]) -> dict[str, Any]:
-    """Return of a settings tree what decides what one search finds.
 
-    Left out are the run's name, where it runs, where its corpus lies (what the corpus holds has a hash of its own),
-    what is shown and kept of it, and which methods and how many seeds: more of these can be added to a run without
-    changing those that are there.
+def deciding_settings(tree: Mapping[str, Any], kind: type[Section]) -> dict[str, Any]:
+    """Return what decides what one search finds: the tree without what each section says decides nothing.
+
+    That is the run's name, where it runs, where its data lie (what they hold has a hash of its own), what is shown and
+    kept, and which methods and how many seeds: more of these can be added to a run without changing those there.
+
+    Args:
+        tree: A settings tree as plain data.
+        kind: The class of the settings.
     """
-    kept = {name: value for name, value in tree.items() if name not in ("name", "engine")}
-    for section, left_out in (
-        ("corpus", ("name",)),
-        ("search", ("methods", "seeds")),
-        ("evaluation", ("samples", "kept_models")),
-    ):
-        kept[section] = {name: value for name, value in kept[section].items() if name not in left_out}
+    kept = {name: value for name, value in tree.items() if name not in kind.decides_nothing}
+    for name, section in _sections(kind):
+        if isinstance(kept.get(name), Mapping):
+            kept[name] = deciding_settings(kept[name], section)
     return kept
 
 
-def settings_hash(tree: Mapping[str, Any]) -> str:
+def settings_hash(tree: Mapping[str, Any], kind: type[Section]) -> str:
     """Return the SHA-256 of the deciding settings of a tree, as it stands in a run's settings.yaml.
 
     It is taken of the file, not of settings read from it: these may have gained names since the run was begun.
+
+    Args:
+        tree: A settings tree as plain data.
+        kind: The class of the settings.
     """
-    text = json.dumps(deciding_settings(tree), sort_keys=True)
+    text = json.dumps(deciding_settings(tree, kind), sort_keys=True)
     return hashlib.sha256(text.encode("utf-8")).hexdigest()
+
+
+def undecided(before: dict[str, Any], settings: Section) -> dict[str, Any]:
+    """Return a settings tree in which what decides nothing within its sections is as in other settings.
+
+    Args:
+        before: A settings tree as plain data, as in a run's file.
+        settings: What to take those values from.
+    """
+    after = dict(before)
+    for name, section in _sections(type(settings)):
+        values = getattr(settings, name).model_dump(mode="json")
+        if isinstance(after.get(name), Mapping):
+            after[name] = {**after[name], **{key: values[key] for key in section.decides_nothing if key in values}}
+    return after
+
+
+def _sections(kind: type[Section]) -> Iterator[tuple[str, type[Section]]]:
+    for name, field in kind.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, Section):
+            yield name, field.annotation

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -28,6 +28,8 @@ class EngineSettings(Section):
 class RunSettings(Section):
     """The part of the tree that every task has; a task adds sections of its own."""
 
+    decides_nothing: ClassVar[frozenset[str]] = frozenset({"name", "engine"})
+
     name: FileName | None = None
     """Name of the run: its folder under results/; null takes the corpus's name"""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
@@ -39,3 +41,13 @@ class RunSettings(Section):
     def epochs(self) -> float:
         """Epochs that each trial trains, and each member of a population."""
         raise NotImplementedError
+
+    @property
+    def kept_models(self) -> int:
+        """Models of each search that stay on the disk."""
+        return 1
+
+    @property
+    def patience(self) -> int | None:
+        """Evaluations in a row without a better objective that end a trial; None never does."""
+        return None

@@ -51,7 +51,7 @@ class TestResult:
     Attributes:
         metrics: By name.
         signatures: How metrics were computed, by name, where that has to be told.
-        outputs: Name of the file, in the folder that the task was given, of what the winner made of the test split;
+        outputs: The file, relative to the run's folder, of what the winner made of the test split;
             None where the task keeps none.
     """
 
@@ -125,6 +125,10 @@ class Task(Protocol):
         """SHA-256 of what is trained and tested on: a run is only continued with the same."""
         ...
 
+    def with_threads(self, threads: int) -> Task:
+        """Return the task for a worker process that is to use so many threads."""
+        ...
+
     def build(self, structural: Mapping[str, Value]) -> Trainable:
         """Return a live trainable whose shapes the structural values decide."""
         ...
@@ -133,12 +137,12 @@ class Task(Protocol):
         """Write into a run's folder what the report and the models need of the task beside the journal."""
         ...
 
-    def test(self, trainable: Trainable, folder: Path, name: str) -> TestResult:
+    def test(self, trainable: Trainable, run: Path, name: str) -> TestResult:
         """Test a winner once on the test split.
 
         Args:
             trainable: It, with its values in force.
-            folder: Where files may be written that the run keeps.
+            run: The run's folder, where files may be written that it keeps.
             name: What such files are to be called, without an ending.
         """
         ...

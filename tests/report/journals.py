@@ -7,7 +7,7 @@ from nmt_pbt.run.journal import AnyRecord, Assigned, Ended, Evaluated, RunStarte
 
 
 def run_started() -> RunStarted:
-    return RunStarted(settings="s", corpus="c", time=0.0)
+    return RunStarted(settings="s", data="c", time=0.0)
 
 
 def search(method: str = "pbt", seed: int = 0, direction: str = "max", budget: int = 400) -> SearchStarted:

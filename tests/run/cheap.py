@@ -19,9 +19,9 @@ from nmt_pbt.run.jobs import Engine, JobResult, StateReference, TrainingJob, Win
 from nmt_pbt.run.journal import Journal, RunStarted
 from nmt_pbt.run.worker import InlineEngine, TrainablePool
 from nmt_pbt.search.methods import build_method
-from nmt_pbt.tasks.protocol import Evaluation, MemberState
+from nmt_pbt.tasks.protocol import Evaluation, MemberState, TestResult, Trainable
 from nmt_pbt.tasks.state import StateStore
-from nmt_pbt.tasks.translation.significance import Counts
+from nmt_pbt.tasks.translation.significance import Counts, pack_counts
 from nmt_pbt.tasks.translation.tree import TranslationSettings, load_settings
 
 DEFAULTS: dict[str, Value] = {"learning_rate": 1e-3, "dropout": 0.0, "recurrent_dropout": 0.0, "batch_size": 32}
@@ -86,11 +86,11 @@ class CheapTrainable:
         self.trained_pairs += 0 if self.task.forgets == "to age" else pairs
         return {"train_loss": float(self.weights @ self.weights)}
 
-    def evaluate(self, counts: bool = False) -> Evaluation:
+    def evaluate(self, evidence: bool = False) -> Evaluation:
         loss = float(self.weights @ self.weights)
         metrics = {"val_loss": loss, "val_bleu": 100 * math.exp(-loss)}
         samples = (f"a loss of {loss:.4f}",)
-        return Evaluation(metrics, sentence_counts_like(math.exp(-loss)) if counts else None, samples)
+        return Evaluation(metrics, pack_counts(sentence_counts_like(math.exp(-loss))) if evidence else None, samples)
 
     def state(self) -> MemberState:
         arrays = {
@@ -131,12 +131,23 @@ class CheapTask:
     largest_batch: int = 2**31
     forgets_to_apply: bool = False
     forgets: str = ""
-    epoch: int = 200
+    pairs_per_epoch: int = 200
+    name: str = "cheap"
+    data_digest: str = "data"
     seconds: float = 0.0
     structural: frozenset[str] = field(default=frozenset())
 
+    def with_threads(self, threads: int) -> CheapTask:
+        return self
+
     def build(self, structural: Mapping[str, Value]) -> CheapTrainable:
         return CheapTrainable(self)
+
+    def begin(self, run: Path) -> None:
+        """A cheap task keeps nothing."""
+
+    def test(self, trainable: Trainable, run: Path, name: str) -> TestResult:
+        return TestResult({"loss": trainable.evaluate().metrics["val_loss"]})
 
 
 SEGMENTS = [
@@ -157,7 +168,7 @@ def opened(folder: Path) -> Iterator[Journal]:
     folder.mkdir(exist_ok=True)
     with Journal(folder / "journal.jsonl") as journal:
         if not journal.records:
-            journal.append(RunStarted(settings="settings", corpus="corpus"))
+            journal.append(RunStarted(settings="settings", data="data"))
         yield journal
 
 
@@ -205,6 +216,6 @@ def driver(
     method: str, settings: TranslationSettings, task: CheapTask, engine: Engine, journal: Journal, seed: int = 0
 ) -> Driver:
     """Return what runs, or goes on with, one search."""
-    built = build_method(method, settings, seed, task.epoch)
+    built = build_method(method, settings, seed, task.pairs_per_epoch)
     start = search_started(built, settings, seed)
-    return Driver(built, engine, journal, start, patience=settings.training.early_stopping)
+    return Driver(built, engine, journal, start, patience=settings.patience)

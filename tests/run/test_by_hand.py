@@ -29,7 +29,7 @@ def guess(
     journal: Journal, engine: Engine, values: dict[str, Any] | None, settings: TranslationSettings, listed: bool = False
 ) -> Winner | None:
     build = build_method if listed else build_search_by_hand
-    method = build("manual", settings, 0, TASK.epoch)
+    method = build("manual", settings, 0, TASK.pairs_per_epoch)
     guessed = None
     if values is not None:
         guessed = Guessed(method="manual", seed=0, values=values, pairs=method.budget.pairs(settings.training.epochs))

@@ -31,7 +31,7 @@ from nmt_pbt.run.journal import (
     without_times,
 )
 
-START = RunStarted(settings="aa", corpus="bb")
+START = RunStarted(settings="aa", data="bb")
 ASSIGNED = Assigned(method="pbt", seed=0, trial="1", worker="0", values={"dropout": 0.25, "batch_size": 16}, pairs=500)
 EVALUATED = Evaluated(
     method="pbt", seed=0, trial="1", interval_index=0, trained_pairs=500, spent_pairs=500, metrics={"val_bleu": 12.5}
@@ -358,7 +358,7 @@ def test_on_a_full_disk_the_journal_stays_as_it_was_and_can_go_on_later(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "journal.jsonl"
-    record = RunStarted(settings="a", corpus="b")
+    record = RunStarted(settings="a", data="b")
 
     def full(handle: int) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

@@ -7,7 +7,7 @@ import pytest
 
 from nmt_pbt.base.errors import StateError
 from nmt_pbt.tasks.state import content_hash
-from nmt_pbt.tasks.translation.trainable import TranslationTask
+from nmt_pbt.tasks.translation.task import TranslationTask
 from nmt_pbt.tasks.translation.translation_model import TranslationModel
 from nmt_pbt.tasks.translation.tree import load_settings
 

@@ -10,7 +10,7 @@ import pytest
 from nmt_pbt.run.jobs import TrainingJob
 from nmt_pbt.run.worker import TrainablePool, Worker
 from nmt_pbt.tasks.state import ITERATIONS, OPTIMIZER, WEIGHTS, StateStore, content_hash, part_hash
-from nmt_pbt.tasks.translation.trainable import TranslationTask
+from nmt_pbt.tasks.translation.task import TranslationTask
 
 DONOR = {"learning_rate": 3e-3, "dropout": 0.3, "recurrent_dropout": 0.2, "batch_size": 10}
 CHILD = {"learning_rate": 7e-4, "dropout": 0.1, "recurrent_dropout": 0.0, "batch_size": 10}

@@ -6,7 +6,7 @@ import time
 
 import numpy as np
 
-from nmt_pbt.tasks.translation.trainable import TranslationTask
+from nmt_pbt.tasks.translation.task import TranslationTask
 from nmt_pbt.tasks.translation.tree import load_settings
 
 

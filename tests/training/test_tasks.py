@@ -19,7 +19,7 @@ from nmt_pbt.base.randomness import generator
 from nmt_pbt.tasks.translation.corpus.parallel import ParallelText
 from nmt_pbt.tasks.translation.corpus.stream import PairStream
 from nmt_pbt.tasks.translation.corpus.synthetic import digit_pairs
-from nmt_pbt.tasks.translation.trainable import TranslationTask
+from nmt_pbt.tasks.translation.task import TranslationTask
 from nmt_pbt.tasks.translation.tree import load_settings
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]

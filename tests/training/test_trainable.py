@@ -10,7 +10,7 @@ from nmt_pbt.base.errors import OutOfMemoryError, StateError, UsageError
 from nmt_pbt.tasks.protocol import MemberState
 from nmt_pbt.tasks.state import StateStore, content_hash
 from nmt_pbt.tasks.translation.significance import COLUMNS, corpus_scores
-from nmt_pbt.tasks.translation.trainable import TranslationTask
+from nmt_pbt.tasks.translation.task import TranslationTask
 
 OTHER = {
     "learning_rate": 7e-4,
@@ -36,7 +36,7 @@ def trainable(small_settings, digits):
 
 def test_a_task_knows_its_epoch_and_what_changes_shapes(small_settings, digits):
     task = TranslationTask(small_settings, digits)
-    assert task.epoch == 300
+    assert task.pairs_per_epoch == 300
     assert {"units", "attention"} <= task.structural
     assert "dropout" not in task.structural
 

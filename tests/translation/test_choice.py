@@ -7,7 +7,7 @@ import shutil
 import pytest
 
 from nmt_pbt.base.errors import UsageError
-from nmt_pbt.tasks.translation.choice import choose_models
+from nmt_pbt.run.choice import choose_models
 from tests.translation.made_run import make_run
 
 FILES = ("pbt-seed0", "random-seed0", "pbt-seed0-trial1-interval0", "pbt-seed0-trial2-interval0")

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from nmt_pbt.base.errors import UsageError
+from nmt_pbt.run.choice import choose_models
 from nmt_pbt.tasks.translation import export as module
-from nmt_pbt.tasks.translation.choice import choose_models
 from nmt_pbt.tasks.translation.export import export
 from nmt_pbt.tasks.translation.translator import Translator
 

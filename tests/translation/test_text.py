@@ -7,9 +7,9 @@ import shutil
 import pytest
 
 from nmt_pbt.base.errors import UsageError
+from nmt_pbt.run.choice import ChosenModel
 from nmt_pbt.run.run_directory import RunDirectory
 from nmt_pbt.settings.loading import dump_settings
-from nmt_pbt.tasks.translation.choice import ChosenModel
 from nmt_pbt.tasks.translation.corpus.catalog import load_corpus
 from nmt_pbt.tasks.translation.corpus.parallel import ParallelText
 from nmt_pbt.tasks.translation.text import EvaluatedText, given_text, own_text, read_translations, same_direction

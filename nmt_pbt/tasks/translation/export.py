@@ -14,10 +14,11 @@ import tensorflow as tf
 from nmt_pbt.base.errors import UsageError, first_line
 from nmt_pbt.base.files import check_new_folder, named
 from nmt_pbt.run.environment import environment
-from nmt_pbt.tasks.translation.choice import ChosenModel
+from nmt_pbt.tasks.kept_model import KeptModel
 from nmt_pbt.tasks.translation.corpus.subwords import EOS, FIRST_WORD, PAD
 from nmt_pbt.tasks.translation.decoder import TextDecoder
 from nmt_pbt.tasks.translation.translator import Translator
+from nmt_pbt.tasks.translation.tree import TranslationSettings
 
 _DESCRIPTION = Path("assets.extra", "nmt-pbt.json")  # where SavedModels keep what is not TensorFlow's
 
@@ -65,7 +66,7 @@ class SavedTranslator(tf.Module):
         }
 
 
-def export(chosen: Sequence[ChosenModel], folder: Path, beam: int | None = None) -> None:
+def export(chosen: Sequence[KeptModel[TranslationSettings]], folder: Path, beam: int | None = None) -> None:
     """Write models of a run as one SavedModel; the folder appears when it is whole.
 
     Args:
@@ -103,7 +104,7 @@ def save(module: SavedTranslator, folder: Path, description: Mapping[str, Any]) 
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _description(chosen: Sequence[ChosenModel], translator: Translator) -> dict[str, Any]:
+def _description(chosen: Sequence[KeptModel[TranslationSettings]], translator: Translator) -> dict[str, Any]:
     """Return where an exported model comes from, and how it translates."""
     settings = chosen[0].settings
     return {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -11,6 +11,8 @@ from nmt_pbt.base.section import Count, FileName, Positive, Rate, Section
 
 class CorpusSettings(Section):
     """Which sentence pairs, how many, and how they are cut into subwords."""
+
+    decides_nothing: ClassVar[frozenset[str]] = frozenset({"name"})
 
     name: str = "toy"
     """A corpus of the catalog (`nmt-pbt data list`) or a folder with train.SRC, train.TGT, val.*, test*.*"""
@@ -105,6 +107,8 @@ MOST_SAMPLES = 20
 
 class EvaluationSettings(Section):
     """How translations are made and scored."""
+
+    decides_nothing: ClassVar[frozenset[str]] = frozenset({"samples", "kept_models"})
 
     batch_size: Count = 128
     """Sentences decoded together"""

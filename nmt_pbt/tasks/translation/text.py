@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, BinaryIO, Literal
 
 from nmt_pbt.base.errors import UsageError
 from nmt_pbt.base.text import counted
-from nmt_pbt.tasks.translation.choice import ChosenModel
+from nmt_pbt.tasks.kept_model import KeptModel
 from nmt_pbt.tasks.translation.corpus.catalog import load_corpus
 from nmt_pbt.tasks.translation.corpus.parallel import ParallelText, one_line, read_pair
 from nmt_pbt.tasks.translation.corpus.prepared import digest_of
-from nmt_pbt.tasks.translation.corpus.subwords import Subwords
+from nmt_pbt.tasks.translation.corpus.subwords import SUBWORDS, Subwords
+from nmt_pbt.tasks.translation.tree import TranslationSettings
 
 if TYPE_CHECKING:
     from nmt_pbt.tasks.translation.decoder import Translation
@@ -47,7 +48,7 @@ def given_text(source: Path, reference: Path) -> EvaluatedText:
     return EvaluatedText(str(source), pairs, dropped)
 
 
-def own_text(chosen: ChosenModel, split: Split, lies: str | None = None) -> EvaluatedText:
+def own_text(chosen: KeptModel[TranslationSettings], split: Split, lies: str | None = None) -> EvaluatedText:
     """Return a split of the corpus that a model was trained on.
 
     Args:
@@ -61,11 +62,10 @@ def own_text(chosen: ChosenModel, split: Split, lies: str | None = None) -> Eval
     settings = chosen.settings
     moved = settings.corpus if lies is None else settings.corpus.model_copy(update={"name": lies})
     corpus = load_corpus(moved, settings.seed)
-    subwords = Subwords.load(chosen.run.subwords_file.read_bytes())
-    started = chosen.run.started()
-    if started is not None and started.corpus != digest_of(corpus, subwords, settings.corpus.max_length):
+    subwords = Subwords.load((chosen.run / SUBWORDS).read_bytes())
+    if chosen.data_digest != digest_of(corpus, subwords, settings.corpus.max_length):
         raise UsageError(
-            f"{chosen.run.path}: corpus '{moved.name}' is not the one that the run was begun with; restore it, "
+            f"{chosen.run}: corpus '{moved.name}' is not the one that the run was begun with; restore it, "
             "say with --corpus where that lies, or name the text with --src and --ref"
         )
     pairs = corpus.dev if split == "dev" else corpus.test
@@ -100,7 +100,9 @@ def read_translations(path: Path, text: EvaluatedText) -> list[str]:
     return lines
 
 
-def same_direction(one: Sequence[ChosenModel], other: Sequence[ChosenModel]) -> None:
+def same_direction(
+    one: Sequence[KeptModel[TranslationSettings]], other: Sequence[KeptModel[TranslationSettings]]
+) -> None:
     """Refuse to compare models that translate from or into different languages.
 
     Raises:
@@ -111,7 +113,7 @@ def same_direction(one: Sequence[ChosenModel], other: Sequence[ChosenModel]) -> 
     )
     if first != second:
         raise UsageError(
-            f"{other[0].run.path}: translates {second[0]} to {second[1]}, {one[0].run.path} {first[0]} to {first[1]}; "
+            f"{other[0].run}: translates {second[0]} to {second[1]}, {one[0].run} {first[0]} to {first[1]}; "
             "compare runs of one direction"
         )
 

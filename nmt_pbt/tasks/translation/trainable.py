@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -32,44 +31,11 @@ from nmt_pbt.tasks.translation.tree import TranslationSettings
 if TYPE_CHECKING:
     from nmt_pbt.tasks.translation.corpus.prepared import PreparedCorpus
 
-__all__ = ["TranslationModel", "TranslationTask", "TranslationTrainable"]
 
 GENERATOR = "generator/"
 VALUES = "values/"
 PLATEAU = "plateau/"
 _IDS = tf.TensorSpec([None, None], tf.int32)
-
-
-@dataclass(frozen=True)
-class TranslationTask:
-    """Builds trainables for one corpus; see `protocol.Task`.
-
-    Attributes:
-        settings: The run's settings.
-        prepared: Its corpus, cut into subwords.
-    """
-
-    settings: TranslationSettings
-    prepared: PreparedCorpus
-
-    def build(self, structural: Mapping[str, Value]) -> TranslationTrainable:
-        """Return a live trainable whose shapes the structural values decide.
-
-        Raises:
-            OutOfMemoryError: It does not fit into memory.
-        """
-        with fitting_into_memory("the model", "make its units or its layers fewer"):
-            return TranslationTrainable(self.settings, self.prepared, structural)
-
-    @property
-    def structural(self) -> frozenset[str]:
-        """Names of the hyperparameters that change weight shapes."""
-        return frozenset(STRUCTURAL)
-
-    @property
-    def epoch(self) -> int:
-        """Sentence pairs in one epoch."""
-        return len(self.prepared.train_source)
 
 
 class TranslationTrainable(TranslationModel):

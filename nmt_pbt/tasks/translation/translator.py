@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from nmt_pbt.tasks.kept_model import KeptModel
 from nmt_pbt.tasks.translation.attention_record import SentenceAttention
-from nmt_pbt.tasks.translation.choice import ChosenModel
+from nmt_pbt.tasks.translation.tree import TranslationSettings
 
 if TYPE_CHECKING:
     from nmt_pbt.tasks.translation.decoder import TextDecoder, Translation
@@ -27,7 +28,7 @@ class Translator:
         evaluation: The run's settings of translating and scoring.
     """
 
-    def __init__(self, chosen: Sequence[ChosenModel], beam: int | None = None) -> None:
+    def __init__(self, chosen: Sequence[KeptModel[TranslationSettings]], beam: int | None = None) -> None:
         self.evaluation = chosen[0].settings.evaluation
         self.beam = beam or self.evaluation.beam
         self.decoder = load_decoder(chosen)
@@ -71,7 +72,7 @@ class Translator:
         return self.decoder.attention(lines, translations)
 
 
-def load_decoder(chosen: Sequence[ChosenModel]) -> TextDecoder:
+def load_decoder(chosen: Sequence[KeptModel[TranslationSettings]]) -> TextDecoder:
     """Build and load models of one run.
 
     Args:
@@ -84,16 +85,16 @@ def load_decoder(chosen: Sequence[ChosenModel]) -> TextDecoder:
         StateError: A model's file is damaged, or of another shape than the journal says.
     """
     from nmt_pbt.tasks.state import StateStore
-    from nmt_pbt.tasks.translation.corpus.subwords import Subwords
+    from nmt_pbt.tasks.translation.corpus.subwords import SUBWORDS, Subwords
     from nmt_pbt.tasks.translation.decoder import TextDecoder
     from nmt_pbt.tasks.translation.translation_model import TranslationModel
 
     run, settings = chosen[0].run, chosen[0].settings
-    subwords = Subwords.load(run.subwords_file.read_bytes())
+    subwords = Subwords.load((run / SUBWORDS).read_bytes())
     models = []
     for one in chosen:
         model = TranslationModel(settings, subwords, one.values)
-        model.load(StateStore(run.models).load(one.name))
+        model.load(StateStore(one.folder).load(one.name))
         models.append(model)
     if len(models) == 1:
         return models[0]

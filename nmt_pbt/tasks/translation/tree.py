@@ -32,6 +32,16 @@ class TranslationSettings(RunSettings):
         return self.training.epochs
 
     @property
+    def kept_models(self) -> int:
+        """Models of each search that stay on the disk."""
+        return self.evaluation.kept_models
+
+    @property
+    def patience(self) -> int | None:
+        """Evaluations in a row without a better objective that end a trial; None never does."""
+        return self.training.early_stopping
+
+    @property
     def run_name(self) -> str:
         """The run's name: as given, or else after its corpus."""
         return self.name or re.sub(r"[^A-Za-z0-9._-]+", "-", Path(self.corpus.name).name)[:100].strip("-.") or "run"

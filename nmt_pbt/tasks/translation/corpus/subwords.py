@@ -17,6 +17,8 @@ from nmt_pbt.base.randomness import generator
 PAD, UNK, BOS, EOS = 0, 1, 2, 3
 """Ids that are no text: padding, unknown, begin and end of a sentence."""
 
+SUBWORDS = "subwords.model"
+"""File of a run that holds its subword vocabulary."""
 FIRST_WORD = 4
 """The lowest id that is text."""
 

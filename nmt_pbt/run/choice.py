@@ -1,57 +1,29 @@
-"""Which of a run's models to translate with: the best on dev among those that are kept."""
+"""Which of a run's models to use: the best on dev among those that are kept."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from nmt_pbt.base.errors import UsageError, suggest
 from nmt_pbt.base.text import counted
-from nmt_pbt.base.types import Value
-from nmt_pbt.run.journal import AnyRecord, Assigned, Evaluated, SearchStarted, Tested, read_journal
+from nmt_pbt.run.journal import AnyRecord, Assigned, Evaluated, RunStarted, SearchStarted, Tested, read_journal
 from nmt_pbt.run.run_directory import RunDirectory
-from nmt_pbt.tasks.translation.tree import TranslationSettings
+from nmt_pbt.settings.tree import RunSettings
+from nmt_pbt.tasks.kept_model import KeptModel
 
-
-@dataclass(frozen=True)
-class ChosenModel:
-    """A model on the disk.
-
-    Attributes:
-        name: Of its file: `METHOD-seedSEED` for a winner; for another member, that of its state.
-        trial: The trial it comes from.
-        values: Its hyperparameters.
-        objective: The dev metric that decided.
-        score: That metric's value.
-        run: The run it belongs to.
-        settings: The run's settings.
-    """
-
-    name: str
-    trial: str
-    values: dict[str, Value]
-    objective: str
-    score: float
-    run: RunDirectory
-    settings: TranslationSettings
-
-    @property
-    def is_kept(self) -> bool:
-        """Whether its file is there."""
-        return (self.run.models / f"{self.name}.safetensors").is_file()
-
-    def __str__(self) -> str:
-        return f"{self.name} ({self.objective} {self.score:.2f})"
+Settings = TypeVar("Settings", bound=RunSettings)
 
 
 def choose_models(
-    path: Path, method: str | None = None, seed: int | None = None, count: int = 1
-) -> tuple[ChosenModel, ...]:
+    path: Path, kind: type[Settings], method: str | None = None, seed: int | None = None, count: int = 1
+) -> tuple[KeptModel[Settings], ...]:
     """Choose the best models of a run on dev. The test split has no say in it.
 
     Args:
         path: The run's folder.
+        kind: The class of its settings.
         method: Models of which method; None takes all methods'.
         seed: Models of the search with which seed; None takes all.
         count: How many: 1 takes the best winner. More take winners and whatever other members' models were kept.
@@ -63,8 +35,9 @@ def choose_models(
         UsageError: The folder holds no run, no such winner, or not so many models; says what there is.
     """
     run = RunDirectory(path)
-    settings = run.read_settings()
+    settings = run.read_settings(kind)
     records = read_journal(run.journal_file)
+    started = next(record for record in records if isinstance(record, RunStarted))
     winners = _winners(path, records, method, seed)
     start = next(record for record in records if isinstance(record, SearchStarted))
     sign = 1 if start.direction == "max" else -1
@@ -73,9 +46,9 @@ def choose_models(
         (record.method, record.seed, record.trial): record.values for record in records if isinstance(record, Assigned)
     }
 
-    def model(record: Tested | Evaluated, name: str, score: float) -> ChosenModel:
+    def model(record: Tested | Evaluated, name: str, score: float) -> KeptModel[Settings]:
         trial = values[record.method, record.seed, record.trial]
-        return ChosenModel(name, record.trial, dict(trial), start.objective, score, run, settings)
+        return KeptModel(name, record.trial, dict(trial), start.objective, score, path, settings, started.data)
 
     found = [model(record, f"{record.method}-seed{record.seed}", record.dev[start.objective]) for record in winners]
     if count > 1:
@@ -84,7 +57,7 @@ def choose_models(
                 score = record.metrics.get(start.objective)
                 if score is not None:
                     found.append(model(record, member_name(record), score))
-        found = [chosen for chosen in found if chosen.is_kept]
+        found = [chosen for chosen in found if chosen.is_there]
     found.sort(key=lambda chosen: -sign * chosen.score)
     _check(path, found, count)
     return tuple(found[:count])
@@ -111,7 +84,7 @@ def _winners(path: Path, records: Sequence[AnyRecord], method: str | None, seed:
     return tested
 
 
-def _check(path: Path, found: Sequence[ChosenModel], count: int) -> None:
+def _check(path: Path, found: Sequence[KeptModel[Settings]], count: int) -> None:
     """Refuse what is not there."""
     if count > len(found):
         kept = "; ".join(map(str, found)) or "none"
@@ -119,9 +92,9 @@ def _check(path: Path, found: Sequence[ChosenModel], count: int) -> None:
             f"{path}: {counted(count, 'model')} asked for, {len(found)} kept: {kept}; ask for no more, or search again "
             f"with --set evaluation.kept_models={count}"
         )
-    missing = next((chosen.name for chosen in found[:count] if not chosen.is_kept), None)
-    if missing is not None or not found[0].run.subwords_file.is_file():
+    missing = next((chosen.name for chosen in found[:count] if not chosen.is_there), None)
+    if missing is not None:
         raise UsageError(
-            f"{path}: the model of {missing or found[0].name} is not there (a run shared without its models?); "
+            f"{path}: the model of {missing} is not there (a run shared without its models?); "
             "run it again with --config settings.yaml and another --out"
         )
