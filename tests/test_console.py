@@ -9,7 +9,9 @@ import pytest
 from rich.console import Console
 
 from nmt_pbt.cli import progress as console
-from nmt_pbt.run.journal import Diagnosed, Evaluated, Guessed, SearchStarted
+from nmt_pbt.run.greediness import Greediness
+from nmt_pbt.run.journal import AnyRecord, Assigned, Evaluated, Guessed, SearchStarted
+from nmt_pbt.search.diagnostics import Diagnosis
 from tests.report import journals
 
 SEARCH = {"method": "pbt", "seed": 0}
@@ -20,7 +22,15 @@ def shown(monkeypatch: pytest.MonkeyPatch, records: list[Evaluated]) -> str:
     monkeypatch.setattr(console, "CONSOLE", Console(file=written, width=100))
     with console.SearchProgress([("A [bold] cat.", "Eine Katze."), ("A dog.", "Ein Hund.")]) as progress:
         progress(
-            SearchStarted(**SEARCH, objective="val_bleu", direction="max", budget=9, interval=1, epoch=1, population=2)
+            SearchStarted(
+                **SEARCH,
+                objective="val_bleu",
+                direction="max",
+                budget_pairs=9,
+                interval_pairs=1,
+                pairs_per_epoch=1,
+                population=2,
+            )
         )
         for record in records:
             progress(record)
@@ -32,7 +42,7 @@ def evaluated(score: float, samples: list[str], after: float = 1.0) -> Evaluated
         time=time.time() + after,
         **SEARCH,
         trial="7",
-        interval=0,
+        interval_index=0,
         trained_pairs=1,
         spent_pairs=1,
         metrics={"val_bleu": score},
@@ -61,11 +71,16 @@ def test_they_are_shown_sparingly_and_what_was_shown_before_a_resume_is_not_show
     assert "trial 7: best val_bleu 99" not in text
 
 
-def diagnosed(method: str, *alarms: str) -> Diagnosed:
-    return Diagnosed(
-        **{"method": method, "seed": 3, "generation": 2, "spread": {}, "diversity": 0.2, "exploits": 0.5},
-        **{"donors": 1.0, "founders": 1.0, "largest": 1.0, "alarms": list(alarms)},
-    )
+class Alarming(Greediness):
+    """Finds what it is told to find when the second trial is given out."""
+
+    def __init__(self, *alarms: str) -> None:
+        self.alarms = alarms
+
+    def take(self, record: AnyRecord) -> Diagnosis | None:
+        if not isinstance(record, Assigned):
+            return None
+        return Diagnosis(2, {}, 0.2, 0.5, 1.0, 1.0, 1.0, self.alarms if record.trial == "b" else ())
 
 
 @pytest.fixture
@@ -76,11 +91,11 @@ def screen(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
 
 
 def test_an_alarm_is_told_when_it_goes_off_and_only_of_pbt(screen: io.StringIO) -> None:
-    with console.SearchProgress() as progress:
+    with console.SearchProgress((), Alarming("one ancestor", "low learning rates")) as progress:
         for method in ("pbt", "exploit-only"):
             progress(journals.search(method, seed=3))
-            progress(diagnosed(method))
-            progress(diagnosed(method, "one ancestor", "low learning rates"))
+            progress(journals.assigned("a", member=0, method=method, seed=3))
+            progress(journals.assigned("b", member=1, method=method, seed=3))
     lines = [line for line in screen.getvalue().splitlines() if "greedy" in line]
     assert [line.split(":")[0] for line in lines] == ["pbt, seed 3"]
     assert "one ancestor and low learning rates as early as generation 2" in lines[0]

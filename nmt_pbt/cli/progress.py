@@ -20,6 +20,7 @@ from rich.table import Table
 from rich.text import Text
 
 from nmt_pbt.base.types import Value
+from nmt_pbt.run.greediness import Greediness
 from nmt_pbt.run.journal import Evaluated, Guessed, SearchEnded, SearchRecord, SearchStarted, Tested
 from nmt_pbt.run.manual import Tried
 
@@ -38,10 +39,12 @@ class SearchProgress:
 
     Args:
         samples: Source and reference of the dev sentences whose translations an evaluation tells.
+        greediness: Diagnoses the populations; alarms are told. None tells none.
     """
 
-    def __init__(self, samples: Sequence[tuple[str, str]] = ()) -> None:
+    def __init__(self, samples: Sequence[tuple[str, str]] = (), greediness: Greediness | None = None) -> None:
         self._samples = tuple(samples)
+        self._greediness = greediness
         self._began = time.time()
         self._shown = float("-inf")
         self._progress = Progress(
@@ -69,6 +72,12 @@ class SearchProgress:
     def __call__(self, record: SearchRecord) -> None:
         """Show a record."""
         search = (record.method, record.seed)
+        found = self._greediness.take(record) if self._greediness is not None else None
+        if found is not None and found.alarms and record.method == "pbt":
+            self._progress.console.print(
+                f"{record.method}, seed {record.seed}: {' and '.join(found.alarms)} as early as generation "
+                f"{found.generation}: the selection may be greedy, see the report"
+            )
         match record:
             case SearchStarted():
                 self._starts[search] = record

@@ -10,6 +10,7 @@ import json
 import math
 import os
 import time
+from array import array
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -221,7 +222,7 @@ class Journal:
     def __init__(self, path: Path) -> None:
         self.path = path
         whole = 0
-        self._places: dict[tuple[str, int], list[int]] = {}
+        self._places: dict[tuple[str, int], array[int]] = {}  # where the lines of each search begin
         for record, size in _read(path) if path.exists() else ():
             if isinstance(record, RunStarted) and record.version != VERSION:
                 raise JournalError(
@@ -260,7 +261,7 @@ class Journal:
 
     def _index(self, record: AnyRecord, place: int) -> None:
         if not isinstance(record, RunStarted):
-            self._places.setdefault((record.method, record.seed), []).append(place)
+            self._places.setdefault((record.method, record.seed), array("Q")).append(place)
 
     def __iter__(self) -> Iterator[AnyRecord]:
         """Read back what the journal holds, one record at a time."""

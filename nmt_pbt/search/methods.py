@@ -11,7 +11,6 @@ from nmt_pbt.base.text import counted
 from nmt_pbt.base.types import Value
 from nmt_pbt.search.assignment import Assignment
 from nmt_pbt.search.budget import Budget
-from nmt_pbt.search.diagnostics import Diagnostics
 from nmt_pbt.search.exploit import Backtrack, Bootstrap, Exploit, Tournament, Truncation, TTest
 from nmt_pbt.search.explore import Explorer, Perturb
 from nmt_pbt.search.frequencies import MultiFrequency
@@ -36,13 +35,11 @@ class Method:
         name: Its name.
         oracle: The `keras_tuner.Oracle`, to be driven by create_trial, update_trial and end_trial.
         budget: What it will train in all.
-        diagnostics: Watches its population; None where there is none.
     """
 
     name: str
     oracle: Any
     budget: Budget
-    diagnostics: Diagnostics | None = None
 
     def assignment(self, trial: Trial) -> Assignment:
         """Return what a trial of the oracle means for whoever trains it."""
@@ -205,7 +202,7 @@ def build_method(
     common = {"space": space, "seed": seed, "objective": _objective(settings.search.objective)}
     if name in POPULATION_METHODS:
         oracle = _population(name, settings, budget, common)
-        return Method(name, oracle, budget, Diagnostics(space, population, epochs))
+        return Method(name, oracle, budget)
     common |= {"budget": budget, "epochs": epochs, "patience": population}
     oracle = _replay(name, settings, common, schedule) if name in REPLAYS else _BUILDERS[name](settings, common)
     return Method(name, oracle, oracle.budget)

@@ -371,6 +371,6 @@ def _test(search: _Search, path: Path, references: Sequence[str]) -> Tested:
         dev={"train_loss": 6.5 - 0.12 * score, "val_bleu": score, "val_chrf": 22 + 0.95 * score},
         test={metric: float(corpus_scores(metric, rows.sum(axis=0))) for metric, rows in counts.items()},
         signatures=SIGNATURES,
-        translations=f"translations/{file.name}",
+        outputs=f"translations/{file.name}",
         seconds=6.0,
     )

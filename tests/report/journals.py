@@ -17,7 +17,7 @@ def search(method: str = "pbt", seed: int = 0, direction: str = "max", budget: i
             **{
                 "direction": direction,
                 "budget_pairs": budget,
-                "interval_index": 100,
+                "interval_pairs": 100,
                 "pairs_per_epoch": 200,
                 "population": 2,
                 "time": 0.0,
@@ -52,7 +52,7 @@ def evaluated(
     score: float | None,
     trained_pairs: int,
     spent_pairs: int,
-    interval: int = 0,
+    interval_index: int = 0,
     method: str = "pbt",
     seed: int = 0,
     metric: str = "val_bleu",
@@ -62,9 +62,9 @@ def evaluated(
         method=method,
         seed=seed,
         trial=trial,
-        interval_index=interval,
-        trained_pairs=age,
-        spent_pairs=spent,
+        interval_index=interval_index,
+        trained_pairs=trained_pairs,
+        spent_pairs=spent_pairs,
         metrics={metric: score},
         seconds=Seconds(**(seconds or {"train": 2.0, "evaluate": 0.5})),
         time=2.0,
@@ -78,8 +78,8 @@ def ended(trial: str, failed: str = "", method: str = "pbt", seed: int = 0) -> E
     )
 
 
-def search_ended(spent: int, method: str = "pbt", seed: int = 0, reason: str = "budget spent") -> SearchEnded:
-    return SearchEnded(method=method, seed=seed, spent_pairs=spent, reason=reason, time=4.0)
+def search_ended(spent_pairs: int, method: str = "pbt", seed: int = 0, reason: str = "budget spent") -> SearchEnded:
+    return SearchEnded(method=method, seed=seed, spent_pairs=spent_pairs, reason=reason, time=4.0)
 
 
 def small_population() -> list[AnyRecord]:

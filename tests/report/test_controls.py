@@ -145,7 +145,7 @@ def test_guesses_made_after_the_test_are_cautioned_about() -> None:
             "dev": {},
             "test": {},
         },
-        **{"signatures": {}, "translations": "t"},
+        **{"signatures": {}, "outputs": "t"},
     )
     late = Guessed(method="manual", seed=0, values={"dropout": 0.4}, pairs=200)
     assert guess_cautions(by_hand(tested)) == []

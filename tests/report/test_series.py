@@ -197,7 +197,7 @@ def test_time_is_itemised_and_adds_up():
                 "test": {},
             },
             signatures={},
-            translations="t",
+            outputs="t",
             seconds=1.5,
         ),
     ]
@@ -214,13 +214,13 @@ def test_tests_tells_dev_test_and_signatures_by_metric():
         dev={"train_loss": 1.0, "val_bleu": 15.0, "val_loss": 2.0},
         test={"bleu": 14.0, "chrf": 40.0},
         signatures={"bleu": "sig"},
-        translations="translations/pbt-seed0.txt",
+        outputs="translations/pbt-seed0.txt",
     )
     frame = series.tests([*small_population(), record])
     assert frame.to_dict("records") == [
         {
             **{"method": "pbt", "seed": 0, "trial": "b1", "interval_index": 0, "trained_pairs": 200},
-            **{"translations": "translations/pbt-seed0.txt", "dev_bleu": 15.0, "dev_loss": 2.0},
+            **{"outputs": "translations/pbt-seed0.txt", "dev_bleu": 15.0, "dev_loss": 2.0},
             **{"test_bleu": 14.0, "test_chrf": 40.0, "signature_bleu": "sig"},
         }
     ]

@@ -172,7 +172,7 @@ def was_tested(trial: str) -> Tested:
             "dev": {},
             "test": {},
         },
-        **{"signatures": {}, "translations": "t"},
+        **{"signatures": {}, "outputs": "t"},
     )
 
 

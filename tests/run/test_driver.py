@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 
 from nmt_pbt.base.errors import HandoverError, JournalError, UsageError
+from nmt_pbt.run.greediness import Greediness
 from nmt_pbt.run.jobs import Engine, JobResult, TrainingJob
-from nmt_pbt.run.journal import Assigned, Diagnosed, Ended, Evaluated, SearchEnded, read_journal, without_times
+from nmt_pbt.run.journal import Assigned, Ended, Evaluated, SearchEnded, read_journal, without_times
 from nmt_pbt.search.methods import check_methods
+from nmt_pbt.space.space import Space
 from nmt_pbt.tasks.translation.significance import corpus_scores, unpack_counts
 from tests.run.cheap import CheapTask, PassingOn, cheap_settings, inline, opened, search
 
@@ -251,11 +253,11 @@ def test_the_winner_is_the_best_evaluation_of_all(tmp_path: Path) -> None:
 
 
 def test_two_workers_with_one_live_model_do_not_mix_their_members(tmp_path: Path) -> None:
-    task = dataclasses.replace(CheapTask(), epoch=100)
+    task = dataclasses.replace(CheapTask(), pairs_per_epoch=100)
     records = run(tmp_path, "random", task=task, workers=2)
     alone = run(tmp_path / "alone", "random", task=task, workers=1)
-    scores = {(r.trial, r.interval): r.metrics for r in records if isinstance(r, Evaluated)}
-    assert scores == {(r.trial, r.interval): r.metrics for r in alone if isinstance(r, Evaluated)}
+    scores = {(r.trial, r.interval_index): r.metrics for r in records if isinstance(r, Evaluated)}
+    assert scores == {(r.trial, r.interval_index): r.metrics for r in alone if isinstance(r, Evaluated)}
 
 
 BOOTSTRAP = ("search.pbt.exploit=bootstrap", "search.population=5", "training.epochs=5")
@@ -263,7 +265,7 @@ BOOTSTRAP = ("search.pbt.exploit=bootstrap", "search.population=5", "training.ep
 
 def test_a_bootstrap_exploit_decides_by_the_sentence_counts_in_the_journal(tmp_path: Path) -> None:
     records = run(tmp_path, "pbt", *BOOTSTRAP)
-    counts = {record.trial: record.counts for record in records if isinstance(record, Evaluated)}
+    counts = {record.trial: record.evidence for record in records if isinstance(record, Evaluated)}
     assert None not in counts.values()
     adoptions = [record for record in records if isinstance(record, Assigned) and record.inherited]
     assert adoptions
@@ -277,7 +279,7 @@ def test_a_bootstrap_exploit_decides_by_the_sentence_counts_in_the_journal(tmp_p
 def test_sentence_counts_are_kept_only_where_a_search_decides_by_them(tmp_path: Path) -> None:
     for method, exploit in (("pbt", "truncation"), ("random", "bootstrap")):
         records = run(tmp_path / method, method, f"search.pbt.exploit={exploit}")
-        assert {record.counts for record in records if isinstance(record, Evaluated)} == {None}
+        assert {record.evidence for record in records if isinstance(record, Evaluated)} == {None}
 
 
 @pytest.mark.parametrize("workers", [1, 3])
@@ -300,15 +302,17 @@ def test_a_bootstrap_of_another_score_than_bleu_is_refused() -> None:
 
 def test_each_generation_of_a_population_is_diagnosed_when_all_members_have_been_given_it(tmp_path: Path) -> None:
     records = run(tmp_path, "pbt")
-    for number, record in enumerate(records):
-        if isinstance(record, Diagnosed):
-            before = records[number - 1]
-            assert isinstance(before, Assigned)
-            assert (before.generation, before.member) == (record.generation, 3)
-    assert [record.generation for record in records if isinstance(record, Diagnosed)] == [0, 1, 2]
+    greediness = Greediness(Space.from_settings(cheap_settings().search))
+    found = {number: diagnosis for number, record in enumerate(records) if (diagnosis := greediness.take(record))}
+    for number, diagnosis in found.items():
+        last = records[number]
+        assert isinstance(last, Assigned)
+        assert (last.generation, last.member) == (diagnosis.generation, 3)
+    assert [diagnosis.generation for diagnosis in found.values()] == [0, 1, 2]
     adopted = [sum(r.inherited and r.generation == g for r in records if isinstance(r, Assigned)) / 4 for g in range(3)]
-    assert [record.exploits for record in records if isinstance(record, Diagnosed)] == adopted
-    assert not any(isinstance(record, Diagnosed) for record in run(tmp_path / "replay", "replay"))
+    assert [diagnosis.exploits for diagnosis in found.values()] == adopted
+    replay = run(tmp_path / "replay", "replay")
+    assert not any(Greediness(Space.from_settings(cheap_settings().search)).take(record) for record in replay)
 
 
 @pytest.mark.parametrize("more", [(), ("search.pbt.synchronous=false",)], ids=["synchronous", "asynchronous"])
@@ -316,30 +320,9 @@ def test_a_journal_cut_after_any_record_is_gone_on_with_to_the_same(tmp_path: Pa
     """Kills between two records, of which `KillingEngine` knows nothing; states that are lost are trained again."""
     whole = run(tmp_path / "whole", "pbt", *more)
     lines = (tmp_path / "whole" / "journal.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)
-    cuts = [number for number, record in enumerate(whole) if isinstance(record, Diagnosed | Assigned)]
+    cuts = [number for number, record in enumerate(whole) if isinstance(record, Assigned)]
     for number in cuts[1::3]:
         folder = tmp_path / str(number)
         folder.mkdir()
         (folder / "journal.jsonl").write_text("".join(lines[:number]), encoding="utf-8")
         assert plain(run(folder, "pbt", *more)) == plain(whole)
-
-
-def test_a_journal_without_diagnoses_can_be_gone_on_with(tmp_path: Path) -> None:
-    """As versions before wrote it."""
-    whole = run(tmp_path / "whole", "pbt")
-    (tmp_path / "old").mkdir()
-    kept = [record for record in whole[: len(whole) // 2] if not isinstance(record, Diagnosed)]
-    text = "".join(record.model_dump_json() + "\n" for record in kept)
-    (tmp_path / "old" / "journal.jsonl").write_text(text, encoding="utf-8")
-    again = run(tmp_path / "old", "pbt")
-    results = [[r.state for r in records if isinstance(r, Evaluated)] for records in (whole, again)]
-    assert results[0] == results[1]
-
-
-def test_a_diagnosis_that_does_not_come_out_again_is_refused(tmp_path: Path) -> None:
-    run(tmp_path, "pbt")
-    path = tmp_path / "journal.jsonl"
-    text = path.read_text(encoding="utf-8")
-    path.write_text(text.replace('"exploits":0.25', '"exploits":0.75', 1), encoding="utf-8")
-    with pytest.raises(JournalError, match=r"exploits was 0\.75"):
-        run(tmp_path, "pbt")

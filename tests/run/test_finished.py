@@ -19,7 +19,7 @@ def searched(method: str, *, winner: bool = True) -> list[AnyRecord]:
 
 def the_test_of(method: str) -> Tested:
     scores = {"dev": {"val_bleu": 1.0}, "test": {"bleu": 1.0, "chrf": 2.0}, "signatures": {"bleu": "nrefs:1"}}
-    place = {"trial": "a", "interval_index": 0, "trained_pairs": 200, "translations": "translations/a.txt"}
+    place = {"trial": "a", "interval_index": 0, "trained_pairs": 200, "outputs": "translations/a.txt"}
     return Tested(method=method, seed=0, **place, **scores)
 
 

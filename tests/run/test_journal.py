@@ -91,7 +91,7 @@ AFTER_THE_START: st.SearchStrategy[AnyRecord] = st.one_of(
         dev=_NUMBERS,
         test=_NUMBERS,
         signatures=st.dictionaries(_TEXT, _TEXT, max_size=2),
-        translations=_TEXT,
+        outputs=_TEXT,
         seconds=_FINITE,
     ),
     st.builds(SearchEnded, **_OF_A_SEARCH, spent_pairs=_COUNT, reason=_TEXT),
@@ -132,9 +132,7 @@ def damage(path: Path) -> str:
 # What is appended
 
 
-@given(
-    start=st.builds(RunStarted, time=_TIME, settings=_TEXT, corpus=_TEXT), rest=st.lists(AFTER_THE_START, max_size=4)
-)
+@given(start=st.builds(RunStarted, time=_TIME, settings=_TEXT, data=_TEXT), rest=st.lists(AFTER_THE_START, max_size=4))
 def test_every_record_is_read_back_as_it_was_written(start: RunStarted, rest: list[AnyRecord], tmp_path: Path) -> None:
     records: list[AnyRecord] = [start, *rest]
     path = written(tmp_path / "journal.jsonl", records)
@@ -295,7 +293,7 @@ def test_another_version_is_refused_even_when_its_records_have_other_fields(vers
     lines[1] = json.dumps({"event": "flown"})
     journal_file.write_text("\n".join(lines))
     assert damage(journal_file) == (
-        f", line 1: journal version {version}, this program reads version {VERSION}; "
+        f", line 1: journal version {version}, this program reads versions 1 and {VERSION}; "
         "use the program version that wrote it (see environment.json)"
     )
 

@@ -38,7 +38,7 @@ def test_an_empty_or_missing_folder_is_taken(tmp_path: Path) -> None:
 
 
 def test_settings_are_read_back_as_they_were(run: RunDirectory) -> None:
-    assert run.read_settings() == TranslationSettings()
+    assert run.read_settings(TranslationSettings) == TranslationSettings()
 
 
 def test_a_second_writer_is_refused(run: RunDirectory) -> None:
@@ -53,7 +53,7 @@ def test_changed_settings_are_refused(run: RunDirectory) -> None:
 
 
 def test_a_changed_corpus_is_refused(run: RunDirectory) -> None:
-    with pytest.raises(UsageError, match="corpus changed"):
+    with pytest.raises(UsageError, match="data changed"):
         run.writing(TranslationSettings(), "another").__enter__()
 
 
@@ -66,13 +66,13 @@ def test_what_does_not_change_a_search_may_change(run: RunDirectory, change: str
 def test_where_the_corpus_lies_may_change_and_is_noted(run: RunDirectory) -> None:
     with run.writing(load_settings(None, ["corpus.name=elsewhere/toy"]), "corpus") as journal:
         assert len(journal.records) == 1
-    assert run.read_settings() == load_settings(None, ["corpus.name=elsewhere/toy"])
-    run.check_same(run.read_settings())
+    assert run.read_settings(TranslationSettings) == load_settings(None, ["corpus.name=elsewhere/toy"])
+    run.check_same(run.read_settings(TranslationSettings))
 
 
 def test_a_folder_without_a_run_is_named(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="holds no run"):
-        RunDirectory(tmp_path).read_settings()
+        RunDirectory(tmp_path).read_settings(TranslationSettings)
 
 
 def test_all_settings_that_differ_are_told(run: RunDirectory) -> None:
@@ -144,12 +144,12 @@ def test_a_run_killed_before_it_had_a_journal_can_be_begun_again(run: RunDirecto
     with RunDirectory(run.path).writing(TranslationSettings(), "corpus") as journal:
         assert len(journal.records) == 1
     assert not list(run.path.glob(".*"))
-    assert run.read_settings() == TranslationSettings()
+    assert run.read_settings(TranslationSettings) == TranslationSettings()
 
 
 def test_a_run_killed_before_it_had_a_journal_can_be_resumed(run: RunDirectory) -> None:
     run.journal_file.unlink()
-    settings = run.read_settings()
+    settings = run.read_settings(TranslationSettings)
     run.check_same(settings)
     with run.writing(settings, "corpus") as journal:
         assert len(journal.records) == 1

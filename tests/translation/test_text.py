@@ -19,7 +19,7 @@ from tests.translation.made_run import make_run, write_corpus
 
 def chosen(run):
     directory = RunDirectory(run)
-    return ChosenModel("pbt-seed0", "0", {}, "val_bleu", 30.0, directory, directory.read_settings())
+    return ChosenModel("pbt-seed0", "0", {}, "val_bleu", 30.0, directory, directory.read_settings(TranslationSettings))
 
 
 def test_a_split_of_the_run_s_corpus_is_read_again(bare_run):
