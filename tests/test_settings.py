@@ -1,4 +1,4 @@
-"""TranslationSettings: defaults, files and `key=value`, and one clear line for whatever is wrong with them."""
+"""Settings: defaults, files and `key=value`, and one clear line for whatever is wrong with them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from nmt_pbt.tasks.translation.tree import TranslationSettings, load_settings
 
 def recorded_hash(settings: TranslationSettings) -> str:
     """Return the hash that the journal of a run begun with these settings holds."""
-    return settings_hash(parse_yaml(dump_settings(settings), "settings.yaml"))
+    return settings_hash(parse_yaml(dump_settings(settings), "settings.yaml"), TranslationSettings)
 
 
 def load(text: str, folder: Path, *assignments: str) -> TranslationSettings:
@@ -251,7 +251,7 @@ def test_a_domain_that_cannot_be_searched_is_refused_under_its_hyperparameters_n
     assert refusal(f"search.space.{domain}") == f"settings: {message}"
 
 
-@pytest.mark.parametrize("interval_index", ["25", "24.001"])
+@pytest.mark.parametrize("interval", ["25", "24.001"])
 def test_an_interval_longer_than_the_training_is_refused(interval: str) -> None:
     assert refusal(f"search.interval={interval}") == (
         f"settings: search.interval {interval} is longer than training.epochs 24; make it shorter"
@@ -495,14 +495,16 @@ def test_the_hash_of_a_run_that_was_begun_earlier_stays_as_its_journal_has_it() 
         "evaluation": {"beam": 5, "samples": 2, "kept_models": 1},
         "engine": {"workers": 2},
     }
-    assert settings_hash(tree) == "ed938891d64fbb24892899f04cbc6bcc8ae6ec5e69219f77a3fba919996aaff6"
+    assert (
+        settings_hash(tree, TranslationSettings) == "ed938891d64fbb24892899f04cbc6bcc8ae6ec5e69219f77a3fba919996aaff6"
+    )
 
 
 def test_the_hash_is_the_same_in_every_process() -> None:
     program = (
         "from nmt_pbt.tasks.translation.tree import TranslationSettings; "
         "from nmt_pbt.settings.fingerprint import settings_hash; "
-        "print(settings_hash(TranslationSettings().model_dump(mode='json')))"
+        "print(settings_hash(TranslationSettings().model_dump(mode='json'), TranslationSettings))"
     )
     got = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.strip()
     assert got == recorded_hash(TranslationSettings())

@@ -126,7 +126,7 @@ def load_runs(paths: Sequence[Path | str]) -> Run:
 
 def _check_comparable(first: Run, other: Run) -> None:
     """Refuse runs whose scores mean different things."""
-    if first.started.corpus != other.started.corpus:
+    if first.started.data != other.started.data:
         raise UsageError(
             f"{other.path}: was not searched on the corpus of {first.path} (another text, another part of it, other "
             "subwords), so that their scores do not compare; report them one by one"

@@ -14,7 +14,7 @@ from nmt_pbt.settings.loading import dump_settings
 from nmt_pbt.tasks.translation.corpus.catalog import load_corpus
 from nmt_pbt.tasks.translation.corpus.prepared import digest_of
 from nmt_pbt.tasks.translation.corpus.subwords import Subwords
-from nmt_pbt.tasks.translation.tree import load_settings
+from nmt_pbt.tasks.translation.tree import TranslationSettings, load_settings
 
 SETTINGS = {
     "corpus.name": "toy",
@@ -47,7 +47,7 @@ def make_run(folder: Path, with_models: bool = True, **overrides) -> Path:
     digest = digest_of(corpus, subwords, settings.corpus.max_length)
     with Journal(folder / "journal.jsonl") as journal:
         tree = read_yaml(folder / "settings.yaml")
-        journal.append(RunStarted(settings=settings_hash(tree), corpus=digest))
+        journal.append(RunStarted(settings=settings_hash(tree, TranslationSettings), data=digest))
         for method, winner in SCORES.items():
             search = {"method": method, "seed": 0}
             journal.append(
@@ -55,9 +55,9 @@ def make_run(folder: Path, with_models: bool = True, **overrides) -> Path:
                     **search,
                     objective="val_bleu",
                     direction="max",
-                    budget=450,
-                    interval=150,
-                    epoch=150,
+                    budget_pairs=450,
+                    interval_pairs=150,
+                    pairs_per_epoch=150,
                     population=3,
                 )
             )
@@ -86,7 +86,7 @@ def make_run(folder: Path, with_models: bool = True, **overrides) -> Path:
                     dev={"val_bleu": winner},
                     test={"bleu": winner - 1, "chrf": winner + 10},
                     signatures={"bleu": "nrefs:1", "chrf": "nrefs:1"},
-                    translations=f"translations/{method}-seed0.txt",
+                    outputs=f"translations/{method}-seed0.txt",
                 )
             )
             lines = corpus.test.target if method == "random" else ["Die Katze."] * len(corpus.test)

@@ -8,6 +8,7 @@ import pytest
 
 from nmt_pbt.base.errors import UsageError
 from nmt_pbt.run.choice import choose_models
+from nmt_pbt.tasks.translation.tree import TranslationSettings
 from tests.translation.made_run import make_run
 
 FILES = ("pbt-seed0", "random-seed0", "pbt-seed0-trial1-interval0", "pbt-seed0-trial2-interval0")
@@ -29,29 +30,29 @@ def names(found):
 
 
 def test_the_best_winner_on_dev_is_taken(kept):
-    (chosen,) = choose_models(kept)
+    (chosen,) = choose_models(kept, TranslationSettings)
     assert chosen.name == "pbt-seed0"
     assert (chosen.trial, chosen.values["units"], chosen.objective, chosen.score) == ("0", 16, "val_bleu", 30.0)
-    assert names(choose_models(kept, method="random")) == ["random-seed0"]
+    assert names(choose_models(kept, TranslationSettings, method="random")) == ["random-seed0"]
 
 
 def test_several_are_the_best_that_are_kept_winners_and_members_alike(kept):
-    assert names(choose_models(kept, count=2)) == ["pbt-seed0", "pbt-seed0-trial1-interval0"]
-    assert names(choose_models(kept, count=4)) == [
+    assert names(choose_models(kept, TranslationSettings, count=2)) == ["pbt-seed0", "pbt-seed0-trial1-interval0"]
+    assert names(choose_models(kept, TranslationSettings, count=4)) == [
         "pbt-seed0",
         "pbt-seed0-trial1-interval0",
         "random-seed0",
         "pbt-seed0-trial2-interval0",
     ]
-    assert choose_models(kept, count=2)[1].values["units"] == 20
+    assert choose_models(kept, TranslationSettings, count=2)[1].values["units"] == 20
     (kept / "models" / "pbt-seed0.safetensors").unlink()
-    assert names(choose_models(kept, count=2)) == ["pbt-seed0-trial1-interval0", "random-seed0"]
+    assert names(choose_models(kept, TranslationSettings, count=2)) == ["pbt-seed0-trial1-interval0", "random-seed0"]
 
 
 def test_the_winner_itself_is_not_passed_over_in_silence(kept):
     (kept / "models" / "pbt-seed0.safetensors").unlink()
     with pytest.raises(UsageError, match="the model of pbt-seed0 is not there"):
-        choose_models(kept)
+        choose_models(kept, TranslationSettings)
 
 
 def test_fewer_than_asked_for_are_told_with_their_scores(kept):
@@ -60,9 +61,9 @@ def test_fewer_than_asked_for_are_told_with_their_scores(kept):
         UsageError,
         match=r"5 models asked for, 3 kept: pbt-seed0 \(val_bleu 30.00\); .*kept_models=5",
     ):
-        choose_models(kept, count=5)
+        choose_models(kept, TranslationSettings, count=5)
     with pytest.raises(UsageError, match="2 models asked for, 0 kept: none"):
-        choose_models(kept, method="random", count=2)
+        choose_models(kept, TranslationSettings, method="random", count=2)
 
 
 @pytest.mark.parametrize(
@@ -74,13 +75,13 @@ def test_fewer_than_asked_for_are_told_with_their_scores(kept):
 )
 def test_a_winner_that_is_not_there_is_told_with_those_that_are(kept, asked, told):
     with pytest.raises(UsageError, match=told):
-        choose_models(kept, **asked)
+        choose_models(kept, TranslationSettings, **asked)
 
 
 def test_a_run_without_its_subwords_is_refused(kept):
     (kept / "subwords.model").unlink()
     with pytest.raises(UsageError, match="is not there"):
-        choose_models(kept)
+        choose_models(kept, TranslationSettings)
 
 
 def test_a_search_for_the_smallest_takes_the_smallest(tmp_path):
@@ -90,5 +91,5 @@ def test_a_search_for_the_smallest_takes_the_smallest(tmp_path):
     (run / "models").mkdir()
     for name in FILES:
         (run / "models" / f"{name}.safetensors").touch()
-    assert names(choose_models(run)) == ["random-seed0"]
-    assert names(choose_models(run, count=2)) == ["pbt-seed0-trial2-interval0", "random-seed0"]
+    assert names(choose_models(run, TranslationSettings)) == ["random-seed0"]
+    assert names(choose_models(run, TranslationSettings, count=2)) == ["pbt-seed0-trial2-interval0", "random-seed0"]

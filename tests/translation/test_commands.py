@@ -19,6 +19,7 @@ from nmt_pbt.cli.usage import run_app
 from nmt_pbt.run.choice import choose_models
 from nmt_pbt.tasks.translation.decoder import TextDecoder
 from nmt_pbt.tasks.translation.translator import Translator
+from nmt_pbt.tasks.translation.tree import TranslationSettings
 
 LINES = ["The cat sleeps.", "", "The old dogs see a small house.", "  ", "She is here."]
 TEXT = "".join(line + "\n" for line in LINES)
@@ -44,7 +45,7 @@ def command(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) 
 
 @pytest.fixture(scope="session")
 def translator(run: Path) -> Translator:
-    return Translator(choose_models(run))
+    return Translator(choose_models(run, TranslationSettings))
 
 
 def test_translate_keeps_order_and_blank_lines_whatever_is_translated_together(run, command, translator, monkeypatch):
@@ -81,7 +82,7 @@ def test_given_translations_are_scored_in_the_form_of_an_n_best_list(run, comman
 
 
 def test_several_models_translate_together_as_their_mean_probability_says(run, command):
-    chosen = choose_models(run, count=3)
+    chosen = choose_models(run, TranslationSettings, count=3)
     together = Translator(chosen)
     found = command("translate", str(run), "--ensemble=3", "--nbest=1", text=TEXT)
     wanted = together.n_best(LINES, 1)

@@ -14,6 +14,7 @@ from nmt_pbt.run.choice import choose_models
 from nmt_pbt.tasks.translation import export as module
 from nmt_pbt.tasks.translation.export import export
 from nmt_pbt.tasks.translation.translator import Translator
+from nmt_pbt.tasks.translation.tree import TranslationSettings
 
 LINES = ["The cat sleeps.", "", "The old dogs see a small house.", " ", "Ünïcode, 1 + 1 = 2!", "She is here."]
 PROGRAM = """
@@ -51,7 +52,7 @@ def in_a_fresh_process(folder: Path) -> dict:
 
 @pytest.mark.parametrize(("beam", "count"), [(1, 1), (2, 2)])
 def test_it_gives_the_same_strings_in_a_fresh_process(run, tmp_path, beam, count):
-    chosen = choose_models(run, count=count)
+    chosen = choose_models(run, TranslationSettings, count=count)
     folder = tmp_path / "model"
     export(chosen, folder, beam)
     found = in_a_fresh_process(folder)
@@ -71,9 +72,9 @@ def test_a_folder_that_exists_or_cannot_be_made_is_refused(run, tmp_path):
     (tmp_path / "link").symlink_to(tmp_path / "nowhere")
     for name in ("there", "link"):
         with pytest.raises(UsageError, match="already exists"):
-            export(choose_models(run), tmp_path / name)
+            export(choose_models(run, TranslationSettings), tmp_path / name)
     with pytest.raises(UsageError, match="cannot be made in"):
-        export(choose_models(run), tmp_path / "no" / "such")
+        export(choose_models(run, TranslationSettings), tmp_path / "no" / "such")
 
 
 def test_nothing_is_left_behind_when_it_cannot_be_written(run, tmp_path, monkeypatch):
@@ -84,13 +85,13 @@ def test_nothing_is_left_behind_when_it_cannot_be_written(run, tmp_path, monkeyp
 
     monkeypatch.setattr(module.tf.saved_model, "save", half)
     with pytest.raises(OSError, match="No space") as error:
-        export(choose_models(run), tmp_path / "model")
+        export(choose_models(run, TranslationSettings), tmp_path / "model")
     assert error.value.filename == str(tmp_path / "model")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_disk_that_tensorflow_finds_full_is_told_in_one_line(run, small_disk):
     with pytest.raises(UsageError, match=r"disk/model: cannot be written \(.*\); mend that and try again") as error:
-        export(choose_models(run), small_disk / "model")
+        export(choose_models(run, TranslationSettings), small_disk / "model")
     assert ".tmp" not in str(error.value)
     assert list(small_disk.iterdir()) == []

@@ -7,19 +7,19 @@ import shutil
 import pytest
 
 from nmt_pbt.base.errors import UsageError
-from nmt_pbt.run.choice import ChosenModel
 from nmt_pbt.run.run_directory import RunDirectory
 from nmt_pbt.settings.loading import dump_settings
+from nmt_pbt.tasks.kept_model import KeptModel
 from nmt_pbt.tasks.translation.corpus.catalog import load_corpus
 from nmt_pbt.tasks.translation.corpus.parallel import ParallelText
 from nmt_pbt.tasks.translation.text import EvaluatedText, given_text, own_text, read_translations, same_direction
-from nmt_pbt.tasks.translation.tree import load_settings
+from nmt_pbt.tasks.translation.tree import TranslationSettings, load_settings
 from tests.translation.made_run import make_run, write_corpus
 
 
 def chosen(run):
     directory = RunDirectory(run)
-    return ChosenModel("pbt-seed0", "0", {}, "val_bleu", 30.0, directory, directory.read_settings(TranslationSettings))
+    return KeptModel("pbt-seed0", "0", {}, "val_bleu", 30.0, directory, directory.read_settings(TranslationSettings))
 
 
 def test_a_split_of_the_run_s_corpus_is_read_again(bare_run):
@@ -82,7 +82,7 @@ def test_runs_of_different_directions_are_not_compared(bare_run):
     one = chosen(bare_run)
     reverse = load_settings(overrides={"corpus.source_language": "de", "corpus.target_language": "en"})
     assert dump_settings(reverse) != dump_settings(one.settings)
-    other = ChosenModel("pbt-seed0", "0", {}, "val_bleu", 30.0, one.run, reverse)
+    other = KeptModel("pbt-seed0", "0", {}, "val_bleu", 30.0, one.run, reverse)
     same_direction([one], [one])
     with pytest.raises(UsageError, match=r"translates de to en, .* en to de"):
         same_direction([one], [other])
