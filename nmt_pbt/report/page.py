@@ -286,7 +286,7 @@ def _facts(run: Run) -> list[tuple[str, str]]:
         ("population", str(first["population"])),
         ("searches of each method", str(run.searches["seed"].nunique())),
         ("SHA-256 of the settings", run.started.settings),
-        ("SHA-256 of the corpus", run.started.corpus),
+        ("SHA-256 of the corpus", run.started.data),
     ]
     if isinstance(corpus, Mapping) and "name" in corpus:
         facts.insert(0, ("corpus", Path(str(corpus["name"])).name))

@@ -18,6 +18,7 @@ from nmt_pbt.report import series
 from nmt_pbt.report.lineage import Ancestry
 from nmt_pbt.run.journal import AnyRecord, RunStarted, Tested, read_journal
 from nmt_pbt.space.settings import ChoiceDomain, Domain, NumberDomain
+from nmt_pbt.space.space import Space, domain_of
 from nmt_pbt.tasks.translation.attention_record import SentenceAttention, attention_path, read_attention
 from nmt_pbt.tasks.translation.significance import Counts, corpus_scores, counts_path, read_counts
 
@@ -113,7 +114,8 @@ class Run:
     @cached_property
     def diagnoses(self) -> pd.DataFrame:
         """How greedy each population was: see `series.diagnoses`."""
-        return series.diagnoses(self.records)
+        space = Space(tuple(domain_of(name, domain) for name, domain in self.space.items())) if self.space else None
+        return series.diagnoses(self.records, space)
 
     @cached_property
     def time_spent(self) -> pd.DataFrame:
@@ -139,7 +141,7 @@ class Run:
         """
         rows: list[tuple[str, int, int, str]] = []
         for test in self.tests.itertuples():
-            path = self._inside(str(test.translations))
+            path = self._inside(str(test.outputs))
             text = _read_text(path).removesuffix("\n")
             rows += [(str(test.method), int(str(test.seed)), line, row) for line, row in enumerate(text.split("\n"))]
         return pd.DataFrame(rows, columns=["method", "seed", "line", "translation"])
@@ -160,7 +162,7 @@ class Run:
         """Where a search's winner looked in a few test sentences; empty where the run does not keep it."""
         for test in self.tested:
             if (test.method, test.seed) == (method, seed):
-                path = attention_path(self._inside(test.translations))
+                path = attention_path(self._inside(str(test.outputs)))
                 return read_attention(path) if path.exists() else []
         return []
 
@@ -174,7 +176,7 @@ class Run:
         found: dict[tuple[str, int], dict[str, Counts]] = {}
         sentences: int | None = None
         for test in self.tests.to_dict("records"):
-            path = counts_path(self._inside(str(test["translations"])))
+            path = counts_path(self._inside(str(test["outputs"])))
             if not path.exists():
                 continue
             counts = read_counts(path)

@@ -15,10 +15,10 @@ from typing import Any
 import pandas as pd
 
 from nmt_pbt.base.errors import JournalError
+from nmt_pbt.run.greediness import Greediness
 from nmt_pbt.run.journal import (
     AnyRecord,
     Assigned,
-    Diagnosed,
     Ended,
     Evaluated,
     Guessed,
@@ -27,8 +27,10 @@ from nmt_pbt.run.journal import (
     SearchStarted,
     Tested,
 )
+from nmt_pbt.search.diagnostics import Diagnosis
+from nmt_pbt.space.space import Space
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Version of the columns of all tables; grows when one is renamed, removed or changes its meaning."""
 
 SECONDS = ("train", "evaluate", "load", "save", "decide", "idle")
@@ -36,7 +38,7 @@ SECONDS = ("train", "evaluate", "load", "save", "decide", "idle")
 
 _TYPES = {
     **dict.fromkeys(("method", "trial", "parent", "worker", "status", "reason", "objective", "direction"), "object"),
-    **dict.fromkeys(("translations", "child", "left", "alarms"), "object"),
+    **dict.fromkeys(("outputs", "child", "left", "alarms"), "object"),
     **dict.fromkeys(
         ("seed", "generation", "interval_index", "intervals", "trained_pairs", "spent_pairs", "pairs", "budget_pairs"),
         "int64",
@@ -331,29 +333,48 @@ def winners(records: Sequence[AnyRecord]) -> pd.DataFrame:
     return last[columns].reset_index(drop=True)
 
 
-def diagnoses(records: Sequence[AnyRecord]) -> pd.DataFrame:
+def diagnoses(records: Sequence[AnyRecord], space: Space | None) -> pd.DataFrame:
     """How greedy each population was, one row a generation.
+
+    Args:
+        records: The journal's records.
+        space: What the run searches; None where its settings do not tell.
 
     Returns:
         Columns: method, seed, generation, diversity (of the members' values, as a share of the first generation's),
         exploits (share of the members that adopted), donors and founders (effective numbers of states adopted, NaN
         where there were none, and of first ancestors), largest (share of the members that descend from the most
         frequent first ancestor), alarms (what collapsed early; several joined by "; "), then X_spread for each
-        hyperparameter X: 1 where its values lie evenly over the range, 0 where they are equal. Empty for journals of
-        versions that did not diagnose.
+        hyperparameter X: 1 where its values lie evenly over the range, 0 where they are equal. Empty without a space.
     """
-    found = [record for record in records if isinstance(record, Diagnosed)]
+    found: list[tuple[str, int, Diagnosis]] = []
+    greediness = Greediness(space) if space is not None else None
+    for record in records:
+        diagnosis = greediness.take(record) if greediness is not None else None
+        if diagnosis is not None and isinstance(record, Assigned):
+            found.append((record.method, record.seed, diagnosis))
+    return diagnosis_table(found)
+
+
+def diagnosis_table(found: Sequence[tuple[str, int, Diagnosis]]) -> pd.DataFrame:
+    """Return diagnoses, each with its method and seed, as `diagnoses` lays them out."""
     rows: list[dict[str, Any]] = [
         {
-            **record.model_dump(exclude={"time", "event", "spread"}),
-            "donors": math.nan if record.donors is None else record.donors,
-            "alarms": "; ".join(record.alarms),
-            **{f"{name}_spread": value for name, value in record.spread.items()},
+            "method": method,
+            "seed": seed,
+            "generation": diagnosis.generation,
+            "diversity": diagnosis.diversity,
+            "exploits": diagnosis.exploits,
+            "donors": math.nan if diagnosis.donors is None else diagnosis.donors,
+            "founders": diagnosis.founders,
+            "largest": diagnosis.largest,
+            "alarms": "; ".join(diagnosis.alarms),
+            **{f"{name}_spread": value for name, value in diagnosis.spread.items()},
         }
-        for record in found
+        for method, seed, diagnosis in found
     ]
     columns = ["method", "seed", "generation", "diversity", "exploits", "donors", "founders", "largest", "alarms"]
-    return table(rows, columns, [f"{name}_spread" for name in _names(record.spread for record in found)])
+    return table(rows, columns, [f"{name}_spread" for name in _names(diagnosis.spread for *_, diagnosis in found)])
 
 
 def time_spent(records: Sequence[AnyRecord]) -> pd.DataFrame:
@@ -380,14 +401,14 @@ def tests(records: Sequence[AnyRecord]) -> pd.DataFrame:
     """One row a winner that was decoded on the test split; the last record where a search was tested again.
 
     Returns:
-        Columns: method, seed, trial, interval_index, trained_pairs, translations (file, relative to the run), then `dev_X`, `test_X`
+        Columns: method, seed, trial, interval_index, trained_pairs, outputs (file, relative to the run), then `dev_X`, `test_X`
         and `signature_X` for each metric X, for instance `test_bleu`. What the search called `val_X` is `dev_X` here.
     """
     found = {(record.method, record.seed): record for record in records if isinstance(record, Tested)}
     rows: list[dict[str, Any]] = []
     for record in found.values():
         row: dict[str, Any] = record.model_dump(
-            include={"method", "seed", "trial", "interval_index", "trained_pairs", "translations"}
+            include={"method", "seed", "trial", "interval_index", "trained_pairs", "outputs"}
         )
         for name, value in record.dev.items():
             if not name.startswith("train_"):
@@ -395,5 +416,5 @@ def tests(records: Sequence[AnyRecord]) -> pd.DataFrame:
         row.update({f"test_{name}": value for name, value in record.test.items()})
         row.update({f"signature_{name}": value for name, value in record.signatures.items()})
         rows.append(row)
-    columns = ["method", "seed", "trial", "interval_index", "trained_pairs", "translations"]
+    columns = ["method", "seed", "trial", "interval_index", "trained_pairs", "outputs"]
     return table(rows, columns, [name for name in _names(rows) if name not in columns])

@@ -57,7 +57,7 @@ class Space:
         """
         fixed_for_life = (*STRUCTURAL, "epochs")
         return cls(
-            tuple(_from_settings(name, domain) for name, domain in search.space.items()),
+            tuple(domain_of(name, domain) for name, domain in search.space.items()),
             structural=frozenset(name for name in search.space if name in fixed_for_life),
             frozen=frozenset(search.pbt.frozen),
         )
@@ -133,7 +133,8 @@ class Space:
                 raise UsageError(f"{source}: {name} is missing; give it a value, {describe(active[name])}")
 
 
-def _from_settings(name: str, domain: NumberDomain | ChoiceDomain) -> Domain:
+def domain_of(name: str, domain: NumberDomain | ChoiceDomain) -> Domain:
+    """Return a domain as the settings give it, as the search uses it."""
     if isinstance(domain, ChoiceDomain):
         return Choice(name, tuple(domain.choices), domain.ordered)
     if domain.integer:

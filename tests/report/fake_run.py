@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -16,7 +15,6 @@ from nmt_pbt.base.types import Value
 from nmt_pbt.run.journal import (
     AnyRecord,
     Assigned,
-    Diagnosed,
     Ended,
     Evaluated,
     RunStarted,
@@ -26,13 +24,10 @@ from nmt_pbt.run.journal import (
     Tested,
 )
 from nmt_pbt.run.schedule import found_schedule
-from nmt_pbt.search.assignment import Assignment
-from nmt_pbt.search.diagnostics import Diagnostics
 from nmt_pbt.search.method_names import REPLAYS
 from nmt_pbt.search.replay import final_values, lengthened
 from nmt_pbt.settings.loading import dump_settings
 from nmt_pbt.space.settings import NumberDomain
-from nmt_pbt.space.space import Space
 from nmt_pbt.tasks.translation.attention_record import SentenceAttention, attention_path, write_attention
 from nmt_pbt.tasks.translation.significance import corpus_scores, counts_path, sentence_counts, write_counts
 from nmt_pbt.tasks.translation.tree import TranslationSettings
@@ -84,11 +79,6 @@ class _Search:
     clock: float = 1_700_000_000.0
     best: tuple[float, str, int, int] = (-math.inf, "", 0, 0)
 
-    def __post_init__(self) -> None:
-        search = self.settings.search
-        space = Space.from_settings(search)
-        self.diagnostics = Diagnostics(space, search.population, self.settings.training.epochs)
-
     def draw(self) -> dict[str, Value]:
         values: dict[str, Value] = {}
         for name, domain in self.settings.search.space.items():
@@ -127,7 +117,7 @@ class _Search:
         self.spent_pairs += round(epochs * EPOCH)
         score = math.nan if failed else max(0.0, model.skill + float(self.random.normal(0, 0.25)))
         if score > self.best[0]:
-            self.best = score, trial, interval, model.age
+            self.best = score, trial, interval, model.trained_pairs
         train = 20.0 + 240.0 / float(values["batch_size"]) + float(self.random.uniform(0, 2))
         seconds = Seconds(load=0.02, train=train, evaluate=2.4, save=0.15, decide=0.02, idle=0.01)
         if self.method == "bayes" and interval == 0:
@@ -152,7 +142,7 @@ class _Search:
                     "time": self.clock,
                 },
                 **{
-                    "trained_pairs": model.age,
+                    "trained_pairs": model.trained_pairs,
                     "spent_pairs": self.spent_pairs,
                     "metrics": metrics,
                     "seconds": seconds,
@@ -161,14 +151,6 @@ class _Search:
             )
         )
         return score
-
-    def watch(self, trial: str, values: dict[str, Value], place: dict[str, Any]) -> None:
-        """Diagnose a population as the driver does."""
-        start = place["generation"] * self.settings.search.interval
-        found = self.diagnostics.take(Assignment(trial, values, self.settings.search.interval, start=start, **place))
-        if found is not None:
-            fields = {**asdict(found), "alarms": list(found.alarms), "time": self.clock}
-            self.records.append(Diagnosed(method=self.method, seed=self.seed, **fields))
 
     def end(self, trial: str, failed: bool) -> None:
         status, reason = ("failed", "nan: the loss is <not> a number") if failed else ("completed", "")
@@ -186,7 +168,7 @@ class _Search:
                 **{"method": self.method, "seed": self.seed, "objective": search.objective, "direction": "max"},
                 **{
                     "budget_pairs": round(search.population * epochs * EPOCH),
-                    "interval_index": round(search.interval * EPOCH),
+                    "interval_pairs": round(search.interval * EPOCH),
                 },
                 **{"pairs_per_epoch": EPOCH, "population": search.population, "time": self.clock},
             )
@@ -207,7 +189,7 @@ def _population(search: _Search, adopt: bool, explore: bool) -> None:
     for generation in range(generations):
         ranked = sorted(range(size), key=lambda member: -math.inf if math.isnan(scores[member]) else scores[member])
         before = [
-            (FakeModel(model.skill, model.age), dict(its), trial)
+            (FakeModel(model.skill, model.trained_pairs), dict(its), trial)
             for model, its, trial in zip(models, values, held, strict=True)
         ]
         cut = max(1, size // 3)
@@ -225,7 +207,6 @@ def _population(search: _Search, adopt: bool, explore: bool) -> None:
             failed = adopt and member == 0 and generation == 2  # whoever fails adopts next; explore alone has nobody to
             place = {"member": member, "generation": generation, "parent": parent, "inherited": inherited}
             search.assign(trial, values[member], pairs, **place)
-            search.watch(trial, values[member], place)
             scores[member] = search.evaluate(trial, 0, models[member], values[member], failed)
             search.end(trial, failed)
             held[member] = trial
@@ -319,7 +300,7 @@ def write_fake_run(
         {"line": n, "source": f"A made-up source sentence <{n}>.", "reference": references[n]} for n in (3, 40, 77)
     ]
     (path / "translations" / "sample.json").write_text(json.dumps(sample, ensure_ascii=False), encoding="utf-8")
-    records: list[AnyRecord] = [RunStarted(settings="0" * 64, corpus="1" * 64, time=1_700_000_000.0)]
+    records: list[AnyRecord] = [RunStarted(settings="0" * 64, data="1" * 64, time=1_700_000_000.0)]
     for seed in range(seeds):
         for method in methods:
             search = _Search(method, seed, settings, generator(seed, "fake", method))

@@ -13,24 +13,38 @@ from nmt_pbt.report.diagnoses import _MEANING, diagnosis_cautions, diagnosis_fin
 from nmt_pbt.report.figures.diversity import draw_diversity
 from nmt_pbt.report.page import write_report
 from nmt_pbt.report.run import Run, load_run
+from nmt_pbt.report.series import diagnosis_table
 from nmt_pbt.report.statistics import summary
-from nmt_pbt.run.journal import AnyRecord, Diagnosed
-from nmt_pbt.search.diagnostics import ANCESTOR, DIVERSITY, LEARNING_RATE
+from nmt_pbt.run.journal import AnyRecord
+from nmt_pbt.search.diagnostics import ANCESTOR, DIVERSITY, LEARNING_RATE, Diagnosis
 from tests.report.fake_run import write_fake_run
 from tests.report.journals import search, small_population
 
+Diagnosed = tuple[str, int, Diagnosis]
+
 
 def diagnosed(generation: int, diversity: float, largest: float, *alarms: str, method: str = "pbt") -> Diagnosed:
-    return Diagnosed(
-        **{"method": method, "seed": 0, "generation": generation, "diversity": diversity, "largest": largest},
-        **{"exploits": 0.5 if generation else 0.0, "donors": 1.0 if generation else None, "founders": 2.0},
-        spread={"rate": 0.8 * diversity, "kind": 0.0},
-        alarms=list(alarms),
+    return (
+        method,
+        0,
+        Diagnosis(
+            generation=generation,
+            spread={"rate": 0.8 * diversity, "kind": 0.0},
+            diversity=diversity,
+            exploits=0.5 if generation else 0.0,
+            donors=1.0 if generation else None,
+            founders=2.0,
+            largest=largest,
+            alarms=alarms,
+        ),
     )
 
 
-def run_of(*more: AnyRecord) -> Run:
-    return Run(Path("run"), {}, {}, [*small_population(), *more])
+def run_of(*more: AnyRecord | Diagnosed) -> Run:
+    records = [record for record in more if not isinstance(record, tuple)]
+    run = Run(Path("run"), {}, {}, [*small_population(), *records])
+    run.__dict__["diagnoses"] = diagnosis_table([found for found in more if isinstance(found, tuple)])
+    return run
 
 
 COLLAPSE = (diagnosed(0, 1.0, 0.25), diagnosed(1, 0.6, 1.0, ANCESTOR), diagnosed(2, 0.3, 1.0, DIVERSITY, LEARNING_RATE))
