@@ -30,7 +30,7 @@ from nmt_pbt.run.journal import (
 from nmt_pbt.search.diagnostics import Diagnosis
 from nmt_pbt.space.space import Space
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Version of the columns of all tables; grows when one is renamed, removed or changes its meaning."""
 
 SECONDS = ("train", "evaluate", "load", "save", "decide", "idle")

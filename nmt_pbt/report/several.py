@@ -43,12 +43,12 @@ class SeveralRuns(Run):
     @cached_property
     def translations(self) -> pd.DataFrame:
         """Those of all runs."""
-        frames = [part.translations for part in self.parts]
-        for number, frame in enumerate(frames):
-            frame = frame.copy()
-            frame["method"] = [self._method(number, str(method)) for method in frame["method"]]
-            frames[number] = frame
-        return pd.concat(frames, ignore_index=True)
+        return self._joined([part.translations for part in self.parts])
+
+    @cached_property
+    def diagnoses(self) -> pd.DataFrame:
+        """Those of all runs, each by the ranges that it searched."""
+        return self._joined([part.diagnoses for part in self.parts])
 
     @cached_property
     def samples(self) -> list[Sample]:
@@ -80,6 +80,14 @@ class SeveralRuns(Run):
             for name, domain in part.space.items():
                 found[name] = _joined(found[name], domain) if name in found else domain
         return found
+
+    def _joined(self, frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
+        """Return one table of each run's, with the methods' names of these runs together."""
+        renamed = []
+        for number, frame in enumerate(frames):
+            methods = [self._method(number, str(method)) for method in frame["method"]]
+            renamed.append(frame.assign(method=pd.Series(methods, index=frame.index, dtype="object")))
+        return pd.concat(renamed, ignore_index=True)
 
     def _method(self, number: int, method: str) -> str:
         return combined_name(method, number + 1, self.parts[number].name)

@@ -80,7 +80,7 @@ COLUMNS = {
             "trial",
             "interval_index",
             "trained_pairs",
-            "translations",
+            "outputs",
             "dev_bleu",
             "dev_chrf",
             "test_bleu",
@@ -104,7 +104,7 @@ def old() -> Run:
 
 @pytest.mark.parametrize("name", list(COLUMNS))
 def test_every_table_has_the_columns_of_its_schema(old, name):
-    assert SCHEMA_VERSION == 1
+    assert SCHEMA_VERSION == 2
     frame: pd.DataFrame = getattr(old, name)
     assert list(frame.columns) == COLUMNS[name]
     assert len(frame) > 0
