@@ -17,6 +17,7 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import keras_tuner
 import numpy as np
@@ -35,7 +36,7 @@ from nmt_pbt.search.methods import Method
 from nmt_pbt.search.pbt import JournaledPBTOracle
 from nmt_pbt.space.domains import Integer
 from nmt_pbt.space.space import Space
-from nmt_pbt.tasks.protocol import Evaluation, MemberState
+from nmt_pbt.tasks.protocol import Evaluation, MemberState, TestResult, Trainable
 from nmt_pbt.tasks.state import StateStore
 
 POPULATION, TREES, INTERVAL = 6, 30, 5
@@ -107,8 +108,8 @@ class Forest:
             self.trees.append((self.depth, derive_seed(self.seed, "tree", len(self.trees))))
         return {"train_loss": self.loss("train")}
 
-    def evaluate(self, counts: bool = False) -> Evaluation:
-        """Score the dev split; there are no sentences to count anything of."""
+    def evaluate(self, evidence: bool = False) -> Evaluation:
+        """Score the dev split; a loss has no further evidence."""
         return Evaluation({"val_loss": self.loss("dev")})
 
     def loss(self, name: str) -> float:
@@ -122,8 +123,21 @@ class Forest:
 class ForestTask:
     """What there is to train: one tree is one epoch."""
 
+    name: str = "forest"
     structural: frozenset[str] = frozenset()
-    epoch: int = 1
+    pairs_per_epoch: int = 1
+    data_digest: str = "scikit-learn's digits"
+
+    def with_threads(self, threads: int) -> ForestTask:
+        """Return itself: growing a tree takes one thread."""
+        return self
+
+    def begin(self, run: Path) -> None:
+        """Keep nothing: a forest is small enough to be grown again."""
+
+    def test(self, trainable: Trainable, run: Path, name: str) -> TestResult:
+        """Return the loss on examples that no method saw."""
+        return TestResult({"loss": cast(Forest, trainable).loss("test")})
 
     def build(self, structural: Mapping[str, Value]) -> Forest:
         """Return a forest; nothing about it is structural."""
