@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from nmt_pbt.search.budget_pairs import Budget
+from nmt_pbt.search.budget import Budget
 
 from nmt_pbt.base.types import Value
 from nmt_pbt.run.driver import Driver
