@@ -28,7 +28,6 @@ from nmt_pbt.run.journal import (
 from nmt_pbt.run.schedule import found_schedule
 from nmt_pbt.search.assignment import Assignment
 from nmt_pbt.search.diagnostics import Diagnostics
-from nmt_pbt.search.method_names import REPLAYS
 from nmt_pbt.search.replay import final_values, lengthened
 from nmt_pbt.settings.loading import dump_settings
 from nmt_pbt.space.settings import NumberDomain
@@ -86,7 +85,7 @@ class _Search:
 
     def __post_init__(self) -> None:
         search = self.settings.search
-        space = Space.from_settings(search)
+        space = Space.from_domains(search.space)
         self.diagnostics = Diagnostics(space, search.population, self.settings.training.epochs)
 
     def draw(self) -> dict[str, Value]:
@@ -326,7 +325,7 @@ def write_fake_run(
             search.start()
             if method in ("pbt", "exploit-only", "explore-only"):
                 _population(search, adopt=method != "explore-only", explore=method != "exploit-only")
-            elif method in REPLAYS:
+            elif method in ("replay", "final-values"):
                 _replay(search, records)
             else:
                 _baseline(search)
