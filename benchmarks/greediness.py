@@ -23,7 +23,7 @@ from nmt_pbt.search.population import Pause, Population
 from nmt_pbt.search.settings import SearchSettings
 from nmt_pbt.space.space import Space
 
-SPACE = Space.from_settings(SearchSettings())
+SPACE = Space.from_domains(SearchSettings().space)
 
 
 def alarms(size: int, generations: int, seed: int, inherited: bool) -> set[str]:

@@ -21,11 +21,13 @@ from typing import Any
 import keras_tuner
 import numpy as np
 
-from nmt_pbt.search.exploit import Backtrack, Bootstrap, Exploit, Tournament, Truncation, TTest
+from nmt_pbt.search.budget import Budget
+from nmt_pbt.search.exploit import Backtrack, Exploit, Tournament, Truncation, TTest
 from nmt_pbt.search.explore import Perturb
 from nmt_pbt.search.frequencies import MultiFrequency
 from nmt_pbt.search.pbt import JournaledPBTOracle
-from nmt_pbt.space.space import Space
+from nmt_pbt.tasks.translation.bootstrap import Bootstrap
+from nmt_pbt.tasks.translation.significance import pack_counts
 from nmt_pbt.tasks.translation.tree import TranslationSettings
 
 STRATEGIES: dict[str, Callable[[int], Exploit]] = {
@@ -50,12 +52,14 @@ def main() -> None:
     parser.add_argument("--exploit", choices=STRATEGIES, default="truncation", help="who adopts whom")
     parser.add_argument("--synchronous", action="store_true", help="all finish a generation before any decides")
     arguments = parser.parse_args()
+    epochs = float(-(-arguments.trials // arguments.population))
     oracle = JournaledPBTOracle(
-        space=Space.from_settings(TranslationSettings().search),
+        budget=Budget.for_trials(arguments.population, epochs, pairs_per_epoch=1, interval_epochs=1.0),
+        space=TranslationSettings().search_plan().space,
         objective=keras_tuner.Objective("val_bleu", "max"),
         population_size=arguments.population,
         interval=1.0,
-        epochs=float(-(-arguments.trials // arguments.population)),
+        epochs=epochs,
         exploit=STRATEGIES[arguments.exploit](arguments.population),
         explore=Perturb(),
         synchronous=arguments.synchronous,
@@ -103,11 +107,11 @@ def drive(oracle: JournaledPBTOracle, trials: int, workers: int) -> None:
 
 def finish(oracle: JournaledPBTOracle, trial: Any, metrics: dict[str, float]) -> tuple[float, float]:
     """Report a trial and end it; return the seconds of both."""
-    counts = sentence_counts(metrics["val_bleu"]) if oracle.needs_counts else None
+    counts = sentence_counts(metrics["val_bleu"]) if oracle.needs_evidence is not None else None
     begun = time.process_time()
     oracle.update_trial(trial.trial_id, metrics, step=1)
     if counts is not None:
-        oracle.report_counts(trial.trial_id, counts)
+        oracle.report_evidence(trial.trial_id, pack_counts(counts))
     updated = time.process_time()
     trial.status = "COMPLETED"
     oracle.end_trial(trial)

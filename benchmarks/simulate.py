@@ -30,7 +30,7 @@ import numpy as np
 from nmt_pbt.run.driver import Driver
 from nmt_pbt.run.jobs import JobResult, StateReference, TrainingJob
 from nmt_pbt.run.journal import Assigned, Evaluated, Journal, RunStarted, SearchStarted
-from nmt_pbt.search.methods import build_method
+from nmt_pbt.search.methods.registry import build_method
 from nmt_pbt.tasks.translation.tree import TranslationSettings, load_settings
 
 EPOCH = 1000
@@ -276,7 +276,7 @@ def simulate(settings: TranslationSettings, cluster: Cluster, folder: Path, seed
         folder: Where the journal is written.
         seed: Of the search and of the simulation.
     """
-    method = build_method("pbt", settings, seed, EPOCH)
+    method = build_method("pbt", settings.search_plan(), seed, EPOCH)
     population, generations = settings.search.population, round(settings.training.epochs)
     start = SearchStarted(
         method="pbt",

@@ -17,7 +17,7 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import keras_tuner
 import numpy as np
@@ -32,7 +32,8 @@ from nmt_pbt.run.journal import Journal, RunStarted, SearchStarted
 from nmt_pbt.run.worker import InlineEngine, TrainablePool
 from nmt_pbt.search.baselines import BayesOracle, GridOracle, RandomOracle
 from nmt_pbt.search.budget import Budget
-from nmt_pbt.search.methods import Method
+from nmt_pbt.search.methods.grid import points_within
+from nmt_pbt.search.oracles import JournaledOracle
 from nmt_pbt.search.pbt import JournaledPBTOracle
 from nmt_pbt.space.domains import Integer
 from nmt_pbt.space.space import Space
@@ -40,7 +41,7 @@ from nmt_pbt.tasks.protocol import Evaluation, MemberState, TestResult, Trainabl
 from nmt_pbt.tasks.state import StateStore
 
 POPULATION, TREES, INTERVAL = 6, 30, 5
-BUDGET = Budget.for_trials(POPULATION, TREES, epoch=1, interval=INTERVAL)  # one tree is one epoch
+BUDGET = Budget.for_trials(POPULATION, TREES, pairs_per_epoch=1, interval_epochs=INTERVAL)  # one tree is one epoch
 DEPTH = Integer("max_depth", 1, 16)
 NUMBER = Integer("epochs", 10, 60)  # an epoch is one tree: "epochs" is how long a trial trains
 
@@ -144,18 +145,24 @@ class ForestTask:
         return Forest()
 
 
-def methods() -> list[Method]:
+def methods() -> dict[str, JournaledOracle]:
     """Return the methods to compare."""
-    common = {"objective": keras_tuner.Objective("val_loss", "min"), "seed": 0}
-    constant = {**common, "space": Space((DEPTH, NUMBER)), "budget": BUDGET, "epochs": TREES, "patience": POPULATION}
-    population = {"population_size": POPULATION, "interval": INTERVAL, "epochs": TREES, "synchronous": True}
-    oracles = {
-        "grid": GridOracle(levels={}, **constant),
+    common: dict[str, Any] = {
+        "objective": keras_tuner.Objective("val_loss", "min"),
+        "seed": 0,
+        "budget": BUDGET,
+        "epochs": TREES,
+    }
+    both = Space((DEPTH, NUMBER))
+    constant = {**common, "space": both, "max_initial_failures": POPULATION}
+    points = points_within(both, BUDGET, TREES, {}, seed=0)
+    population = {"population_size": POPULATION, "interval": INTERVAL, "synchronous": True}
+    return {
+        "grid": GridOracle(points=points, **constant),
         "random": RandomOracle(**constant),
         "bayes": BayesOracle(initial_points=3, exploration=2.6, **constant),
         "pbt": JournaledPBTOracle(space=Space((DEPTH,)), **population, **common),
     }
-    return [Method(name, oracle, BUDGET) for name, oracle in oracles.items()]
 
 
 def main() -> None:
@@ -165,9 +172,9 @@ def main() -> None:
         journal.append(RunStarted(settings="decision_trees", data="digits"))
         states = StateStore(Path(folder) / "states")
         engine = InlineEngine(TrainablePool(task), states)
-        for method in methods():
+        for method, oracle in methods().items():
             start = SearchStarted(
-                method=method.name,
+                method=method,
                 seed=0,
                 objective="val_loss",
                 direction="min",
@@ -176,13 +183,13 @@ def main() -> None:
                 pairs_per_epoch=task.pairs_per_epoch,
                 population=POPULATION,
             )
-            winner = Driver(method, engine, journal, start).run()
+            winner = Driver(oracle, engine, journal, start).run()
             assert winner is not None  # a tree always grows
             forest = Forest()
             forest.load(states.load(winner.state.name, winner.state.hash))
             runs = [(depth, len(list(same))) for depth, same in itertools.groupby(depth for depth, _ in forest.trees)]
             grown = ", ".join(f"{count} of depth {depth}" for depth, count in runs)
-            print(f"{method.name:7} dev {forest.loss('dev'):.3f}  test {forest.loss('test'):.3f}  trees: {grown}")
+            print(f"{method:7} dev {forest.loss('dev'):.3f}  test {forest.loss('test'):.3f}  trees: {grown}")
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nmt_pbt.search.method_names import METHODS
+from nmt_pbt.search.methods.registry import METHODS
 from nmt_pbt.settings.loading import dump_settings
 from nmt_pbt.tasks.protocol import MemberState
 from nmt_pbt.tasks.state import StateStore
@@ -404,7 +404,7 @@ def test_help_answers_at_once(tmp_path: Path) -> None:
 
 def test_help_names_every_method_and_no_type_of_an_option_that_takes_no_value(tmp_path: Path) -> None:
     told, _ = command("compare", "--help", cwd=tmp_path)
-    assert all(f" {name}" in told.stdout for name in METHODS)
+    assert all(f" {name}" in told.stdout for name in METHODS.names)
     for arguments in ([], ["compare"], ["report"], ["data"], ["data", "show"]):
         told, _ = command(*arguments, "--help", cwd=tmp_path)
         assert "--help" in told.stdout

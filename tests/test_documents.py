@@ -15,7 +15,6 @@ import pytest
 import typer
 
 from nmt_pbt.cli.main import app
-from nmt_pbt.search.methods import check_methods
 from nmt_pbt.tasks.translation.tree import load_settings
 from tests.report.test_load_run import COLUMNS, VALUES
 
@@ -117,7 +116,7 @@ def test_the_program_takes_every_command_of_the_documents(document: str, words: 
         read = load_settings(None if settings is None else ROOT / settings, options.get("set_") or [])
         if methods := options.get("methods"):
             search = read.search.model_copy(update={"methods": methods.split(",")})
-            check_methods(read.model_copy(update={"search": search}))
+            read.model_copy(update={"search": search}).check_searches()
 
 
 def test_every_other_command_is_known_and_its_file_is_there() -> None:

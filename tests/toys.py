@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from nmt_pbt.search.budget_pairs import Budget
 
 from nmt_pbt.base.types import Value
 from nmt_pbt.run.driver import Driver
 from nmt_pbt.run.jobs import Winner
 from nmt_pbt.run.journal import AnyRecord, Assigned, Evaluated, SearchStarted
 from nmt_pbt.run.worker import InlineEngine, TrainablePool
-from nmt_pbt.search.methods import Method
+from nmt_pbt.search.budget import Budget
 from nmt_pbt.tasks.protocol import Evaluation, MemberState
 from nmt_pbt.tasks.state import content_hash
 
@@ -171,12 +170,11 @@ class Search:
 
 def budget(task: NumpyTask, trials: int, epochs: float) -> Budget:
     """Return what so many trials may train on a toy; an interval is an epoch."""
-    return Budget.for_trials(trials, epochs, task.pairs_per_epoch, interval=1.0)
+    return Budget.for_trials(trials, epochs, task.pairs_per_epoch, interval_epochs=1.0)
 
 
 def search(task: NumpyTask, oracle: Any, budget: Budget, workers: int = 1) -> Search:
     """Drive an oracle over a toy with the real driver."""
-    method = Method("toy", oracle, budget)
     states = MemoryStates()
     engine = InlineEngine(TrainablePool(task), states, workers)  # type: ignore[arg-type]
     start = SearchStarted(
@@ -184,13 +182,13 @@ def search(task: NumpyTask, oracle: Any, budget: Budget, workers: int = 1) -> Se
         seed=oracle.seed,
         objective=oracle.objective.name,
         direction=oracle.objective.direction,
-        budget=budget.total,
-        interval=task.pairs_per_epoch,
-        epoch=task.pairs_per_epoch,
+        budget_pairs=budget.total,
+        interval_pairs=task.pairs_per_epoch,
+        pairs_per_epoch=task.pairs_per_epoch,
         population=2,
     )
     journal = MemoryJournal()
-    winner = Driver(method, engine, journal, start).run()  # type: ignore[arg-type]
+    winner = Driver(oracle, engine, journal, start).run()  # type: ignore[arg-type]
     records = journal.records
     return Search(
         winner,

@@ -20,7 +20,7 @@ def build(workload: Workload, arguments: argparse.Namespace) -> Calls:
     from nmt_pbt.run.driver import Driver
     from nmt_pbt.run.journal import Evaluated, Journal, SearchStarted
     from nmt_pbt.run.worker import InlineEngine, LiveTrainable, TrainablePool
-    from nmt_pbt.search.methods import build_method
+    from nmt_pbt.search.methods.registry import build_method
     from nmt_pbt.tasks.state import StateStore
     from nmt_pbt.tasks.translation.corpus.subwords import Subwords
 
@@ -35,15 +35,15 @@ def build(workload: Workload, arguments: argparse.Namespace) -> Calls:
 
     task = read_task(workload)
     settings = task.settings
-    method = build_method("pbt", settings, settings.seed, task.epoch)
-    objective = method.oracle.objective
+    method = build_method("pbt", settings.search_plan(), settings.seed, task.epoch)
+    objective = method.objective
 
     def search() -> Mapping[str, Any]:
         with tempfile.TemporaryDirectory() as folder, Journal(Path(folder) / "journal.jsonl") as journal:
             stopwatch = Stopwatch()
             pool = (Rebuilding if arguments.rebuild else TrainablePool)(task)
             start = SearchStarted(
-                method=method.name,
+                method="pbt",
                 seed=settings.seed,
                 objective=objective.name,
                 direction=objective.direction,

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Iterator
 from typing import Annotated, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic.fields import FieldInfo
 
 Rate = Annotated[float, Field(ge=0.0, lt=1.0)]
 Positive = Annotated[float, Field(gt=0.0)]
@@ -22,3 +25,31 @@ class Section(BaseModel):
 
     decides_nothing: ClassVar[frozenset[str]] = frozenset()
     """Settings that do not change what a search finds: a run may be continued with other ones"""
+    decides_if_set: ClassVar[frozenset[str]] = frozenset()
+    """Settings that a run's fingerprint leaves out while they are empty: they came later than runs that there are"""
+
+
+def add_section(kind: type[Section], name: str, section: type[Section]) -> None:
+    """Give a class of settings one more section, and let the classes that hold it know.
+
+    Args:
+        kind: The class that gets the section.
+        name: The section's name.
+        section: The section's class; all its settings have defaults.
+    """
+    kind.model_fields[name] = FieldInfo(
+        annotation=section, default_factory=section, description=inspect.getdoc(section)
+    )
+    kind.model_rebuild(force=True)
+    changed = {kind}
+    for holder in _below(Section):
+        if any(field.annotation in changed for field in holder.model_fields.values()):
+            holder.model_rebuild(force=True)
+            changed.add(holder)
+
+
+def _below(kind: type[Section]) -> Iterator[type[Section]]:
+    """Yield all classes derived from one, in the order in which they were made as far as one line goes."""
+    for derived in kind.__subclasses__():
+        yield derived
+        yield from _below(derived)

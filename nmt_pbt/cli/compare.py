@@ -9,7 +9,7 @@ import typer
 
 from nmt_pbt.cli.options import AcceptChanges, CorpusName, Out, Set
 from nmt_pbt.cli.running import begin_run, check_resume, resume_run
-from nmt_pbt.search.method_names import METHODS
+from nmt_pbt.search.methods.registry import METHODS
 
 EMBEDDED = Path(__file__).parents[1] / "embedded.yaml"
 """Settings of `compare` without `--config`: four searches in a few minutes."""
@@ -22,7 +22,7 @@ def compare_command(
     ] = None,
     methods: Annotated[
         str | None,
-        typer.Option(metavar="NAME,NAME,...", help=f"Which of {', '.join(METHODS)}; without it, the settings'."),
+        typer.Option(metavar="NAME,NAME,...", help=f"Which of {', '.join(METHODS.names)}; without it, the settings'."),
     ] = None,
     corpus: CorpusName = None,
     out: Out = None,

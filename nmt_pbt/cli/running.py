@@ -140,20 +140,17 @@ def prepare_run(
 
 def _run(run: RunDirectory, settings: TranslationSettings, corpus: ExpectedCorpus | None) -> None:
     """Search, and write the report."""
-    from nmt_pbt.search.methods import check_methods
-
-    check_methods(settings)
+    settings.check_searches()
     task = prepare_run(run, settings, corpus)
     from nmt_pbt.cli.progress import SearchProgress
     from nmt_pbt.run.compare import compare
     from nmt_pbt.run.greediness import Greediness
-    from nmt_pbt.space.space import Space
 
     command = sys.argv[1] if len(sys.argv) > 1 else "compare"
     go_on = f"nmt-pbt {command} --resume {shlex.quote(str(run.path))}"
     with (
         going_on(run.path, go_on),
-        SearchProgress(dev_samples(task), Greediness(Space.from_settings(settings.search))) as progress,
+        SearchProgress(dev_samples(task), Greediness(settings.search_plan())) as progress,
     ):
         compare(run, settings, task, progress)
     typer.echo("")

@@ -11,10 +11,10 @@ from nmt_pbt.base.errors import UsageError
 from nmt_pbt.base.text import counted
 from nmt_pbt.run.run_directory import RunDirectory
 from nmt_pbt.run.schedule import Schedule, read_schedule, schedule_of_run
-from nmt_pbt.search.settings import PBTSettings
+from nmt_pbt.search.methods.pbt import PBTSettings
 from nmt_pbt.space.settings import ChoiceDomain
 from nmt_pbt.tasks.translation.hyperparameters import STRUCTURAL
-from nmt_pbt.tasks.translation.tree import TranslationSettings, load_settings
+from nmt_pbt.tasks.translation.tree import TranslationSettings, check_schedule, load_settings
 
 FREE = ("name", "engine", "evaluation", "training.epochs", "search.replay.models")
 """What a replay may have otherwise than the run it replays: where it runs, how it translates, how long it goes on."""
@@ -73,7 +73,7 @@ def replay_of_file(path: Path, config: Path | None, corpus: str | None, assignme
     Raises:
         UsageError: The file is no schedule, or an assignment sets what the schedule decides.
     """
-    schedule = read_schedule(path)
+    schedule = read_schedule(path, check_schedule)
     for key in map(_key, assignments):
         section, _, name = key.partition(".")
         if section in ("training", "model") and name in schedule.segments[0].values:

@@ -9,7 +9,7 @@ from typing import Any
 from nmt_pbt.base.text import counted
 from nmt_pbt.report.figures.style import base_method, method_style, metric_label
 from nmt_pbt.report.words import listed, signed
-from nmt_pbt.search.method_names import CONTROLS
+from nmt_pbt.search.methods.registry import is_ablation
 
 Row = Mapping[Any, Any]
 """A row of `statistics.comparisons` whose method_a is the reference."""
@@ -17,7 +17,7 @@ Row = Mapping[Any, Any]
 
 def is_control(method: str) -> bool:
     """Return whether a method is there to take PBT apart, and not to rival it."""
-    return base_method(method) in CONTROLS
+    return is_ablation(base_method(method))
 
 
 def rivals(methods: Sequence[str]) -> list[str]:

@@ -27,7 +27,7 @@ from nmt_pbt.report.inference import (
 from nmt_pbt.report.run import Run
 from nmt_pbt.report.sentences import SentenceTests
 from nmt_pbt.report.series import better
-from nmt_pbt.search.method_names import REPLAYS
+from nmt_pbt.search.methods.registry import is_replay
 
 
 def summary(run: Run) -> pd.DataFrame:
@@ -163,7 +163,7 @@ def population_methods(run: Run) -> list[str]:
 
 def replay_methods(run: Run) -> list[str]:
     """Return the methods that train by what another one has found, in the order of the run: they search nothing."""
-    return [str(method) for method in dict.fromkeys(run.searches["method"]) if base_method(str(method)) in REPLAYS]
+    return [str(method) for method in dict.fromkeys(run.searches["method"]) if is_replay(base_method(str(method)))]
 
 
 def sentence_intervals(run: Run, metric: str) -> dict[tuple[str, int], tuple[float, float]]:

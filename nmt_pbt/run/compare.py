@@ -12,9 +12,8 @@ from nmt_pbt.run.journal import Journal, SearchEnded, SearchRecord, Tested
 from nmt_pbt.run.run_directory import RunDirectory
 from nmt_pbt.run.schedule import found_schedule
 from nmt_pbt.run.worker import InlineEngine, TrainablePool
-from nmt_pbt.search.method_names import REPLAYS
-from nmt_pbt.search.methods import build_method, in_order
-from nmt_pbt.search.settings import Segment
+from nmt_pbt.search.methods.registry import build_method, in_order, waits_for_pbt
+from nmt_pbt.search.segments import Segment
 from nmt_pbt.settings.tree import EngineSettings, RunSettings
 from nmt_pbt.tasks.protocol import Task
 from nmt_pbt.tasks.state import StateStore
@@ -46,7 +45,7 @@ def compare(
         engine = build_engine(settings.engine, task, pool, states)
         try:
             for seed in range(settings.seed, settings.seed + settings.search.seeds):
-                for name in in_order(settings.search.methods):
+                for name in in_order(settings.search_plan()):
                     if done := _tested(journal, name, seed):
                         listener(done)
                         continue
@@ -107,14 +106,15 @@ def _driver(
     listener: Callable[[SearchRecord], None],
 ) -> Driver | None:
     schedule: list[Segment] = []
-    if name in REPLAYS and not settings.search.replay.schedule:
+    plan = settings.search_plan()
+    if waits_for_pbt(name, plan):
         found = found_schedule(journal.of("pbt", seed), "pbt", seed, journal.path.parent.name)
         if found is None:
             return None  # every trial of PBT failed, which the journal says
         schedule = found.plain
-    method = build_method(name, settings, seed, pairs_per_epoch, schedule)
-    start = search_started(method, settings, seed)
-    return Driver(method, engine, journal, start, listener, settings.patience)
+    oracle = build_method(name, plan, seed, pairs_per_epoch, schedule)
+    start = search_started(name, oracle, plan, seed)
+    return Driver(oracle, engine, journal, start, listener, settings.patience)
 
 
 def test_winner(

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from nmt_pbt.base.errors import AllFailedError, StateError
 from nmt_pbt.run.jobs import Engine, JobResult, Progress, Results, StateReference, TrainingJob, TrainingJobs, Winner
@@ -26,27 +26,36 @@ from nmt_pbt.run.journal import (
 )
 from nmt_pbt.run.journal_check import JournalCheck
 from nmt_pbt.run.states import Repairs, RetainedStates
-from nmt_pbt.search.methods import Method
-from nmt_pbt.settings.tree import RunSettings
+from nmt_pbt.search.plan import SearchPlan
 
 if TYPE_CHECKING:
     from keras_tuner.engine.trial import Trial
 
+    from nmt_pbt.search.manual import ManualOracle
+    from nmt_pbt.search.oracles import JournaledOracle
+
 Listener = Callable[[SearchRecord], None]
 
 
-def search_started(method: Method, settings: RunSettings, seed: int) -> SearchStarted:
-    """Return the record that opens a search."""
-    budget, objective = method.budget, method.oracle.objective
+def search_started(method: str, oracle: JournaledOracle, plan: SearchPlan, seed: int) -> SearchStarted:
+    """Return the record that opens a search.
+
+    Args:
+        method: Its method's name.
+        oracle: The oracle that was built for it.
+        plan: What it searches.
+        seed: Its seed.
+    """
+    budget, objective = oracle.budget, oracle.objective
     return SearchStarted(
-        method=method.name,
+        method=method,
         seed=seed,
         objective=objective.name,
         direction=objective.direction,
         budget_pairs=budget.total,
-        interval_pairs=budget.pairs(settings.search.interval),
-        pairs_per_epoch=budget.epoch,
-        population=settings.search.population,
+        interval_pairs=budget.pairs(plan.settings.interval),
+        pairs_per_epoch=budget.pairs_per_epoch,
+        population=oracle.population_size or plan.settings.population,
     )
 
 
@@ -54,7 +63,7 @@ class Driver:
     """Runs one method's search with one seed.
 
     Args:
-        method: The oracle and how to read its trials.
+        oracle: Chooses trials; fresh.
         engine: Where trials run.
         journal: Where it is written down, and what is read back to resume.
         start: The record that opens this search; it names method, seed and objective.
@@ -65,7 +74,7 @@ class Driver:
 
     def __init__(
         self,
-        method: Method,
+        oracle: JournaledOracle,
         engine: Engine,
         journal: Journal,
         start: SearchStarted,
@@ -73,14 +82,14 @@ class Driver:
         patience: int | None = None,
     ) -> None:
         self._patience = patience
-        self._method = method
+        self._oracle = oracle
         self._engine = engine
         self._journal = journal
         self._start = start
         self._listener = listener
         self._under_way: dict[str, Progress] = {}
-        self._states = RetainedStates(method)
-        self._jobs = TrainingJobs(start.method, start.seed, method.oracle.needs_evidence)
+        self._states = RetainedStates(oracle)
+        self._jobs = TrainingJobs(start.method, start.seed, oracle.needs_evidence is not None)
         self._recorded = JournalCheck(journal.path, start)
         self._repairs = Repairs(self._jobs, journal, self._progress_of)
         self._sent: dict[str, TrainingJob] = {}
@@ -132,7 +141,7 @@ class Driver:
         Args:
             count: How many, at most; one of each member. A search without a population has none.
         """
-        found = self._results.runners_up(self._method.needed(), count)
+        found = self._results.runners_up(self._oracle.needed(), count)
         for result in found:
             self._have(result.state)
         return found
@@ -188,13 +197,13 @@ class Driver:
         return progress
 
     def _assigned_to(self, worker: str, trial: Trial) -> Assigned:
-        assignment = self._method.assignment(trial)
-        return self._jobs.record(worker, assignment, self._method.budget.intervals(assignment))
+        assignment = self._oracle.assignment(trial)
+        return self._jobs.record(worker, assignment, self._oracle.budget.intervals(assignment))
 
     def _create_trial(self, worker: str) -> Trial:
         # KerasTuner gives a worker its unfinished trial again. Here a trial may pass to another worker on resume, so
         # each request comes under a name of its own.
-        return self._method.oracle.create_trial(f"{worker}-{self._assigned}")
+        return self._oracle.create_trial(f"{worker}-{self._assigned}")
 
     def _submit(self, worker: str, progress: Progress) -> None:
         start = self._start_of(progress)
@@ -300,8 +309,8 @@ class Driver:
 
     def _progress_of(self, trial: str) -> Progress:
         """Return a trial, over or not, as it was before anything of it was trained."""
-        assignment = self._method.assignment(self._method.oracle.get_trial(trial))
-        return Progress(assignment, "", self._method.budget.intervals(assignment))
+        assignment = self._oracle.assignment(self._oracle.get_trial(trial))
+        return Progress(assignment, "", self._oracle.budget.intervals(assignment))
 
     # --- records: the only way the search's state changes ---
 
@@ -327,7 +336,7 @@ class Driver:
             case SearchStarted():
                 self._started = True
             case Guessed():
-                self._method.oracle.add(record.values)
+                cast("ManualOracle", self._oracle).add(record.values)
                 self._ended, self._given_up = False, None
             case Assigned():
                 progress = replace(self._progress_of(record.trial), worker=record.worker)
@@ -337,11 +346,11 @@ class Driver:
             case Evaluated():
                 self._apply_evaluated(record)
             case Ended():
-                trial = self._method.oracle.get_trial(record.trial)
+                trial = self._oracle.get_trial(record.trial)
                 trial.status = "COMPLETED" if record.status == "completed" else "FAILED"
                 trial.message = record.reason or None
                 try:
-                    self._method.oracle.end_trial(trial)
+                    self._oracle.end_trial(trial)
                 except AllFailedError as error:
                     self._given_up = str(error)  # trials under way go on: one of them may yet succeed
                 self._states.release(self._under_way.pop(record.trial).source)
@@ -362,8 +371,8 @@ class Driver:
             return
         metrics = {name: value for name, value in record.metrics.items() if value is not None}
         if record.evidence is not None:
-            self._method.oracle.report_evidence(record.trial, record.evidence)
-        self._method.oracle.update_trial(record.trial, metrics, step=progress.done)
+            self._oracle.report_evidence(record.trial, record.evidence)
+        self._oracle.update_trial(record.trial, metrics, step=progress.done)
         state = StateReference(self._jobs.state_name(record.trial, record.interval_index), record.state)
         self._states.save(record.trial, state)
         score = metrics[self._start.objective]

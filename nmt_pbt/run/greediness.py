@@ -5,19 +5,21 @@ from __future__ import annotations
 from nmt_pbt.run.journal import AnyRecord, Assigned, SearchStarted
 from nmt_pbt.search.assignment import Assignment
 from nmt_pbt.search.diagnostics import Diagnosis, Diagnostics
-from nmt_pbt.search.method_names import POPULATION_METHODS
-from nmt_pbt.space.space import Space
+from nmt_pbt.search.methods.registry import method_specs
+from nmt_pbt.search.plan import SearchPlan
 
 
 class Greediness:
     """Diagnoses every population of a run, record by record.
 
     Args:
-        space: What the run searches.
+        plan: What the run searches, by which methods.
     """
 
-    def __init__(self, space: Space) -> None:
-        self._space = space
+    def __init__(self, plan: SearchPlan) -> None:
+        self._space = plan.space
+        specs = method_specs(plan.settings)
+        self._populations = {name for name, spec in specs.items() if spec.kind == "population"}
         self._starts: dict[tuple[str, int], SearchStarted] = {}
         self._watched: dict[tuple[str, int], Diagnostics] = {}
 
@@ -30,7 +32,7 @@ class Greediness:
         Returns:
             The diagnosis of a generation, when this record gave it to the last member of a population; else None.
         """
-        if isinstance(record, SearchStarted) and record.method in POPULATION_METHODS:
+        if isinstance(record, SearchStarted) and record.method in self._populations:
             search = record.method, record.seed
             epochs = record.budget_pairs / record.population / record.pairs_per_epoch
             self._starts[search] = record

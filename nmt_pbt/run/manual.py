@@ -26,7 +26,7 @@ from nmt_pbt.run.journal import (
     Tested,
 )
 from nmt_pbt.run.run_directory import RunDirectory
-from nmt_pbt.search.method_names import REPLAYS
+from nmt_pbt.search.methods.registry import is_replay
 from nmt_pbt.tasks.translation.hyperparameters import SEARCHABLE, check_value
 from nmt_pbt.tasks.translation.tree import TranslationSettings
 
@@ -89,7 +89,7 @@ def tried(records: Sequence[AnyRecord]) -> list[Tried]:
                 members[key[:2]] = key
     shown += members.values()
     for key in members.values():
-        notes[key] = "best of its models" if key[0] in REPLAYS else "winner of its population"
+        notes[key] = "best of its models" if is_replay(key[0]) else "winner of its population"
     found = [_tried(given[key], best.get(key), starts[key[:2]], notes.get(key, "")) for key in shown]
     sign = -1 if any(start.direction == "max" for start in starts.values()) else 1
     return sorted(found, key=lambda one: (one.score is None, sign * (one.score or 0.0)))
@@ -239,7 +239,8 @@ def guess(
     from nmt_pbt.run.compare import build_engine, test_winner
     from nmt_pbt.run.driver import Driver, search_started
     from nmt_pbt.run.worker import TrainablePool
-    from nmt_pbt.search.methods import build_method, build_search_by_hand
+    from nmt_pbt.search.methods.manual import build_search_by_hand
+    from nmt_pbt.search.methods.registry import build_method
     from nmt_pbt.tasks.state import StateStore
 
     alone = settings.engine.model_copy(update={"workers": 1})
@@ -248,16 +249,16 @@ def guess(
     with run.writing(settings, task.data_digest) as journal:
         _restore(run, journal.records, seed, states)
         listed = METHOD in settings.search.methods
-        build = build_method if listed else build_search_by_hand
-        method = build(METHOD, settings, seed, task.pairs_per_epoch)
-        start = search_started(method, settings, seed)
+        plan, epoch = settings.search_plan(), task.pairs_per_epoch
+        oracle = build_method(METHOD, plan, seed, epoch) if listed else build_search_by_hand(plan, seed, epoch)
+        start = search_started(METHOD, oracle, plan, seed)
         guessed = None
         if values is not None:
             epochs = float(values.get("epochs", settings.epochs))
-            guessed = Guessed(method=METHOD, seed=seed, values=dict(values), pairs=method.budget.pairs(epochs))
+            guessed = Guessed(method=METHOD, seed=seed, values=dict(values), pairs=oracle.budget.pairs(epochs))
         engine = build_engine(alone, task, pool, states)
         try:
-            driver = Driver(method, engine, journal, start, listener, settings.patience)
+            driver = Driver(oracle, engine, journal, start, listener, settings.patience)
             winner = driver.run(guessed)
             if test and winner is not None:
                 tested = test_winner(run, task, pool, states, METHOD, seed, winner)

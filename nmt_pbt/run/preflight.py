@@ -14,7 +14,7 @@ from pathlib import Path
 from nmt_pbt.base.errors import UsageError
 from nmt_pbt.base.text import counted
 from nmt_pbt.run.journal import AnyRecord, Evaluated, SearchEnded, Tested
-from nmt_pbt.search.method_names import POPULATION_METHODS, REPLAYS
+from nmt_pbt.search.methods.registry import method_spec, waits_for_pbt
 from nmt_pbt.settings.tree import EngineSettings
 from nmt_pbt.space.settings import ChoiceDomain
 from nmt_pbt.tasks.translation.hyperparameters import STRUCTURAL
@@ -63,28 +63,16 @@ def need_of(settings: TranslationSettings, vocabulary: int) -> Need:
     """
     search = settings.search
     largest = max(parameters(model, vocabulary) for model in _shapes(settings))
+    plan = settings.search_plan()
+    specs = [method_spec(name, search) for name in search.methods]
+    sections = [spec.section_of(search) for spec in specs]
+    states = [spec.most_states(plan, section) for spec, section in zip(specs, sections, strict=True)]
+    models = [spec.most_models(plan, section) for spec, section in zip(specs, sections, strict=True)]
     return Need(
-        states=max(_under_way(method, settings) for method in search.methods) + 2,  # the best, and one being saved
-        models=search.seeds * sum(_models(method, settings) for method in search.methods),
+        states=max(states) + 2,  # the best, and one being saved
+        models=search.seeds * sum(min(settings.kept_models, most) for most in models),
         state=_copies(settings.training) * _BYTES * largest + _OTHER,
     )
-
-
-def _under_way(method: str, settings: TranslationSettings) -> int:
-    """Return how many trials of a search have a state that is needed, at most, beside the best."""
-    search = settings.search
-    most = 2 * search.population
-    if method == "manual":
-        return min(most, max(1, len(search.manual.guesses)))
-    return min(most, search.replay.models or most) if method in REPLAYS else most
-
-
-def _models(method: str, settings: TranslationSettings) -> int:
-    """Return how many models of a search are kept, at most: of a method without members its winner alone."""
-    search, kept = settings.search, settings.evaluation.kept_models
-    if method in REPLAYS:
-        return min(kept, search.replay.models or search.population)
-    return min(kept, search.population) if method in POPULATION_METHODS else 1
 
 
 def check_room(need: Need, run: Path) -> None:
@@ -203,6 +191,8 @@ def is_finished(records: Sequence[AnyRecord], settings: TranslationSettings) -> 
     with_winner = {(r.method, r.seed) for r in records if isinstance(r, Evaluated) and r.failure is None}
     over = tested | {(r.method, r.seed) for r in records if isinstance(r, SearchEnded)} - with_winner
     seeds = range(settings.seed, settings.seed + settings.search.seeds)
-    if not settings.search.replay.schedule:  # then there is nothing to replay where PBT has found nothing
-        over |= {(name, seed) for name in REPLAYS for seed in seeds if ("pbt", seed) in over - tested}
+    plan = settings.search_plan()
+    waiting = [name for name in settings.search.methods if waits_for_pbt(name, plan)]
+    # There is nothing to replay where PBT has found nothing.
+    over |= {(name, seed) for name in waiting for seed in seeds if ("pbt", seed) in over - tested}
     return bool(tested) and all((name, seed) in over for name in settings.search.methods for seed in seeds)

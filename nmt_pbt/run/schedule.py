@@ -7,7 +7,7 @@ member adopted another's weights, the values those weights were trained with com
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -18,7 +18,7 @@ from nmt_pbt.base.text import counted
 from nmt_pbt.base.types import Value
 from nmt_pbt.base.yaml_text import dump_yaml, read_yaml
 from nmt_pbt.run.journal import AnyRecord, Assigned, Evaluated, RunStarted, SearchEnded, SearchStarted, read_journal
-from nmt_pbt.search.settings import Segment, check_segments
+from nmt_pbt.search.segments import Segment
 from nmt_pbt.settings.loading import checked
 
 
@@ -213,11 +213,12 @@ def schedule_of_run(folder: Path, method: str | None = None, seed: int | None = 
     return max(schedules, key=lambda schedule: sign * schedule.source.score if schedule.source else 0.0)
 
 
-def read_schedule(path: Path) -> Schedule:
+def read_schedule(path: Path, check: Callable[[Sequence[Segment]], None]) -> Schedule:
     """Read a schedule from a YAML file, as a report holds them or as written by hand.
 
     Args:
         path: The file.
+        check: Of the task: raises ValueError for segments that it cannot train with.
 
     Returns:
         The schedule.
@@ -227,7 +228,7 @@ def read_schedule(path: Path) -> Schedule:
     """
     schedule = checked(Schedule, read_yaml(path), str(path))
     try:
-        check_segments(schedule.plain)
+        check(schedule.plain)
     except ValueError as error:
         raise UsageError(f"{path}: {error}") from None
     source = schedule.source

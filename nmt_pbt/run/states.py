@@ -6,28 +6,31 @@ import logging
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from nmt_pbt.base.errors import StateError
 from nmt_pbt.run.jobs import JobResult, Progress, StateReference, TrainingJob, TrainingJobs
 from nmt_pbt.run.journal import Evaluated, Journal
-from nmt_pbt.search.methods import Method
+
+if TYPE_CHECKING:
+    from nmt_pbt.search.oracles import JournaledOracle
 
 
 class RetainedStates:
     """The states of one search that are on the disk, and why.
 
-    A state is needed while its method may start a trial from it, while an interval that starts from it is under way,
+    A state is needed while its oracle may start a trial from it, while an interval that starts from it is under way,
     and while it is the best so far.
 
     Args:
-        method: Knows which trials' states may still be started from.
+        oracle: Knows which trials' states may still be started from.
 
     Attributes:
         latest: The latest state of each trial that has one.
     """
 
-    def __init__(self, method: Method) -> None:
-        self._method = method
+    def __init__(self, oracle: JournaledOracle) -> None:
+        self._oracle = oracle
         self.latest: dict[str, StateReference] = {}
         self._best: tuple[str, StateReference] | None = None
         self._in_use: Counter[str] = Counter()
@@ -60,13 +63,13 @@ class RetainedStates:
 
     def needed(self) -> frozenset[str]:
         """Return the names of all states that can still be asked for; looks at all of them."""
-        trials = self._method.needed() | set(self._in_use)
+        trials = self._oracle.needed() | set(self._in_use)
         names = {self.latest[trial].name for trial in trials if trial in self.latest}
         return frozenset(names | ({self._best[1].name} if self._best is not None else set()))
 
     def needless(self) -> frozenset[str]:
         """Return the names of states that became needless since this was asked last."""
-        for trial in self._method.released():
+        for trial in self._oracle.released():
             self._doubt(trial)
         found = frozenset(name for name, trial in self._doubtful.items() if not self._is_needed(trial, name))
         self._doubtful.clear()
@@ -76,7 +79,7 @@ class RetainedStates:
         if self._best is not None and self._best[1].name == name:
             return True
         is_latest = self.latest[trial].name == name
-        return is_latest and (trial in self._in_use or self._method.needs(trial))
+        return is_latest and (trial in self._in_use or self._oracle.needs(trial))
 
     def _doubt(self, trial: str) -> None:
         if trial in self.latest:

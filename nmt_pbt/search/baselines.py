@@ -18,7 +18,6 @@ from nmt_pbt.base.randomness import derive_seed, generator
 from nmt_pbt.base.types import Value
 from nmt_pbt.search.assignment import Assignment
 from nmt_pbt.search.budget import Budget
-from nmt_pbt.search.grid import grid_points
 from nmt_pbt.search.oracles import BudgetedOracle
 from nmt_pbt.search.pb2 import minimise, thread_pools
 
@@ -35,27 +34,21 @@ class RandomOracle(BudgetedOracle, oracles.RandomSearchOracle):
 
 
 class GridOracle(BudgetedOracle, oracles.GridSearchOracle):
-    """Grid search over the points of `grid_points`; a grid smaller than the budget is gone through again.
+    """Grid search over a list of points; a grid smaller than the budget is gone through again.
 
     KerasTuner's own walk finds the next point from a trial that has ended, so that workers wait for each other, and
     begins in a corner. The space being known here, the walk is a list.
 
     Args:
-        levels: The user's values, by hyperparameter.
+        points: Values by name, in the order in which they are tried.
         **kwargs: Of `BudgetedOracle`.
     """
 
-    def __init__(self, *, levels: Mapping[str, Sequence[Value]], **kwargs: Any) -> None:
+    def __init__(self, *, points: Sequence[Mapping[str, Value]], **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        lengths = [float(value) for value in levels.get("epochs", ())]
-        lengths = lengths or [
-            float(value) for domain in self.space.domains if domain.name == "epochs" for value in domain.levels(2)
-        ]
-        usual = sum(lengths) / len(lengths) if lengths else self.epochs
-        count = max(1, math.ceil(self.budget.epochs / usual - 1e-9))
-        self.points = grid_points(self.space, count, levels, self.seed)
+        self.points = list(points)
 
-    def choose(self, trial_id: str) -> dict[str, Value]:
+    def choose(self, trial_id: str) -> Mapping[str, Value]:
         """Return the next point of the grid."""
         return self.points[len(self.trials) % len(self.points)]
 
@@ -143,7 +136,7 @@ class HyperbandOracle(BudgetedOracle, oracles.HyperbandOracle):
     def __init__(self, *, budget: Budget, epochs: float, factor: int, kept: int, **kwargs: Any) -> None:
         self._promised = 0
         self._kept = kept
-        rounds = math.ceil(epochs / budget.interval - 1e-9)
+        rounds = math.ceil(epochs / budget.interval_epochs - 1e-9)
         super().__init__(
             budget=budget, epochs=epochs, max_epochs=rounds, factor=factor, hyperband_iterations=0, **kwargs
         )
@@ -158,7 +151,7 @@ class HyperbandOracle(BudgetedOracle, oracles.HyperbandOracle):
         return self._epochs_at(int(values["tuner/epochs"])) - self._epochs_at(int(values["tuner/initial_epoch"]))
 
     def _epochs_at(self, intervals: int) -> float:
-        return min(intervals * self.budget.interval, self.epochs)
+        return min(intervals * self.budget.interval_epochs, self.epochs)
 
     def _cost(self, bracket: int) -> int:
         """Return the sentence pairs that all trials of a bracket train."""
@@ -186,7 +179,7 @@ class HyperbandOracle(BudgetedOracle, oracles.HyperbandOracle):
             super().assignment(trial),
             parent=values.get("tuner/trial_id"),
             generation=int(values["tuner/initial_epoch"]),
-            start=int(values["tuner/initial_epoch"]) * self.budget.interval,
+            start=int(values["tuner/initial_epoch"]) * self.budget.interval_epochs,
         )
 
     def get_state(self) -> dict[str, Any]:

@@ -18,35 +18,35 @@ class Budget:
     """How much one method may train with one seed, and how often it is evaluated.
 
     Attributes:
-        epoch: Sentence pairs in one epoch.
-        interval: Epochs between two evaluations; at least one pair.
+        pairs_per_epoch: Training pairs in one epoch.
+        interval_epochs: Epochs between two evaluations; at least one pair.
         total: Sentence pairs in the whole search, over all its trials.
     """
 
-    epoch: int
-    interval: float
+    pairs_per_epoch: int
+    interval_epochs: float
     total: int
 
     def __post_init__(self) -> None:
-        if self.interval * self.epoch < 1 - 1e-9:
+        if self.interval_epochs * self.pairs_per_epoch < 1 - 1e-9:
             raise UsageError(
-                f"search.interval {self.interval:g}: less than one sentence pair of an epoch of {self.epoch}; make it "
-                "longer"
+                f"search.interval {self.interval_epochs:g}: less than one sentence pair of an epoch of "
+                f"{self.pairs_per_epoch}; make it longer"
             )
 
     @classmethod
-    def for_trials(cls, trials: int, epochs: float, epoch: int, interval: float) -> Budget:
+    def for_trials(cls, trials: int, epochs: float, pairs_per_epoch: int, interval_epochs: float) -> Budget:
         """Return the budget of so many trials, or members, of so many epochs each."""
-        return cls(epoch, interval, trials * _pairs(epochs, epoch))
+        return cls(pairs_per_epoch, interval_epochs, trials * _pairs(epochs, pairs_per_epoch))
 
     @property
     def epochs(self) -> float:
         """The whole budget in epochs."""
-        return self.total / self.epoch
+        return self.total / self.pairs_per_epoch
 
     def pairs(self, epochs: float) -> int:
         """Return a number of epochs in sentence pairs, to the nearest whole pair."""
-        return _pairs(epochs, self.epoch)
+        return _pairs(epochs, self.pairs_per_epoch)
 
     def intervals(self, assignment: Assignment) -> tuple[int, ...]:
         """Cut a trial into intervals between evaluations.
@@ -62,12 +62,12 @@ class Budget:
         start, end = assignment.start, assignment.start + assignment.epochs
         # Sums of floats may miss a boundary by a rounding error, and whole pairs by less than one: neither is enough to
         # make an interval of.
-        slack = max(1e-9, 0.999 / (self.epoch * self.interval))
-        count = max(1, math.ceil(assignment.epochs / self.interval - slack))
-        boundaries = [self.pairs(start + k * self.interval) for k in range(count)] + [self.pairs(end)]
+        slack = max(1e-9, 0.999 / (self.pairs_per_epoch * self.interval_epochs))
+        count = max(1, math.ceil(assignment.epochs / self.interval_epochs - slack))
+        boundaries = [self.pairs(start + k * self.interval_epochs) for k in range(count)] + [self.pairs(end)]
         return tuple(after - before for before, after in itertools.pairwise(boundaries) if after > before)
 
 
-def _pairs(epochs: float, epoch: int) -> int:
+def _pairs(epochs: float, pairs_per_epoch: int) -> int:
     # Half a pair is rounded up, also when the sum that should be a half falls short of it by a rounding error.
-    return math.floor(epochs * epoch + 0.5 + 1e-6)
+    return math.floor(epochs * pairs_per_epoch + 0.5 + 1e-6)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nmt_pbt.base.errors import UsageError
-from nmt_pbt.search.exploit import Adoption, Standings, Stateless, whole
+from nmt_pbt.search.exploit import Adoption, PresentScores, Standings, copy_of
 from nmt_pbt.search.ranking import FAILED, Entry
 
 SMALLEST = 4
@@ -22,7 +22,7 @@ SMALLEST = 4
 
 
 @dataclass(frozen=True)
-class MultiFrequency(Stateless):
+class MultiFrequency(PresentScores):
     """Each sub-population selects within itself, and takes in migrants, each at its own frequency.
 
     Of a sub-population that decides, the bottom quarter adopts from the top quarter. The third quarter takes over the
@@ -38,7 +38,6 @@ class MultiFrequency(Stateless):
     size: int
     frequencies: tuple[int, ...]
     structural: frozenset[str] = frozenset()
-    looks_back = False
 
     def __post_init__(self) -> None:
         check_frequencies(self.size, self.frequencies)
@@ -53,7 +52,7 @@ class MultiFrequency(Stateless):
         place = next((number for number, entry in enumerate(inside) if entry.member == member), len(inside))
         if place < quarter:
             donors = [entry.member for entry in inside[len(inside) - quarter :] if _may_donate(entry, standings)]
-            return whole(standings.state(donors[int(random.integers(len(donors)))])) if donors else None
+            return copy_of(standings.state(donors[int(random.integers(len(donors)))])) if donors else None
         if place < 2 * quarter:
             # From the best of the third quarter down, each takes the best migrant there is left.
             bracket = inside[quarter : 2 * quarter][::-1]

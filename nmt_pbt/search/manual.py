@@ -30,7 +30,7 @@ class ManualOracle(BudgetedOracle):
             self.space.check(guess, f"guess {number}")
             self.add(guess)
         self.budget = replace(budget, total=min(self.budget.total, budget.total))
-        self.patience = min(self.patience, len(guesses))
+        self.max_initial_failures = min(self.max_initial_failures, len(guesses))
 
     def add(self, guess: Mapping[str, Value]) -> None:
         """Append one more guess, to be tried after those there are.

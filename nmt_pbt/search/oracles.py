@@ -166,6 +166,14 @@ class SafeOracle(keras_tuner.Oracle):
             trial.score = best(finite.values())
             trial.best_step = next(step for step, value in finite.items() if value == trial.score)
 
+    @property
+    def needs_evidence(self) -> str | None:
+        """The kind of evidence to report of each trial, by `report_evidence`; None where scores are enough."""
+        return None
+
+    def report_evidence(self, trial_id: str, evidence: str) -> None:
+        """Take in the evidence of a trial's latest evaluation; dropped where none is needed."""
+
     def _check_consecutive_failures(self) -> None:
         """Go on after failures; each search has its own rule for when to stop."""
 
@@ -180,10 +188,10 @@ class JournaledOracle(SafeOracle):
         **kwargs: Of the KerasTuner oracle.
 
     Attributes:
-        needs_evidence: Whether it decides by what BLEU of dev sentences is made of: by `report_evidence`.
+        budget: What the whole search may train.
     """
 
-    needs_evidence = False
+    budget: Budget
 
     def __init__(self, *, space: Space, **kwargs: Any) -> None:
         self.space = space
@@ -192,6 +200,11 @@ class JournaledOracle(SafeOracle):
         )
         self.verbose = 0
         self._needed_before: set[str] = set()
+
+    @property
+    def population_size(self) -> int | None:
+        """Members of its population; None without one."""
+        return None
 
     def save(self) -> None:
         """Write nothing: the journal is the record."""
@@ -230,14 +243,14 @@ class BudgetedOracle(JournaledOracle):
     Args:
         budget: What the whole search may train.
         epochs: Epochs of one trial, when the space does not name `epochs`.
-        patience: So many trials may fail, as long as none succeeds, before the search is given up.
+        max_initial_failures: So many trials may fail, as long as none succeeds, before the search is given up.
         **kwargs: Of `JournaledOracle`.
     """
 
-    def __init__(self, *, budget: Budget, epochs: float, patience: int, **kwargs: Any) -> None:
+    def __init__(self, *, budget: Budget, epochs: float, max_initial_failures: int, **kwargs: Any) -> None:
         self.budget = budget
         self.epochs = epochs
-        self.patience = patience
+        self.max_initial_failures = max_initial_failures
         self._taken: dict[str, int] = {}
         super().__init__(**kwargs)
 
@@ -273,10 +286,10 @@ class BudgetedOracle(JournaledOracle):
             return {"status": "IDLE"}
         pairs = max(1, self.budget.pairs(self.length(values)))
         # What would be left is too little for a trial of its own: less than a hundredth of an interval.
-        if left - pairs <= self.budget.pairs(self.budget.interval) // 100:
+        if left - pairs <= self.budget.pairs(self.budget.interval_epochs) // 100:
             pairs = left
         self._taken[trial_id] = pairs
-        return {"status": "RUNNING", "values": {**values, EPOCHS: pairs / self.budget.epoch}}
+        return {"status": "RUNNING", "values": {**values, EPOCHS: pairs / self.budget.pairs_per_epoch}}
 
     @locked
     def end_trial(self, trial: Trial) -> None:
@@ -286,14 +299,15 @@ class BudgetedOracle(JournaledOracle):
             trial: With its status COMPLETED, FAILED or INVALID, and a message if it failed.
 
         Raises:
-            AllFailedError: The first `patience` trials all failed.
+            AllFailedError: The first `max_initial_failures` trials all failed.
         """
         super().end_trial(trial)
         self._taken[trial.trial_id] = self._pairs(self.trials[trial.trial_id])
-        first = self.end_order[: self.patience]
-        if first and len(first) == self.patience and all(self.trials[ended].status == "FAILED" for ended in first):
+        count = self.max_initial_failures
+        first = self.end_order[:count]
+        if first and len(first) == count and all(self.trials[ended].status == "FAILED" for ended in first):
             raise AllFailedError(
-                f"the first {self.patience} trials all failed, the last one with: {trial.message or 'unknown'}; "
+                f"the first {count} trials all failed, the last one with: {trial.message or 'unknown'}; "
                 "narrow the search space, for instance to smaller learning rates or batches"
             )
 

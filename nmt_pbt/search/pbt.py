@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import keras_tuner
 from keras_tuner.engine.trial import Trial
@@ -13,19 +13,16 @@ from keras_tuner.engine.trial import Trial
 from nmt_pbt.base.errors import UsageError
 from nmt_pbt.base.types import Value
 from nmt_pbt.search.assignment import Assignment
-from nmt_pbt.search.exploit import Bootstrap, Exploit
+from nmt_pbt.search.budget import Budget
+from nmt_pbt.search.exploit import EvidenceExploit, Exploit
 from nmt_pbt.search.explore import ExploreFunction, Explorer, UserExplore
 from nmt_pbt.search.keras_tuner_space import from_hyperparameters
 from nmt_pbt.search.member import generations
-from nmt_pbt.search.named import exploit_named, explorer_named
 from nmt_pbt.search.oracles import EPOCHS, JournaledOracle, SafeOracle, locked
 from nmt_pbt.search.population import Pause, Population
 from nmt_pbt.search.retention import TrialArchive
+from nmt_pbt.search.strategies import exploit_named, explore_named
 from nmt_pbt.space.space import Space
-from nmt_pbt.tasks.translation.significance import unpack_counts
-
-if TYPE_CHECKING:
-    pass
 
 MEMBER = "pbt/member"
 """Slot of the population, from 0."""
@@ -173,19 +170,26 @@ class PBTOracle(SafeOracle):
             # KerasTuner has saved before the trial was out of its hands, and before the population heard of it.
             self.save()
 
+    @property
+    def needs_evidence(self) -> str | None:
+        """The kind of evidence to report of each trial, by `report_evidence`; None where scores are enough."""
+        strategy = self.population.strategy
+        return strategy.evidence if strategy is not None else None
+
     @locked
     def report_evidence(self, trial_id: str, evidence: str) -> None:
-        """Take in what BLEU of a trial's dev translations is made of: for the exploit strategy `bootstrap` alone.
+        """Take in the evidence of a trial's latest evaluation; dropped where the strategy needs none.
 
         Args:
             trial_id: A trial under way.
-            counts: As of `nmt_pbt.tasks.translation.significance.sentence_counts`, [sentences, 10].
+            evidence: As the task packs it.
         """
-        strategy = self.population.strategy
-        if isinstance(strategy, Bootstrap):
-            under_way = {trial.trial_id for trial in self.ongoing_trials.values()}
-            strategy.keep(self.population.needed() | under_way)
-            strategy.report(trial_id, unpack_counts("bleu", evidence))
+        if self.needs_evidence is None:
+            return
+        strategy = cast(EvidenceExploit, self.population.strategy)
+        under_way = {trial.trial_id for trial in self.ongoing_trials.values()}
+        strategy.keep(self.population.needed() | under_way)
+        strategy.report(trial_id, evidence)
 
     def _record(self, trial: Trial) -> None:
         population = self.population
@@ -230,7 +234,7 @@ def _explorer(explore: Explorer | ExploreFunction | str | None) -> Explorer | No
     if explore is None:
         return None
     if isinstance(explore, str):
-        return explorer_named(explore)
+        return explore_named(explore)
     if hasattr(explore, "propose"):
         return cast(Explorer, explore)
     return UserExplore(explore)
@@ -240,15 +244,25 @@ class JournaledPBTOracle(JournaledOracle, PBTOracle):
     """Population Based Training under this project's own driver.
 
     Ended trials are kept in a few hundred bytes each.
+
+    Args:
+        space: The search space.
+        budget: What all members train together.
+        **kwargs: Of `PBTOracle`.
     """
 
-    def __init__(self, *, space: Space, **kwargs: Any) -> None:
+    def __init__(self, *, space: Space, budget: Budget, **kwargs: Any) -> None:
         super().__init__(space=space, **kwargs)
-        self.needs_evidence = isinstance(self.population.strategy, Bootstrap)
+        self.budget = budget
         self.trials = TrialArchive(self.hyperparameters)
 
     def _space(self) -> Space:
         return self.space
+
+    @property
+    def population_size(self) -> int:
+        """Number of members."""
+        return self.population.size
 
     @locked
     def end_trial(self, trial: Trial) -> None:

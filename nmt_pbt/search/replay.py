@@ -14,7 +14,7 @@ from nmt_pbt.base.types import Value
 from nmt_pbt.search.assignment import Assignment
 from nmt_pbt.search.budget import Budget
 from nmt_pbt.search.oracles import EPOCHS, BudgetedOracle, locked
-from nmt_pbt.search.settings import Segment
+from nmt_pbt.search.segments import Segment
 
 MODEL = "replay/model"
 """Which of the models a trial trains, from 0."""
@@ -22,27 +22,6 @@ SEGMENT = "replay/segment"
 """Which segment of the schedule a trial is, from 0."""
 PARENT = "replay/parent"
 """The trial before it; empty for fresh weights."""
-
-_SLACK = 1e-9  # epochs: what sums of floats may be off by
-
-
-def lengthened(segments: Sequence[Segment], epochs: float) -> list[Segment]:
-    """Return a schedule whose last values stay in force until a model has been trained for so long.
-
-    Args:
-        segments: The schedule.
-        epochs: How long, at least; one that is longer stays as it is.
-    """
-    missing = epochs - math.fsum(segment.epochs for segment in segments)
-    if missing <= _SLACK:
-        return list(segments)
-    return [*segments, Segment(epochs=missing, values=segments[-1].values)]
-
-
-def final_values(segments: Sequence[Segment]) -> list[Segment]:
-    """Return the schedule that holds the last values of another from the beginning, for as long."""
-    length = math.fsum(segment.epochs for segment in segments)
-    return [Segment(epochs=length, values=segments[-1].values)]
 
 
 @dataclass
@@ -88,7 +67,7 @@ class ReplayOracle(BudgetedOracle):
         boundaries = [0, *map(budget.pairs, ends)]
         spans = itertools.pairwise(boundaries)
         # A segment of less than half a pair is none.
-        self._segmentes = [(segment, span) for segment, span in zip(segments, spans, strict=True) if span[0] < span[1]]
+        self._segments = [(segment, span) for segment, span in zip(segments, spans, strict=True) if span[0] < span[1]]
         self._length = boundaries[-1]
         self._models: list[_Model] = []
         super().__init__(budget=budget if models is None else replace(budget, total=models * self._length), **kwargs)
@@ -103,13 +82,16 @@ class ReplayOracle(BudgetedOracle):
         if index is None:
             return {"status": "IDLE" if any(model.busy for model in self._models) else "STOPPED"}
         model = self._models[index]
-        segment, (start, end) = self._segmentes[model.segments]
+        segment, (start, end) = self._segments[model.segments]
         pairs = min(end - start, model.pairs - model.trained)
         bookkeeping: dict[str, Value] = {MODEL: index, SEGMENT: model.segments, PARENT: model.latest or ""}
         model.trained += pairs
         model.segments += 1
         model.latest, model.busy = trial_id, True
-        return {"status": "RUNNING", "values": {**segment.values, **bookkeeping, EPOCHS: pairs / self.budget.epoch}}
+        return {
+            "status": "RUNNING",
+            "values": {**segment.values, **bookkeeping, EPOCHS: pairs / self.budget.pairs_per_epoch},
+        }
 
     def _next_model(self) -> int | None:
         for index, model in enumerate(self._models):
@@ -136,7 +118,7 @@ class ReplayOracle(BudgetedOracle):
         """Return what a trial means: one segment of one model."""
         values = trial.hyperparameters.values
         number, model = int(values[SEGMENT]), int(values[MODEL])
-        segment, (start, _) = self._segmentes[number]
+        segment, (start, _) = self._segments[number]
         return Assignment(
             trial.trial_id,
             {name: values[name] for name in segment.values},
@@ -144,7 +126,7 @@ class ReplayOracle(BudgetedOracle):
             parent=values[PARENT] or None,
             member=model,
             generation=number,
-            start=start / self.budget.epoch,
+            start=start / self.budget.pairs_per_epoch,
             # Not those of the trial's number: PBT chose its winner among the weights that these begin with.
             fresh=f"replay {model}",
         )

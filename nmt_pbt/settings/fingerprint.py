@@ -20,7 +20,11 @@ def deciding_settings(tree: Mapping[str, Any], kind: type[Section]) -> dict[str,
         tree: A settings tree as plain data.
         kind: The class of the settings.
     """
-    kept = {name: value for name, value in tree.items() if name not in kind.decides_nothing}
+    kept = {
+        name: value
+        for name, value in tree.items()
+        if name not in kind.decides_nothing and (value or name not in kind.decides_if_set)
+    }
     for name, section in _sections(kind):
         if isinstance(kept.get(name), Mapping):
             kept[name] = deciding_settings(kept[name], section)

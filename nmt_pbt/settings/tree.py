@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from nmt_pbt.base.errors import UsageError
 from nmt_pbt.base.section import Count, FileName, Section
+from nmt_pbt.search.methods.registry import check_methods, check_variants
+from nmt_pbt.search.plan import SearchPlan
 from nmt_pbt.search.settings import SearchSettings
 
 
@@ -34,8 +37,32 @@ class RunSettings(Section):
     """Name of the run: its folder under results/; null takes the corpus's name"""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     """Seed of everything random"""
-    search: SearchSettings = SearchSettings()
+    search: SearchSettings = Field(default_factory=SearchSettings)
     engine: EngineSettings = EngineSettings()
+
+    @model_validator(mode="after")
+    def _variants_can_be_made(self) -> RunSettings:
+        try:
+            check_variants(self.search)
+        except UsageError as error:
+            raise ValueError(str(error)) from None
+        return self
+
+    def search_plan(self) -> SearchPlan:
+        """Return what these settings mean to the search methods.
+
+        Raises:
+            UsageError: The search space cannot be used.
+        """
+        raise NotImplementedError
+
+    def check_searches(self) -> None:
+        """Refuse searches that cannot run with these settings, before anything is built or written.
+
+        Raises:
+            UsageError: Says which setting, and what it has to be.
+        """
+        check_methods(self.search_plan())
 
     @property
     def epochs(self) -> float:

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from nmt_pbt.base.errors import UsageError, suggest
 from nmt_pbt.base.randomness import generator
 from nmt_pbt.base.types import Value
-from nmt_pbt.search.settings import SearchSettings
 from nmt_pbt.space.domains import Choice, Constant, Domain, Integer, Real, describe
 from nmt_pbt.space.settings import ChoiceDomain, NumberDomain
-from nmt_pbt.tasks.translation.hyperparameters import STRUCTURAL
 
 
 @dataclass(frozen=True)
@@ -43,23 +41,29 @@ class Space:
                     raise UsageError(f"{kind} {name}: not in the search space{suggest(name, self.names)}")
 
     @classmethod
-    def from_settings(cls, search: SearchSettings) -> Space:
+    def from_domains(
+        cls,
+        domains: Mapping[str, NumberDomain | ChoiceDomain],
+        structural: Iterable[str] = (),
+        frozen: Iterable[str] = (),
+    ) -> Space:
         """Build the space that settings describe: the only place that reads their domains.
 
         Args:
-            search: The `search` section.
+            domains: Domains by name, as in `search.space`.
+            structural: Names that are structural where they are searched.
+            frozen: Names that explore leaves alone.
 
         Returns:
-            The space; names of `settings.STRUCTURAL` and `epochs` are structural, `pbt.frozen` is frozen.
+            The space.
 
         Raises:
-            UsageError: A domain cannot be used, or `pbt.frozen` names something else.
+            UsageError: A domain cannot be used, or a frozen name is not in the space.
         """
-        fixed_for_life = (*STRUCTURAL, "epochs")
         return cls(
-            tuple(domain_of(name, domain) for name, domain in search.space.items()),
-            structural=frozenset(name for name in search.space if name in fixed_for_life),
-            frozen=frozenset(search.pbt.frozen),
+            tuple(domain_of(name, domain) for name, domain in domains.items()),
+            structural=frozenset(structural) & frozenset(domains),
+            frozen=frozenset(frozen),
         )
 
     def active(self, values: Mapping[str, Value]) -> Iterator[Domain]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar, Protocol
+from typing import ClassVar, Literal, Protocol
 
 import numpy as np
 
@@ -26,6 +26,19 @@ class MemberState:
 
     arrays: Mapping[str, np.ndarray]
     age: int
+
+
+@dataclass(frozen=True)
+class Objective:
+    """The metric on the dev split that a search decides by.
+
+    Attributes:
+        name: Of the metric, as in `Evaluation.metrics`.
+        direction: Whether lower or higher values are better.
+    """
+
+    name: str
+    direction: Literal["min", "max"]
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,6 @@ from nmt_pbt.report.page import write_report
 from nmt_pbt.report.run import Run, load_run
 from nmt_pbt.run.journal import Journal, read_journal
 from nmt_pbt.run.preflight import check_engine, need_of
-from nmt_pbt.search.methods import check_methods
 from nmt_pbt.settings.loading import dump_settings
 from nmt_pbt.tasks.protocol import MemberState
 from nmt_pbt.tasks.state import StateStore
@@ -105,7 +104,7 @@ def read_settings(path: Path) -> None:
     """Do with a settings file what `compare --config` does before TensorFlow is started."""
     with refused_at_most():
         found = load_settings(path)
-        check_methods(found)
+        found.check_searches()
         check_engine(found.engine.model_copy(update={"address": None}))
         need_of(found, found.corpus.vocabulary_size)
 

@@ -24,7 +24,6 @@ from nmt_pbt.run.journal import (
     Tested,
 )
 from nmt_pbt.run.schedule import found_schedule
-from nmt_pbt.search.method_names import REPLAYS
 from nmt_pbt.search.replay import final_values, lengthened
 from nmt_pbt.settings.loading import dump_settings
 from nmt_pbt.space.settings import NumberDomain
@@ -307,7 +306,7 @@ def write_fake_run(
             search.start()
             if method in ("pbt", "exploit-only", "explore-only"):
                 _population(search, adopt=method != "explore-only", explore=method != "exploit-only")
-            elif method in REPLAYS:
+            elif method in ("replay", "final-values"):
                 _replay(search, records)
             else:
                 _baseline(search)

@@ -14,6 +14,7 @@ from nmt_pbt.report.run import Run, load_run
 from nmt_pbt.report.statistics import against, best_baseline, comparisons, population_methods, reference_method, summary
 from nmt_pbt.run.journal import Guessed, Tested
 from nmt_pbt.run.schedule import found_schedule, read_schedule
+from nmt_pbt.tasks.translation.tree import check_schedule
 from tests.report.fake_run import write_fake_run
 from tests.report.journals import assigned, evaluated, run_started, search, search_ended, small_population
 
@@ -101,7 +102,7 @@ def test_a_report_leaves_the_schedule_of_each_population_to_be_replayed(path: Pa
     report = write_report(path).parent
     names = {file.name for file in report.glob("schedule_*.yaml")}
     assert names == {"schedule_pbt_seed0.yaml", "schedule_exploit-only_seed0.yaml"}
-    written = read_schedule(report / "schedule_pbt_seed0.yaml")
+    written = read_schedule(report / "schedule_pbt_seed0.yaml", check_schedule)
     assert written == found_schedule(run.records, "pbt", 0, run.name)
     steps = run.ancestry.steps("pbt", 0)
     assert [segment.values["dropout"] for segment in written.segments] == steps["dropout"].tolist()

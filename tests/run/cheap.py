@@ -18,7 +18,7 @@ from nmt_pbt.run.driver import Driver, search_started
 from nmt_pbt.run.jobs import Engine, JobResult, StateReference, TrainingJob, Winner
 from nmt_pbt.run.journal import Journal, RunStarted
 from nmt_pbt.run.worker import InlineEngine, TrainablePool
-from nmt_pbt.search.methods import build_method
+from nmt_pbt.search.methods.registry import build_method
 from nmt_pbt.tasks.protocol import Evaluation, MemberState, TestResult, Trainable
 from nmt_pbt.tasks.state import StateStore
 from nmt_pbt.tasks.translation.significance import Counts, pack_counts
@@ -216,6 +216,7 @@ def driver(
     method: str, settings: TranslationSettings, task: CheapTask, engine: Engine, journal: Journal, seed: int = 0
 ) -> Driver:
     """Return what runs, or goes on with, one search."""
-    built = build_method(method, settings, seed, task.pairs_per_epoch)
-    start = search_started(built, settings, seed)
-    return Driver(built, engine, journal, start, patience=settings.patience)
+    plan = settings.search_plan()
+    oracle = build_method(method, plan, seed, task.pairs_per_epoch)
+    start = search_started(method, oracle, plan, seed)
+    return Driver(oracle, engine, journal, start, patience=settings.patience)

@@ -14,7 +14,8 @@ from nmt_pbt.run.jobs import Engine
 from nmt_pbt.run.journal import AnyRecord, Assigned, Evaluated, Guessed, Journal, SearchEnded, Tested, read_journal
 from nmt_pbt.run.manual import check_free_to_guess, check_free_to_test, is_under_way, read_guess, told, tried
 from nmt_pbt.run.run_directory import RunDirectory
-from nmt_pbt.search.methods import build_method, build_search_by_hand
+from nmt_pbt.search.methods.manual import build_search_by_hand
+from nmt_pbt.search.methods.registry import build_method
 from nmt_pbt.tasks.translation.tree import TranslationSettings
 from tests.report.journals import assigned, ended, evaluated, run_started, search, search_ended, small_population
 from tests.run.cheap import CheapTask, cheap_settings, inline, opened
@@ -28,12 +29,12 @@ SECOND = {**FIRST, "dropout": 0.8, "label_smoothing": 0.2}
 def guess(
     journal: Journal, engine: Engine, values: dict[str, Any] | None, settings: TranslationSettings, listed: bool = False
 ) -> Winner | None:
-    build = build_method if listed else build_search_by_hand
-    method = build("manual", settings, 0, TASK.pairs_per_epoch)
+    plan, epoch = settings.search_plan(), TASK.pairs_per_epoch
+    oracle = build_method("manual", plan, 0, epoch) if listed else build_search_by_hand(plan, 0, epoch)
     guessed = None
     if values is not None:
-        guessed = Guessed(method="manual", seed=0, values=values, pairs=method.budget.pairs(settings.training.epochs))
-    return Driver(method, engine, journal, search_started(method, settings, 0)).run(guessed)
+        guessed = Guessed(method="manual", seed=0, values=values, pairs=oracle.budget.pairs(settings.training.epochs))
+    return Driver(oracle, engine, journal, search_started("manual", oracle, plan, 0)).run(guessed)
 
 
 def guesses(

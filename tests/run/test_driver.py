@@ -13,8 +13,6 @@ from nmt_pbt.base.errors import HandoverError, JournalError, UsageError
 from nmt_pbt.run.greediness import Greediness
 from nmt_pbt.run.jobs import Engine, JobResult, TrainingJob
 from nmt_pbt.run.journal import Assigned, Ended, Evaluated, SearchEnded, read_journal, without_times
-from nmt_pbt.search.methods import check_methods
-from nmt_pbt.space.space import Space
 from nmt_pbt.tasks.translation.significance import corpus_scores, unpack_counts
 from tests.run.cheap import CheapTask, PassingOn, cheap_settings, inline, opened, search
 
@@ -297,12 +295,12 @@ def test_a_killed_search_with_bootstrap_resumes_to_the_same_journal(tmp_path: Pa
 
 def test_a_bootstrap_of_another_score_than_bleu_is_refused() -> None:
     with pytest.raises(UsageError, match=r"bootstrap.*val_chrf"):
-        check_methods(cheap_settings("search.pbt.exploit=bootstrap", "search.objective=val_chrf"))
+        cheap_settings("search.pbt.exploit=bootstrap", "search.objective=val_chrf").check_searches()
 
 
 def test_each_generation_of_a_population_is_diagnosed_when_all_members_have_been_given_it(tmp_path: Path) -> None:
     records = run(tmp_path, "pbt")
-    greediness = Greediness(Space.from_settings(cheap_settings().search))
+    greediness = Greediness(cheap_settings().search_plan())
     found = {number: diagnosis for number, record in enumerate(records) if (diagnosis := greediness.take(record))}
     for number, diagnosis in found.items():
         last = records[number]
@@ -312,7 +310,7 @@ def test_each_generation_of_a_population_is_diagnosed_when_all_members_have_been
     adopted = [sum(r.inherited and r.generation == g for r in records if isinstance(r, Assigned)) / 4 for g in range(3)]
     assert [diagnosis.exploits for diagnosis in found.values()] == adopted
     replay = run(tmp_path / "replay", "replay")
-    assert not any(Greediness(Space.from_settings(cheap_settings().search)).take(record) for record in replay)
+    assert not any(Greediness(cheap_settings().search_plan()).take(record) for record in replay)
 
 
 @pytest.mark.parametrize("more", [(), ("search.pbt.synchronous=false",)], ids=["synchronous", "asynchronous"])

@@ -18,6 +18,7 @@ from nmt_pbt.run.schedule import (
     read_schedule,
     schedule_of_run,
 )
+from nmt_pbt.tasks.translation.tree import check_schedule
 from tests.report.journals import assigned, evaluated, run_started, search
 
 
@@ -97,7 +98,7 @@ def test_a_written_schedule_is_read_back_to_the_same(tmp_path_factory: pytest.Te
     )
     path = tmp_path_factory.mktemp("schedule") / "schedule.yaml"
     path.write_text(dump_schedule(schedule), encoding="utf-8")
-    assert read_schedule(path) == schedule
+    assert read_schedule(path, check_schedule) == schedule
 
 
 @pytest.mark.parametrize(
@@ -118,7 +119,7 @@ def test_a_schedule_that_cannot_be_used_is_refused_in_one_line(tmp_path: Path, t
     path = tmp_path / "schedule.yaml"
     path.write_text(text, encoding="utf-8")
     with pytest.raises(UsageError, match=told) as error:
-        read_schedule(path)
+        read_schedule(path, check_schedule)
     assert "schedule.yaml" in str(error.value)
     assert "\n" not in str(error.value)
 
@@ -129,7 +130,7 @@ def test_pairs_that_are_not_the_epochs_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "schedule.yaml"
     path.write_text(dump_schedule(schedule).replace("epochs: 0.5", "epochs: 2.5", 1), encoding="utf-8")
     with pytest.raises(UsageError, match=r"segment 1 has 100 pairs, which is not 2\.5 epochs of 200"):
-        read_schedule(path)
+        read_schedule(path, check_schedule)
 
 
 def write(folder: Path, records: list[AnyRecord]) -> Path:

@@ -6,9 +6,10 @@ import math
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from nmt_pbt.search.assignment import Assignment
-from nmt_pbt.search.methods import Method
+from nmt_pbt.tasks.translation.significance import pack_counts
 from tests.run.cheap import sentence_counts_like
 
 SMALL = [
@@ -40,7 +41,7 @@ def smooth(assignment: Assignment, step: int) -> float:
 class Session:
     """What was asked of an oracle, and what it answered, so that it can be asked again."""
 
-    method: Method
+    oracle: Any
     interval: float
     score: Score = smooth
     fails: Callable[[Assignment], str | None] = lambda assignment: None
@@ -51,15 +52,15 @@ class Session:
 
     def give(self, worker: str) -> str:
         """Ask for a trial; return the status."""
-        trial = self.method.oracle.create_trial(worker)
+        trial = self.oracle.create_trial(worker)
         if trial.status == "RUNNING":
-            self.busy[worker] = self.method.assignment(trial)
+            self.busy[worker] = self.oracle.assignment(trial)
             self.assignments.append(self.busy[worker])
         return str(trial.status)
 
     def finish(self, worker: str) -> None:
         """Report a worker's trial."""
-        oracle = self.method.oracle
+        oracle = self.oracle
         assignment = self.busy.pop(worker)
         trial = oracle.get_trial(assignment.trial)
         failure = self.fails(assignment)
@@ -67,14 +68,14 @@ class Session:
             for step in range(1, math.ceil(assignment.epochs / self.interval - 1e-9) + 1):
                 score = self.score(assignment, step)
                 metrics: Mapping[str, float] = {self.metric: score, "train_loss": 1.0}
-                if self.method.needs_counts:
+                if oracle.needs_evidence is not None:
                     share = score / 40 if math.isfinite(score) else 0.0
-                    oracle.report_counts(assignment.trial, sentence_counts_like(share))
+                    oracle.report_evidence(assignment.trial, pack_counts(sentence_counts_like(share)))
                 oracle.update_trial(assignment.trial, metrics, step=step)
         trial.status = "COMPLETED" if failure is None else "FAILED"
         trial.message = failure
         oracle.end_trial(trial)
-        self.needed.append(self.method.needed())
+        self.needed.append(self.oracle.needed())
 
     def run(self, workers: int = 1, pick: Callable[[int], int] = lambda count: 0, trials: int = 10**9) -> Session:
         """Drive to the end, or until so many trials were given out."""
@@ -95,10 +96,10 @@ class Session:
         return sum(
             sum(intervals if self.fails(assignment) is None else intervals[:1])
             for assignment in self.assignments
-            for intervals in [self.method.budget.intervals(assignment)]
+            for intervals in [self.oracle.budget.intervals(assignment)]
         )
 
     @property
     def epochs(self) -> float:
         """Epochs trained."""
-        return self.pairs / self.method.budget.epoch
+        return self.pairs / self.oracle.budget.pairs_per_epoch

@@ -14,7 +14,7 @@ from nmt_pbt.search.baselines import BayesOracle, GridOracle, HyperbandOracle, R
 from nmt_pbt.search.budget import Budget
 from nmt_pbt.search.keras_tuner_space import to_hyperparameters
 from nmt_pbt.search.manual import ManualOracle
-from nmt_pbt.search.methods import Method
+from nmt_pbt.search.methods.grid import points_within
 from nmt_pbt.search.pb2 import minimise
 from nmt_pbt.space.domains import Choice, Integer, Real
 from nmt_pbt.space.space import Space
@@ -27,16 +27,20 @@ SPACE = Space((Real("rate", 1e-4, 1e-2, "log"), Real("dropout", 0.0, 0.6), Choic
 
 def session(kind: Any, space: Space = SPACE, budget: float = 48.0, interval: float = 1.0, **changes: Any) -> Session:
     """Return a session with a budget of so many epochs, of 1,000 pairs each."""
-    arguments = {
+    arguments: dict[str, Any] = {
         "space": space,
         "objective": BLEU,
         "seed": 0,
         "budget": Budget(1000, interval, round(1000 * budget)),
         "epochs": 8.0,
-        "patience": 6,
+        "max_initial_failures": 6,
     }
-    oracle = kind(**{**arguments, **changes})
-    return Session(Method("m", oracle, oracle.budget), 1.0, metric=oracle.objective.name)
+    arguments.update(changes)
+    if kind is GridOracle:
+        levels = arguments.pop("levels")
+        arguments["points"] = points_within(space, arguments["budget"], arguments["epochs"], levels, arguments["seed"])
+    oracle = kind(**arguments)
+    return Session(oracle, 1.0, metric=oracle.objective.name)
 
 
 @pytest.mark.parametrize(
@@ -52,7 +56,7 @@ def session(kind: Any, space: Space = SPACE, budget: float = 48.0, interval: flo
 def test_several_objectives_are_added_up_to_be_minimised(kind: Any, changes: dict[str, Any]) -> None:
     """KerasTuner's rule: what is to be maximised counts negatively."""
     objectives = [keras_tuner.Objective("score", "max"), keras_tuner.Objective("cost", "min")]
-    oracle = session(kind, objective=objectives, **changes).method.oracle
+    oracle = session(kind, objective=objectives, **changes).oracle
     trial = oracle.create_trial("worker0")
     oracle.update_trial(trial.trial_id, {"score": 3.0, "cost": 1.0}, step=1)
     oracle.update_trial(trial.trial_id, {"score": 2.0, "cost": 1.0}, step=2)
@@ -96,7 +100,7 @@ def test_searched_epochs_use_up_the_budget_and_the_last_trial_is_cut(kind: Any) 
     assert all(3.0 <= assignment.epochs <= 7.0 for assignment in whole)
     assert 0 < last.epochs <= 7.0
     assert driven.epochs == 48.0
-    asked = driven.method.oracle.get_trial(last.trial).hyperparameters.values["epochs"]
+    asked = driven.oracle.get_trial(last.trial).hyperparameters.values["epochs"]
     assert 3.0 <= asked <= 7.0
 
 
@@ -111,7 +115,7 @@ def test_a_grid_smaller_than_the_budget_is_gone_through_again() -> None:
 
 def test_grid_workers_do_not_wait_for_each_other() -> None:
     """KerasTuner's grid gives out the third trial only when one of the first two has ended."""
-    ours = session(GridOracle, levels={}).method.oracle
+    ours = session(GridOracle, levels={}).oracle
     assert [ours.create_trial(worker).status for worker in "abcd"] == ["RUNNING"] * 4
 
 
@@ -140,7 +144,7 @@ def test_bayes_comes_closer_than_random() -> None:
             driven = bayes(seed=seed) if kind is BayesOracle else session(kind, budget=8.0 * 20, seed=seed)
             driven.score = lambda assignment, step: bowl(dict(assignment.values))
             driven.run()
-            best.append(driven.method.oracle.get_best_trials(1)[0].score)
+            best.append(driven.oracle.get_best_trials(1)[0].score)
         reached[kind] = float(np.mean(best))
     assert reached[BayesOracle] > reached[RandomOracle] + 0.5
     assert reached[BayesOracle] > 29.0
@@ -208,7 +212,7 @@ def test_hyperband_goes_on_with_the_best_third_from_their_own_states() -> None:
     by_trial = {assignment.trial: assignment for assignment in driven.assignments}
     first = [assignment for assignment in driven.assignments if assignment.parent is None]
     assert [assignment.epochs for assignment in first[:9]] == [1.0] * 9
-    scores = {a.trial: driven.method.oracle.get_trial(a.trial).score for a in first[:9]}
+    scores = {a.trial: driven.oracle.get_trial(a.trial).score for a in first[:9]}
     promoted = [a.parent for a in driven.assignments if a.parent in scores]
     assert set(promoted) == set(sorted(scores, key=lambda trial: scores[trial])[-3:])
     for assignment in driven.assignments:
@@ -241,7 +245,7 @@ def test_hyperband_needs_the_states_that_may_go_on_and_no_others() -> None:
     driven.run(trials=9)
     while driven.busy:
         driven.finish(next(iter(driven.busy)))
-    scores = {f"{number:04d}": driven.method.oracle.get_trial(f"{number:04d}").score for number in range(9)}
+    scores = {f"{number:04d}": driven.oracle.get_trial(f"{number:04d}").score for number in range(9)}
     assert driven.needed[-1] == set(sorted(scores, key=lambda trial: scores[trial])[-3:])
     rest = driven.run()
     parents = [assignment.parent for assignment in rest.assignments if assignment.parent is not None]
@@ -273,8 +277,8 @@ def test_guesses_are_tried_in_order_and_more_can_be_added() -> None:
     guesses = [{"rate": 1e-3, "dropout": 0.1 * number, "batch": 16} for number in range(3)]
     driven = session(ManualOracle, guesses=guesses).run()
     assert [assignment.values for assignment in driven.assignments] == guesses
-    assert driven.epochs == driven.method.oracle.budget.epochs == 24.0
-    driven.method.oracle.add({"rate": 2e-3, "dropout": 0.5, "batch": 64})
+    assert driven.epochs == driven.oracle.budget.epochs == 24.0
+    driven.oracle.add({"rate": 2e-3, "dropout": 0.5, "batch": 64})
     driven.run()
     assert driven.assignments[-1].values["dropout"] == 0.5
     assert driven.epochs == 32.0

@@ -13,7 +13,7 @@ from nmt_pbt.base.errors import UsageError
 from nmt_pbt.search.assignment import Assignment
 from nmt_pbt.search.budget import Budget
 from nmt_pbt.search.member import last_decision
-from nmt_pbt.search.methods import build_method
+from nmt_pbt.search.methods.registry import build_method
 from nmt_pbt.tasks.translation.tree import load_settings
 from tests.search.driving import SMALL, Session
 
@@ -99,7 +99,7 @@ def test_every_method_meets_the_budget_to_the_pair_whatever_the_lengths(
     """What failed before its end is counted up to there, and what it gave back is trained by others."""
     assume((epochs - last_decision(interval, epochs)) * epoch >= 1)
     changes = [*SMALL, f"training.epochs={epochs}", f"search.interval={interval}", *METHODS[name]]
-    method = build_method(name, load_settings(assignments=changes), 0, epoch)
+    method = build_method(name, load_settings(assignments=changes).search_plan(), 0, epoch)
 
     def fails(given: Assignment) -> str | None:
         return "nan" if failing and int(given.trial) % 4 == 1 else None

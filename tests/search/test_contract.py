@@ -6,7 +6,6 @@ import json
 import math
 import threading
 from collections.abc import Callable
-from dataclasses import replace
 
 import keras_tuner
 import numpy as np
@@ -15,9 +14,7 @@ from keras_tuner.engine.trial import Trial
 
 from nmt_pbt.base.errors import SearchError
 from nmt_pbt.search.assignment import Assignment
-from nmt_pbt.search.method_names import METHODS, REPLAYS
-from nmt_pbt.search.methods import build_method
-from nmt_pbt.space.space import Space
+from nmt_pbt.search.methods.registry import METHODS, build_method
 from nmt_pbt.tasks.translation.tree import TranslationSettings, load_settings
 from tests.search.driving import SMALL, Session
 
@@ -45,9 +42,9 @@ STRATEGIES = {
     "truncation and PB2": ["search.pbt.explore=pb2"],
 }
 MODES = {
-    **{name: (name, [SCHEDULE]) for name in REPLAYS},
+    **{name: (name, [SCHEDULE]) for name in ("replay", "final-values")},
     "replay of a schedule longer than a member": ("replay", [SCHEDULE, "training.epochs=3.0", "search.population=16"]),
-    **{name: (name, []) for name in METHODS if name not in ("pbt", "manual", *REPLAYS)},
+    **{name: (name, []) for name in METHODS.names if name not in ("pbt", "manual", "replay", "final-values")},
     **{f"pbt by {name}": ("pbt", changes) for name, changes in STRATEGIES.items()},
     **{f"pbt by {name}, asynchronous": ("pbt", [*changes, ASYNCHRONOUS]) for name, changes in STRATEGIES.items()},
     "manual": ("manual", [f"search.manual.guesses={json.dumps(GUESSES)}"]),
@@ -82,26 +79,28 @@ def mode(request: pytest.FixtureRequest) -> tuple[str, TranslationSettings]:
 def session(mode: tuple[str, TranslationSettings], seed: int = 0, **changes: object) -> Session:
     name, settings = mode
     objective = settings.search.objective
-    return Session(build_method(name, settings, seed, EPOCH), settings.search.interval, metric=objective, **changes)
+    return Session(
+        build_method(name, settings.search_plan(), seed, EPOCH), settings.search.interval, metric=objective, **changes
+    )
 
 
 def test_the_same_seed_gives_the_same_trials_and_another_seed_others(mode: tuple[str, TranslationSettings]) -> None:
     first = session(mode).run(workers=2).assignments
     assert first == session(mode).run(workers=2).assignments
-    if mode[0] not in ("manual", *REPLAYS):
+    if mode[0] not in ("manual", "replay", "final-values"):
         assert first != session(mode, seed=1).run(workers=2).assignments
 
 
 def test_a_later_seed_does_not_depend_on_the_process(mode: tuple[str, TranslationSettings]) -> None:
     """Seed 0 is a seed: KerasTuner takes a random one instead."""
-    assert session(mode).method.oracle.seed == 0
+    assert session(mode).oracle.seed == 0
 
 
 def test_values_are_within_bounds_and_on_the_grid(mode: tuple[str, TranslationSettings]) -> None:
-    space = Space.from_settings(mode[1].search)
+    space = mode[1].search_plan().space
     driven = session(mode).run(workers=3)
     for assignment in driven.assignments:
-        values = driven.method.oracle.get_trial(assignment.trial).hyperparameters.values
+        values = driven.oracle.get_trial(assignment.trial).hyperparameters.values
         assert all(domain.contains(values[domain.name]) for domain in space.domains)
         assert tuple(assignment.values) == space.names
         assert all(type(value) in (int, float, str, bool) for value in values.values())
@@ -111,7 +110,7 @@ def test_values_are_within_bounds_and_on_the_grid(mode: tuple[str, TranslationSe
 def test_the_budget_is_met_exactly(mode: tuple[str, TranslationSettings], workers: int) -> None:
     random = np.random.default_rng(0)
     driven = session(mode).run(workers, pick=lambda count: int(random.integers(count)))
-    assert driven.pairs == driven.method.budget.total == 48 * EPOCH
+    assert driven.pairs == driven.oracle.budget.total == 48 * EPOCH
     assert driven.give("worker0") == "STOPPED"
 
 
@@ -134,8 +133,8 @@ def test_a_search_goes_on_after_failures(
     if mode[0] == "manual":
         assert len(driven.assignments) == len(mode[1].search.manual.guesses)  # nobody guessed what else to try
     else:
-        assert driven.pairs == driven.method.budget.total
-    best = driven.method.oracle.get_best_trials(1)[0]
+        assert driven.pairs == driven.oracle.budget.total
+    best = driven.oracle.get_best_trials(1)[0]
     assert math.isfinite(best.score)
     assert best.status == "COMPLETED"
 
@@ -162,16 +161,16 @@ def test_a_fresh_oracle_with_the_state_of_another_goes_on_as_that_one_does(
 ) -> None:
     whole = session(mode).run(workers=3)
     part = session(mode).run(workers=3, trials=len(whole.assignments) // 2)
-    old, fresh = part.method.oracle, session(mode).method.oracle
+    old, fresh = part.oracle, session(mode).oracle
     state, ended = json.loads(json.dumps([old.get_state(), [trial.get_state() for trial in old.trials.values()]]))
     fresh.trials.update({trial["trial_id"]: Trial.from_state(trial) for trial in ended})
     fresh.set_state(state)
-    part.method = replace(part.method, oracle=fresh)
+    part.oracle = fresh
     assert part.run(workers=3).assignments == whole.assignments
 
 
 def test_the_same_worker_gets_the_same_trial_until_it_has_ended(mode: tuple[str, TranslationSettings]) -> None:
-    oracle = session(mode).method.oracle
+    oracle = session(mode).oracle
     first = oracle.create_trial("worker0")
     again = oracle.create_trial("worker0")
     other = oracle.create_trial("worker1")
@@ -181,7 +180,7 @@ def test_the_same_worker_gets_the_same_trial_until_it_has_ended(mode: tuple[str,
 
 def test_results_of_a_trial_that_is_given_out_again_start_afresh(mode: tuple[str, TranslationSettings]) -> None:
     driven = session(mode)
-    oracle, metric = driven.method.oracle, driven.metric
+    oracle, metric = driven.oracle, driven.metric
     trial = oracle.create_trial("worker0")
     oracle.update_trial(trial.trial_id, {metric: 99.0}, step=1)
     again = oracle.create_trial("worker0")
@@ -194,7 +193,7 @@ def test_results_of_a_trial_that_is_given_out_again_start_afresh(mode: tuple[str
 def test_a_failed_trial_is_not_given_out_again_and_an_invalid_one_as_often_as_allowed(
     mode: tuple[str, TranslationSettings], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    oracle = session(mode).method.oracle
+    oracle = session(mode).oracle
     oracle.max_retries_per_trial = 1
     issued = []
     for status in ("FAILED", "INVALID", "INVALID"):
@@ -211,10 +210,10 @@ def test_the_old_way_to_end_a_trial_still_works(mode: tuple[str, TranslationSett
     driven = session(mode)
     driven.give("worker0")
     trial = driven.busy["worker0"].trial
-    driven.method.oracle.update_trial(trial, {driven.metric: 5.0}, step=1)
-    values = dict(driven.method.oracle.get_trial(trial).hyperparameters.values)
-    driven.method.oracle.end_trial(trial, "COMPLETED")
-    ended = driven.method.oracle.get_trial(trial)
+    driven.oracle.update_trial(trial, {driven.metric: 5.0}, step=1)
+    values = dict(driven.oracle.get_trial(trial).hyperparameters.values)
+    driven.oracle.end_trial(trial, "COMPLETED")
+    ended = driven.oracle.get_trial(trial)
     assert ended.status == "COMPLETED"
     assert ended.hyperparameters.values == values
     assert driven.give("worker0") == "RUNNING"
@@ -224,7 +223,7 @@ def test_a_missing_objective_is_an_error_and_holds_no_lock(mode: tuple[str, Tran
     driven = session(mode)
     driven.give("worker0")
     with pytest.raises(ValueError, match="Objective value missing"):
-        driven.method.oracle.update_trial(driven.busy["worker0"].trial, {"train_loss": 1.0}, step=1)
+        driven.oracle.update_trial(driven.busy["worker0"].trial, {"train_loss": 1.0}, step=1)
     finished = threading.Thread(target=driven.finish, args=("worker0",), daemon=True)
     finished.start()
     finished.join(timeout=30)
@@ -239,14 +238,14 @@ def test_an_oracle_is_one_of_keras_tuners_and_writes_and_prints_nothing(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     driven = session(mode).run(workers=2, trials=6)
-    assert isinstance(driven.method.oracle, keras_tuner.Oracle)
+    assert isinstance(driven.oracle, keras_tuner.Oracle)
     assert list(tmp_path.iterdir()) == []  # type: ignore[attr-defined]
     assert capsys.readouterr().out == ""
 
 
 def test_trials_that_ended_can_be_looked_up(mode: tuple[str, TranslationSettings]) -> None:
     driven = session(mode).run()
-    oracle = driven.method.oracle
+    oracle = driven.oracle
     best = oracle.get_best_trials(1)[0]
     scores = [oracle.get_trial(assignment.trial).score for assignment in driven.assignments]
     assert best.score == (max(scores) if oracle.objective.direction == "max" else min(scores))

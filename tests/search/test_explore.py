@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from nmt_pbt.base.errors import UsageError
 from nmt_pbt.base.types import Value
 from nmt_pbt.search.explore import Observation, Perturb, UserExplore
-from nmt_pbt.search.named import explorer_named
+from nmt_pbt.search.strategies import explore_named
 from nmt_pbt.space.domains import Choice, Constant, Domain, Integer, Real
 from nmt_pbt.space.space import Space
 
@@ -221,4 +221,4 @@ def test_settings_that_make_no_sense_are_refused(arguments: dict[str, float]) ->
 
 def test_an_unknown_explorer_is_refused_by_name() -> None:
     with pytest.raises(UsageError, match="did you mean 'perturb'"):
-        explorer_named("pertrub")
+        explore_named("pertrub")

@@ -8,19 +8,19 @@ import pytest
 from nmt_pbt.base.errors import UsageError
 from nmt_pbt.search.exploit import Backtrack, Tournament, Truncation, TTest
 from nmt_pbt.search.frequencies import MultiFrequency
-from nmt_pbt.search.method_names import METHODS, REPLAYS
-from nmt_pbt.search.methods import build_method, check_methods
+from nmt_pbt.search.methods.registry import METHODS, build_method
 from nmt_pbt.search.pb2 import PB2
 from nmt_pbt.tasks.translation.tree import load_settings
 from tests.search.driving import SMALL
+
+WITHOUT_DRAWS = ("manual", "grid", "hyperband", "replay", "final-values")
 
 
 def test_names_and_budgets_are_checked_without_importing_keras_tuner() -> None:
     program = (
         "import sys\n"
-        "from nmt_pbt.search.methods import check_methods\n"
         "from nmt_pbt.tasks.translation.tree import load_settings\n"
-        "check_methods(load_settings())\n"
+        "load_settings().check_searches()\n"
         "heavy = {'keras_tuner', 'tensorflow', 'keras', 'sklearn', 'scipy'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"
     )
@@ -69,31 +69,31 @@ def test_names_and_budgets_are_checked_without_importing_keras_tuner() -> None:
 )
 def test_what_cannot_be_run_is_refused_in_one_line(changes: list[str], text: str) -> None:
     with pytest.raises(UsageError, match=text) as caught:
-        check_methods(load_settings(assignments=[*SMALL, *changes]))
+        load_settings(assignments=[*SMALL, *changes]).check_searches()
     assert "\n" not in str(caught.value)
 
 
 def test_an_unknown_method_cannot_be_built() -> None:
     with pytest.raises(UsageError, match="did you mean 'hyperband'"):
-        build_method("hyperbandd", load_settings(assignments=SMALL), 0, 1000)
+        build_method("hyperbandd", load_settings(assignments=SMALL).search_plan(), 0, 1000)
 
 
-@pytest.mark.parametrize("name", [name for name in METHODS if name != "manual"])
+@pytest.mark.parametrize("name", [name for name in METHODS.names if name != "manual"])
 def test_an_interval_of_less_than_a_sentence_pair_is_refused(name: str) -> None:
     with pytest.raises(UsageError, match=r"search.interval 0.5: less than one sentence pair of an epoch of 1;"):
-        build_method(name, load_settings(assignments=[*SMALL, "search.interval=0.5"]), 0, 1)
+        build_method(name, load_settings(assignments=[*SMALL, "search.interval=0.5"]).search_plan(), 0, 1)
 
 
 def test_a_last_interval_of_less_than_a_sentence_pair_is_refused() -> None:
     settings = load_settings(assignments=[*SMALL, "training.epochs=8.001"])
     with pytest.raises(UsageError, match=r"training.epochs 8.001: the last interval .* train for 8 epochs"):
-        build_method("pbt", settings, 0, 400)
-    assert build_method("random", settings, 0, 400).budget.total == 6 * 8 * 400
+        build_method("pbt", settings.search_plan(), 0, 400)
+    assert build_method("random", settings.search_plan(), 0, 400).budget.total == 6 * 8 * 400
 
 
 def test_settings_choose_exploit_and_explore() -> None:
     def population(*changes: str, name: str = "pbt") -> object:
-        return build_method(name, load_settings(assignments=[*SMALL, *changes]), 0, 1000).oracle.population
+        return build_method(name, load_settings(assignments=[*SMALL, *changes]).search_plan(), 0, 1000).population
 
     assert population().strategy == Truncation(0.25)  # type: ignore[attr-defined]
     assert population("search.pbt.exploit=tournament").strategy == Tournament()  # type: ignore[attr-defined]
@@ -110,17 +110,17 @@ def test_settings_choose_exploit_and_explore() -> None:
 
 def test_values_to_start_with_can_be_set() -> None:
     settings = load_settings(assignments=[*SMALL, "search.pbt.initial=[{dropout: 0.5, batch_size: 64}]"])
-    method = build_method("pbt", settings, 0, 1000)
-    first = method.assignment(method.oracle.create_trial("worker0"))
+    method = build_method("pbt", settings.search_plan(), 0, 1000)
+    first = method.assignment(method.create_trial("worker0"))
     assert (first.values["dropout"], first.values["batch_size"]) == (0.5, 64)
 
 
-@pytest.mark.parametrize("name", [name for name in METHODS if name not in ("manual", "grid", "hyperband", *REPLAYS)])
+@pytest.mark.parametrize("name", [name for name in METHODS.names if name not in WITHOUT_DRAWS])
 def test_methods_share_their_first_draws_under_one_seed(name: str) -> None:
     """Common random numbers: what differs between methods is then less the luck of the start."""
     settings = load_settings(assignments=[*SMALL, "search.bayes.initial_points=4"])
-    method = build_method(name, settings, 7, 1000)
-    reference = build_method("random", settings, 7, 1000)
+    method = build_method(name, settings.search_plan(), 7, 1000)
+    reference = build_method("random", settings.search_plan(), 7, 1000)
     for worker in ("a", "b", "c", "d"):
-        drawn, expected = (one.assignment(one.oracle.create_trial(worker)) for one in (method, reference))
+        drawn, expected = (one.assignment(one.create_trial(worker)) for one in (method, reference))
         assert drawn.values == expected.values

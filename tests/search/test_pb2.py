@@ -9,8 +9,8 @@ import pytest
 from nmt_pbt.base.errors import UsageError
 from nmt_pbt.base.types import Value
 from nmt_pbt.search.explore import Observation
-from nmt_pbt.search.named import explorer_named
 from nmt_pbt.search.pb2 import MOST, PB2
+from nmt_pbt.search.strategies import explore_named
 from nmt_pbt.space.domains import Choice, Condition, Integer, Real
 from nmt_pbt.space.space import Space
 
@@ -101,7 +101,7 @@ def test_it_remembers_a_bounded_number_of_intervals() -> None:
 
 
 def test_it_has_a_name_and_refuses_what_makes_no_sense() -> None:
-    assert isinstance(explorer_named("pb2"), PB2)
+    assert isinstance(explore_named("pb2"), PB2)
     with pytest.raises(UsageError, match="resample_probability"):
         PB2(resample_probability=1.5)
 

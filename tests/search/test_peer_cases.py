@@ -16,6 +16,7 @@ import pytest
 from nmt_pbt.base.errors import UsageError
 from nmt_pbt.base.types import Value
 from nmt_pbt.search.assignment import Assignment
+from nmt_pbt.search.budget import Budget
 from nmt_pbt.search.exploit import Truncation
 from nmt_pbt.search.explore import Observation, Perturb
 from nmt_pbt.search.pb2 import PB2
@@ -35,6 +36,7 @@ class Field:
         arguments: dict[str, Any] = {
             "space": SPACE,
             "objective": SCORE,
+            "budget": Budget(1, 1.0, 100),
             "population_size": 5,
             "interval": 1.0,
             "epochs": 20.0,

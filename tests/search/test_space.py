@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nmt_pbt.base.errors import UsageError
+from nmt_pbt.search.methods.registry import build_method
 from nmt_pbt.space.domains import Choice, Condition, Constant, Domain, Integer, Real
 from nmt_pbt.space.space import Space
 from nmt_pbt.tasks.translation.tree import load_settings
@@ -144,7 +145,8 @@ def test_truth_values_are_no_numbers() -> None:
 
 
 def test_settings_become_a_space() -> None:
-    space = Space.from_settings(
+    space = build_method(
+        "pbt",
         load_settings(
             assignments=[
                 *SMALL,
@@ -152,8 +154,10 @@ def test_settings_become_a_space() -> None:
                 "search.space.attention={choices: [dot, general]}",
                 "search.pbt.frozen=[dropout]",
             ]
-        ).search
-    )
+        ).search_plan(),
+        0,
+        1000,
+    ).space
     named = {domain.name: domain for domain in space.domains}
     assert named["learning_rate"] == Real("learning_rate", 3e-4, 1e-2, "log")
     assert named["dropout"] == Real("dropout", 0.0, 0.6)

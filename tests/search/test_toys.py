@@ -13,6 +13,7 @@ from nmt_pbt.base.types import Value
 from nmt_pbt.search.baselines import GridOracle
 from nmt_pbt.search.exploit import Truncation
 from nmt_pbt.search.explore import Perturb
+from nmt_pbt.search.methods.grid import points_within
 from nmt_pbt.search.pbt import JournaledPBTOracle
 from nmt_pbt.space.domains import Choice, Real
 from nmt_pbt.space.space import Space
@@ -38,7 +39,8 @@ def paper(seed: int, **changes: Any) -> Search:
         "synchronous": True,
     }
     workers = changes.pop("workers", 1)
-    return search(PAPER, JournaledPBTOracle(**{**arguments, **changes}), budget(PAPER, 2, 40.0), workers)
+    whole = arguments["budget"] = budget(PAPER, 2, 40.0)
+    return search(PAPER, JournaledPBTOracle(**{**arguments, **changes}), whole, workers)
 
 
 def quality(result: Search) -> float:
@@ -56,7 +58,10 @@ def test_on_the_papers_toy_grid_search_ends_at_its_ceiling() -> None:
     space = Space((Choice("start", ("first", "second")),))
     for seed in SEEDS:
         whole = budget(PAPER, 2, 40.0)
-        oracle = GridOracle(space=space, levels={}, budget=whole, epochs=40.0, patience=2, objective=QUALITY, seed=seed)
+        points = points_within(space, whole, 40.0, {}, seed)
+        oracle = GridOracle(
+            space=space, points=points, budget=whole, epochs=40.0, max_initial_failures=2, objective=QUALITY, seed=seed
+        )
         result = search(PAPER, oracle, whole)
         assert {record.values["start"] for record in result.assigned} == {"first", "second"}
         assert 0.37 < quality(result) <= 0.391
@@ -100,6 +105,7 @@ def test_pbts_schedule_follows_a_moving_optimum(synchronous: bool, workers: int)
     for seed in range(20):
         oracle = JournaledPBTOracle(
             space=Space((Real("rate", 1e-4, 1e-1, "log"),)),
+            budget=budget(MOVING, 10, LENGTH / 5),
             seed=seed,
             objective=QUALITY,
             population_size=10,
@@ -109,7 +115,7 @@ def test_pbts_schedule_follows_a_moving_optimum(synchronous: bool, workers: int)
             explore=Perturb(factor=1.25, resample_probability=0.1),
             synchronous=synchronous,
         )
-        result = search(MOVING, oracle, budget(MOVING, 10, LENGTH / 5), workers)
+        result = search(MOVING, oracle, oracle.budget, workers)
         schedule = [float(value) for value in result.schedule("rate")]
         assert result.most_states <= 2 * 10 + 2
         errors.append(log_error(schedule))

@@ -7,7 +7,8 @@ from typing import Any
 from keras_tuner.src.distribute import utils as distribute
 
 from nmt_pbt.base.errors import UsageError
-from nmt_pbt.search.exploit import Bootstrap
+from nmt_pbt.search.exploit import Exploit
+from nmt_pbt.search.strategies import exploit_named
 
 
 def check_whole(**lengths: float) -> None:
@@ -27,19 +28,21 @@ def check_whole(**lengths: float) -> None:
             )
 
 
-def check_exploit(exploit: object) -> None:
-    """Refuse the strategy that compares translations.
+def check_exploit(exploit: Exploit | str | None) -> None:
+    """Refuse a strategy that decides by more than scores.
 
     Args:
         exploit: As given.
 
     Raises:
-        UsageError: It is `bootstrap`.
+        UsageError: It needs evidence that a Keras model does not report.
     """
-    if exploit == "bootstrap" or isinstance(exploit, Bootstrap):
+    strategy = exploit_named(exploit) if isinstance(exploit, str) else exploit
+    if strategy is not None and strategy.evidence is not None:
+        needed = strategy.evidence.replace("_", " ")
         raise UsageError(
-            "exploit 'bootstrap' compares translations sentence by sentence, which a Keras model does not report; use "
-            "'ttest', which compares the last evaluations"
+            f"exploit {exploit!r} decides by {needed}, which a Keras model does not report; use 'ttest', which "
+            "compares the last evaluations"
         )
 
 

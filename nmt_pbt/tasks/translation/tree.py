@@ -9,13 +9,22 @@ from typing import Any
 
 from pydantic import model_validator
 
-from nmt_pbt.base.errors import suggest
-from nmt_pbt.search.settings import PBTSettings, check_segments
+from nmt_pbt.base.errors import UsageError, suggest
+from nmt_pbt.search.plan import SearchPlan
+from nmt_pbt.search.segments import Segment, check_segments
 from nmt_pbt.settings.loading import load
 from nmt_pbt.settings.tree import RunSettings
-from nmt_pbt.space.settings import ChoiceDomain
-from nmt_pbt.tasks.translation.hyperparameters import MUTABLE, SEARCHABLE, check_domain
+from nmt_pbt.space.settings import ChoiceDomain, NumberDomain
+from nmt_pbt.space.space import Space
+from nmt_pbt.tasks.protocol import Objective
+from nmt_pbt.tasks.translation import bootstrap  # noqa: F401 - registers the exploit strategy of that name
+from nmt_pbt.tasks.translation.hyperparameters import MUTABLE, SEARCHABLE, STRUCTURAL, check_domain, check_value
 from nmt_pbt.tasks.translation.settings import CorpusSettings, EvaluationSettings, ModelSettings, TrainingSettings
+
+OBJECTIVES: dict[str, Objective] = {
+    name: Objective(name, "min" if name == "val_loss" else "max") for name in ("val_bleu", "val_chrf", "val_loss")
+}
+"""What a search can decide by, by name."""
 
 
 class TranslationSettings(RunSettings):
@@ -46,6 +55,38 @@ class TranslationSettings(RunSettings):
         """The run's name: as given, or else after its corpus."""
         return self.name or re.sub(r"[^A-Za-z0-9._-]+", "-", Path(self.corpus.name).name)[:100].strip("-.") or "run"
 
+    def search_plan(self) -> SearchPlan:
+        """Return what these settings mean to the search methods.
+
+        Raises:
+            UsageError: The search space cannot be used.
+        """
+        space = Space.from_domains(self.search.space, structural=(*STRUCTURAL, "epochs"))
+        configured = {**self.training.model_dump(), **self.model.model_dump()}
+        return SearchPlan(
+            settings=self.search,
+            space=space,
+            defaults={name: configured[name] for name in space.names},
+            epochs=self.epochs,
+            first_seed=self.seed,
+            objective=OBJECTIVES[self.search.objective],
+        )
+
+    def check_searches(self) -> None:
+        """Refuse searches that cannot run with these settings; see `RunSettings.check_searches`."""
+        training = self.training
+        if training.early_stopping is not None and self.search.methods != ["manual"]:
+            raise UsageError(
+                f"training.early_stopping {training.early_stopping}: is for `nmt-pbt train`; methods are compared at "
+                "equal budgets: set it to null"
+            )
+        decay = self.search.space.get("average_decay")
+        if training.averaging != "exponential" and decay is not None and not _is_fixed(decay):
+            raise UsageError(
+                "search.space.average_decay: nothing reads it unless training.averaging is exponential; set that too"
+            )
+        super().check_searches()
+
     @model_validator(mode="after")
     def _consistent(self) -> TranslationSettings:
         known = set(SEARCHABLE)
@@ -53,7 +94,10 @@ class TranslationSettings(RunSettings):
             if name not in known:
                 raise ValueError(f"search.space.{name}: no such hyperparameter{suggest(name, known)}")
             check_domain(name, self.search.space[name])
-        check_segments(self.search.replay.schedule)
+        check_schedule(self.search.replay.schedule)
+        objective = self.search.objective
+        if objective not in OBJECTIVES:
+            raise ValueError(f"search.objective: no such metric '{objective}'{suggest(objective, OBJECTIVES)}")
         if self.search.interval > self.training.epochs:
             raise ValueError(
                 f"search.interval {self.search.interval:g} is longer than training.epochs {self.training.epochs:g}; "
@@ -62,10 +106,23 @@ class TranslationSettings(RunSettings):
         return self
 
 
+def check_schedule(segments: Sequence[Segment]) -> None:
+    """Refuse segments of a schedule that no one translator can be trained with.
+
+    Raises:
+        ValueError: Says which segment, and why.
+    """
+    check_segments(segments, (*MUTABLE, *STRUCTURAL), STRUCTURAL, check_value)
+
+
+def _is_fixed(domain: NumberDomain | ChoiceDomain) -> bool:
+    return domain.min == domain.max if isinstance(domain, NumberDomain) else len(domain.choices) == 1
+
+
 def without_search(settings: TranslationSettings) -> TranslationSettings:
     """Return settings whose space holds the training values alone: nothing is left to search."""
     space = {name: ChoiceDomain(choices=[getattr(settings.training, name)]) for name in MUTABLE}
-    search = settings.search.model_copy(update={"space": space, "pbt": PBTSettings()})
+    search = settings.search.model_copy(update={"space": space})
     return settings.model_copy(update={"search": search})
 
 

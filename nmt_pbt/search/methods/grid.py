@@ -1,20 +1,56 @@
-"""Which points a grid search visits, and in which order. Pure logic."""
+"""Grid search: its settings, and which points it visits in which order."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from nmt_pbt.base.errors import UsageError, suggest
 from nmt_pbt.base.randomness import generator
+from nmt_pbt.base.section import Section
 from nmt_pbt.base.types import Value
+from nmt_pbt.search.budget import Budget
+from nmt_pbt.search.methods.registry import MethodSpec
+from nmt_pbt.search.plan import SearchPlan
+from nmt_pbt.search.segments import Segment
 from nmt_pbt.space.domains import describe
 from nmt_pbt.space.space import Space
 
+if TYPE_CHECKING:
+    from nmt_pbt.search.oracles import JournaledOracle
+
 LARGEST = 4096
 """Points of a larger grid are thinned out by the seed to so many before they are put in order."""
+
+
+class GridSettings(Section):
+    """Grid search."""
+
+    levels: dict[str, list[Value]] = {}
+    """Values to cross, by hyperparameter; those left out get evenly spread levels that fit the budget"""
+
+
+def points_within(
+    space: Space, budget: Budget, epochs: float, levels: Mapping[str, Sequence[Value]], seed: int
+) -> list[dict[str, Value]]:
+    """Return the points of a grid that has at least as many as trials fit the budget; see `grid_points`.
+
+    Args:
+        space: The search space.
+        budget: What all trials may train.
+        epochs: Epochs of a trial, where the space does not name `epochs`.
+        levels: The user's values, by name.
+        seed: Seed of the order.
+    """
+    lengths = [float(value) for value in levels.get("epochs", ())]
+    lengths = lengths or [
+        float(value) for domain in space.domains if domain.name == "epochs" for value in domain.levels(2)
+    ]
+    usual = sum(lengths) / len(lengths) if lengths else epochs
+    return grid_points(space, max(1, math.ceil(budget.epochs / usual - 1e-9)), levels, seed)
 
 
 def grid_points(space: Space, count: int, levels: Mapping[str, Sequence[Value]], seed: int) -> list[dict[str, Value]]:
@@ -122,3 +158,19 @@ def _farthest_first(places: np.ndarray, first: int) -> list[int]:
         order.append(following)
         nearest = np.minimum(nearest, np.abs(places - places[following]).sum(axis=1))
     return order
+
+
+def _check(plan: SearchPlan, section: GridSettings) -> None:
+    check_levels(plan.space, section.levels)
+
+
+def _build(
+    plan: SearchPlan, section: GridSettings, seed: int, pairs_per_epoch: int, segments: Sequence[Segment]
+) -> JournaledOracle:
+    from nmt_pbt.search.baselines import GridOracle
+
+    points = points_within(plan.space, plan.budget(pairs_per_epoch), plan.epochs, section.levels, seed)
+    return GridOracle(**plan.oracle_arguments(seed, pairs_per_epoch), points=points)
+
+
+GRID = MethodSpec("grid", "Grid", "constant", _build, section="grid", settings=GridSettings, check=_check)

@@ -1,0 +1,70 @@
+"""What a task's settings mean to the search methods: plain data, without the task."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from nmt_pbt.base.types import Value
+from nmt_pbt.search.budget import Budget
+from nmt_pbt.search.settings import SearchSettings
+from nmt_pbt.space.space import Space
+from nmt_pbt.tasks.protocol import Objective
+
+
+@dataclass(frozen=True)
+class SearchPlan:
+    """What is to be searched, for how long, and by what it is decided.
+
+    Attributes:
+        settings: The settings under `search`.
+        space: The search space.
+        defaults: For each name of the space, the value in force where it is not searched.
+        epochs: Epochs that each trial trains, and each member of a population.
+        first_seed: Seed of the first search; the others follow on it.
+        objective: The metric that decides.
+    """
+
+    settings: SearchSettings
+    space: Space
+    defaults: Mapping[str, Value]
+    epochs: float
+    first_seed: int
+    objective: Objective
+
+    @property
+    def budget_epochs(self) -> float:
+        """Epochs that a whole search trains, over all its trials."""
+        return self.settings.population * self.epochs
+
+    def budget(self, pairs_per_epoch: int) -> Budget:
+        """Return the budget of one search: the same for each method.
+
+        Args:
+            pairs_per_epoch: Training pairs in one epoch.
+        """
+        return Budget.for_trials(self.settings.population, self.epochs, pairs_per_epoch, self.settings.interval)
+
+    def oracle_arguments(self, seed: int, pairs_per_epoch: int) -> dict[str, Any]:
+        """Return the arguments that each `BudgetedOracle` takes.
+
+        Args:
+            seed: Seed of the search.
+            pairs_per_epoch: Training pairs in one epoch.
+        """
+        return {
+            "space": self.space,
+            "seed": seed,
+            "objective": keras_tuner_objective(self.objective),
+            "budget": self.budget(pairs_per_epoch),
+            "epochs": self.epochs,
+            "max_initial_failures": self.settings.population,
+        }
+
+
+def keras_tuner_objective(objective: Objective) -> Any:
+    """Return KerasTuner's object for an objective; imports KerasTuner, which takes seconds."""
+    import keras_tuner
+
+    return keras_tuner.Objective(objective.name, objective.direction)
