@@ -199,9 +199,9 @@ def trial_lineage(records: Sequence[AnyRecord], method: str, seed: int, trial: s
     """The chain of trials from the root to one trial.
 
     Returns:
-        Columns: method, seed, trial, member, generation, parent, inherited, start and trained_pairs (sentence pairs the weights
-        were trained on when the trial began and when it was last evaluated), score (of its last evaluation), then one
-        column for each hyperparameter. Root first.
+        Columns: method, seed, trial, member, generation, parent, inherited, start and trained_pairs (sentence pairs
+        the weights were trained on when the trial began and when it was last evaluated), score (of its last
+        evaluation), then one column for each hyperparameter. Root first.
 
     Raises:
         UsageError: There is no such trial.
@@ -214,8 +214,8 @@ def winner_lineage(records: Sequence[AnyRecord], method: str, seed: int) -> pd.D
     """The chain of trials from the root to the state that won one search.
 
     Returns:
-        Columns as `trial_lineage`; the last row's `trained_pairs` and `score` are those of the winning evaluation, which need
-        not be its trial's last.
+        Columns as `trial_lineage`; the last row's `trained_pairs` and `score` are those of the winning evaluation,
+        which need not be its trial's last.
 
     Raises:
         UsageError: The search is not in the journal, or has no finite evaluation yet.

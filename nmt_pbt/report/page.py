@@ -26,12 +26,13 @@ from nmt_pbt.report.drawing import Drawing
 from nmt_pbt.report.export import csv_text, frames
 from nmt_pbt.report.figures.inline import inline_svg
 from nmt_pbt.report.figures.palette import COLORS
-from nmt_pbt.report.figures.style import method_style, metric_label, render, value_label
+from nmt_pbt.report.figures.style import render
 from nmt_pbt.report.gallery import drawings
+from nmt_pbt.report.labels import metric_label, value_label, value_text
+from nmt_pbt.report.methods import method_info
 from nmt_pbt.report.run import Run
 from nmt_pbt.report.series import SCHEMA_VERSION
 from nmt_pbt.report.several import load_runs
-from nmt_pbt.report.words import value_text
 from nmt_pbt.run.schedule import dump_schedule, found_schedule
 from nmt_pbt.space.settings import ChoiceDomain, Domain
 
@@ -161,7 +162,7 @@ def _page(context: Mapping[str, Any]) -> str:
         script=Markup(script),
         script_hash=digest,
         style=Markup(style.replace("/*light*/", light).replace("/*dark*/", dark)),
-        label=lambda method: method_style(method).label,
+        label=lambda method: method_info(method).label,
     )
 
 

@@ -13,10 +13,9 @@ from nmt_pbt.report.diagnoses import greedy_searches, relative_spreads
 from nmt_pbt.report.drawing import Drawing, file_name
 from nmt_pbt.report.figures.diversity import draw_diversity
 from nmt_pbt.report.figures.population import draw_family_tree, draw_founders, draw_learning_curves
-from nmt_pbt.report.figures.style import method_style
-from nmt_pbt.report.names import search_name
+from nmt_pbt.report.labels import search_name, value_text
+from nmt_pbt.report.methods import method_info
 from nmt_pbt.report.run import Run
-from nmt_pbt.report.words import value_text
 
 
 def population_drawings(run: Run) -> Iterator[Drawing]:
@@ -112,7 +111,7 @@ def _founders(run: Run) -> Iterator[Drawing]:
     if table["generation"].nunique() < 2:
         return  # nobody could be left behind yet
     told = ", ".join(
-        f"{method_style(str(method)).label} {value_text(float(rows['founders'].iloc[-1]))}"
+        f"{method_info(str(method)).label} {value_text(float(rows['founders'].iloc[-1]))}"
         for method, rows in table.groupby("method", sort=False)
     )
     yield Drawing(

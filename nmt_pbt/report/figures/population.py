@@ -13,7 +13,9 @@ from matplotlib.patches import FancyArrowPatch
 from matplotlib.ticker import MaxNLocator
 
 from nmt_pbt.report.figures.palette import BLUE, FAINT, INK, MUTED, VERMILLION
-from nmt_pbt.report.figures.style import frame_scores, method_style, metric_label
+from nmt_pbt.report.figures.style import frame_scores
+from nmt_pbt.report.labels import metric_label
+from nmt_pbt.report.methods import method_info
 
 _EXPLOIT: dict[str, Any] = {"color": VERMILLION, "linewidth": 0.8, "linestyle": (0, (1.5, 1.5))}
 
@@ -145,7 +147,7 @@ def draw_founders(ax: Axes, founders: pd.DataFrame) -> None:
     """
     for method in dict.fromkeys(founders["method"]):
         curve = founders[founders["method"] == method]
-        style = method_style(method)
+        style = method_info(method)
         ax.plot(
             curve["generation"],
             curve["founders"],
