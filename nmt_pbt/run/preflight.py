@@ -7,7 +7,7 @@ import itertools
 import re
 import shutil
 import socket
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -199,10 +199,23 @@ def is_finished(records: Sequence[AnyRecord], settings: TranslationSettings) -> 
     Returns:
         False also for a run without any winner, which is an error that whoever goes on with it is told.
     """
+    seeds = range(settings.seed, settings.seed + settings.search.seeds)
+    planned = [(name, seed) for name in settings.search.methods for seed in seeds]
+    tested = any(isinstance(record, Tested) for record in records)
+    return tested and searches_over(records, planned, bool(settings.search.replay.schedule))
+
+
+def searches_over(records: Sequence[AnyRecord], planned: Iterable[tuple[str, int]], scheduled: bool) -> bool:
+    """Return whether searches have ended, and their winners, of those that have one, were tested.
+
+    Args:
+        records: The journal's records.
+        planned: Method and seed of each search.
+        scheduled: Whether replays train by a schedule from elsewhere. If not, they train by what PBT found with their
+            seed, and are over where it found nothing.
+    """
     tested = {(record.method, record.seed) for record in records if isinstance(record, Tested)}
     with_winner = {(r.method, r.seed) for r in records if isinstance(r, Evaluated) and r.failure is None}
     over = tested | {(r.method, r.seed) for r in records if isinstance(r, SearchEnded)} - with_winner
-    seeds = range(settings.seed, settings.seed + settings.search.seeds)
-    if not settings.search.replay.schedule:  # then there is nothing to replay where PBT has found nothing
-        over |= {(name, seed) for name in REPLAYS for seed in seeds if ("pbt", seed) in over - tested}
-    return bool(tested) and all((name, seed) in over for name in settings.search.methods for seed in seeds)
+    nothing_found = set() if scheduled else {seed for method, seed in over - tested if method == "pbt"}
+    return all((name, seed) in over or (name in REPLAYS and seed in nothing_found) for name, seed in planned)

@@ -7,7 +7,7 @@ member adopted another's weights, the values those weights were trained with com
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
