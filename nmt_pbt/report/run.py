@@ -129,7 +129,7 @@ class Run:
 
     @cached_property
     def lineage(self) -> pd.DataFrame:
-        """One row for each trial with a parent: see `lineage.lineage`."""
+        """One row for each trial with a parent: see `lineage.Ancestry.table`."""
         return self.ancestry.table()
 
     @cached_property
