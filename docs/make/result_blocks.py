@@ -16,12 +16,12 @@ import pandas as pd
 
 from nmt_pbt.report import statistics, tables
 from nmt_pbt.report.answer import answer, main_metric
-from nmt_pbt.report.figures.style import method_style, metric_label, value_label
+from nmt_pbt.report.labels import metric_label, score_text, value_label, value_text
+from nmt_pbt.report.methods import method_info
 from nmt_pbt.report.run import Run, load_run
 from nmt_pbt.report.series import hyperparameters
 from nmt_pbt.report.statistics import reference_method
 from nmt_pbt.report.trends import direction_counts, trends, typical
-from nmt_pbt.report.words import score_text, value_text
 
 BLOCK = re.compile(r"(<!-- made: (\S+) (\S+) -->\n).*?(<!-- end -->\n)", re.DOTALL)
 
@@ -117,11 +117,11 @@ def _target(run: Run) -> str:
     for method in dict.fromkeys(reached["method"]):
         mine = reached[reached["method"] == method].set_index("seed")["spent_pairs"]
         cells = [_epochs(mine[seed] / epoch) if seed in mine.index else "not searched" for seed in seeds]
-        label = method_style(str(method)).label
+        label = method_info(str(method)).label
         lines.append(f"| {label} | {' | '.join(cells)} | {mine.notna().sum()} of {len(mine)} |")
     told = (
         f"Epochs, of {budget / epoch:g}, after which a search had a model as good on dev as "
-        f"{method_style(baseline).label} in the end with the same seed; a dash where it never had."
+        f"{method_info(baseline).label} in the end with the same seed; a dash where it never had."
     )
     return "\n".join([*lines, "", told])
 
@@ -153,7 +153,7 @@ def _trends(run: Run) -> str:
         medians = "–" if math.isnan(first) else f"{value_text(first)} → {value_text(last)}"
         lines.append(f"| {value_label(str(name))} | {' | '.join(cells)} | {counts} | {medians} |")
     told = (
-        f"First and last values along lineages of {method_style(method).label}: to each winner, up to the evaluation "
+        f"First and last values along lineages of {method_info(method).label}: to each winner, up to the evaluation "
         "that won, and to each member's last state. Members that descend from one ancestor share the beginning of "
         "their lineages: they are no independent witnesses."
     )
@@ -218,7 +218,7 @@ def _spread(run: Run) -> str:
         told = [score_text(float(ordered.quantile(share)), objective) for share in (0.0, 0.5, 1.0)]
         if statistics.direction(run) == "min":
             told.reverse()
-        lines.append(f"| {method_style(str(method)).label} | {len(ordered)} | {' | '.join(told)} |")
+        lines.append(f"| {method_info(str(method)).label} | {len(ordered)} | {' | '.join(told)} |")
     return "\n".join(lines)
 
 

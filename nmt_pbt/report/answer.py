@@ -14,13 +14,13 @@ from nmt_pbt.report import statistics
 from nmt_pbt.report.controls import guess_cautions, replay_cautions, replay_findings
 from nmt_pbt.report.diagnoses import diagnosis_cautions, diagnosis_findings, diagnosis_summary
 from nmt_pbt.report.evidence import comparison_findings, rivals, verdict
-from nmt_pbt.report.figures.style import base_method, method_style, metric_label, value_label
+from nmt_pbt.report.labels import listed, metric_label, score_text, value_label, value_text
+from nmt_pbt.report.methods import base_method, method_info
 from nmt_pbt.report.run import Run
 from nmt_pbt.report.series import hyperparameters
 from nmt_pbt.report.statistics import reference_method
 from nmt_pbt.report.trends import schedule_findings, schedule_trends
 from nmt_pbt.report.views import bound, rows_of
-from nmt_pbt.report.words import listed, score_text, value_text
 
 _SPENT = 0.995  # share of the budget from which it counts as spent
 
@@ -84,7 +84,7 @@ def _headline(run: Run, summary: pd.DataFrame) -> str:
         return "No model has been evaluated yet."
     told = rivals([row["method"] for row in rows])
     scores = [
-        f"{method_style(row['method']).label} {_with_interval(row, column, metric or objective)}"
+        f"{method_info(row['method']).label} {_with_interval(row, column, metric or objective)}"
         for row in rows
         if row["method"] in told
     ]
@@ -117,7 +117,7 @@ def _budget(run: Run) -> str:
         if others["budget_pairs"].nunique() != 1 or len(by_hand) != 1:
             return "at unequal budgets"
         usual, guessed = int(others["budget_pairs"].iloc[0]), int(by_hand["budget_pairs"].iloc[0])
-        label = method_style(str(by_hand["method"].iloc[0])).label
+        label = method_info(str(by_hand["method"].iloc[0])).label
         return (
             f"at an equal budget of {counted(usual, 'sentence pair')} ({counted(usual / epoch, 'epoch')}) a search, "
             f"but for {label}, whose guesses took {counted(guessed / epoch, 'epoch')}"
@@ -134,7 +134,7 @@ def _speed(run: Run, summary: pd.DataFrame) -> list[str]:
     if baseline is None or reference == baseline or reference not in rows:
         return []
     row, budget = rows[reference], float(run.searches["budget_pairs"].iloc[0])
-    ours, theirs = method_style(reference).label, method_style(baseline).label
+    ours, theirs = method_info(reference).label, method_info(baseline).label
     searches, reached = int(row["searches"]), int(row["reached"])
     if not reached:
         return [f"On dev, {ours} never reached the final score of the best baseline, {theirs}."]
@@ -159,7 +159,7 @@ def _cautions(run: Run, summary: pd.DataFrame) -> list[str]:
     for row in summary.to_dict("records"):
         failed = round(row["failed"] * row["searches"])
         if failed:
-            label, count = method_style(row["method"]).label, round(row["trials"] * row["searches"])
+            label, count = method_info(row["method"]).label, round(row["trials"] * row["searches"])
             cautions.append(
                 f"{failed} of {counted(count, 'trial')} of {label} failed; see the table of trials for why."
             )
@@ -184,7 +184,7 @@ def _searches_listed(run: Run, rows: Sequence[Mapping[Any, Any]]) -> str:
         found.setdefault(row["method"], []).append(str(row["seed"]))
     names = []
     for method, seeds in found.items():
-        label = method_style(method).label
+        label = method_info(method).label
         of = int((run.searches["method"] == method).sum())
         which = f" ({'seed' if len(seeds) == 1 else 'seeds'} {listed(seeds)})" if len(seeds) < of else ""
         names.append(f"{label}{which}")
@@ -192,7 +192,7 @@ def _searches_listed(run: Run, rows: Sequence[Mapping[Any, Any]]) -> str:
 
 
 def _search_name(run: Run, row: Mapping[Any, Any]) -> str:
-    label = method_style(row["method"]).label
+    label = method_info(row["method"]).label
     several = len(rows_of(run.searches, row["method"], row["seed"])) < int(
         (run.searches["method"] == row["method"]).sum()
     )

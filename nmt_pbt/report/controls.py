@@ -7,10 +7,10 @@ import math
 import pandas as pd
 
 from nmt_pbt.base.text import counted
-from nmt_pbt.report.figures.style import base_method, method_style, metric_label
+from nmt_pbt.report.labels import listed, metric_label, score_text
+from nmt_pbt.report.methods import base_method, method_info
 from nmt_pbt.report.run import Run
 from nmt_pbt.report.statistics import replay_methods
-from nmt_pbt.report.words import listed, score_text
 from nmt_pbt.run.journal import Guessed, Tested
 
 
@@ -65,7 +65,7 @@ def _worth(run: Run, method: str, scores: pd.Series[float]) -> str:
     finite = scores.dropna()
     if finite.empty:
         return ""
-    objective, label = str(run.searches["objective"].iloc[0]), method_style(source_of(method)).label
+    objective, label = str(run.searches["objective"].iloc[0]), method_info(source_of(method)).label
     what = "schedule" if base_method(method) == "replay" else "final values"
     held = "" if base_method(method) == "replay" else ", held throughout,"
     spread = f" ({score_text(finite.min(), objective)} to {score_text(finite.max(), objective)})"
@@ -80,7 +80,7 @@ def _worth(run: Run, method: str, scores: pd.Series[float]) -> str:
 def _winners(run: Run, source: str, seeds: set[int]) -> str:
     mine = run.winners[(run.winners["method"] == source) & run.winners["seed"].isin(seeds)]["score"]
     several, objective = len(mine) > 1, str(run.searches["objective"].iloc[0])
-    winners = f"The {'winners' if several else 'winner'} of {method_style(source).label}"
+    winners = f"The {'winners' if several else 'winner'} of {method_info(source).label}"
     mean = "a mean of " if several else ""
     return f"{winners}, chosen by that score, had {mean}{score_text(float(mine.mean()), objective)}"
 
@@ -90,7 +90,7 @@ def replay_cautions(run: Run) -> list[str]:
     methods = replay_methods(run)
     if not methods:
         return []
-    labels = [method_style(method).label for method in methods]
+    labels = [method_info(method).label for method in methods]
     names = listed(labels)
     verb = "train" if len(labels) > 1 else "trains"
     return [f"{names} {verb} by what PBT had found: what that search cost comes on top of the budget told."]
@@ -106,7 +106,7 @@ def guess_cautions(run: Run) -> list[str]:
         elif isinstance(record, Guessed) and (record.method, record.seed) in tested:
             late[record.method] = late.get(record.method, 0) + 1
     return [
-        f"{counted(count, 'guess', 'guesses')} of {method_style(method).label} came after its winner had "
+        f"{counted(count, 'guess', 'guesses')} of {method_info(method).label} came after its winner had "
         "been tested: the test split may have steered whoever guessed."
         for method, count in late.items()
     ]

@@ -7,8 +7,8 @@ from typing import Any
 import pandas as pd
 
 from nmt_pbt.report import statistics
-from nmt_pbt.report.figures.style import base_method, method_style
-from nmt_pbt.report.names import search_name, with_seed
+from nmt_pbt.report.labels import search_name, with_seed
+from nmt_pbt.report.methods import base_method, method_info
 from nmt_pbt.report.run import Run
 
 _MEANING = {
@@ -28,7 +28,7 @@ def diagnosis_findings(run: Run) -> list[str]:
         if len(rows) < 2:
             continue
         last, middle = rows.iloc[-1], rows.iloc[len(rows) // 2]
-        name = f"{method_style(str(method)).label}{with_seed(run, int(str(seed)))}"
+        name = f"{method_info(str(method)).label}{with_seed(run, int(str(seed)))}"
         told.append(
             f"The population of {name} kept {_percent(last['diversity'])} of the diversity of "
             f"values it began with. {_percent(middle['largest'])} of it descended from one first ancestor halfway, "
@@ -49,7 +49,7 @@ def diagnosis_summary(run: Run) -> list[str]:
         halfway = _range([float(search["largest"].iloc[len(search) // 2]) for search in searches])
         end = _range([float(search["largest"].iloc[-1]) for search in searches])
         told.append(
-            f"The populations of {method_style(str(method)).label} kept {kept} of the diversity of values they began "
+            f"The populations of {method_info(str(method)).label} kept {kept} of the diversity of values they began "
             f"with. One first ancestor held {halfway} of each halfway, {end} in the end."
         )
     return told

@@ -22,7 +22,7 @@ from tensorboard.summary.writer.record_writer import RecordWriter
 from nmt_pbt.base.errors import UsageError
 from nmt_pbt.base.files import replace_file
 from nmt_pbt.report import statistics
-from nmt_pbt.report.figures.style import metric_label, value_label
+from nmt_pbt.report.labels import metric_label, value_label
 from nmt_pbt.report.run import Run
 from nmt_pbt.report.series import hyperparameters
 from nmt_pbt.run.journal import Assigned, Evaluated, SearchStarted

@@ -7,22 +7,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nmt_pbt.base.text import counted
-from nmt_pbt.report.figures.style import base_method, method_style, metric_label
-from nmt_pbt.report.words import listed, signed
-from nmt_pbt.search.methods.registry import is_ablation
+from nmt_pbt.report.labels import listed, metric_label, signed
+from nmt_pbt.report.methods import base_method, method_info
 
 Row = Mapping[Any, Any]
 """A row of `statistics.comparisons` whose method_a is the reference."""
 
 
-def is_control(method: str) -> bool:
-    """Return whether a method is there to take PBT apart, and not to rival it."""
-    return is_ablation(base_method(method))
-
-
 def rivals(methods: Sequence[str]) -> list[str]:
     """Return PBT and the methods that are no controls of it; all methods where there is no other, or no PBT."""
-    found = [method for method in methods if not is_control(method)]
+    found = [method for method in methods if not method_info(method).ablation]
     return found if len(found) > 1 and any(base_method(method) == "pbt" for method in found) else list(methods)
 
 
@@ -78,10 +72,10 @@ def comparison_findings(rows: Sequence[Row]) -> list[str]:
     reference, metric = _name(rows[0], "method_a"), metric_label(rows[0]["metric"])
     several = any(row["searches"] > 1 for row in rows)
     told = []
-    for control in (False, True):
-        mine = [row for row in rows if is_control(row["method_b"]) == control]
+    for ablation in (False, True):
+        mine = [row for row in rows if method_info(row["method_b"]).ablation == ablation]
         if mine:
-            against = "its controls" if control else "other methods"
+            against = "its controls" if ablation else "other methods"
             if len(mine) == 1:
                 against = _name(mine[0], "method_b")
             texts = [_over_searches(row) if row["searches"] > 1 else _over_sentences(row, several) for row in mine]
@@ -157,4 +151,4 @@ def p_text(p: float) -> str:
 
 
 def _name(row: Row, side: str) -> str:
-    return method_style(row[side]).label
+    return method_info(row[side]).label

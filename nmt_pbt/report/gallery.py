@@ -17,13 +17,12 @@ from nmt_pbt.report.figures.progress import draw_best_so_far
 from nmt_pbt.report.figures.schedules import draw_schedule
 from nmt_pbt.report.figures.scores import draw_differences, draw_scores
 from nmt_pbt.report.figures.slices import draw_pair, draw_slice, has_choice, numeric_pairs
-from nmt_pbt.report.figures.style import method_style, metric_label, value_label
 from nmt_pbt.report.figures.times import draw_time_spent
-from nmt_pbt.report.names import with_seed
+from nmt_pbt.report.labels import metric_label, score_text, value_label, value_text, with_seed
+from nmt_pbt.report.methods import method_info
 from nmt_pbt.report.population_drawings import population_drawings
 from nmt_pbt.report.run import Run
 from nmt_pbt.report.series import hyperparameters
-from nmt_pbt.report.words import score_text, value_text
 
 
 def drawings(run: Run, summary: pd.DataFrame, comparisons: dict[str, pd.DataFrame]) -> list[Drawing]:
@@ -69,7 +68,7 @@ def _progress(run: Run) -> Iterator[Drawing]:
         curves = views.progress_curves(best, against, direction)
         last = curves.groupby("method", sort=False)["mean"].last()
         ends = ", ".join(
-            f"{method_style(str(method)).label} {score_text(float(score), objective)}" for method, score in last.items()
+            f"{method_info(str(method)).label} {score_text(float(score), objective)}" for method, score in last.items()
         )
         more = (
             "All trials of a search count, so that methods are compared at equal cost."
@@ -95,7 +94,7 @@ def _tests(run: Run, summary: pd.DataFrame, comparisons: dict[str, pd.DataFrame]
     for metric in statistics.tested_metrics(run):
         label = metric_label(metric)
         scores = ", ".join(
-            f"{method_style(row['method']).label} {score_text(row[f'test_{metric}'], metric)}"
+            f"{method_info(row['method']).label} {score_text(row[f'test_{metric}'], metric)}"
             for row in summary.dropna(subset=f"test_{metric}").to_dict("records")
         )
         interval = (
@@ -121,10 +120,9 @@ def _tests(run: Run, summary: pd.DataFrame, comparisons: dict[str, pd.DataFrame]
     for metric, table in comparisons.items():
         if table.empty:
             continue
-        reference = method_style(str(table["method_a"].iloc[0])).label
+        reference = method_info(str(table["method_a"].iloc[0])).label
         told = ", ".join(
-            f"{row['difference']:+.1f} against {method_style(row['method_b']).label}"
-            for row in table.to_dict("records")
+            f"{row['difference']:+.1f} against {method_info(row['method_b']).label}" for row in table.to_dict("records")
         )
         yield Drawing(
             "test",
@@ -145,7 +143,7 @@ def _controls(run: Run) -> Iterator[Drawing]:
         return
     last = curves.groupby("method", sort=False)["mean"].last()
     told = ", ".join(
-        f"{method_style(str(method)).label} {score_text(float(score), objective)}" for method, score in last.items()
+        f"{method_info(str(method)).label} {score_text(float(score), objective)}" for method, score in last.items()
     )
     yield Drawing(
         "schedules",
@@ -163,7 +161,7 @@ def _controls(run: Run) -> Iterator[Drawing]:
 
 def _schedules(run: Run) -> Iterator[Drawing]:
     for method in statistics.population_methods(run):
-        schedules, label = views.member_schedules(run, method), method_style(method).label
+        schedules, label = views.member_schedules(run, method), method_info(method).label
         explained = False
         for name in hyperparameters(run.records):
             if not views.schedules_vary(schedules, name):
@@ -220,7 +218,7 @@ def _values(run: Run) -> Iterator[Drawing]:
     )
     for name in names:
         told = ", ".join(
-            f"{method_style(row['method']).label} {value_text(row[name])}" for row in won.to_dict("records")
+            f"{method_info(row['method']).label} {value_text(row[name])}" for row in won.to_dict("records")
         )
         yield Drawing(
             "values",
@@ -255,7 +253,7 @@ def _values(run: Run) -> Iterator[Drawing]:
 def _time(run: Run) -> Iterator[Drawing]:
     means = run.time_spent.groupby("method", sort=False)[["train", "total"]].mean()
     told = ", ".join(
-        f"{method_style(str(method)).label} {row['total'] / 60:.1f} minutes" for method, row in means.iterrows()
+        f"{method_info(str(method)).label} {row['total'] / 60:.1f} minutes" for method, row in means.iterrows()
     )
     yield Drawing(
         "time",
@@ -275,7 +273,7 @@ def _attention(run: Run) -> Iterator[Drawing]:
         return
     best = found.sort_values("score", ascending=statistics.direction(run) == "min", kind="stable").iloc[0]
     method, seed = str(best["method"]), int(best["seed"])
-    which = f"the winner of {method_style(method).label}{with_seed(run, seed)}"
+    which = f"the winner of {method_info(method).label}{with_seed(run, seed)}"
     for number, sentence in enumerate(run.attention(method, seed)):
         if not sentence.target:
             continue

@@ -127,10 +127,20 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def paired_t_test(differences: npt.NDArray[np.float64]) -> float:
-    """Return the two-sided p-value of differences by seed under no difference; NaN for fewer than two."""
+    """Return the two-sided p-value of differences by seed under no difference.
+
+    Args:
+        differences: One a seed.
+
+    Returns:
+        The p-value; NaN for fewer than two differences, and 1 for two equal ones: that two numbers are alike says
+        nothing of how much they vary.
+    """
     count = len(differences)
     if count < 2:
         return math.nan
+    if count == 2 and math.isclose(*differences, rel_tol=1e-9):
+        return 1.0
     error = float(differences.std(ddof=1)) / math.sqrt(count)
     same = 0.0 if not differences.any() else math.inf
     statistic = abs(float(differences.mean())) / error if error > 0 else same

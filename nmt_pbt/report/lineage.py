@@ -34,7 +34,18 @@ class Ancestry:
         self._winners = {(row["method"], row["seed"]): row for row in winners(records).to_dict("records")}
 
     def table(self) -> pd.DataFrame:
-        """One row for each trial that has a parent: see `lineage`."""
+        """Return one row for each trial that has a parent: what it took over, and what changed.
+
+        Returns:
+            Columns: method, seed, child, parent, member (of the child), parent_member, generation (of the child),
+            inherited (the parent was another member's: an exploit), left (the trial whose state the member gave up for
+            it; missing where it continued its own), start (sentence pairs the weights were trained on when the child
+            began), parent_score (the parent's last score), left_score (that of the trial given up), then for each
+            hyperparameter X the columns `X_before` (the parent's value) and `X_after` (the child's).
+
+        Raises:
+            JournalError: A parent is missing from the journal.
+        """
         slot: dict[tuple[str, int, int], str] = {}
         rows: list[dict[str, Any]] = []
         for (method, seed, trial), record in self._given.items():
@@ -70,7 +81,23 @@ class Ancestry:
         )
 
     def chain(self, method: str, seed: int, trial: str | None = None) -> pd.DataFrame:
-        """The trials from the root to one trial, or to the winning state: see `trial_lineage` and `winner_lineage`."""
+        """Return the trials from the root to one trial, or to the state that won the search.
+
+        Args:
+            method: Whose search.
+            seed: Which of its searches.
+            trial: The last trial; None takes the winner's.
+
+        Returns:
+            Columns: method, seed, trial, member, generation, parent, inherited, start and trained_pairs (sentence pairs
+            the weights were trained on when the trial began and when it was last evaluated), score (of its last
+            evaluation), then one column for each hyperparameter. Root first. A winner's last row has the trained_pairs
+            and score of the winning evaluation, which need not be its trial's last.
+
+        Raises:
+            UsageError: There is no such trial, or no finite evaluation yet.
+            JournalError: A parent is missing from the journal.
+        """
         won = self._winners.get((method, seed))
         if trial is None and won is None:
             raise UsageError(
@@ -145,25 +172,6 @@ class Ancestry:
                 found[record.member] = trial
         return [found[member] for member in sorted(found)]
 
-    def founders(self, method: str, seed: int) -> pd.DataFrame:
-        """How many first ancestors are left: see `founders`."""
-        ancestor: dict[str, str] = {}
-        generations: dict[int, list[str]] = {}
-        for (its_method, its_seed, trial), record in self._given.items():
-            if (its_method, its_seed) != (method, seed) or record.member is None:
-                continue
-            ancestor[trial] = trial if record.parent is None else ancestor[self._parent(record).trial]
-            generations.setdefault(record.generation, []).append(ancestor[trial])
-        rows = [
-            {
-                "generation": generation,
-                "founders": len(set(found)),
-                "largest": max(found.count(name) for name in set(found)) / len(found),
-            }
-            for generation, found in sorted(generations.items())
-        ]
-        return pd.DataFrame(rows, columns=["generation", "founders", "largest"])
-
     def _parent(self, child: Assigned) -> Assigned:
         parent = self._given.get((child.method, child.seed, child.parent or ""))
         if parent is None:
@@ -180,81 +188,3 @@ class Ancestry:
     def _score(self, method: str, seed: int, trial: str | None) -> float:
         point = self._last.get((method, seed, trial or ""))
         return math.nan if point is None else score_of(point.metrics, str(self._searches[method, seed]["objective"]))
-
-
-def lineage(records: Sequence[AnyRecord]) -> pd.DataFrame:
-    """One row for each trial that has a parent: what it took over, and what changed.
-
-    Returns:
-        Columns: method, seed, child, parent, member (of the child), parent_member, generation (of the child), inherited
-        (the parent was another member's: an exploit), left (the trial whose state the member gave up for it; missing
-        where it continued its own), start (the child's age when it began), parent_score (the parent's last score),
-        left_score (that of the trial given up), then for each hyperparameter X the columns `X_before` (the parent's
-        value) and `X_after` (the child's).
-    """
-    return Ancestry(records).table()
-
-
-def trial_lineage(records: Sequence[AnyRecord], method: str, seed: int, trial: str) -> pd.DataFrame:
-    """The chain of trials from the root to one trial.
-
-    Returns:
-        Columns: method, seed, trial, member, generation, parent, inherited, start and trained_pairs (sentence pairs the weights
-        were trained on when the trial began and when it was last evaluated), score (of its last evaluation), then one
-        column for each hyperparameter. Root first.
-
-    Raises:
-        UsageError: There is no such trial.
-        JournalError: A parent is missing from the journal.
-    """
-    return Ancestry(records).chain(method, seed, trial)
-
-
-def winner_lineage(records: Sequence[AnyRecord], method: str, seed: int) -> pd.DataFrame:
-    """The chain of trials from the root to the state that won one search.
-
-    Returns:
-        Columns as `trial_lineage`; the last row's `trained_pairs` and `score` are those of the winning evaluation, which need
-        not be its trial's last.
-
-    Raises:
-        UsageError: The search is not in the journal, or has no finite evaluation yet.
-    """
-    return Ancestry(records).chain(method, seed)
-
-
-def schedule(
-    records: Sequence[AnyRecord], hyperparameter: str, method: str = "pbt", seed: int = 0, trial: str | None = None
-) -> pd.DataFrame:
-    """A hyperparameter's value over training along one lineage, as steps.
-
-    Args:
-        records: The journal's records.
-        hyperparameter: Its name.
-        method: Whose search.
-        seed: Which of its searches.
-        trial: The last trial of the lineage; None takes the winner's.
-
-    Returns:
-        Columns: start and end (of the step, in epochs of training of these weights), value, trial, member, inherited
-        (the step begins with an exploit). One row a trial; neighbouring steps may have the same value. Trials that
-        were never evaluated are left out.
-
-    Raises:
-        UsageError: The hyperparameter or the trial is not in the journal.
-    """
-    names = hyperparameters(records)
-    if hyperparameter not in names:
-        raise UsageError(f"no hyperparameter '{hyperparameter}' was searched{suggest(hyperparameter, names)}")
-    found = Ancestry(records).steps(method, seed, trial).rename(columns={hyperparameter: "value"})
-    return found[["start", "end", "value", "trial", "member", "inherited"]]
-
-
-def founders(records: Sequence[AnyRecord], method: str, seed: int) -> pd.DataFrame:
-    """How many of the trials a population began with still have descendants in it: how greedy the selection was.
-
-    Returns:
-        Columns: generation, founders (distinct first ancestors of that generation's trials), largest (share of the
-        generation's trials that descend from its most frequent ancestor).
-    """
-    return Ancestry(records).founders(method, seed)

@@ -7,7 +7,7 @@ import difflib
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from nmt_pbt.base.errors import UsageError
-from nmt_pbt.base.files import refuse_links, replace_file
+from nmt_pbt.base.files import refuse_links
 from nmt_pbt.base.text import counted
 from nmt_pbt.base.yaml_text import dump_yaml
 from nmt_pbt.report import statistics, tables
@@ -26,17 +26,16 @@ from nmt_pbt.report.drawing import Drawing
 from nmt_pbt.report.export import csv_text, frames
 from nmt_pbt.report.figures.inline import inline_svg
 from nmt_pbt.report.figures.palette import COLORS
-from nmt_pbt.report.figures.style import method_style, metric_label, render, value_label
+from nmt_pbt.report.figures.style import render
+from nmt_pbt.report.folder import check_folder, write_files
 from nmt_pbt.report.gallery import drawings
+from nmt_pbt.report.labels import metric_label, value_label, value_text
+from nmt_pbt.report.methods import method_info
 from nmt_pbt.report.run import Run
 from nmt_pbt.report.series import SCHEMA_VERSION
 from nmt_pbt.report.several import load_runs
-from nmt_pbt.report.words import value_text
 from nmt_pbt.run.schedule import dump_schedule, found_schedule
 from nmt_pbt.space.settings import ChoiceDomain, Domain
-
-Progress = Callable[[int, int, str], None]
-"""Told how many of how many figures are drawn, and the name of the next."""
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _SECTIONS = {
@@ -60,7 +59,6 @@ class _Shown:
 
 def write_report(
     runs: Path | str | Sequence[Path | str],
-    progress: Progress | None = None,
     out: Path | None = None,
     refresh: float | None = None,
 ) -> Path:
@@ -71,9 +69,8 @@ def write_report(
 
     Args:
         runs: The run directory, of a finished run or one under way; or several.
-        progress: Told of every figure.
-        out: The folder to write to; an earlier report there is replaced. Without it, `report` in the run, or for
-            several runs a folder beside the first, named after all of them.
+        out: The folder to write to. Of an earlier report there, what it wrote is replaced; other files stay. Without
+            it, `report` in the run, or for several runs a folder beside the first, named after all of them.
         refresh: Seconds after which the page loads itself again; None for a page that stays as it is.
 
     Returns:
@@ -100,17 +97,12 @@ def write_report(
     files: dict[str, bytes] = {}
     glyphs: dict[str, str] = {}
     shown: dict[str, list[_Shown]] = {section: [] for section in _SECTIONS}
-    planned = drawings(loaded, summary, with_reference)
-    for number, drawing in enumerate(planned):
-        if progress is not None:
-            progress(number, len(planned), drawing.name)
+    for drawing in drawings(loaded, summary, with_reference):
         made = render(drawing.draw, drawing.width, drawing.height, dark=True)
         files[f"figures/{drawing.name}.svg"] = made.file_svg.encode("utf-8")
         files[f"figures/{drawing.name}.png"] = made.png
         files[f"figures/{drawing.name}-dark.png"] = made.dark_png
         shown[drawing.section].append(_Shown(drawing, Markup(inline_svg(made.svg, drawing.name, glyphs))))
-    if progress is not None:
-        progress(len(planned), len(planned), "index.html")
     files.update(_data_files(loaded, summary, pairs))
     schedules = _schedule_files(loaded)
     files.update(schedules)
@@ -140,7 +132,7 @@ def write_report(
         "languages": _languages(loaded),
     }
     files["index.html"] = _page(context).encode("utf-8")
-    return _write(folder, files)
+    return write_files(folder, files)
 
 
 def _page(context: Mapping[str, Any]) -> str:
@@ -161,7 +153,7 @@ def _page(context: Mapping[str, Any]) -> str:
         script=Markup(script),
         script_hash=digest,
         style=Markup(style.replace("/*light*/", light).replace("/*dark*/", dark)),
-        label=lambda method: method_style(method).label,
+        label=lambda method: method_info(method).label,
     )
 
 
@@ -170,21 +162,6 @@ def default_folder(runs: Sequence[Path]) -> Path:
     if len(runs) == 1:
         return runs[0] / "report"
     return runs[0].parent / f"report-{'-'.join(run.resolve().name for run in runs)}"
-
-
-def check_folder(folder: Path) -> None:
-    """Refuse to write a report into a folder that holds something else.
-
-    Raises:
-        UsageError: It is a file, or holds files but no report.
-    """
-    if folder.exists() and not folder.is_dir():
-        raise UsageError(f"{folder}: is a file; name a folder for the report with --out")
-    page = folder / "index.html"
-    if page.is_file() and '<meta name="generator" content="nmt-pbt">' in page.read_text("utf-8", errors="replace"):
-        return
-    if folder.name != "report" and folder.is_dir() and any(folder.iterdir()):
-        raise UsageError(f"{folder}: holds files but no report; name another folder with --out")
 
 
 def _data_files(run: Run, summary: pd.DataFrame, pairs: Mapping[str, pd.DataFrame]) -> dict[str, bytes]:
@@ -329,19 +306,3 @@ def _languages(run: Run) -> dict[str, str]:
     corpus = corpus if isinstance(corpus, Mapping) else {}
     codes = {side: str(corpus.get(f"{side}_language", "")) for side in ("source", "target")}
     return {side: code if re.fullmatch(r"[A-Za-z]{2,3}(-[A-Za-z0-9]+)*", code) else "" for side, code in codes.items()}
-
-
-def _write(folder: Path, files: Mapping[str, bytes]) -> Path:
-    """Write files, the page last, and remove figures and tables of an earlier report that are not among them."""
-    (folder / "figures").mkdir(parents=True, exist_ok=True)
-    for name in sorted(files, key=lambda name: (name == "index.html", name)):
-        path = folder / name
-        if path.exists() and path.read_bytes() == files[name]:
-            continue
-        replace_file(path, files[name])
-    stale = [path for kind in ("csv", "md", "tex", "yaml") for path in folder.glob(f"*.{kind}")]
-    stale += [*(folder / "figures").glob("*.png"), *(folder / "figures").glob("*.svg")]
-    for path in stale:
-        if path.relative_to(folder).as_posix() not in files:
-            path.unlink()
-    return folder / "index.html"

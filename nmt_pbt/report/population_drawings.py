@@ -1,22 +1,18 @@
-"""The figures of what populations did: learning curves, family trees, diversity, first ancestors."""
+"""The figures of what populations did: learning curves, family trees, diversity."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
 
-import pandas as pd
-
 from nmt_pbt.base.text import counted
 from nmt_pbt.report import statistics, views
 from nmt_pbt.report.diagnoses import greedy_searches, relative_spreads
 from nmt_pbt.report.drawing import Drawing, file_name
 from nmt_pbt.report.figures.diversity import draw_diversity
-from nmt_pbt.report.figures.population import draw_family_tree, draw_founders, draw_learning_curves
-from nmt_pbt.report.figures.style import method_style
-from nmt_pbt.report.names import search_name
+from nmt_pbt.report.figures.population import draw_family_tree, draw_learning_curves
+from nmt_pbt.report.labels import search_name
 from nmt_pbt.report.run import Run
-from nmt_pbt.report.words import value_text
 
 
 def population_drawings(run: Run) -> Iterator[Drawing]:
@@ -24,7 +20,6 @@ def population_drawings(run: Run) -> Iterator[Drawing]:
     for number, (method, seed) in enumerate(_populations(run)):
         yield from _population(run, method, seed, aside=number > 0)
     yield from _diversity(run)
-    yield from _founders(run)
 
 
 def _populations(run: Run) -> list[tuple[str, int]]:
@@ -97,30 +92,3 @@ def _diversity(run: Run) -> Iterator[Drawing]:
             3.3,
             aside=number > 0,
         )
-
-
-def _founders(run: Run) -> Iterator[Drawing]:
-    tables = []
-    for method in statistics.population_methods(run):
-        found = [
-            run.ancestry.founders(method, int(seed))
-            for seed in run.searches.loc[run.searches["method"] == method, "seed"]
-        ]
-        means = pd.concat(found).groupby("generation", as_index=False)["founders"].mean()
-        tables.append(means.assign(method=method))
-    table = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=["generation"])
-    if table["generation"].nunique() < 2:
-        return  # nobody could be left behind yet
-    told = ", ".join(
-        f"{method_style(str(method)).label} {value_text(float(rows['founders'].iloc[-1]))}"
-        for method, rows in table.groupby("method", sort=False)
-    )
-    yield Drawing(
-        "population",
-        "founders",
-        "First ancestors left",
-        "How many of the models that a population began with still have descendants in it. A fall to 1 at once is a "
-        "greedy search: it has bet everything on one model.",
-        f"First ancestors left in the last generation: {told}.",
-        partial(draw_founders, founders=table),
-    )

@@ -129,7 +129,7 @@ class Run:
 
     @cached_property
     def lineage(self) -> pd.DataFrame:
-        """One row for each trial with a parent: see `lineage.lineage`."""
+        """One row for each trial with a parent: see `lineage.Ancestry.table`."""
         return self.ancestry.table()
 
     @cached_property
@@ -140,10 +140,10 @@ class Run:
             UsageError: A file of translations that the journal names is missing.
         """
         rows: list[tuple[str, int, int, str]] = []
-        for test in self.tests.itertuples():
-            path = self._inside(str(test.outputs))
-            text = _read_text(path).removesuffix("\n")
-            rows += [(str(test.method), int(str(test.seed)), line, row) for line, row in enumerate(text.split("\n"))]
+        for test in self.tested:
+            if test.outputs is not None:
+                text = _read_text(self._inside(test.outputs)).removesuffix("\n")
+                rows += [(test.method, test.seed, line, row) for line, row in enumerate(text.split("\n"))]
         return pd.DataFrame(rows, columns=["method", "seed", "line", "translation"])
 
     @cached_property
@@ -161,8 +161,8 @@ class Run:
     def attention(self, method: str, seed: int) -> list[SentenceAttention]:
         """Where a search's winner looked in a few test sentences; empty where the run does not keep it."""
         for test in self.tested:
-            if (test.method, test.seed) == (method, seed):
-                path = attention_path(self._inside(str(test.outputs)))
+            if (test.method, test.seed) == (method, seed) and test.outputs is not None:
+                path = attention_path(self._inside(test.outputs))
                 return read_attention(path) if path.exists() else []
         return []
 
@@ -175,9 +175,9 @@ class Run:
         """
         found: dict[tuple[str, int], dict[str, Counts]] = {}
         sentences: int | None = None
-        for test in self.tests.to_dict("records"):
-            path = counts_path(self._inside(str(test["outputs"])))
-            if not path.exists():
+        for test in self.tested:
+            path = counts_path(self._inside(test.outputs)) if test.outputs is not None else None
+            if path is None or not path.exists():
                 continue
             counts = read_counts(path)
             for metric, rows in counts.items():
@@ -187,14 +187,14 @@ class Run:
                         f"{path}: counts {len(rows)} sentences, other files of the run {sentences}; "
                         "restore them from the same run"
                     )
-                recorded = test.get(f"test_{metric}")
+                recorded = test.test.get(metric)
                 score = float(corpus_scores(metric, rows.sum(axis=0)))
                 if recorded is not None and abs(score - recorded) > 0.01:
                     raise UsageError(
                         f"{path}: adds up to {metric} {score:.2f}, but the journal says {recorded:.2f}; "
                         "restore both from the same run"
                     )
-            found[str(test["method"]), int(test["seed"])] = counts
+            found[test.method, test.seed] = counts
         return found
 
     @cached_property

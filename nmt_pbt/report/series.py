@@ -1,9 +1,10 @@
 """Journal records as tidy tables: one row an observation, one column a variable.
 
-Columns every table shares: `method`, `seed` and, where it is about one trial, `trial`. Budgets (`trained_pairs`, `spent_pairs`,
-`pairs`, `budget_pairs`, `interval_pairs`) are in sentence pairs; columns named `..._epochs` hold the same in epochs. Times
-are in seconds. `score` is the objective's value, NaN where it was not finite. Hyperparameters and metrics are columns
-under their own names; a hyperparameter that a method does not set is missing there.
+Columns every table shares: `method`, `seed` and, where it is about one trial, `trial`. Amounts of training
+(`trained_pairs`, `spent_pairs`, `pairs`, `budget_pairs`, `interval_pairs`) are in sentence pairs; columns named
+`..._epochs` hold the same in epochs. Times are in seconds. `score` is the objective's value, NaN where it was not
+finite. Hyperparameters and metrics are columns under their own names; a hyperparameter that a method does not set is
+missing there.
 """
 
 from __future__ import annotations
@@ -134,9 +135,9 @@ def searches(records: Sequence[AnyRecord]) -> pd.DataFrame:
     """One row a search, in the order they were started.
 
     Returns:
-        Columns: method, seed, objective, direction (`max` or `min`), budget, interval_pairs (sentence pairs between two
-        evaluations), epoch (sentence pairs in one), population, spent_pairs (so far), finished (whether the search ended),
-        reason (why it ended; empty while it has not).
+        Columns: method, seed, objective, direction (`max` or `min`), budget_pairs, interval_pairs (sentence pairs
+        between two evaluations), pairs_per_epoch, population, spent_pairs (so far), finished (whether the search
+        ended), reason (why it ended; empty while it has not).
     """
     ended: dict[tuple[str, int], SearchEnded] = {}
     spent: dict[tuple[str, int], int] = {}
@@ -185,8 +186,8 @@ def trials(records: Sequence[AnyRecord]) -> pd.DataFrame:
     Returns:
         Columns: method, seed, trial, member, generation, parent, inherited, worker, pairs (to be trained), status
         (`completed`, `failed`, or `running` when the journal does not tell its end), reason (why it failed), intervals
-        (how often it was evaluated), trained_pairs (sentence pairs its weights were trained on), score (of the last evaluation),
-        best (its best score), then one column for each hyperparameter.
+        (how often it was evaluated), trained_pairs (sentence pairs its weights were trained on), score (of the last
+        evaluation), best (its best score), then one column for each hyperparameter.
     """
     started = _started(records)
     given = assignments(records)
@@ -226,9 +227,9 @@ def evaluations(records: Sequence[AnyRecord]) -> pd.DataFrame:
     """One row an evaluation, in the order of the journal.
 
     Returns:
-        Columns: method, seed, trial, member, generation, interval_index (0-based, within the trial), trained_pairs, spent_pairs (by the whole
-        search), trained_epochs, seconds (wall-clock of this interval), score, then one column for each metric, then one for
-        each hyperparameter: the values in force.
+        Columns: method, seed, trial, member, generation, interval_index (0-based, within the trial), trained_pairs,
+        spent_pairs (by the whole search), trained_epochs, seconds (wall-clock of this interval), score, then one column
+        for each metric, then one for each hyperparameter: the values in force.
     """
     started, given = _started(records), assignments(records)
     points = [record for record in records if isinstance(record, Evaluated)]
@@ -275,7 +276,8 @@ def best_so_far(records: Sequence[AnyRecord]) -> pd.DataFrame:
             continue
         key = record.method, record.seed
         search = started[key]
-        worker = (*key, given[(*key, record.trial)].worker)
+        # A trial of a resumed run may have gone on with another worker than it was given to.
+        worker = (*key, record.worker or given[(*key, record.trial)].worker)
         clock[worker] = clock.get(worker, 0.0) + math.fsum(record.seconds.model_dump().values())
         score = score_of(record.metrics, search.objective)
         improved = better(score, best.get(key, math.nan), search.direction)
@@ -310,8 +312,9 @@ def winners(records: Sequence[AnyRecord]) -> pd.DataFrame:
     """The best evaluation on the dev split of each search, wherever in it that was; ties go to the first.
 
     Returns:
-        Columns: method, seed, trial, interval_index, trained_pairs, spent_pairs (when it was found), trained_epochs, score, then
-        one column for each hyperparameter: the values in force. Searches without a finite evaluation are left out.
+        Columns: method, seed, trial, interval_index, trained_pairs, spent_pairs (when it was found), trained_epochs,
+        score, then one column for each hyperparameter: the values in force. Searches without a finite evaluation are
+        left out.
     """
     points = evaluations(records)
     improved = best_so_far(records)["improved"]
@@ -401,8 +404,9 @@ def tests(records: Sequence[AnyRecord]) -> pd.DataFrame:
     """One row a winner that was decoded on the test split; the last record where a search was tested again.
 
     Returns:
-        Columns: method, seed, trial, interval_index, trained_pairs, outputs (file, relative to the run), then `dev_X`, `test_X`
-        and `signature_X` for each metric X, for instance `test_bleu`. What the search called `val_X` is `dev_X` here.
+        Columns: method, seed, trial, interval_index, trained_pairs, outputs (file, relative to the run), then `dev_X`,
+        `test_X` and `signature_X` for each metric X, for instance `test_bleu`. What the search called `val_X` is
+        `dev_X` here.
     """
     found = {(record.method, record.seed): record for record in records if isinstance(record, Tested)}
     rows: list[dict[str, Any]] = []

@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from nmt_pbt.base.errors import UsageError
+from nmt_pbt.report.methods import combined_name
 from nmt_pbt.report.run import Run, Sample, load_run
 from nmt_pbt.run.journal import AnyRecord, RunStarted
 from nmt_pbt.space.settings import ChoiceDomain, Domain, NumberDomain
@@ -91,11 +92,6 @@ class SeveralRuns(Run):
 
     def _method(self, number: int, method: str) -> str:
         return combined_name(method, number + 1, self.parts[number].name)
-
-
-def combined_name(method: str, number: int, run: str) -> str:
-    """Return what a run's method is called beside other runs'."""
-    return f"{method} ({number}: {run})"
 
 
 def load_runs(paths: Sequence[Path | str]) -> Run:

@@ -15,7 +15,6 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from nmt_pbt.report.figures.style import base_method
 from nmt_pbt.report.inference import (
     LEVEL,
     holm,
@@ -24,10 +23,10 @@ from nmt_pbt.report.inference import (
     probability_of_superiority,
     seeds_needed,
 )
+from nmt_pbt.report.methods import base_method, method_info
 from nmt_pbt.report.run import Run
 from nmt_pbt.report.sentences import SentenceTests
 from nmt_pbt.report.series import better
-from nmt_pbt.search.methods.registry import is_replay
 
 
 def summary(run: Run) -> pd.DataFrame:
@@ -35,11 +34,11 @@ def summary(run: Run) -> pd.DataFrame:
 
     Returns:
         Columns: method, searches, finished, scored (have a winner) and tested (of them), trials and failed (mean a
-        search), spent_pairs (mean a search), wall and seconds (mean a search: wall-clock without pauses, and working time
-        summed over workers with the test), dev (mean over searches of the winner's objective) with dev_low and dev_high
-        (95%, NaN for one search), then for each test metric X test_X, test_X_low, test_X_high likewise and gap_X (mean
-        of dev X less test X), area (mean best-so-far), to_target (mean sentence pairs to reach the best baseline's
-        final score, over the searches that did), reached (how many did).
+        search), spent_pairs (mean a search), wall and seconds (mean a search: wall-clock without pauses, and working
+        time summed over workers with the test), dev (mean over searches of the winner's objective) with dev_low and
+        dev_high (95%, NaN for one search), then for each test metric X test_X, test_X_low, test_X_high likewise and
+        gap_X (mean of dev X less test X), area (mean best-so-far), to_target (mean sentence pairs to reach the best
+        baseline's final score, over the searches that did), reached (how many did).
     """
     metrics = tested_metrics(run)
     areas, targets = area_under_best(run), budget_to_target(run)
@@ -163,7 +162,7 @@ def population_methods(run: Run) -> list[str]:
 
 def replay_methods(run: Run) -> list[str]:
     """Return the methods that train by what another one has found, in the order of the run: they search nothing."""
-    return [str(method) for method in dict.fromkeys(run.searches["method"]) if is_replay(base_method(str(method)))]
+    return [str(name) for name in dict.fromkeys(run.searches["method"]) if method_info(str(name)).kind == "replay"]
 
 
 def sentence_intervals(run: Run, metric: str) -> dict[tuple[str, int], tuple[float, float]]:

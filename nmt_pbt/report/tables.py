@@ -12,11 +12,11 @@ import pandas as pd
 from nmt_pbt.base.text import counted
 from nmt_pbt.report import statistics
 from nmt_pbt.report.answer import main_metric
-from nmt_pbt.report.figures.style import method_style, metric_label, value_label
 from nmt_pbt.report.inference import STUDENTISED_FROM
+from nmt_pbt.report.labels import metric_label, score_text, signed, value_label, value_text
+from nmt_pbt.report.methods import method_info
 from nmt_pbt.report.run import Run
 from nmt_pbt.report.series import hyperparameters
-from nmt_pbt.report.words import score_text, signed, value_text
 
 
 @dataclass(frozen=True)
@@ -74,17 +74,17 @@ def results(run: Run, summary: pd.DataFrame) -> Table:
         headings.append(f"dev − test {metric_label(str(told))}")
     headings += ["mean best so far", "trials", "sentence pairs", "wall-clock"]
     if baseline is not None:
-        headings.append(f"pairs to reach the best of {method_style(baseline).label}")
+        headings.append(f"pairs to reach the best of {method_info(baseline).label}")
     rows = []
     for row in summary.to_dict("records"):
         cells = [
-            _text(method_style(row["method"]).label),
+            _text(method_info(row["method"]).label),
             *([_count(row[counted_by])] if unequal else []),
             _mean(row, "dev", objective),
         ]
         cells += [_mean(row, f"test_{metric}", metric) for metric in metrics]
         if gap is not None:
-            cells.append(_score(row[gap], str(told), sign="+"))
+            cells.append(_score(row[gap], str(told), sign=True))
         failed = round(row["failed"] * row["searches"])
         of = f" of {row['trials'] * row['searches']:g}" if row["searches"] > 1 else ""
         trials = f"{round(row['trials'], 1):g}" + (f" ({failed}{of} failed)" if failed else "")
@@ -129,7 +129,7 @@ def winners(run: Run) -> Table:
     rows, methods, seeds = [], [], []
     for row in run.winners.to_dict("records"):
         test = tested.get((row["method"], row["seed"]), {})
-        cells = [_text(method_style(row["method"]).label), _count(row["seed"]), _score(row["score"], objective)]
+        cells = [_text(method_info(row["method"]).label), _count(row["seed"]), _score(row["score"], objective)]
         cells += [_score(float(test.get(f"test_{metric}", math.nan)), metric) for metric in metrics]
         cells += [_text(str(row["trial"])), Cell(f"{row['trained_epochs']:g}", float(row["trained_epochs"]))]
         rows.append([*cells, *(_value(row[name]) for name in names)])
@@ -186,7 +186,7 @@ def other_comparisons(pairs: Mapping[str, pd.DataFrame], reference: str) -> list
 
 
 def _asked(reference: str) -> str:
-    return f"{method_style(reference).label} against each other method"
+    return f"{method_info(reference).label} against each other method"
 
 
 def _several(pairs: Mapping[str, pd.DataFrame]) -> bool:
@@ -196,8 +196,8 @@ def _several(pairs: Mapping[str, pd.DataFrame]) -> bool:
 def _comparisons(name: str, title: str, caption: str, pairs: pd.DataFrame, metric: str, several: bool) -> Table:
     rows, unequal = [], pairs["searches"].nunique() > 1
     for row in pairs.to_dict("records"):
-        names = (method_style(row["method_a"]).label, method_style(row["method_b"]).label)
-        cells = [_text(" − ".join(names)), _score(row["difference"], metric, sign="+")]
+        names = (method_info(row["method_a"]).label, method_info(row["method_b"]).label)
+        cells = [_text(" − ".join(names)), _score(row["difference"], metric, sign=True)]
         if unequal:
             cells.append(_count(row["searches"]))
         if several:
@@ -252,7 +252,7 @@ def trials(run: Run) -> Table:
     headings += [f"last {metric_label(objective)}", f"best {metric_label(objective)}", *map(value_label, names)]
     rows, methods, seeds = [], [], []
     for row in run.trials.to_dict("records"):
-        cells = [_text(method_style(row["method"]).label), _count(row["seed"]), _text(str(row["trial"]))]
+        cells = [_text(method_info(row["method"]).label), _count(row["seed"]), _text(str(row["trial"]))]
         if populated:
             cells += [_value(row["member"]), _text(str(row["parent"] or "")), _text("yes" if row["inherited"] else "")]
         cells.append(_text(row["status"] + (f": {row['reason']}" if row["reason"] else "")))
@@ -318,9 +318,8 @@ def _value(value: object) -> Cell:
     return _text(value_text(value))
 
 
-def _score(score: float, metric: str, sign: str = "") -> Cell:
-    text = score_text(score, metric)
-    return Cell(f"+{text}" if sign and score > 0 else text.replace("-", "−"), float(score))
+def _score(score: float, metric: str, sign: bool = False) -> Cell:
+    return Cell(signed(score, metric) if sign else score_text(score, metric), float(score))
 
 
 def _mean(row: Mapping[Any, Any], name: str, metric: str) -> Cell:

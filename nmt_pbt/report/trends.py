@@ -11,11 +11,10 @@ import pandas as pd
 
 from nmt_pbt.base.text import counted
 from nmt_pbt.report import statistics
-from nmt_pbt.report.figures.style import method_style, value_label
-from nmt_pbt.report.names import with_seed
+from nmt_pbt.report.labels import listed, value_label, value_text, with_seed
+from nmt_pbt.report.methods import method_info
 from nmt_pbt.report.run import Run
 from nmt_pbt.report.series import hyperparameters
-from nmt_pbt.report.words import listed, value_text
 
 _COLUMNS = ["seed", "lineage", "trial", "hyperparameter", "first", "last", "changes"]
 
@@ -104,7 +103,7 @@ def schedule_trends(run: Run) -> list[str]:
         return []
     winners = counted(int(table["seed"].nunique()), "winner")
     return [
-        f"From the first to the last values on the way to the {winners} of {method_style(method).label}: "
+        f"From the first to the last values on the way to the {winners} of {method_info(method).label}: "
         f"{'; '.join(parts)}."
     ]
 
@@ -122,7 +121,7 @@ def schedule_findings(run: Run) -> list[str]:
             changes.append(text)
         adopted = int(run.ancestry.chain(method, int(str(seed)))["inherited"].sum())
         times = {0: "never adopted", 1: "adopted once"}.get(adopted, f"adopted {adopted} times")
-        name = f"{method_style(method).label}{with_seed(run, int(str(seed)))}"
+        name = f"{method_info(method).label}{with_seed(run, int(str(seed)))}"
         told.append(f"Schedule of the winner of {name}: {', '.join(changes)}; its weights were {times}.")
     return told
 

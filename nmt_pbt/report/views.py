@@ -9,9 +9,8 @@ import numpy as np
 import pandas as pd
 
 from nmt_pbt.report import series
-from nmt_pbt.report.figures.style import base_method
+from nmt_pbt.report.methods import base_method, method_info
 from nmt_pbt.report.run import Run
-from nmt_pbt.search.methods.registry import is_ablation, is_replay
 from nmt_pbt.space.settings import ChoiceDomain, Domain, NumberDomain
 
 _NEAR_BOUND = 0.02  # share of the range that counts as being at its end
@@ -111,7 +110,7 @@ def control_curves(run: Run) -> pd.DataFrame:
     """
     columns = ["method", "epochs", "mean", "low", "high"]
     methods = [str(method) for method in dict.fromkeys(run.searches["method"])]
-    shown = [method for method in methods if base_method(method) == "pbt" or is_ablation(base_method(method))]
+    shown = [method for method in methods if base_method(method) == "pbt" or method_info(method).ablation]
     if not any(base_method(method) == "pbt" for method in shown) or len(shown) < 2:
         return pd.DataFrame(columns=columns)
     points = run.evaluations[run.evaluations["method"].isin(shown)].dropna(subset="score")
@@ -121,7 +120,7 @@ def control_curves(run: Run) -> pd.DataFrame:
         mine = points[points["method"] == method]
         if mine.empty:  # just begun, or every trial failed
             continue
-        if not is_replay(base_method(method)):
+        if method_info(method).kind != "replay":
             mine = pd.concat([_best_on_the_way(run, method, seed, rows, ages) for seed, rows in mine.groupby("seed")])
         grouped = mine.groupby("trained_epochs")
         table = grouped["score"].agg(["mean", "min", "max"]).set_axis(["mean", "low", "high"], axis=1)

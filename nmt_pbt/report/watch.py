@@ -8,7 +8,7 @@ from pathlib import Path
 
 from nmt_pbt.report.page import write_report
 from nmt_pbt.report.run import Run, load_run
-from nmt_pbt.run.journal import SearchEnded
+from nmt_pbt.run.preflight import searches_over
 
 EVERY = 30.0
 """Seconds from one look at the journal to the next: drawing takes seconds that the search would use."""
@@ -46,12 +46,11 @@ def watch(
 
 
 def is_over(run: Run) -> bool:
-    """Return whether every search that the run's settings name has ended and its winner, if any, was tested."""
+    """Return whether every search that the run's settings name is over: see `preflight.searches_over`."""
     search = run.settings.get("search")
     search = search if isinstance(search, Mapping) else {}
     first, seeds = int(run.settings.get("seed", 0)), int(search.get("seeds", 1))
-    planned = {(str(method), seed) for method in search.get("methods", []) for seed in range(first, first + seeds)}
-    ended = {(record.method, record.seed) for record in run.records if isinstance(record, SearchEnded)}
-    tested = {(record.method, record.seed) for record in run.tested}
-    won = {(str(row["method"]), int(row["seed"])) for row in run.winners.to_dict("records")}
-    return bool(ended) and planned <= ended and won <= tested
+    planned = [(str(method), seed) for seed in range(first, first + seeds) for method in search.get("methods", [])]
+    replay = search.get("replay")
+    scheduled = isinstance(replay, Mapping) and bool(replay.get("schedule"))
+    return bool(planned) and searches_over(run.records, planned, scheduled)

@@ -7,14 +7,14 @@ import itertools
 import re
 import shutil
 import socket
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from nmt_pbt.base.errors import UsageError
 from nmt_pbt.base.text import counted
 from nmt_pbt.run.journal import AnyRecord, Evaluated, SearchEnded, Tested
-from nmt_pbt.search.methods.registry import method_spec, waits_for_pbt
+from nmt_pbt.search.methods.registry import is_replay, method_spec, waits_for_pbt
 from nmt_pbt.settings.tree import EngineSettings
 from nmt_pbt.space.settings import ChoiceDomain
 from nmt_pbt.tasks.translation.hyperparameters import STRUCTURAL
@@ -187,12 +187,25 @@ def is_finished(records: Sequence[AnyRecord], settings: TranslationSettings) -> 
     Returns:
         False also for a run without any winner, which is an error that whoever goes on with it is told.
     """
+    seeds = range(settings.seed, settings.seed + settings.search.seeds)
+    planned = [(name, seed) for name in settings.search.methods for seed in seeds]
+    tested = any(isinstance(record, Tested) for record in records)
+    plan = settings.search_plan()
+    scheduled = not any(waits_for_pbt(name, plan) for name in settings.search.methods)
+    return tested and searches_over(records, planned, scheduled)
+
+
+def searches_over(records: Sequence[AnyRecord], planned: Iterable[tuple[str, int]], scheduled: bool) -> bool:
+    """Return whether searches have ended, and their winners, of those that have one, were tested.
+
+    Args:
+        records: The journal's records.
+        planned: Method and seed of each search.
+        scheduled: Whether replays train by a schedule from elsewhere. If not, they train by what PBT found with their
+            seed, and are over where it found nothing.
+    """
     tested = {(record.method, record.seed) for record in records if isinstance(record, Tested)}
     with_winner = {(r.method, r.seed) for r in records if isinstance(r, Evaluated) and r.failure is None}
     over = tested | {(r.method, r.seed) for r in records if isinstance(r, SearchEnded)} - with_winner
-    seeds = range(settings.seed, settings.seed + settings.search.seeds)
-    plan = settings.search_plan()
-    waiting = [name for name in settings.search.methods if waits_for_pbt(name, plan)]
-    # There is nothing to replay where PBT has found nothing.
-    over |= {(name, seed) for name in waiting for seed in seeds if ("pbt", seed) in over - tested}
-    return bool(tested) and all((name, seed) in over for name in settings.search.methods for seed in seeds)
+    nothing_found = set() if scheduled else {seed for method, seed in over - tested if method == "pbt"}
+    return all((name, seed) in over or (is_replay(name) and seed in nothing_found) for name, seed in planned)

@@ -11,9 +11,9 @@ import pytest
 from nmt_pbt.report import statistics
 from nmt_pbt.report.answer import Answer, answer, main_metric
 from nmt_pbt.report.evidence import comparison_findings, p_text, verdict
+from nmt_pbt.report.labels import listed, score_text, signed, value_text
 from nmt_pbt.report.run import Run, load_run
 from nmt_pbt.report.tables import results
-from nmt_pbt.report.words import listed, score_text, signed, value_text
 from tests.report.fake_run import write_fake_run
 from tests.report.journals import assigned, evaluated, run_started, search, search_ended, small_population
 

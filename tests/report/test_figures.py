@@ -22,8 +22,10 @@ from nmt_pbt.report.figures.palette import COLORS, PAPER
 from nmt_pbt.report.figures.population import draw_family_tree
 from nmt_pbt.report.figures.scores import draw_differences
 from nmt_pbt.report.figures.slices import draw_slice
-from nmt_pbt.report.figures.style import method_style, metric_label, places, render, scale_axis
+from nmt_pbt.report.figures.style import places, render, scale_axis
 from nmt_pbt.report.gallery import drawings
+from nmt_pbt.report.labels import metric_label
+from nmt_pbt.report.methods import method_info
 from nmt_pbt.report.run import Run, load_run
 from nmt_pbt.space.settings import ChoiceDomain, NumberDomain
 from tests.report.journals import assigned, ended, evaluated, run_started, search
@@ -180,7 +182,7 @@ def test_a_significant_difference_has_a_full_mark_and_others_a_hollow_one():
     ax = Figure().add_subplot()
     draw_differences(ax, pd.DataFrame(rows))
     faces = [line.get_markerfacecolor() for line in ax.lines if line.get_marker() not in ("None", None)]
-    assert faces == [method_style("random").color, PAPER]
+    assert faces == [method_info("random").color, PAPER]
     assert [label.get_text() for label in ax.get_yticklabels()] == ["Random", "Grid"]
 
 
@@ -197,10 +199,10 @@ def test_marks_at_a_choice_stand_beside_each_other_by_method():
 
 def test_no_two_methods_look_alike():
     methods = ["pbt", "random", "grid", "bayes", "hyperband", "manual", "exploit-only", "explore-only"]
-    styles = [method_style(method) for method in methods]
+    styles = [method_info(method) for method in methods]
     for attribute in ("label", "color", "line", "marker"):
         assert len({getattr(style, attribute) for style in styles}) == len(styles), attribute
-    assert method_style("something").label == "something"
+    assert method_info("something").label == "something"
 
 
 def luminance(color: str) -> float:
@@ -236,7 +238,7 @@ def test_lines_of_several_runs_stand_out_light_and_dark_and_from_one_another(sha
         "replay",
         "final-values",
     ):
-        light = [method_style(f"{method} ({number}: run)").color for number in (1, 2, 3, 4)]
+        light = [method_info(f"{method} ({number}: run)").color for number in (1, 2, 3, 4)]
         shown = [next(pair[shade] for pair in COLORS.values() if pair[0] == color) for color in light]
         assert all(contrast(color, COLORS["paper"][shade]) >= 1.8 for color in shown), method
         apart = [contrast(a, b) for place, a in enumerate(shown) for b in shown[place + 1 :]]

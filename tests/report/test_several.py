@@ -9,7 +9,7 @@ import pytest
 
 from nmt_pbt.base.errors import UsageError
 from nmt_pbt.report import statistics
-from nmt_pbt.report.figures.style import method_style
+from nmt_pbt.report.methods import method_info
 from nmt_pbt.report.page import default_folder, write_report
 from nmt_pbt.report.run import load_run
 from nmt_pbt.report.several import load_runs
@@ -54,9 +54,9 @@ def test_methods_of_different_runs_are_compared_on_the_same_sentences(paths):
 
 
 def test_one_method_looks_related_but_not_alike_in_different_runs():
-    styles = [method_style(f"pbt ({number}: run)") for number in (1, 2, 3, 4)]
+    styles = [method_info(f"pbt ({number}: run)") for number in (1, 2, 3, 4)]
     assert len({style.color for style in styles}) == len({style.line for style in styles}) == 4
-    assert {style.marker for style in styles} == {method_style("pbt").marker}
+    assert {style.marker for style in styles} == {method_info("pbt").marker}
     assert [style.label for style in styles] == ["PBT (1)", "PBT (2)", "PBT (3)", "PBT (4)"]
 
 

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nmt_pbt.report import inference, statistics
+from nmt_pbt.report.inference import paired_t_test
 from nmt_pbt.report.run import Run, load_run
 from nmt_pbt.space.settings import NumberDomain
 from tests.report.journals import assigned, evaluated, run_started, search
@@ -38,6 +39,13 @@ def run_of(scores: dict[str, list[float]]) -> Run:
     ]
     tests = pd.DataFrame(rows)
     return SimpleNamespace(tests=tests, searches=tests, counts={})  # type: ignore[return-value]
+
+
+@pytest.mark.parametrize(
+    ("differences", "claim"), [([1.0, 1.0], False), ([24.1 - 23.1, 25.1 - 24.1], False), ([1.0, 1.0, 1.0], True)]
+)
+def test_two_equal_differences_claim_nothing(differences: list[float], claim: bool) -> None:
+    assert (paired_t_test(np.array(differences)) < 0.05) == claim
 
 
 def coverage(draw: Callable[[np.random.Generator, int], np.ndarray], truth: float, searches: int) -> int:

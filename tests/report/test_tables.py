@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import pandas as pd
 import pytest
 
 from nmt_pbt.report import statistics, tables
+from nmt_pbt.report.labels import signed
 from nmt_pbt.report.run import load_run
 from nmt_pbt.report.tables import Cell, Table
 
@@ -52,6 +54,19 @@ def test_the_results_are_those_of_the_journal(one):
     assert row["test BLEU"] == f"{tested['test_bleu']:.1f}"
     assert row["sentence pairs"] == "480,000"
     assert row["trials"] == "48 (1 failed)"
+
+
+def test_a_difference_that_rounds_to_zero_has_no_sign():
+    pairs = pd.DataFrame(
+        {
+            **{"method_a": ["pbt"] * 3, "method_b": ["random", "grid", "bayes"], "searches": 1, "verdict": "open"},
+            **{"difference": [-0.04, 0.04, -1.26], "sentences_low": -0.04, "sentences_high": 0.04, "p_sentences": 0.5},
+        }
+    )
+    rows = tables.comparisons({"bleu": pairs}, "pbt")[0].rows
+    assert [row[1].text for row in rows] == ["0.0", "0.0", "−1.3"]
+    assert rows[0][2].text == "0.0 to 0.0"
+    assert (signed(-0.0004, "val_loss"), signed(0.0123, "val_loss")) == ("0.000", "+0.012")
 
 
 def test_why_a_trial_failed_is_told(one):

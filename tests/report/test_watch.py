@@ -8,9 +8,10 @@ import pytest
 
 from nmt_pbt.base.errors import UsageError
 from nmt_pbt.report import watch as module
-from nmt_pbt.report.run import load_run
+from nmt_pbt.report.run import Run, load_run
 from nmt_pbt.report.watch import is_over, watch
 from tests.report.fake_run import write_fake_run
+from tests.report.journals import assigned, evaluated, run_started, search, search_ended
 
 
 @pytest.fixture
@@ -39,9 +40,7 @@ def test_the_report_is_drawn_whenever_the_run_has_come_further_until_it_is_over(
 
     drawn = []
     write = module.write_report
-    monkeypatch.setattr(
-        module, "write_report", lambda run, refresh: drawn.append(refresh) or write(run, None, None, refresh)
-    )
+    monkeypatch.setattr(module, "write_report", lambda run, refresh: drawn.append(refresh) or write(run, None, refresh))
     watch(path, shown.append, every=7.0, sleep=go_on)
     assert not lines
     assert drawn == [7] * (len(drawn) - 1) + [None]
@@ -72,6 +71,19 @@ def test_a_run_is_over_when_every_winner_was_tested(run, one_path, tmp_path):
     append(path, lines[-1:])
     assert is_over(load_run(path))
     assert is_over(load_run(one_path))
+
+
+@pytest.mark.parametrize("over", [True, False])
+def test_replays_of_a_search_that_found_nothing_are_not_waited_for(over):
+    records = [
+        *(run_started(), search("pbt"), assigned("0", member=0, rate=0.1)),
+        evaluated("0", None, 100, 100).model_copy(update={"failure": "nan"}),
+        *([search_ended(400, "pbt", reason="nothing trains")] if over else []),
+    ]
+    settings = {"seed": 0, "search": {"methods": ["pbt", "replay", "final-values"], "seeds": 1}}
+    assert is_over(Run(Path("run"), settings, {}, records)) == over
+    scheduled = {"search": {**settings["search"], "replay": {"schedule": "schedule.yaml"}}}
+    assert not is_over(Run(Path("run"), {**settings, **scheduled}, {}, records))
 
 
 def test_what_is_no_run_is_not_watched(tmp_path):

@@ -8,7 +8,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from nmt_pbt.report.figures.style import frame_scores, method_style, metric_label
+from nmt_pbt.report.figures.style import frame_scores
+from nmt_pbt.report.labels import metric_label
+from nmt_pbt.report.methods import method_info
 
 _SHOWN_FROM = 0.3  # scores before this share of training may lie below the frame
 
@@ -23,7 +25,7 @@ def draw_controls(ax: Axes, curves: pd.DataFrame, objective: str) -> None:
     """
     handles, right = [], float(curves["epochs"].max())
     for method in dict.fromkeys(curves["method"]):
-        curve, style = curves[curves["method"] == method], method_style(method)
+        curve, style = curves[curves["method"] == method], method_info(method)
         look: dict[str, Any] = {
             "color": style.color,
             "linestyle": style.line,

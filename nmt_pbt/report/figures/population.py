@@ -13,7 +13,8 @@ from matplotlib.patches import FancyArrowPatch
 from matplotlib.ticker import MaxNLocator
 
 from nmt_pbt.report.figures.palette import BLUE, FAINT, INK, MUTED, VERMILLION
-from nmt_pbt.report.figures.style import frame_scores, method_style, metric_label
+from nmt_pbt.report.figures.style import frame_scores
+from nmt_pbt.report.labels import metric_label
 
 _EXPLOIT: dict[str, Any] = {"color": VERMILLION, "linewidth": 0.8, "linestyle": (0, (1.5, 1.5))}
 
@@ -134,30 +135,3 @@ def _arrow(
         shrinkB=size / 2,
         zorder=zorder,
     )
-
-
-def draw_founders(ax: Axes, founders: pd.DataFrame) -> None:
-    """Draw how many first ancestors each population still descends from, one line a method.
-
-    Args:
-        ax: Where to draw.
-        founders: Columns method, generation, founders (mean over searches).
-    """
-    for method in dict.fromkeys(founders["method"]):
-        curve = founders[founders["method"] == method]
-        style = method_style(method)
-        ax.plot(
-            curve["generation"],
-            curve["founders"],
-            color=style.color,
-            linestyle=style.line,
-            marker=style.marker,
-            markersize=4.5,
-            label=style.label,
-        )
-    ax.set_ylim(0, float(founders["founders"].max()) * 1.08)
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-    ax.yaxis.set_major_locator(MaxNLocator(integer=True))
-    ax.set_xlabel("generation")
-    ax.set_ylabel("first ancestors left")
-    ax.legend(loc="best")

@@ -12,7 +12,9 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from nmt_pbt.report.figures.palette import MUTED
-from nmt_pbt.report.figures.style import frame_scores, method_style, metric_label
+from nmt_pbt.report.figures.style import frame_scores
+from nmt_pbt.report.labels import metric_label
+from nmt_pbt.report.methods import method_info
 
 _SHOWN_FROM = 0.4  # scores before this share of the axis may lie below the frame
 
@@ -32,7 +34,7 @@ def draw_best_so_far(ax: Axes, curves: pd.DataFrame, objective: str, direction: 
     lows, highs, handles = [], [], []
     for method in dict.fromkeys(curves["method"]):
         curve = curves[curves["method"] == method]
-        style = method_style(method)
+        style = method_info(method)
         x = [*(curve["x"] / unit), max(right, float(curve["x"].iloc[-1])) / unit] if epoch else [*(curve["x"] / unit)]
         bands = {side: [*curve[side], curve[side].iloc[-1]] if epoch else [*curve[side]] for side in _SIDES}
         label = f"{style.label} {curve['mean'].iloc[-1]:.2f}"

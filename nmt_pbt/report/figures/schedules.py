@@ -10,7 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from nmt_pbt.report.figures.palette import FAINT
-from nmt_pbt.report.figures.style import method_style, places, scale_axis, value_label
+from nmt_pbt.report.figures.style import places, scale_axis
+from nmt_pbt.report.labels import value_label
+from nmt_pbt.report.methods import method_info
 from nmt_pbt.space.settings import Domain
 
 _WINNERS: tuple[Any, ...] = ("-", (0, (4, 1.5)), (0, (1.2, 1.2)), (0, (6, 1.5, 1.2, 1.5)))
@@ -27,7 +29,7 @@ def draw_schedule(ax: Axes, schedules: pd.DataFrame, hyperparameter: str, method
         method: Whose searches they are.
         domain: The hyperparameter's range.
     """
-    style = method_style(method)
+    style = method_info(method)
     values = schedules.assign(place=places(list(schedules[hyperparameter]), domain))
     seeds = list(dict.fromkeys(values["seed"]))
     faint = max(0.35, 0.9 / len(seeds))

@@ -11,7 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from nmt_pbt.report.figures.palette import INK, MUTED, PAPER
-from nmt_pbt.report.figures.style import method_style, metric_label
+from nmt_pbt.report.labels import metric_label
+from nmt_pbt.report.methods import method_info
 
 
 def draw_scores(
@@ -37,7 +38,7 @@ def draw_scores(
     several = any(row["searches"] > 1 for row in rows)
     known = False
     for place, row in enumerate(rows):
-        style = method_style(row["method"])
+        style = method_info(row["method"])
         mine = tests[tests["method"] == row["method"]]
         scores = [float(score) for score in mine[f"test_{metric}"]]
         if len(scores) > 1:
@@ -53,7 +54,7 @@ def draw_scores(
         right = max([value for value in (*ends, *scores, mean) if not math.isnan(value)])
         ax.annotate(f"{mean:.1f}", (right, where), xytext=(6, 0), textcoords="offset points", va="center", fontsize=8.5)
     ax.margins(x=0.12)
-    _rows(ax, [method_style(row["method"]).label for row in rows])
+    _rows(ax, [method_info(row["method"]).label for row in rows])
     ax.set_xlabel(f"test {metric_label(metric)}")
     handles = [Line2D([], [], color=MUTED, marker="o", markersize=5, linestyle="", label="one search")]
     if several:
@@ -74,7 +75,7 @@ def draw_differences(ax: Axes, comparisons: pd.DataFrame) -> None:
     """
     rows = comparisons.to_dict("records")
     for place, row in enumerate(rows):
-        style = method_style(row["method_b"])
+        style = method_info(row["method_b"])
         ax.plot(
             [row["sentences_low"], row["sentences_high"]],
             [place - 0.13] * 2,
@@ -90,8 +91,8 @@ def draw_differences(ax: Axes, comparisons: pd.DataFrame) -> None:
         }
         ax.plot(row["difference"], place, style.marker, **shown, markersize=7, zorder=4)
     ax.axvline(0, color=INK, linewidth=0.9)
-    _rows(ax, [method_style(row["method_b"]).label for row in rows])
-    reference = method_style(rows[0]["method_a"]).label
+    _rows(ax, [method_info(row["method_b"]).label for row in rows])
+    reference = method_info(rows[0]["method_a"]).label
     ax.set_xlabel(f"test {metric_label(rows[0]['metric'])} of {reference} less that of the other")
     handles = []
     if any(not math.isnan(row["low"]) for row in rows):

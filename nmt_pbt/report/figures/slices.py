@@ -13,7 +13,9 @@ from matplotlib.lines import Line2D
 from matplotlib.transforms import offset_copy
 
 from nmt_pbt.report.figures.palette import MUTED, VERMILLION
-from nmt_pbt.report.figures.style import RING, frame_scores, method_style, metric_label, places, scale_axis, value_label
+from nmt_pbt.report.figures.style import RING, frame_scores, places, scale_axis
+from nmt_pbt.report.labels import metric_label, value_label
+from nmt_pbt.report.methods import method_info
 from nmt_pbt.space.settings import ChoiceDomain, Domain, NumberDomain
 
 _CUT = 0.25  # share of the models, from the worst, that may lie outside the frame
@@ -40,7 +42,7 @@ def draw_slice(
     bottom, top = ax.get_ylim()
     methods = list(dict.fromkeys(shown["method"]))
     for number, method in enumerate(methods):
-        mine, style = shown[shown["method"] == method], method_style(method)
+        mine, style = shown[shown["method"] == method], method_info(method)
         # Marks at a few choices would lie on top of each other: each method has its own place beside the choice.
         aside = _APART * (number - (len(methods) - 1) / 2) if isinstance(domain, ChoiceDomain) else 0.0
         at: dict[str, Any] = {"transform": offset_copy(ax.transData, ax.get_figure(root=True), x=aside, units="points")}
@@ -72,7 +74,7 @@ def _legend(ax: Axes, methods: list[str], flagged: bool) -> None:
     """Put a legend of methods above an Axes."""
     handles = []
     for method in methods:
-        style = method_style(method)
+        style = method_info(method)
         handles.append(
             Line2D([], [], color=style.color, marker=style.marker, linestyle="", markersize=5, label=style.label)
         )
@@ -112,7 +114,7 @@ def draw_pair(
     scale = mpl.cm.ScalarMappable(Normalize(low, high), shades)
     for method in dict.fromkeys(shown["method"]):
         mine = shown[shown["method"] == method].sort_values("score", ascending=direction == "max")
-        look: dict[str, Any] = {"marker": method_style(method).marker, "s": 34, "edgecolors": MUTED, "linewidths": 0.6}
+        look: dict[str, Any] = {"marker": method_info(method).marker, "s": 34, "edgecolors": MUTED, "linewidths": 0.6}
         ax.scatter(mine["x"], mine["y"], c=scale.to_rgba(mine["score"].to_numpy()), **look, zorder=3)
         won = mine[mine["winner"]]
         ax.plot(won["x"], won["y"], **RING, zorder=4)

@@ -1,9 +1,8 @@
-"""What all figures share: one colour, line and marker for each method, words for names, and how a figure is saved."""
+"""What all figures share: the style, the axes of scores and hyperparameters, and how a figure is saved."""
 
 from __future__ import annotations
 
 import io
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,23 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullFormatter, NullLocator
 
 from nmt_pbt.report.figures.dark import darken, with_dark_rules
-from nmt_pbt.report.figures.palette import (
-    BLUE,
-    GREEN,
-    GREY,
-    GRID,
-    INK,
-    MUTED,
-    OLIVE,
-    ORANGE,
-    PAPER,
-    PURPLE,
-    RUN_SHADES,
-    SKY,
-    VERMILLION,
-    WINE,
-    mixed,
-)
+from nmt_pbt.report.figures.palette import GRID, INK, MUTED, PAPER
 from nmt_pbt.space.settings import ChoiceDomain, Domain, NumberDomain
 
 STYLE: dict[Any, Any] = {
@@ -80,73 +63,6 @@ RING: dict[str, Any] = {
     "markeredgewidth": 1.2,
 }
 """Drawn around a winner's mark."""
-
-
-@dataclass(frozen=True)
-class MethodStyle:
-    """How one method looks in every figure.
-
-    Attributes:
-        label: Its name in words.
-        color: Of its lines and marks.
-        line: Its line style.
-        marker: Its mark.
-    """
-
-    label: str
-    color: str
-    line: str | tuple[float, tuple[float, ...]]
-    marker: str
-
-
-_STYLES = {
-    "pbt": MethodStyle("PBT", BLUE, "-", "o"),
-    "random": MethodStyle("Random", ORANGE, (0, (5, 2)), "s"),
-    "grid": MethodStyle("Grid", GREEN, (0, (1.2, 1.2)), "^"),
-    "bayes": MethodStyle("Bayesian", PURPLE, (0, (5, 1.5, 1.2, 1.5)), "D"),
-    "hyperband": MethodStyle("Hyperband", SKY, (0, (8, 2)), "v"),
-    "manual": MethodStyle("Manual", INK, (0, (2.5, 1.5)), "X"),
-    "exploit-only": MethodStyle("Exploit only", VERMILLION, (0, (5, 1.5, 1.2, 1.5, 1.2, 1.5)), "P"),
-    "explore-only": MethodStyle("Explore only", GREY, (0, (3, 3)), "h"),
-    "replay": MethodStyle("Replay", WINE, (0, (7, 1.5, 1.2, 1.5)), "p"),
-    "final-values": MethodStyle("Final values", OLIVE, (0, (1.2, 2.4)), "*"),
-}
-
-_METRICS = {"bleu": "BLEU", "chrf": "chrF", "ter": "TER", "loss": "loss (nats a token)"}
-
-
-_COMBINED = re.compile(r"(.+) \((\d+): (.*)\)")
-_RUN_LINES: tuple[Any, ...] = ("-", (0, (6, 2)), (0, (1.2, 1.2)), (0, (6, 1.5, 1.2, 1.5)))
-
-
-def method_style(method: str) -> MethodStyle:
-    """Return how a method looks; one that is not known is grey under its own name.
-
-    A method of one of several runs, `METHOD (n: NAME)`, has its method's colour and mark, in the shade and line of the
-    run; its label is `METHOD (n)`, short enough for figures.
-    """
-    if combined := _COMBINED.fullmatch(method):
-        base, number = method_style(combined[1]), (int(combined[2]) - 1) % len(_RUN_LINES)
-        label = f"{base.label} ({combined[2]})"
-        return MethodStyle(label, mixed(base.color, RUN_SHADES[number]), _RUN_LINES[number], base.marker)
-    return _STYLES.get(method, MethodStyle(method, GREY, "-", "d"))
-
-
-def base_method(method: str) -> str:
-    """Return a method's own name, without that of its run where there are several."""
-    combined = _COMBINED.fullmatch(method)
-    return combined[1] if combined else method
-
-
-def metric_label(metric: str) -> str:
-    """Return a metric's name in words: `val_bleu` is "dev BLEU", `bleu` is "BLEU"."""
-    name = metric.removeprefix("val_")
-    return ("dev " if name != metric else "") + _METRICS.get(name, name)
-
-
-def value_label(hyperparameter: str) -> str:
-    """Return a hyperparameter's name in words."""
-    return hyperparameter.replace("_", " ")
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from nmt_pbt.report.figures.palette import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, SKY, VERMILLION
-from nmt_pbt.report.figures.style import method_style
+from nmt_pbt.report.methods import method_info
 
 _PARTS = {
     "train": (BLUE, ""),
@@ -44,7 +44,7 @@ def draw_time_spent(ax: Axes, times: pd.DataFrame) -> None:
         ax.annotate(
             share, (left[place], place), xytext=(4, 0), textcoords="offset points", va="center", fontsize=8, color=INK
         )
-    ax.set_yticks(places, [method_style(str(method)).label for method in means.index])
+    ax.set_yticks(places, [method_info(str(method)).label for method in means.index])
     ax.set_ylim(len(means) - 0.45, -0.55)
     ax.set_xlim(0, max(left) * 1.28 or 1.0)
     ax.tick_params(axis="y", length=0)

@@ -1,0 +1,74 @@
+"""Names and numbers as text, the same in sentences, tables, captions and figures."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import pandas as pd
+
+from nmt_pbt.report.methods import method_info
+from nmt_pbt.report.run import Run
+
+_METRICS = {"bleu": "BLEU", "chrf": "chrF", "ter": "TER", "loss": "loss (nats a token)"}
+
+
+def metric_label(metric: str) -> str:
+    """Return a metric's name in words: `val_bleu` is "dev BLEU", `bleu` is "BLEU"."""
+    name = metric.removeprefix("val_")
+    return ("dev " if name != metric else "") + _METRICS.get(name, name)
+
+
+def value_label(hyperparameter: str) -> str:
+    """Return a hyperparameter's name in words."""
+    return hyperparameter.replace("_", " ")
+
+
+def score_text(score: float, metric: str) -> str:
+    """Return a score as it is shown everywhere: one decimal for BLEU and chrF, three for a loss."""
+    return "–" if math.isnan(score) else _rounded(score, _digits(metric))
+
+
+def value_text(value: object) -> str:
+    """Return a hyperparameter's value, to three significant digits where it is a fraction."""
+    if isinstance(value, float):
+        return "–" if math.isnan(value) else f"{value:.3g}"
+    return "–" if value is None or value is pd.NA else str(value)
+
+
+def signed(difference: float, metric: str = "bleu") -> str:
+    """Return a difference of scores with its sign, for instance `+0.4` or `−1.2`; what rounds to zero has none."""
+    if math.isnan(difference):
+        return "–"
+    text = _rounded(difference, _digits(metric))
+    return f"+{text}" if difference > 0 and float(text) else text
+
+
+def _digits(metric: str) -> int:
+    return 3 if metric.endswith("loss") else 1
+
+
+def _rounded(number: float, digits: int) -> str:
+    """Return a number with so many decimals, a true minus, and no sign where it rounds to zero."""
+    text = f"{number:.{digits}f}"
+    return f"{0:.{digits}f}" if float(text) == 0 else text.replace("-", "−")
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return names as text: `A`, `A and B`, `A, B and C`."""
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]])) if names else ""
+
+
+def search_name(run: Run, method: str, seed: int) -> str:
+    """Return the name of a search, for instance `PBT`, or `PBT, seed 2` in a run of several seeds."""
+    label = method_info(method).label
+    return f"{label}, seed {seed}" if _several(run) else label
+
+
+def with_seed(run: Run, seed: int) -> str:
+    """Return what to add to a name in a sentence: ` with seed 2`, or nothing in a run of one seed."""
+    return f" with seed {seed}" if _several(run) else ""
+
+
+def _several(run: Run) -> bool:
+    return bool(run.searches["seed"].nunique() > 1)
