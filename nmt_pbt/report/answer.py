@@ -21,6 +21,7 @@ from nmt_pbt.report.series import hyperparameters
 from nmt_pbt.report.statistics import reference_method
 from nmt_pbt.report.trends import schedule_findings, schedule_trends
 from nmt_pbt.report.views import bound, rows_of
+from nmt_pbt.run.journal import Evaluated
 
 _SPENT = 0.995  # share of the budget from which it counts as spent
 
@@ -174,7 +175,32 @@ def _cautions(run: Run, summary: pd.DataFrame) -> list[str]:
             f"The winning {value_label(name)} is at the {end} end of its range, {values}, in "
             f"{_searches_listed(run, rows)}: a better value may lie outside."
         )
+    cautions += _same_models(run)
     return [*cautions, *diagnosis_cautions(run), *replay_cautions(run), *guess_cautions(run)]
+
+
+def _same_models(run: Run) -> list[str]:
+    """Say which methods' winners are the same model, bit for bit (equal hashes of their states)."""
+    states = {
+        (record.method, record.seed, record.trial, record.interval_index): record.state
+        for record in run.records
+        if isinstance(record, Evaluated)
+    }
+    alike: dict[tuple[str, int], list[str]] = {}  # methods by the state and the seed of their winners
+    for row in run.winners.to_dict("records"):
+        state = states[row["method"], row["seed"], row["trial"], row["interval_index"]]
+        if state is not None:
+            alike.setdefault((state, int(row["seed"])), []).append(str(row["method"]))
+    seeds: dict[tuple[str, ...], list[str]] = {}
+    for (_, seed), methods in alike.items():
+        if len(methods) > 1:
+            seeds.setdefault(tuple(methods), []).append(str(seed))
+    return [
+        f"With {'seed' if len(its) == 1 else 'seeds'} {listed(its)} the winners of "
+        f"{listed([method_info(method).label for method in methods])} are the same model, bit for bit: there these "
+        "methods do not differ."
+        for methods, its in seeds.items()
+    ]
 
 
 def _searches_listed(run: Run, rows: Sequence[Mapping[Any, Any]]) -> str:

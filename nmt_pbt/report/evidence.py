@@ -88,9 +88,9 @@ def comparison_findings(rows: Sequence[Row]) -> list[str]:
 
 
 def _over_searches(row: Row) -> str:
-    text = f"{signed(row['difference'])} ({signed(row['low'])} to {signed(row['high'])}"
+    text = f"{_points(row, 'difference')} ({_points(row, 'low')} to {_points(row, 'high')}"
     if _same(row):
-        return f"{signed(row['difference'])}, the same in every search"
+        return f"{_points(row, 'difference')}, the same in every search"
     if _wants_more(row):
         needed = f"{row['needed']:,}" if row["needed"] else "more than 1,000"
         return f"{text}; {needed} needed)"
@@ -109,11 +109,11 @@ def _wants_more(row: Row) -> bool:
 
 
 def _over_sentences(row: Row, beside_several: bool) -> str:
-    difference = signed(row["difference"]) + (" of one search each" if beside_several else "")
+    difference = _points(row, "difference") + (" of one search each" if beside_several else "")
     if math.isnan(row["p_sentences"]):
         return f"{difference}, whether that is chance was not tested"
     over = " over test sentences" if beside_several else ""
-    text = f"{difference} ({signed(row['sentences_low'])} to {signed(row['sentences_high'])}{over}), "
+    text = f"{difference} ({_points(row, 'sentences_low')} to {_points(row, 'sentences_high')}{over}), "
     told = "not told apart" if row["verdict"] == "open" else "beyond chance"
     return f"{text}{told} ({p_text(row['p_sentences'])})"
 
@@ -152,3 +152,7 @@ def p_text(p: float) -> str:
 
 def _name(row: Row, side: str) -> str:
     return method_info(row[side]).label
+
+
+def _points(row: Row, column: str) -> str:
+    return signed(row[column], row["metric"])

@@ -11,6 +11,8 @@ from nmt_pbt.report.methods import method_info
 from nmt_pbt.report.run import Run
 
 _METRICS = {"bleu": "BLEU", "chrf": "chrF", "ter": "TER", "loss": "loss (nats a token)"}
+_PERCENTAGES = ("bleu", "chrf", "ter")
+"""Metrics from 0 to 100, which are shown with one decimal."""
 
 
 def metric_label(metric: str) -> str:
@@ -25,7 +27,7 @@ def value_label(hyperparameter: str) -> str:
 
 
 def score_text(score: float, metric: str) -> str:
-    """Return a score as it is shown everywhere: one decimal for BLEU and chrF, three for a loss."""
+    """Return a score as it is shown everywhere: one decimal for BLEU and chrF, three for other metrics."""
     return "–" if math.isnan(score) else _rounded(score, _digits(metric))
 
 
@@ -45,7 +47,7 @@ def signed(difference: float, metric: str = "bleu") -> str:
 
 
 def _digits(metric: str) -> int:
-    return 3 if metric.endswith("loss") else 1
+    return 1 if metric.removeprefix("val_") in _PERCENTAGES else 3
 
 
 def _rounded(number: float, digits: int) -> str:

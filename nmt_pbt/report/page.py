@@ -247,6 +247,7 @@ def _signatures(run: Run) -> list[tuple[str, str]]:
     return [
         (metric_label(metric), str(signature))
         for metric in statistics.tested_metrics(run)
+        if f"signature_{metric}" in run.tests
         for signature in dict.fromkeys(run.tests[f"signature_{metric}"].dropna())
     ]
 

@@ -201,8 +201,8 @@ def _comparisons(name: str, title: str, caption: str, pairs: pd.DataFrame, metri
         if unequal:
             cells.append(_count(row["searches"]))
         if several:
-            cells += [_range(row["low"], row["high"]), _p(row["p_searches"])]
-        cells += [_range(row["sentences_low"], row["sentences_high"]), _p(row["p_sentences"])]
+            cells += [_range(row["low"], row["high"], metric), _p(row["p_searches"])]
+        cells += [_range(row["sentences_low"], row["sentences_high"], metric), _p(row["p_sentences"])]
         if several:
             cells.append(Cell(_missing(row["probability"], ".2f"), float(row["probability"])))
             cells.append(Cell(str(row["needed"] or "–"), float(row["needed"] or math.nan)))
@@ -329,8 +329,8 @@ def _mean(row: Mapping[Any, Any], name: str, metric: str) -> Cell:
     return Cell(text, float(row[name]))
 
 
-def _range(low: float, high: float) -> Cell:
-    return Cell("–" if math.isnan(low) else f"{signed(low)} to {signed(high)}", float(low))
+def _range(low: float, high: float, metric: str) -> Cell:
+    return Cell("–" if math.isnan(low) else f"{signed(low, metric)} to {signed(high, metric)}", float(low))
 
 
 def _p(p: float) -> Cell:

@@ -268,3 +268,19 @@ def test_scores_are_short():
 
 def test_names_are_listed():
     assert [listed(names) for names in ([], ["A"], ["A", "B"], ["A", "B", "C"])] == ["", "A", "A and B", "A, B and C"]
+
+
+def test_winners_that_are_the_same_model_are_said_to_be():
+    def found(*states: str) -> list[str]:
+        records = [run_started()]
+        for method, state in zip(("random", "explore-only"), states, strict=True):
+            point = evaluated("0", 9.0, 100, 100, method=method).model_copy(update={"state": state})
+            records += [search(method), assigned("0", method=method, rate=0.1), point]
+        run = Run(Path("run"), {}, {}, records)
+        return [text for text in answer(run, statistics.summary(run), pd.DataFrame()).cautions if "same model" in text]
+
+    assert found("aa", "bb") == []
+    assert found("aa", "aa") == [
+        "With seed 0 the winners of Random and Explore only are the same model, bit for bit: there these methods do "
+        "not differ."
+    ]

@@ -203,6 +203,26 @@ def test_a_run_under_way_and_a_single_training_have_a_page_too(tmp_path):
     assert "What the population did" not in text
 
 
+def test_a_run_of_another_task_that_keeps_no_outputs_is_drawn(tmp_path):
+    path = write_fake_run(tmp_path / "other", ("pbt", "random"), population=3, epochs=2.0, sentences=80)
+    shutil.rmtree(path / "translations")
+    records = [json.loads(line) for line in (path / "journal.jsonl").read_text(encoding="utf-8").splitlines()]
+    for record in records:
+        if record["event"] == "search":
+            record["objective"] = "val_accuracy"
+        elif record["event"] == "evaluated":
+            score = record["metrics"]["val_bleu"]
+            record["metrics"] = {"val_accuracy": None if score is None else score / 100}
+        elif record["event"] == "tested":
+            record.update(outputs=None, signatures={}, dev={"val_accuracy": 0.9123}, test={"accuracy": 0.9012})
+    lines = "".join(json.dumps(record) + "\n" for record in records)
+    (path / "journal.jsonl").write_text(lines, encoding="utf-8")
+    text = write_report(path).read_text(encoding="utf-8")
+    assert "PBT 0.901" in text
+    for word in ("BLEU", "chrF", 'id="attention"', 'id="translations"'):
+        assert word not in text
+
+
 def test_what_is_not_a_run_is_refused_in_one_line(tmp_path):
     with pytest.raises(UsageError, match="no such run directory"):
         write_report(tmp_path / "nowhere")
