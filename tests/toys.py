@@ -112,7 +112,7 @@ class NumpyTask:
     start: tuple[float, ...]
     step: Callable[[np.ndarray, Mapping[str, Value], int], np.ndarray]
     quality: Callable[[np.ndarray], float]
-    epoch: int
+    pairs_per_epoch: int
     structural: frozenset[str] = frozenset()
 
     def build(self, structural: Mapping[str, Value]) -> NumpyTrainable:
@@ -128,7 +128,7 @@ def quadratic_step(theta: np.ndarray, values: Mapping[str, Value], age: int) -> 
     return theta - 0.01 * 2 * h * theta
 
 
-PAPER = NumpyTask((0.9, 0.9), quadratic_step, lambda theta: 1.2 - float(theta @ theta), epoch=5)
+PAPER = NumpyTask((0.9, 0.9), quadratic_step, lambda theta: 1.2 - float(theta @ theta), pairs_per_epoch=5)
 """Jaderberg et al. 2017, figure 2: what is climbed is not what is scored; only both h together reach the top."""
 
 LENGTH = 200
@@ -144,7 +144,7 @@ def moving_step(progress: np.ndarray, values: Mapping[str, Value], age: int) -> 
     return progress + math.exp(-((math.log10(float(values["rate"]) / best_rate(age)) / 0.3) ** 2))
 
 
-MOVING = NumpyTask((0.0,), moving_step, lambda progress: float(progress[0]), epoch=5)
+MOVING = NumpyTask((0.0,), moving_step, lambda progress: float(progress[0]), pairs_per_epoch=5)
 """A rate whose best value goes 0.001 -> 0.01 -> 0.001."""
 
 
