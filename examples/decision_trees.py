@@ -125,7 +125,7 @@ class ForestTask:
     """What there is to train: one tree is one epoch."""
 
     structural: frozenset[str] = frozenset()
-    epoch: int = 1
+    pairs_per_epoch: int = 1
 
     def build(self, structural: Mapping[str, Value]) -> Forest:
         """Return a forest; nothing about it is structural."""
@@ -143,7 +143,7 @@ def methods() -> dict[str, JournaledOracle]:
     both = Space((DEPTH, NUMBER))
     constant = {**common, "space": both, "max_initial_failures": POPULATION}
     points = points_within(both, BUDGET, TREES, {}, seed=0)
-    population = {"population_size": POPULATION, "interval": INTERVAL, "synchronous": True}
+    population: dict[str, Any] = {"population_size": POPULATION, "interval": INTERVAL, "synchronous": True}
     return {
         "grid": GridOracle(points=points, **constant),
         "random": RandomOracle(**constant),

@@ -65,7 +65,10 @@ except Exception as error:
 else:
     raise AssertionError("a misspelt setting was taken")
 settings = cheap_settings(
-    "search.firsts.different=3", "search.pbt.exploit=follow-best", "search.pbt.explore=keep", "search.methods=[firsts, pbt]"
+    "search.methods=[firsts, pbt]",
+    "search.firsts.different=3",
+    "search.pbt.exploit=follow-best",
+    "search.pbt.explore=keep",
 )
 settings.check_searches()
 for method in settings.search.methods:
