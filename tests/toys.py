@@ -13,7 +13,7 @@ import numpy as np
 from nmt_pbt.base.types import Value
 from nmt_pbt.run.driver import Driver
 from nmt_pbt.run.jobs import Winner
-from nmt_pbt.run.journal import AnyRecord, Assigned, Evaluated, SearchStarted
+from nmt_pbt.run.journal import AnyRecord, Assigned, Evaluated, RunStarted, SearchRecord, SearchStarted
 from nmt_pbt.run.worker import InlineEngine, TrainablePool
 from nmt_pbt.search.budget import Budget
 from nmt_pbt.tasks.protocol import Evaluation, MemberState
@@ -57,6 +57,9 @@ class MemoryJournal:
 
     def append(self, record: AnyRecord, durable: bool = True) -> None:
         self.records.append(record)
+
+    def of(self, method: str, seed: int) -> list[SearchRecord]:
+        return [r for r in self.records if not isinstance(r, RunStarted) and (r.method, r.seed) == (method, seed)]
 
     def __iter__(self) -> Iterator[AnyRecord]:
         return iter(self.records)
