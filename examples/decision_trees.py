@@ -156,7 +156,7 @@ def methods() -> dict[str, JournaledOracle]:
     both = Space((DEPTH, NUMBER))
     constant = {**common, "space": both, "max_initial_failures": POPULATION}
     points = points_within(both, BUDGET, TREES, {}, seed=0)
-    population = {"population_size": POPULATION, "interval": INTERVAL, "synchronous": True}
+    population: dict[str, Any] = {"population_size": POPULATION, "interval": INTERVAL, "synchronous": True}
     return {
         "grid": GridOracle(points=points, **constant),
         "random": RandomOracle(**constant),

@@ -13,7 +13,7 @@ import numpy as np
 from nmt_pbt.base.types import Value
 from nmt_pbt.run.driver import Driver
 from nmt_pbt.run.jobs import Winner
-from nmt_pbt.run.journal import AnyRecord, Assigned, Evaluated, SearchStarted
+from nmt_pbt.run.journal import AnyRecord, Assigned, Evaluated, RunStarted, SearchRecord, SearchStarted
 from nmt_pbt.run.worker import InlineEngine, TrainablePool
 from nmt_pbt.search.budget import Budget
 from nmt_pbt.tasks.protocol import Evaluation, MemberState
@@ -57,6 +57,9 @@ class MemoryJournal:
 
     def append(self, record: AnyRecord, durable: bool = True) -> None:
         self.records.append(record)
+
+    def of(self, method: str, seed: int) -> list[SearchRecord]:
+        return [r for r in self.records if not isinstance(r, RunStarted) and (r.method, r.seed) == (method, seed)]
 
     def __iter__(self) -> Iterator[AnyRecord]:
         return iter(self.records)
@@ -112,7 +115,7 @@ class NumpyTask:
     start: tuple[float, ...]
     step: Callable[[np.ndarray, Mapping[str, Value], int], np.ndarray]
     quality: Callable[[np.ndarray], float]
-    epoch: int
+    pairs_per_epoch: int
     structural: frozenset[str] = frozenset()
 
     def build(self, structural: Mapping[str, Value]) -> NumpyTrainable:
@@ -128,7 +131,7 @@ def quadratic_step(theta: np.ndarray, values: Mapping[str, Value], age: int) -> 
     return theta - 0.01 * 2 * h * theta
 
 
-PAPER = NumpyTask((0.9, 0.9), quadratic_step, lambda theta: 1.2 - float(theta @ theta), epoch=5)
+PAPER = NumpyTask((0.9, 0.9), quadratic_step, lambda theta: 1.2 - float(theta @ theta), pairs_per_epoch=5)
 """Jaderberg et al. 2017, figure 2: what is climbed is not what is scored; only both h together reach the top."""
 
 LENGTH = 200
@@ -144,7 +147,7 @@ def moving_step(progress: np.ndarray, values: Mapping[str, Value], age: int) -> 
     return progress + math.exp(-((math.log10(float(values["rate"]) / best_rate(age)) / 0.3) ** 2))
 
 
-MOVING = NumpyTask((0.0,), moving_step, lambda progress: float(progress[0]), epoch=5)
+MOVING = NumpyTask((0.0,), moving_step, lambda progress: float(progress[0]), pairs_per_epoch=5)
 """A rate whose best value goes 0.001 -> 0.01 -> 0.001."""
 
 

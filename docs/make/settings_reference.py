@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from nmt_pbt.search.registry import Registry
 from nmt_pbt.space.settings import ChoiceDomain, NumberDomain
 from nmt_pbt.tasks.translation.hyperparameters import MUTABLE, STRUCTURAL
 from nmt_pbt.tasks.translation.tree import TranslationSettings
@@ -51,11 +52,18 @@ def _section(name: str, section: type[BaseModel]) -> Iterator[str]:
         for key, field in leaves.items():
             full = f"{name}.{key}" if name else key
             default = _cell(_default(field))
-            yield f"| `{full}` | {_cell(_kind(field))} | {default} | {_cell(_words(field.description or ''))} |\n"
+            yield f"| `{full}` | {_cell(_kind(field))} | {default} | {_cell(_described(field))} |\n"
         yield "\n"
     for key, field in section.model_fields.items():
         if _is_section(field):
             yield from _section(f"{name}.{key}" if name else key, _model(field))
+
+
+def _described(field: FieldInfo) -> str:
+    """Return what a setting does; of one that names something registered, what each name means."""
+    named = [bound for bound in _flat(field.metadata) if isinstance(bound, Registry)]
+    meanings = "".join(f". `{spec.name}`: {spec.summary}" for registry in named for spec in registry)
+    return _words(field.description or "") + meanings
 
 
 def _space() -> str:
@@ -116,6 +124,11 @@ def _type(kind: Any, bounds: list[Any]) -> str:
         value = arguments[1]
         names = "names and ranges" if "Domain" in str(value) else f"names and {_plural(_type(value, []))}"
         return f"{names}, at least one" if any(isinstance(bound, MinLen) for bound in _flat(bounds)) else names
+    for bound in _flat(bounds):
+        if isinstance(bound, Registry):
+            return ", ".join(f"`{name}`" for name in bound.names)
+    if inspect.isclass(kind) and issubclass(kind, BaseModel):
+        return f"{{{', '.join([*kind.model_fields, '...'])}}}"
     words = _NAMES[kind]
     limits = [limit for bound in _flat(bounds) if (limit := _limit(bound))]
     return f"{words} {' and '.join(limits)}" if limits else words

@@ -23,7 +23,7 @@ from nmt_pbt.report.figures.palette import (
     WINE,
     mixed,
 )
-from nmt_pbt.search.methods import METHODS
+from nmt_pbt.search.methods.registry import METHODS
 
 Line = str | tuple[float, tuple[float, ...]]
 """A line style of matplotlib."""

@@ -1,4 +1,4 @@
-"""How greedy each population of a run is, from the journal's records: for the report, and while a search is under way."""
+"""How greedy each population of a run is, from the journal's records, also while a search is under way."""
 
 from __future__ import annotations
 

@@ -240,8 +240,8 @@ def read_schedule(path: Path, check: Callable[[Sequence[Segment]], None]) -> Sch
         ):
             raise UsageError(
                 f"{path}: segment {number} has {counted(segment.pairs, 'pair')}, which is not "
-                f"{counted(segment.epochs, 'epoch')} of {counted(source.pairs_per_epoch, 'pair')}; correct one, or remove "
-                "the pairs"
+                f"{counted(segment.epochs, 'epoch')} of {counted(source.pairs_per_epoch, 'pair')}; correct one, or "
+                "remove the pairs"
             )
     return schedule
 

@@ -101,7 +101,7 @@ register_exploit(ExploitSpec("tournament", "whoever loses against a member drawn
 register_exploit(
     ExploitSpec(
         "ttest",
-        "the same, when the last evaluations differ significantly",
+        "as `tournament`, when the last evaluations differ significantly",
         TTest,
         settings=("significance", "evaluations"),
     )

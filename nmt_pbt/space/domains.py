@@ -175,7 +175,7 @@ class Integer(_Number):
 
     def contains(self, value: Value) -> bool:
         """Return whether a value is a whole number inside the bounds and on the grid."""
-        if isinstance(value, (bool, str)) or value != math.floor(value) or not self.min <= value <= self.max:
+        if isinstance(value, (bool, str)) or not float(value).is_integer() or not self.min <= value <= self.max:
             return False
         return self.step is None or self.at(self.index(value)) == value
 

@@ -23,26 +23,26 @@ def assignment(epochs: float, start: float = 0.0) -> Assignment:
 
 
 def test_a_trial_of_whole_epochs_is_cut_into_equal_intervals() -> None:
-    budget = Budget.for_trials(3, epochs=4, epoch=100, interval=1)
+    budget = Budget.for_trials(3, epochs=4, pairs_per_epoch=100, interval_epochs=1)
     assert budget.intervals(assignment(4)) == (100, 100, 100, 100)
     assert (budget.total, budget.epochs) == (1200, 12)
 
 
 def test_the_last_interval_takes_what_is_left() -> None:
-    assert Budget(epoch=100, interval=1, total=250).intervals(assignment(2.5)) == (100, 100, 50)
+    assert Budget(pairs_per_epoch=100, interval_epochs=1, total=250).intervals(assignment(2.5)) == (100, 100, 50)
 
 
 def test_a_sum_of_fractions_does_not_make_an_interval_of_a_rounding_error() -> None:
-    assert len(Budget(epoch=1000, interval=0.1, total=300).intervals(assignment(0.1 + 0.2))) == 3
+    assert len(Budget(pairs_per_epoch=1000, interval_epochs=0.1, total=300).intervals(assignment(0.1 + 0.2))) == 3
 
 
 def test_no_interval_is_empty() -> None:
-    assert Budget(epoch=1000, interval=1, total=2000).intervals(assignment(2.0004)) == (1000, 1000)
+    assert Budget(pairs_per_epoch=1000, interval_epochs=1, total=2000).intervals(assignment(2.0004)) == (1000, 1000)
 
 
 def test_an_interval_of_less_than_a_pair_is_refused() -> None:
     with pytest.raises(UsageError, match=r"search.interval 0.001: less than one sentence pair of an epoch of 400"):
-        Budget(epoch=400, interval=0.001, total=400)
+        Budget(pairs_per_epoch=400, interval_epochs=0.001, total=400)
 
 
 @given(epoch=st.integers(100, 30_000), interval=st.floats(0.01, 2.0), generations=st.integers(1, 40))

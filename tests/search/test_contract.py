@@ -41,10 +41,11 @@ STRATEGIES = {
     "two frequencies": ["search.population=8", "training.epochs=6.0", "search.pbt.frequencies=[1, 2]"],
     "truncation and PB2": ["search.pbt.explore=pb2"],
 }
+WITH_SETTINGS = ("pbt", "manual", "replay", "final-values")
 MODES = {
     **{name: (name, [SCHEDULE]) for name in ("replay", "final-values")},
     "replay of a schedule longer than a member": ("replay", [SCHEDULE, "training.epochs=3.0", "search.population=16"]),
-    **{name: (name, []) for name in METHODS.names if name not in ("pbt", "manual", "replay", "final-values")},
+    **{name: (name, []) for name in METHODS.names if name not in WITH_SETTINGS and not METHODS.get(name).overrides},
     **{f"pbt by {name}": ("pbt", changes) for name, changes in STRATEGIES.items()},
     **{f"pbt by {name}, asynchronous": ("pbt", [*changes, ASYNCHRONOUS]) for name, changes in STRATEGIES.items()},
     "manual": ("manual", [f"search.manual.guesses={json.dumps(GUESSES)}"]),

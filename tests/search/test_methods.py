@@ -13,7 +13,7 @@ from nmt_pbt.search.pb2 import PB2
 from nmt_pbt.tasks.translation.tree import load_settings
 from tests.search.driving import SMALL
 
-WITHOUT_DRAWS = ("manual", "grid", "hyperband", "replay", "final-values")
+WITHOUT_DRAWS = ("manual", "grid", "hyperband", "replay", "final-values", "mf-pbt")
 
 
 def test_names_and_budgets_are_checked_without_importing_keras_tuner() -> None:
@@ -78,7 +78,7 @@ def test_an_unknown_method_cannot_be_built() -> None:
         build_method("hyperbandd", load_settings(assignments=SMALL).search_plan(), 0, 1000)
 
 
-@pytest.mark.parametrize("name", [name for name in METHODS.names if name != "manual"])
+@pytest.mark.parametrize("name", [name for name in METHODS.names if name not in ("manual", "mf-pbt")])
 def test_an_interval_of_less_than_a_sentence_pair_is_refused(name: str) -> None:
     with pytest.raises(UsageError, match=r"search.interval 0.5: less than one sentence pair of an epoch of 1;"):
         build_method(name, load_settings(assignments=[*SMALL, "search.interval=0.5"]).search_plan(), 0, 1)

@@ -144,6 +144,11 @@ def test_truth_values_are_no_numbers() -> None:
     assert Choice("tie", (True, False)).ordered is False
 
 
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, 1.5])
+def test_what_is_no_whole_number_is_in_no_range_of_them(value: float) -> None:
+    assert not Integer("layers", 0, 3).contains(value)
+
+
 def test_settings_become_a_space() -> None:
     space = build_method(
         "pbt",

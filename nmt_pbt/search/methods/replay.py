@@ -69,6 +69,7 @@ def _build(
 ) -> JournaledOracle:
     from nmt_pbt.search.replay import ReplayOracle
 
+    arguments = plan.oracle_arguments(seed, pairs_per_epoch)
     found = section.schedule or segments
     if not found:
         raise UsageError(f"{name}: no schedule to replay; give one in search.replay.schedule")
@@ -77,7 +78,7 @@ def _build(
         for segment in lengthened(found, plan.epochs)
     ]
     return ReplayOracle(
-        **plan.oracle_arguments(seed, pairs_per_epoch),
+        **arguments,
         segments=final_values(whole) if name == "final-values" else whole,
         models=section.models,
     )

@@ -89,7 +89,7 @@ class Bootstrap:
 register_exploit(
     ExploitSpec(
         "bootstrap",
-        "the same, when BLEU differs significantly over resampled dev sentences",
+        "as `tournament`, when BLEU differs significantly over resampled dev sentences",
         Bootstrap,
         settings=("significance",),
         objectives=("val_bleu",),
