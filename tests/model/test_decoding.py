@@ -17,7 +17,7 @@ from nmt_pbt.tasks.translation.model.decoding import (
     coverage_score,
     length_normalisation,
 )
-from nmt_pbt.tasks.translation.model.scoring import ensemble, force
+from nmt_pbt.tasks.translation.model.scoring import ensemble, teacher_forced_scores
 
 PAD, BEGIN, END, VOCABULARY = 0, 1, 2, 6
 SOURCE = 5
@@ -132,7 +132,9 @@ def test_a_forced_decode_gives_the_scores_of_search(sampler, penalties):
     step, cache, memory = toy(8)
     for k in range(found[0].shape[1]):
         tokens, lengths = tf.constant(found[0][:, k]), tf.constant(found[1][:, k])
-        forced = force(step, cache, memory, tokens, lengths, BEGIN, penalties[0], coverage(8, penalties[1]))
+        forced = teacher_forced_scores(
+            step, cache, memory, tokens, lengths, BEGIN, penalties[0], coverage(8, penalties[1])
+        )
         assert np.allclose(forced.log_probabilities, found[2][:, k], atol=1e-5)
         assert np.allclose(forced.scores, found[3][:, k], atol=1e-5)
         for row, hypothesis in enumerate(texts(found)):

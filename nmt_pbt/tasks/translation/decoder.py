@@ -15,7 +15,7 @@ from nmt_pbt.tasks.translation.batches import in_batches, padded, source_batch
 from nmt_pbt.tasks.translation.corpus.parallel import one_line
 from nmt_pbt.tasks.translation.corpus.subwords import BOS, EOS, PAD
 from nmt_pbt.tasks.translation.model.decoding import NEVER, BeamSampler, Coverage, GreedySampler, Hypotheses
-from nmt_pbt.tasks.translation.model.scoring import Forced, ensemble, force
+from nmt_pbt.tasks.translation.model.scoring import Forced, ensemble, teacher_forced_scores
 from nmt_pbt.tasks.translation.model.seq2seq import Seq2Seq
 
 if TYPE_CHECKING:
@@ -270,7 +270,9 @@ class TextDecoder:
             self.traces += 1
             cache, memory = self._start(source)
             coverage = _coverage(source, coverage_penalty) if with_coverage else None
-            return force(self._predict_next, cache, memory, tokens, lengths, BOS, length_penalty, coverage)
+            return teacher_forced_scores(
+                self._predict_next, cache, memory, tokens, lengths, BOS, length_penalty, coverage
+            )
 
         lengths = tf.TensorSpec([None], tf.int32)
         return tf.function(run, input_signature=[_IDS, _IDS, lengths, _NUMBER, _NUMBER], autograph=False)

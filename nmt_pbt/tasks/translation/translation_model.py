@@ -45,19 +45,7 @@ class TranslationModel(TextDecoder):
         use_threads(settings.engine.threads)
         self.settings = settings
         self.shape = model_settings(settings.model, values or {})
-        self.model = Seq2Seq(
-            vocabulary=subwords.size,
-            embedding_units=self.shape.embedding_units,
-            units=self.shape.units,
-            encoder_layers=self.shape.encoder_layers,
-            decoder_layers=self.shape.decoder_layers,
-            attention=self.shape.attention,
-            tie_embeddings=self.shape.tie_embeddings,
-            variational_dropout=self.shape.variational_dropout,
-            layer_normalisation=self.shape.layer_normalisation,
-            input_feeding=self.shape.input_feeding,
-            seed=seed,
-        )
+        self.model = Seq2Seq(subwords.size, **self.shape.model_dump(), seed=seed)
         super().__init__([self.model], subwords, settings.evaluation.batch_size)
 
     def weights(self) -> dict[str, Any]:

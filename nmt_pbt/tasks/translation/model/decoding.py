@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from nmt_pbt.tasks.translation.model.loops import State, largest, while_any
+from nmt_pbt.tasks.translation.model.loops import State, top_k, while_any
 
 _LEAST = 1e-10  # attention that underflows to 0 costs as much as this, not infinitely much
 
@@ -236,7 +236,7 @@ class BeamSampler:
             vocabulary = log_probabilities.shape[2] or tf.shape(log_probabilities)[2]
             totals = tf.reshape(state["open"][:, :, None] + log_probabilities, [-1, beam * vocabulary])
             # at most K of 2K candidates end, as each open hypothesis has one end: K are left to go on
-            totals, chosen = largest(totals, 2 * beam)
+            totals, chosen = top_k(totals, 2 * beam)
             origin, token = chosen // vocabulary, chosen % vocabulary
             grown = tf.where(
                 tf.range(longest) == position, token[:, :, None], tf.gather(state["prefix"], origin, batch_dims=1)
