@@ -16,7 +16,7 @@ from nmt_pbt.tasks.state import StateStore, content_hash
 from nmt_pbt.tasks.translation import translation_model
 from nmt_pbt.tasks.translation.model.seq2seq import Seq2Seq
 from nmt_pbt.tasks.translation.settings import ModelSettings, TrainingSettings
-from nmt_pbt.tasks.translation.significance import COLUMNS, corpus_scores
+from nmt_pbt.tasks.translation.significance import COLUMNS, corpus_scores, unpack_counts
 from nmt_pbt.tasks.translation.task import TranslationTask
 from nmt_pbt.tasks.translation.trainable import TranslationTrainable, configured_values
 from nmt_pbt.tasks.translation.tree import TranslationSettings
@@ -332,10 +332,11 @@ def test_a_state_from_before_there_was_a_value_has_it_as_configured(trainable, s
 def test_sentence_counts_add_up_to_the_bleu_of_the_evaluation(trainable):
     trainable.reset(0)
     trainable.train(300)
-    evaluation = trainable.evaluate(counts=True)
-    assert evaluation.counts.shape == (len(trainable.prepared.dev_source), len(COLUMNS["bleu"]))
-    assert corpus_scores("bleu", evaluation.counts.sum(axis=0)) == pytest.approx(evaluation.metrics["val_bleu"])
-    assert trainable.evaluate().counts is None
+    evaluation = trainable.evaluate(evidence=True)
+    counts = unpack_counts("bleu", evaluation.evidence)
+    assert counts.shape == (len(trainable.prepared.dev_source), len(COLUMNS["bleu"]))
+    assert corpus_scores("bleu", counts.sum(axis=0)) == pytest.approx(evaluation.metrics["val_bleu"])
+    assert trainable.evaluate().evidence is None
 
 
 class NoisyTraining(TrainingSettings):

@@ -24,6 +24,7 @@ from nmt_pbt.tasks.translation.decoder import Translation, first_texts
 from nmt_pbt.tasks.translation.hyperparameters import STRUCTURAL
 from nmt_pbt.tasks.translation.metrics import score_translations
 from nmt_pbt.tasks.translation.optimizer import FusedAdam, LearningRateSchedule
+from nmt_pbt.tasks.translation.output_limit import OutputLimit
 from nmt_pbt.tasks.translation.runtime import fitting_into_memory
 from nmt_pbt.tasks.translation.settings import TrainingSettings
 from nmt_pbt.tasks.translation.significance import pack_counts, sentence_counts
@@ -58,7 +59,8 @@ class TranslationTrainable(TranslationModel):
     def __init__(
         self, settings: TranslationSettings, prepared: PreparedCorpus, structural: Mapping[str, Value]
     ) -> None:
-        super().__init__(settings, prepared.subwords, structural)
+        limit = OutputLimit.learned(prepared.train_source, prepared.train_target)
+        super().__init__(settings, prepared.subwords, structural, limit=limit)
         self.prepared = prepared
         self.age = 0
         self._shown = sample_lines(settings.seed, len(prepared.corpus.dev.source), settings.evaluation.samples)

@@ -179,8 +179,10 @@ class BeamSampler:
 
     A hypothesis that ends with one of the K best continuations goes to a list of finished ones, and the K best that
     have not ended stay open. Those that are open compete by log-probability, those that are finished by score. A
-    sentence is done when K have finished, or when no open hypothesis can still get among the `n_best` finished ones,
-    as log-probabilities only fall and the coverage penalty is at best 0. With K = 1 this is greedy search.
+    sentence is done when no open hypothesis can still get among the `n_best` finished ones: its log-probability only
+    falls, the length normalisation is at most that of the longest translation allowed, and the coverage penalty is at
+    best 0. So the hypotheses found do not depend on how many have finished (Huang et al. 2017). K = 1 is greedy search,
+    which ends with its only hypothesis.
 
     Args:
         beam: Open hypotheses a sentence, K.
@@ -226,10 +228,12 @@ class BeamSampler:
         penalty = tf.convert_to_tensor(length_penalty, tf.float32)
 
         def is_open(position: tf.Tensor, state: State) -> tf.Tensor:
+            # An upper bound: log-probabilities only fall, no hypothesis is divided by more, and coverage costs >= 0.
             attainable = tf.reduce_max(state["open"], axis=1) / length_normalisation(state["limits"], penalty)
-            finished = tf.reduce_sum(tf.cast(state["scores"] > NEVER, tf.int32), axis=1)
             hopeful = attainable > state["scores"][:, self.n_best - 1]
-            return (finished < beam) & hopeful & (position < state["limits"])
+            if beam == 1:  # greedy search: a second hypothesis is none of its
+                hopeful &= state["scores"][:, 0] <= NEVER
+            return hopeful & (position < state["limits"])
 
         def advance(position: tf.Tensor, state: State) -> State:
             log_probabilities, attention, cache = step(state["tokens"], state["cache"], state["memory"])
