@@ -48,7 +48,7 @@ def main() -> None:
         states, saved = StateStore(Path(folder)), []
         for seed, own in enumerate(values):
             trainable.reset(seed)
-            trainable.apply(own)
+            trainable.set_hyperparameters(own)
             trainable.train(64)
             saved.append(StateReference(str(seed), states.save(str(seed), trainable.state())))
         size = states.path("0").stat().st_size
@@ -60,7 +60,7 @@ def main() -> None:
             _timed(times[PARTS[2]], lambda job=job, state=donor: check_taken_over(job, trainable.state(), state))
 
             def own_values(job: TrainingJob = job) -> None:
-                trainable.apply(job.values)
+                trainable.set_hyperparameters(job.values)
                 trainable.reorder(job.order_seed)
                 trainable.reseed(job.masks_seed or 0)
                 check_in_force(job, trainable.effective_values())

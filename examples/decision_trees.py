@@ -95,7 +95,7 @@ class Forest:
         arrays = {"weights/depths": depths, "weights/seeds": seeds, "generator/seed": np.array(self.seed)}
         return MemberState(arrays, len(self.trees))
 
-    def apply(self, values: Mapping[str, Value]) -> None:
+    def set_hyperparameters(self, values: Mapping[str, Value]) -> None:
         """Put the depth of the next trees in force."""
         self.depth = int(values["max_depth"])
 

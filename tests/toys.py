@@ -80,7 +80,7 @@ class NumpyTrainable:
     def load(self, state: MemberState) -> None:
         self.vector, self.trained_pairs = np.array(state.arrays["weights/vector"]), state.age
 
-    def apply(self, values: Mapping[str, Value]) -> None:
+    def set_hyperparameters(self, values: Mapping[str, Value]) -> None:
         self.values = dict(values)
 
     def effective_values(self) -> Mapping[str, Value]:

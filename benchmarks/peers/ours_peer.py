@@ -29,7 +29,7 @@ def build(workload: Workload, arguments: argparse.Namespace) -> Calls:
     subwords = Subwords.load((workload.folder / "subwords.model").read_bytes())
     prepared = prepare(load_corpus(settings.corpus, settings.seed), subwords, settings.corpus)
     trainable = TranslationTask(settings, prepared).build({})
-    trainable.apply({"recurrent_dropout": arguments.recurrent_dropout})
+    trainable.set_hyperparameters({"recurrent_dropout": arguments.recurrent_dropout})
     dev = prepared.corpus.dev
     # The other models know a weight by its layer and kind, wherever in ours the layer is.
     named = {

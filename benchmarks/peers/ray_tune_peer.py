@@ -41,7 +41,7 @@ def build(workload: Workload, arguments: argparse.Namespace) -> Calls:
         if checkpoint is not None:
             with checkpoint.as_directory() as folder:
                 _load(trainable, Path(folder))
-        trainable.apply(config)
+        trainable.set_hyperparameters(config)
         while True:
             metrics = _train_and_evaluate(trainable, task.epoch)
             with tempfile.TemporaryDirectory() as folder:
@@ -54,7 +54,7 @@ def build(workload: Workload, arguments: argparse.Namespace) -> Calls:
         def setup(self, config: Mapping[str, Any], task: TranslationTask) -> None:
             self.task = task
             self.trainable = task.build({})
-            self.trainable.apply(config)
+            self.trainable.set_hyperparameters(config)
 
         def step(self) -> dict[str, Any]:
             return _train_and_evaluate(self.trainable, self.task.epoch)
@@ -64,11 +64,11 @@ def build(workload: Workload, arguments: argparse.Namespace) -> Calls:
 
         def load_checkpoint(self, checkpoint: str) -> None:
             _load(self.trainable, Path(checkpoint))
-            self.trainable.apply(self.config)
+            self.trainable.set_hyperparameters(self.config)
 
         def reset_config(self, new_config: Mapping[str, Any]) -> bool:
             self.trainable.reset(task.settings.seed)
-            self.trainable.apply(new_config)
+            self.trainable.set_hyperparameters(new_config)
             return True
 
     def _load(trainable: TranslationTrainable, folder: Path) -> None:

@@ -139,7 +139,7 @@ def test_winner(
     live = pool.get(winner.values)
     live.at = None
     live.trainable.load(state)
-    live.trainable.apply(winner.values)
+    live.trainable.set_hyperparameters(winner.values)
     name = f"{method}-seed{seed}"
     result = task.test(live.trainable, run.path, name)
     StateStore(run.models).save(name, state)

@@ -156,7 +156,7 @@ def _take_up(live: LiveTrainable, job: TrainingJob, start: MemberState | None) -
         held = live.trainable.state()
         check_taken_over(job, held, start)
     # After the load: it brings the donor's learning rate and rates with it.
-    live.trainable.apply(job.values)
+    live.trainable.set_hyperparameters(job.values)
     live.trainable.reorder(job.order_seed)
     if job.masks_seed is not None:
         live.trainable.reseed(job.masks_seed)

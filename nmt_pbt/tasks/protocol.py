@@ -83,11 +83,11 @@ class Trainable(Protocol):
         ...
 
     def load(self, state: MemberState) -> None:
-        """Become the member that `state` describes; its learning rate and rates come along until `apply`."""
+        """Become the member that `state` describes; its learning rate and rates stay until `set_hyperparameters`."""
         ...
 
-    def apply(self, values: Mapping[str, Value]) -> None:
-        """Put hyperparameter values in force. Values not named go back to the trainable's configured ones."""
+    def set_hyperparameters(self, values: Mapping[str, Value]) -> None:
+        """Set hyperparameter values. Those not named go back to the trainable's configured ones."""
         ...
 
     def effective_values(self) -> Mapping[str, Value]:

@@ -8,6 +8,8 @@ import math
 import numpy as np
 import pytest
 import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from nmt_pbt.tasks.translation.model.decoding import (
     NEVER,
@@ -17,7 +19,7 @@ from nmt_pbt.tasks.translation.model.decoding import (
     coverage_score,
     length_normalisation,
 )
-from nmt_pbt.tasks.translation.model.scoring import ensemble, force
+from nmt_pbt.tasks.translation.model.scoring import ensemble, teacher_forced_scores
 
 PAD, BEGIN, END, VOCABULARY = 0, 1, 2, 6
 SOURCE = 5
@@ -132,7 +134,9 @@ def test_a_forced_decode_gives_the_scores_of_search(sampler, penalties):
     step, cache, memory = toy(8)
     for k in range(found[0].shape[1]):
         tokens, lengths = tf.constant(found[0][:, k]), tf.constant(found[1][:, k])
-        forced = force(step, cache, memory, tokens, lengths, BEGIN, penalties[0], coverage(8, penalties[1]))
+        forced = teacher_forced_scores(
+            step, cache, memory, tokens, lengths, BEGIN, penalties[0], coverage(8, penalties[1])
+        )
         assert np.allclose(forced.log_probabilities, found[2][:, k], atol=1e-5)
         assert np.allclose(forced.scores, found[3][:, k], atol=1e-5)
         for row, hypothesis in enumerate(texts(found)):
@@ -152,6 +156,36 @@ def test_a_beam_as_wide_as_the_tree_finds_the_best_of_all(penalties):
         ] + list(itertools.product(letters, repeat=limit))
         best = max(everything, key=lambda text: score(memory, row, text, *penalties))
         assert texts(found)[row][0] == best
+
+
+@pytest.mark.parametrize("penalties", PENALTIES)
+def test_a_wider_beam_finds_better_scores_up_to_those_of_the_whole_tree(penalties):
+    batch, limit, means = 64, 3, []
+    for beam in (1, 2, 5, 10, 30, 4**2 * VOCABULARY):
+        found, _ = run(BeamSampler(beam, BEGIN, END), batch, [limit] * batch, 0, *penalties)
+        means.append(float(found[3][:, 0].mean()))
+    assert all(wider >= narrower - 1e-6 for narrower, wider in itertools.pairwise(means))
+    assert means[-1] - means[0] > 0.01
+
+
+@given(seed=st.integers(0, 2**16), limit=st.integers(2, 9), penalties=st.sampled_from(PENALTIES))
+@settings(max_examples=8, deadline=None)
+def test_a_search_ends_only_when_no_open_hypothesis_can_still_win(seed, limit, penalties):
+    found, memory = run(BeamSampler(3, BEGIN, END), 4, [limit] * 4, seed, *penalties)
+    for row, (hypothesis,) in enumerate(texts(found)):
+        assert score(memory, row, hypothesis, *penalties) >= _to_the_limit(memory, row, 3, limit, penalties) - 1e-4
+
+
+def _to_the_limit(memory, row, beam, limit, penalties):
+    """Return the best score of a beam search that never ends early, word for word."""
+    open_, best = [()], -math.inf
+    for length in range(1, limit + 1):
+        grown = [(*prefix, token) for prefix in open_ for token in range(2, VOCABULARY)]
+        grown.sort(key=lambda tokens: -total(memory[0][row], tokens))
+        finished = [tokens for tokens in grown[:beam] if tokens[-1] == END or length == limit]
+        best = max([best, *(score(memory, row, tokens, *penalties) for tokens in finished)])
+        open_ = [tokens for tokens in grown if tokens[-1] != END][:beam]
+    return best
 
 
 def test_a_coverage_penalty_makes_translations_that_look_at_more_of_the_source():

@@ -43,10 +43,10 @@ def _plain(model, training):
             lstm, (h, c) = model.decoder_lstms[layer], state[layer]
             product = below @ lstm.kernel.value + (fed @ model.feed_kernel.value if layer == 0 else 0.0)
             h, c = cell(
-                lstm.enter(product),
+                lstm.input_projection(product),
                 (h * recurrent[layer]) @ lstm.recurrent.value,
                 c,
-                lstm.parted(lstm.cell_weights())[1],
+                lstm.split_cell_weights(lstm.cell_weights())[1],
             )
             state[layer] = (h, c)
             below = h * between[layer][t] if layer < len(layers) - 1 else h
@@ -68,8 +68,7 @@ def _plain(model, training):
 )
 def test_gradients_equal_automatic_ones(attention, options, training):
     model = make(attention=attention, **options)
-    model.set_dropout(0.3)
-    model.set_recurrent_dropout(0.3)
+    model.bindings.set({"dropout": 0.3, "recurrent_dropout": 0.3})
     weights = [weight.value for weight in model.trainable_variables]
     with tf.GradientTape() as tape:
         loss = tf.function(lambda: model.batch_loss(SOURCE, TARGET, training=training).objective)()

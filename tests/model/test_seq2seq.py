@@ -73,8 +73,7 @@ def test_stepping_gives_what_reading_the_whole_target_gives(options):
 @pytest.mark.parametrize("options", VARIANTS, ids=str)
 def test_every_weight_gets_a_gradient_in_training(options):
     model = make(**options)
-    model.set_dropout(0.3)
-    model.set_recurrent_dropout(0.2)
+    model.bindings.set({"dropout": 0.3, "recurrent_dropout": 0.2})
     with tf.GradientTape() as tape:
         loss = model.batch_loss(SOURCE, TARGET, 0.1, training=True).objective
     gradients = tape.gradient(loss, [weight.value for weight in model.trainable_variables])
@@ -152,7 +151,8 @@ def test_dropout_acts_in_training_only_and_at_every_place():
     model = make(encoder_layers=2, decoder_layers=2)
     plain = float(model.batch_loss(SOURCE, TARGET).likelihood)
     assert float(model.batch_loss(SOURCE, TARGET, training=True).likelihood) == pytest.approx(plain, rel=1e-6)
-    rates = [*model.dropout_rates, *model.recurrent_dropout_rates, *model.word_dropout_rates]
+    names = ("dropout", "recurrent_dropout", "word_dropout")
+    rates = [rate for name in names for rate in model.bindings.holders(name)]
     assert len(rates) == 3 + 2 + 1 + 2 * 2 + 2 + 2
     for rate in rates:
         rate.assign(0.5)

@@ -54,7 +54,7 @@ class CheapTrainable:
         if self.task.forgets != "iterations":
             self.iterations = int(state.arrays["optimizer/iterations"])
 
-    def apply(self, values: Mapping[str, Value]) -> None:
+    def set_hyperparameters(self, values: Mapping[str, Value]) -> None:
         if not self.task.forgets_to_apply:
             self.values = {**DEFAULTS, **values}
 

@@ -90,12 +90,13 @@ def test_averages_count() -> None:
 def test_a_saved_state_is_no_larger_than_told(tmp_path: Path) -> None:
     from nmt_pbt.tasks.protocol import MemberState
     from nmt_pbt.tasks.state import StateStore
+    from nmt_pbt.tasks.translation.bindings import Bindings
     from nmt_pbt.tasks.translation.model.seq2seq import Seq2Seq
     from nmt_pbt.tasks.translation.optimizer import FusedAdam
 
     settings = TranslationSettings()
     model = Seq2Seq(vocabulary=50, **settings.model.model_dump())
-    optimizer = FusedAdam(learning_rate=1e-3)
+    optimizer = FusedAdam(Bindings())
     optimizer.build(model.trainable_variables)
     arrays = {f"weights/{weight.path}": weight.numpy() for weight in model.weights}
     arrays |= {f"optimizer/{variable.path}": variable.numpy() for variable in optimizer.variables}

@@ -39,7 +39,7 @@ def _named(state, prefix):
 def test_the_moving_average_is_what_it_says(trainables):
     trainable = trainables["exponential"]
     trainable.reset(0)
-    trainable.apply({"average_decay": 0.3})
+    trainable.set_hyperparameters({"average_decay": 0.3})
     expected = _named(trainable.state(), "weights/")
     for step in range(1, 6):
         trainable.train(8)
@@ -55,7 +55,7 @@ def test_the_moving_average_is_what_it_says(trainables):
 def test_the_mean_of_checkpoints_is_that_of_the_last_evaluations(trainables):
     trainable = trainables["checkpoints"]
     trainable.reset(0)
-    trainable.apply({})
+    trainable.set_hyperparameters({})
     seen = []
     for _ in range(5):
         trainable.train(8)
@@ -71,7 +71,7 @@ def test_averaging_changes_nothing_about_training(kind, trainables):
     weights = []
     for trainable in (trainables[kind], trainables["none"]):
         trainable.reset(2)
-        trainable.apply({})
+        trainable.set_hyperparameters({})
         for _ in range(2):
             trainable.train(40)
             trainable.evaluate()
@@ -83,7 +83,7 @@ def test_averaging_changes_nothing_about_training(kind, trainables):
 def test_the_averages_are_what_is_evaluated_and_what_a_saved_model_translates_with(kind, trainables, digits):
     trainable = trainables[kind]
     trainable.reset(1)
-    trainable.apply({"average_decay": 0.9, "learning_rate": 0.02})
+    trainable.set_hyperparameters({"average_decay": 0.9, "learning_rate": 0.02})
     for _ in range(3):
         trainable.train(120)
         found = trainable.evaluate().metrics
@@ -105,7 +105,7 @@ def test_the_averages_are_what_is_evaluated_and_what_a_saved_model_translates_wi
 def test_a_member_with_averages_moves_bit_for_bit(kind, trainables, digits):
     trainable = trainables[kind]
     trainable.reset(1)
-    trainable.apply({"average_decay": 0.9, "dropout": 0.3, "plateau_factor": 0.5})
+    trainable.set_hyperparameters({"average_decay": 0.9, "dropout": 0.3, "plateau_factor": 0.5})
 
     def go_on(one):
         for _ in range(4):
@@ -130,7 +130,7 @@ def test_a_member_with_averages_moves_bit_for_bit(kind, trainables, digits):
 def test_a_state_without_averages_starts_them_from_its_weights(kind, trainables):
     plain, trainable = trainables["none"], trainables[kind]
     plain.reset(3)
-    plain.apply({})
+    plain.set_hyperparameters({})
     plain.train(16)
     trainable.load(plain.state())
     state = trainable.state()

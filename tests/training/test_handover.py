@@ -26,7 +26,7 @@ def donor(task):
     """A live model in mid-training, and the state it was saved in."""
     trainable = task.build({})
     trainable.reset(1)
-    trainable.apply(DONOR)
+    trainable.set_hyperparameters(DONOR)
     trainable.train(95)
     return trainable, trainable.state()
 
@@ -36,7 +36,7 @@ def child(task, donor):
     """Another live model, which trained something else before it took the donor's state over."""
     trainable = task.build({})
     trainable.reset(2)
-    trainable.apply({**CHILD, "clip_norm": 0.5})
+    trainable.set_hyperparameters({**CHILD, "clip_norm": 0.5})
     trainable.train(30)
     trainable.load(donor[1])
     return trainable
@@ -52,9 +52,9 @@ def test_weights_optimizer_slots_and_iterations_hash_equal_right_after_the_load(
 
 def test_under_equal_values_and_generators_the_first_batch_has_the_donors_loss(child, donor):
     trainable, state = donor
-    child.apply(DONOR)
+    child.set_hyperparameters(DONOR)
     trainable.load(state)
-    trainable.apply(DONOR)
+    trainable.set_hyperparameters(DONOR)
     assert child.train(10) == trainable.train(10)
     assert content_hash(child.state()) == content_hash(trainable.state())
 
@@ -63,10 +63,10 @@ def test_without_the_donors_optimizer_slots_the_second_batch_would_differ(child,
     """What the check above would miss if it looked at weights alone."""
     trainable, state = donor
     trainable.load(state)
-    trainable.apply(DONOR)
+    trainable.set_hyperparameters(DONOR)
     bare = {name: np.zeros_like(a) if name.startswith(OPTIMIZER) else a for name, a in state.arrays.items()}
     child.load(dataclasses.replace(state, arrays=bare))
-    child.apply(DONOR)
+    child.set_hyperparameters(DONOR)
     assert child.train(10) == trainable.train(10)
     assert child.train(10) != trainable.train(10)
 

@@ -22,7 +22,7 @@ def test_moving_to_another_member_of_3_million_parameters_takes_at_most_50_ms(di
     for move in range(20):
         begin = time.process_time()  # of all threads: other processes of the machine do not count
         trainable.load(states[move % 2])
-        trainable.apply({"dropout": 0.3, "learning_rate": 1e-3})
+        trainable.set_hyperparameters({"dropout": 0.3, "learning_rate": 1e-3})
         taken.append(time.process_time() - begin)
     assert np.median(taken) <= 0.050
 
@@ -35,7 +35,9 @@ def test_copying_is_learned_within_90_seconds_of_one_core(prepare_copy):
     trainable.reset(0)
     begin = time.process_time()
     for rate in (4e-3, 4e-3, 4e-3, 1e-3, 3e-4):
-        trainable.apply({"learning_rate": rate, "dropout": 0.0, "recurrent_dropout": 0.0, "label_smoothing": 0.0})
+        trainable.set_hyperparameters(
+            {"learning_rate": rate, "dropout": 0.0, "recurrent_dropout": 0.0, "label_smoothing": 0.0}
+        )
         trainable.train(6_000)
     assert time.process_time() - begin <= 90
     dev = corpus.corpus.dev

@@ -79,7 +79,7 @@ def learn(task: Task, embedding: int, batch: int, updates: int, peak: float, **v
     parts = 20
     begin = time.process_time()
     for part in range(parts):
-        trainable.apply({**plain, **values, "learning_rate": peak * (1 - part / parts)})
+        trainable.set_hyperparameters({**plain, **values, "learning_rate": peak * (1 - part / parts)})
         trainable.train(batch * updates // parts)
     scores = dict(trainable.evaluate().metrics)
     steps = int(trainable.state().arrays["optimizer/iterations"])

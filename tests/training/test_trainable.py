@@ -1,16 +1,25 @@
 from __future__ import annotations
 
+import inspect
 import math
+from typing import Annotated
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from nmt_pbt.base.errors import OutOfMemoryError, StateError, UsageError
+from nmt_pbt.base.section import Rate
+from nmt_pbt.space.hyperparameters import Searchable, declared_hyperparameters
 from nmt_pbt.tasks.protocol import MemberState
 from nmt_pbt.tasks.state import StateStore, content_hash
-from nmt_pbt.tasks.translation.significance import COLUMNS, corpus_scores
+from nmt_pbt.tasks.translation import translation_model
+from nmt_pbt.tasks.translation.model.seq2seq import Seq2Seq
+from nmt_pbt.tasks.translation.settings import ModelSettings, TrainingSettings
+from nmt_pbt.tasks.translation.significance import COLUMNS, corpus_scores, unpack_counts
 from nmt_pbt.tasks.translation.task import TranslationTask
+from nmt_pbt.tasks.translation.trainable import TranslationTrainable, configured_values
+from nmt_pbt.tasks.translation.tree import TranslationSettings
 
 OTHER = {
     "learning_rate": 7e-4,
@@ -43,7 +52,7 @@ def test_a_task_knows_its_epoch_and_what_changes_shapes(small_settings, digits):
 
 def test_all_values_and_the_batch_size_change_without_a_trace(trainable):
     trainable.reset(0)
-    trainable.apply({})
+    trainable.set_hyperparameters({})
     trainable.train(20)
     trainable.evaluate()
     traced = trainable.traces
@@ -65,7 +74,7 @@ def test_all_values_and_the_batch_size_change_without_a_trace(trainable):
             "plateau_factor": step + 0.1,
             "plateau_patience": index + 1,
         }
-        trainable.apply(values)
+        trainable.set_hyperparameters(values)
         assert trainable.effective_values() == pytest.approx(values, rel=1e-6)
         loaded = trainable.state()
         trainable.train(70)
@@ -77,23 +86,23 @@ def test_all_values_and_the_batch_size_change_without_a_trace(trainable):
 
 
 def test_values_not_named_go_back_to_the_configured_ones(trainable, small_settings):
-    trainable.apply(OTHER)
+    trainable.set_hyperparameters(OTHER)
     assert trainable.effective_values() == OTHER
-    trainable.apply({"dropout": 0.5})
+    trainable.set_hyperparameters({"dropout": 0.5})
     configured = {name: getattr(small_settings.training, name) for name in OTHER}
     assert trainable.effective_values() == {**configured, "dropout": 0.5}
 
 
 def test_a_structural_value_it_was_not_built_with_is_refused(trainable):
-    trainable.apply({"units": 16, "epochs": 3.0})
+    trainable.set_hyperparameters({"units": 16, "epochs": 3.0})
     with pytest.raises(UsageError, match=r"units: 32 .* built with 16"):
-        trainable.apply({"units": 32})
+        trainable.set_hyperparameters({"units": 32})
 
 
 def test_the_seed_decides_the_fresh_model(trainable):
     def fresh(seed):
         trainable.reset(seed)
-        trainable.apply({})
+        trainable.set_hyperparameters({})
         return trainable.state()
 
     first = fresh(3)
@@ -108,7 +117,7 @@ def test_the_seed_decides_the_fresh_model(trainable):
 
 def test_a_state_holds_weights_slots_generator_and_values(trainable):
     trainable.reset(0)
-    trainable.apply(OTHER)
+    trainable.set_hyperparameters(OTHER)
     trainable.train(20)
     state = trainable.state()
     assert state.age == 20
@@ -125,7 +134,7 @@ def test_a_state_holds_weights_slots_generator_and_values(trainable):
 
 def test_the_same_state_gives_the_same_next_state_bit_for_bit(trainable, small_settings, digits, tmp_path):
     trainable.reset(1)
-    trainable.apply(OTHER)
+    trainable.set_hyperparameters(OTHER)
     trainable.train(33)
     store = StateStore(tmp_path)
     store.save("middle", trainable.state())
@@ -133,7 +142,7 @@ def test_the_same_state_gives_the_same_next_state_bit_for_bit(trainable, small_s
     uninterrupted = content_hash(trainable.state())
 
     trainable.reset(9)
-    trainable.apply({})
+    trainable.set_hyperparameters({})
     trainable.train(10)
     trainable.load(store.load("middle"))
     trainable.train(50)
@@ -154,7 +163,7 @@ def test_the_same_state_gives_the_same_next_state_bit_for_bit(trainable, small_s
 def test_every_kind_of_model_moves_bit_for_bit_and_is_traced_once(options, small_settings, digits):
     trainable = TranslationTask(small_settings, digits).build(options)
     trainable.reset(1)
-    trainable.apply(OTHER)
+    trainable.set_hyperparameters(OTHER)
     trainable.train(33)
     trainable.evaluate()
     traced, middle = trainable.traces, trainable.state()
@@ -162,7 +171,7 @@ def test_every_kind_of_model_moves_bit_for_bit_and_is_traced_once(options, small
     scores = trainable.evaluate().metrics
     uninterrupted = content_hash(trainable.state())
     trainable.reset(9)
-    trainable.apply({})
+    trainable.set_hyperparameters({})
     trainable.train(10)
     trainable.load(middle)
     trainable.train(50)
@@ -173,7 +182,7 @@ def test_every_kind_of_model_moves_bit_for_bit_and_is_traced_once(options, small
 
 def test_a_reseeded_child_draws_other_masks(trainable):
     trainable.reset(1)
-    trainable.apply(OTHER)
+    trainable.set_hyperparameters(OTHER)
     start = trainable.state()
     first = trainable.train(20)
     trainable.load(start)
@@ -185,7 +194,7 @@ def test_a_reseeded_child_draws_other_masks(trainable):
 
 def test_training_counts_exactly_the_pairs_asked_for(trainable):
     trainable.reset(0)
-    trainable.apply({"batch_size": 8})
+    trainable.set_hyperparameters({"batch_size": 8})
     trainable.train(21)
     assert trainable.age == 21
     assert trainable.state().arrays["optimizer/iterations"] == 3
@@ -193,7 +202,7 @@ def test_training_counts_exactly_the_pairs_asked_for(trainable):
 
 def test_a_diverged_training_stops_at_once_with_nan(trainable):
     trainable.reset(0)
-    trainable.apply({})
+    trainable.set_hyperparameters({})
     trainable.model.output_bias.assign(np.full(14, np.nan))
     assert math.isnan(trainable.train(300)["train_loss"])
     assert trainable.state().arrays["optimizer/iterations"] == 1
@@ -222,10 +231,14 @@ def test_a_state_of_another_shape_is_refused_and_changes_nothing(trainable, smal
 
 def test_the_loss_reported_is_without_smoothing(trainable):
     trainable.reset(2)
-    trainable.apply({"dropout": 0.0, "recurrent_dropout": 0.0, "label_smoothing": 0.0, "learning_rate": 1e-12})
+    trainable.set_hyperparameters(
+        {"dropout": 0.0, "recurrent_dropout": 0.0, "label_smoothing": 0.0, "learning_rate": 1e-12}
+    )
     plain = trainable.train(300)["train_loss"]
     trainable.reset(2)
-    trainable.apply({"dropout": 0.0, "recurrent_dropout": 0.0, "label_smoothing": 0.4, "learning_rate": 1e-12})
+    trainable.set_hyperparameters(
+        {"dropout": 0.0, "recurrent_dropout": 0.0, "label_smoothing": 0.4, "learning_rate": 1e-12}
+    )
     assert trainable.train(300)["train_loss"] == pytest.approx(plain, rel=1e-5)
     # near the uniform distribution over 14 subwords, as fresh weights predict
     assert plain == pytest.approx(math.log(14), abs=0.3)
@@ -233,7 +246,7 @@ def test_the_loss_reported_is_without_smoothing(trainable):
 
 def test_evaluation_changes_nothing_and_is_repeatable(trainable):
     trainable.reset(0)
-    trainable.apply(OTHER)
+    trainable.set_hyperparameters(OTHER)
     trainable.train(100)
     before = trainable.state()
     metrics = trainable.evaluate().metrics
@@ -252,7 +265,7 @@ def test_weight_decay_takes_its_share_off_matrices_alone(trainable):
     states = {}
     for decay in (0.0, 0.1):
         trainable.reset(5)
-        trainable.apply({"weight_decay": decay, "learning_rate": 0.01})
+        trainable.set_hyperparameters({"weight_decay": decay, "learning_rate": 0.01})
         before = trainable.state()
         trainable.train(8)
         states[decay] = trainable.state()
@@ -264,7 +277,7 @@ def test_weight_decay_takes_its_share_off_matrices_alone(trainable):
 
 def test_on_a_plateau_the_learning_rate_is_cut_and_the_cut_travels_with_the_member(trainable):
     trainable.reset(0)
-    trainable.apply({"plateau_factor": 0.25, "learning_rate": 1e-9})
+    trainable.set_hyperparameters({"plateau_factor": 0.25, "learning_rate": 1e-9})
     for _ in range(3):
         trainable.train(8)
         trainable.evaluate()
@@ -285,7 +298,7 @@ def test_on_a_plateau_the_learning_rate_is_cut_and_the_cut_travels_with_the_memb
 def test_the_learning_rate_decays_by_the_epoch_however_often_it_is_evaluated(trainable):
     for cuts in ([300], [100, 50, 150], [299, 1]):
         trainable.reset(0)
-        trainable.apply({"learning_rate_decay": 0.5, "batch_size": 100})
+        trainable.set_hyperparameters({"learning_rate_decay": 0.5, "batch_size": 100})
         for pairs in cuts:
             trainable.train(pairs)
             trainable.evaluate()
@@ -294,13 +307,13 @@ def test_the_learning_rate_decays_by_the_epoch_however_often_it_is_evaluated(tra
 
 def test_a_cut_learning_rate_trains_as_the_smaller_one_does(trainable):
     trainable.reset(0)
-    trainable.apply({"learning_rate": 0.01})
+    trainable.set_hyperparameters({"learning_rate": 0.01})
     trainable.train(80)
     start = trainable.state()
     found = []
     for scale, rate in ((0.5, 0.01), (1.0, 0.005)):
         trainable.load(MemberState({**start.arrays, "plateau/scale": np.asarray(scale)}, start.age))
-        trainable.apply({"learning_rate": rate})
+        trainable.set_hyperparameters({"learning_rate": rate})
         trainable.train(16)
         found.append(trainable.state().arrays["weights/target_embedding/table"])
     assert np.allclose(*found, atol=1e-7)
@@ -309,7 +322,7 @@ def test_a_cut_learning_rate_trains_as_the_smaller_one_does(trainable):
 
 def test_a_state_from_before_there_was_a_value_has_it_as_configured(trainable, small_settings):
     trainable.reset(0)
-    trainable.apply(OTHER)
+    trainable.set_hyperparameters(OTHER)
     state = trainable.state()
     older = {name: a for name, a in state.arrays.items() if name not in ("values/word_dropout", "plateau/scale")}
     trainable.load(MemberState(older, state.age))
@@ -319,7 +332,56 @@ def test_a_state_from_before_there_was_a_value_has_it_as_configured(trainable, s
 def test_sentence_counts_add_up_to_the_bleu_of_the_evaluation(trainable):
     trainable.reset(0)
     trainable.train(300)
-    evaluation = trainable.evaluate(counts=True)
-    assert evaluation.counts.shape == (len(trainable.prepared.dev_source), len(COLUMNS["bleu"]))
-    assert corpus_scores("bleu", evaluation.counts.sum(axis=0)) == pytest.approx(evaluation.metrics["val_bleu"])
-    assert trainable.evaluate().counts is None
+    evaluation = trainable.evaluate(evidence=True)
+    counts = unpack_counts("bleu", evaluation.evidence)
+    assert counts.shape == (len(trainable.prepared.dev_source), len(COLUMNS["bleu"]))
+    assert corpus_scores("bleu", counts.sum(axis=0)) == pytest.approx(evaluation.metrics["val_bleu"])
+    assert trainable.evaluate().evidence is None
+
+
+class NoisyTraining(TrainingSettings):
+    """The section with one more hyperparameter."""
+
+    noise: Annotated[Rate, Searchable(mutable=True)] = 0.25
+    """Rate on the bias of the output"""
+
+
+class NoisySettings(TranslationSettings):
+    training: NoisyTraining = NoisyTraining()
+
+
+class NoisySeq2Seq(Seq2Seq):
+    """The model with a layer that uses it."""
+
+    def __init__(self, *arguments, **options):
+        super().__init__(*arguments, **options)
+        self._dropout("noise", "noise")
+
+
+def test_a_hyperparameter_is_a_field_and_the_layer_that_uses_it(small_settings, digits, monkeypatch):
+    settings = NoisySettings.model_validate({**small_settings.model_dump(), "training": {"batch_size": 8}})
+    noise = next(each for each in declared_hyperparameters(NoisyTraining) if each.name == "noise")
+    assert (noise.mutable, noise.default, noise.integer) == (True, 0.25, False)
+    noise.check(0.5, "here")
+    with pytest.raises(ValueError, match=r"^here: 1\.0 is out of place \(.*\); correct it$"):
+        noise.check(1.0, "here")
+
+    with pytest.raises(ValueError, match="hyperparameter noise: nothing is bound to it"):
+        TranslationTrainable(settings, digits, {})
+
+    monkeypatch.setattr(translation_model, "Seq2Seq", NoisySeq2Seq)
+    with pytest.raises(ValueError, match="hyperparameter noise: not declared"):
+        TranslationTrainable(small_settings, digits, {})
+    trainable = TranslationTrainable(settings, digits, {})
+    assert trainable.effective_values()["noise"] == 0.25
+    trainable.set_hyperparameters({"noise": 0.125})
+    assert trainable.effective_values() == {**configured_values(settings.training), "noise": 0.125}
+    state = trainable.state()
+    trainable.set_hyperparameters({})
+    trainable.load(state)
+    assert trainable.effective_values()["noise"] == 0.125
+
+
+def test_the_model_is_built_of_all_its_settings():
+    arguments = set(inspect.signature(Seq2Seq).parameters)
+    assert arguments - {"vocabulary", "seed"} == set(ModelSettings.model_fields)

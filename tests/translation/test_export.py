@@ -28,6 +28,8 @@ assert sorted(served) == sorted(found) == ["log_probabilities", "scores", "trans
 assert all(bool(tf.reduce_all(served[name] == found[name])) for name in found)
 assert not {"nmt_pbt", "sentencepiece"} & set(sys.modules)
 one = model.translate(["The cat sleeps."])
+nothing = model.translate(tf.constant([], tf.string))
+assert all(found.shape == [0] for found in nothing.values())
 print(json.dumps({
     "translations": [text.decode() for text in found["translations"].numpy()],
     "scores": found["scores"].numpy().tolist(),

@@ -16,14 +16,7 @@ CHECKPOINT = "checkpoint/"
 
 
 class NoAverage:
-    """The trained weights are the ones that count.
-
-    Attributes:
-        decay: A variable in [0, 1); `MovingAverage` alone reads it.
-    """
-
-    def __init__(self) -> None:
-        self.decay = tf.Variable(0.0, trainable=False)
+    """The trained weights are the ones that count."""
 
     def reset(self) -> None:
         """Begin with fresh weights."""
@@ -55,7 +48,6 @@ class _Average(NoAverage):
     """
 
     def __init__(self, weights: Sequence[Any]) -> None:
-        super().__init__()
         self._weights = weights
         self._means = [tf.Variable(weight.value, trainable=False) for weight in weights]
 
@@ -96,7 +88,12 @@ class MovingAverage(_Average):
 
     Args:
         weights: The model's weights.
+        decay: A variable in [0, 1).
     """
+
+    def __init__(self, weights: Sequence[Any], decay: tf.Variable) -> None:
+        super().__init__(weights)
+        self._decay = decay
 
     def step(self, steps: tf.Tensor) -> None:
         """Move the averages towards the weights; part of a training step's graph.
@@ -104,7 +101,7 @@ class MovingAverage(_Average):
         Args:
             steps: Training steps so far, float scalar.
         """
-        rate = 1.0 - tf.minimum(self.decay, (1.0 + steps) / (10.0 + steps))
+        rate = 1.0 - tf.minimum(self._decay, (1.0 + steps) / (10.0 + steps))
         for mean, weight in zip(self._means, self._weights, strict=True):
             mean.assign_add(rate * (weight.value - mean))
 

@@ -15,8 +15,9 @@ from nmt_pbt.tasks.translation.batches import in_batches, padded, source_batch
 from nmt_pbt.tasks.translation.corpus.parallel import one_line
 from nmt_pbt.tasks.translation.corpus.subwords import BOS, EOS, PAD
 from nmt_pbt.tasks.translation.model.decoding import NEVER, BeamSampler, Coverage, GreedySampler, Hypotheses
-from nmt_pbt.tasks.translation.model.scoring import Forced, ensemble, force
+from nmt_pbt.tasks.translation.model.scoring import Forced, ensemble, teacher_forced_scores
 from nmt_pbt.tasks.translation.model.seq2seq import Seq2Seq
+from nmt_pbt.tasks.translation.output_limit import LEAST_OFFSET, LEAST_RATIO, OutputLimit
 
 if TYPE_CHECKING:
     from nmt_pbt.tasks.translation.corpus.subwords import Subwords
@@ -58,14 +59,18 @@ class TextDecoder:
         models: One model, or several that translate together: the mean of their probabilities decides.
         subwords: The subwords of all of them.
         batch_size: Sentences decoded together, at most; fewer where memory does not suffice.
+        limit: The most subwords of a translation.
 
     Attributes:
         traces: How often a function was traced.
     """
 
-    def __init__(self, models: Sequence[Seq2Seq], subwords: Subwords, batch_size: int) -> None:
+    def __init__(
+        self, models: Sequence[Seq2Seq], subwords: Subwords, batch_size: int, limit: OutputLimit | None = None
+    ) -> None:
         self.subwords = subwords
         self._decoding_batch_size = batch_size
+        self._limit = limit or OutputLimit()
         self.traces = 0
         self._models = tuple(models)
         self._predict_next = ensemble([model.step for model in models])
@@ -221,8 +226,8 @@ class TextDecoder:
             self.traces += 1
             cache, memory = self._start(source)
             coverage = _coverage(source, coverage_penalty) if with_coverage else None
-            batch = tf.shape(source)[0]
-            return sampler(self._predict_next, cache, memory, batch, _limits(source), length_penalty, coverage)
+            batch, limits = tf.shape(source)[0], output_limits(source, self._limit)
+            return sampler(self._predict_next, cache, memory, batch, limits, length_penalty, coverage)
 
         return tf.function(decode, input_signature=[_IDS, _NUMBER, _NUMBER], autograph=False)
 
@@ -270,7 +275,9 @@ class TextDecoder:
             self.traces += 1
             cache, memory = self._start(source)
             coverage = _coverage(source, coverage_penalty) if with_coverage else None
-            return force(self._predict_next, cache, memory, tokens, lengths, BOS, length_penalty, coverage)
+            return teacher_forced_scores(
+                self._predict_next, cache, memory, tokens, lengths, BOS, length_penalty, coverage
+            )
 
         lengths = tf.TensorSpec([None], tf.int32)
         return tf.function(run, input_signature=[_IDS, _IDS, lengths, _NUMBER, _NUMBER], autograph=False)
@@ -280,6 +287,13 @@ def _coverage(source: tf.Tensor, penalty: tf.Tensor) -> Coverage:
     return Coverage(penalty, tf.cast(tf.equal(source, PAD), tf.float32))
 
 
-def _limits(source: tf.Tensor) -> tf.Tensor:
-    """Return the most subwords of each translation: twice the source's, and ten."""
-    return 2 * tf.reduce_sum(tf.cast(tf.not_equal(source, PAD), tf.int32), axis=1) + 10
+def output_limits(source: tf.Tensor, limit: OutputLimit) -> tf.Tensor:
+    """Return the most subwords of each translation, EOS included, int32 `[B]`.
+
+    Args:
+        source: Ids, int32 `[B, S]`, ended by EOS, then pads.
+        limit: The rule.
+    """
+    lengths = tf.reduce_sum(tf.cast(tf.not_equal(source, PAD), tf.int32), axis=1)
+    learned = tf.math.ceil(limit.ratio * tf.cast(lengths, tf.float32)) + limit.offset
+    return tf.maximum(LEAST_RATIO * lengths + LEAST_OFFSET, tf.cast(learned, tf.int32))

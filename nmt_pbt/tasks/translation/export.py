@@ -45,12 +45,15 @@ class SavedTranslator(tf.Module):
         """Translate a batch.
 
         Args:
-            sentences: UTF-8, `[B]`, B at least 1.
+            sentences: UTF-8, `[B]`.
 
         Returns:
             `translations`, `[B]`, UTF-8; `log_probabilities`, nats, and `scores`, `[B]`. A blank sentence has a blank
             translation and 0.
         """
+        batch = tf.shape(sentences)[0]
+        # The search needs one sentence at least: a batch of none is one blank sentence, left out in the end.
+        sentences = tf.concat([sentences, tf.fill([tf.cast(tf.equal(batch, 0), tf.int32)], "")], axis=0)
         ids = self._tokenizer.tokenize(sentences)
         blank = tf.equal(ids.row_lengths(), 0)
         source = tf.concat([ids, tf.fill([ids.nrows(), 1], EOS)], axis=1).to_tensor(PAD)
@@ -60,9 +63,9 @@ class SavedTranslator(tf.Module):
         written = self._tokenizer.detokenize(tf.ragged.boolean_mask(tokens, text))
         written = tf.strings.strip(tf.strings.regex_replace(written, r"\s+", " "))
         return {
-            "translations": tf.where(blank, "", written),
-            "log_probabilities": tf.where(blank, 0.0, found.log_probabilities[:, 0]),
-            "scores": tf.where(blank, 0.0, found.scores[:, 0]),
+            "translations": tf.where(blank, "", written)[:batch],
+            "log_probabilities": tf.where(blank, 0.0, found.log_probabilities[:, 0])[:batch],
+            "scores": tf.where(blank, 0.0, found.scores[:, 0])[:batch],
         }
 
 

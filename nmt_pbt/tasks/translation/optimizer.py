@@ -11,11 +11,18 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from nmt_pbt.tasks.translation.bindings import Bindings, PlainValue
+
+PLATEAU = "plateau/"
+
 
 class FusedAdam(keras.optimizers.Adam):
     """Adam (Kingma & Ba 2015) as `keras.optimizers.Adam` computes it, by TensorFlow's fused operation.
 
     The learning rate is a variable like any of Keras's optimizers; the slots are `momentum` and `velocity`.
+
+    Args:
+        bindings: Takes the variables of `learning_rate` and `weight_decay`.
 
     Attributes:
         scale: What the learning rate is multiplied with, by a schedule; a variable, 1 at first.
@@ -24,10 +31,11 @@ class FusedAdam(keras.optimizers.Adam):
             first, which costs no pass over the weights.
     """
 
-    def __init__(self, learning_rate: float) -> None:
-        super().__init__(learning_rate=learning_rate)
+    def __init__(self, bindings: Bindings) -> None:
+        super().__init__()
         self.scale = tf.Variable(1.0, trainable=False)
-        self.decay = tf.Variable(0.0, trainable=False)
+        self.decay = bindings.bind("weight_decay", tf.Variable(0.0, trainable=False))
+        bindings.bind("learning_rate", self.learning_rate)
 
     def update_step(self, gradient: tf.Tensor, variable: tf.Variable, learning_rate: tf.Tensor) -> None:
         """Update one weight in place; called by Keras while it traces `apply`."""
@@ -106,3 +114,47 @@ class Plateau:
     def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> Plateau:
         """Return what `arrays` was made from; a name that is missing has its first value."""
         return cls(**{name: arrays[name].item() for name in cls.__dataclass_fields__ if name in arrays})
+
+
+class LearningRateSchedule:
+    """Scales the optimizer's learning rate: steadily by the epoch, and on a plateau of the dev loss.
+
+    Args:
+        scale: The optimizer's `scale`.
+        bindings: Takes `learning_rate_decay`, `plateau_factor` and `plateau_patience`.
+    """
+
+    def __init__(self, scale: tf.Variable, bindings: Bindings) -> None:
+        self._scale = scale
+        self._decay = bindings.bind("learning_rate_decay", PlainValue(1.0))
+        self._factor = bindings.bind("plateau_factor", PlainValue(1.0))
+        self._patience = bindings.bind("plateau_patience", PlainValue(1))
+        self._plateau = Plateau()
+
+    def reset(self) -> None:
+        """Forget how the dev loss went."""
+        self._take(Plateau())
+
+    def note(self, loss: float, trained_pairs: int, pairs_per_epoch: int) -> None:
+        """Take an evaluation into account; repeated at the same place, it changes nothing.
+
+        Args:
+            loss: The dev loss, nats a subword.
+            trained_pairs: Sentence pairs trained so far.
+            pairs_per_epoch: Sentence pairs in an epoch.
+        """
+        steady = self._decay.value ** ((trained_pairs - self._plateau.age) / pairs_per_epoch)
+        self._take(self._plateau.after(loss, trained_pairs, self._factor.value, self._patience.value, steady))
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Return what a member's state keeps, under the names that it has there."""
+        return {PLATEAU + name: array for name, array in self._plateau.arrays().items()}
+
+    def load(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Take over what a member's state holds."""
+        own = {name.removeprefix(PLATEAU): array for name, array in arrays.items() if name.startswith(PLATEAU)}
+        self._take(Plateau.from_arrays(own))
+
+    def _take(self, plateau: Plateau) -> None:
+        self._plateau = plateau
+        self._scale.assign(plateau.scale)

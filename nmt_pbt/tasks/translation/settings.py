@@ -1,4 +1,4 @@
-"""Settings of the corpus."""
+"""Settings of corpus, model, training and evaluation. A field marked `Searchable` is a hyperparameter."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from nmt_pbt.base.section import Count, FileName, Positive, Rate, Section
+from nmt_pbt.space.hyperparameters import Searchable
 
 
 class CorpusSettings(Section):
@@ -35,25 +36,27 @@ class CorpusSettings(Section):
 class ModelSettings(Section):
     """The attention LSTM encoder-decoder. These values decide weight shapes."""
 
-    embedding_units: Count = 96
+    # Each field is a constructor argument of `model.seq2seq.Seq2Seq`.
+
+    embedding_units: Annotated[Count, Searchable(mutable=False)] = 96
     """Width of the subword embeddings"""
-    units: Count = 128
+    units: Annotated[Count, Searchable(mutable=False)] = 128
     """Width of the decoder's LSTM and of each direction of the encoder's"""
-    encoder_layers: Count = 1
+    encoder_layers: Annotated[Count, Searchable(mutable=False)] = 1
     """Bidirectional LSTM layers of the encoder"""
-    decoder_layers: Count = 1
+    decoder_layers: Annotated[Count, Searchable(mutable=False)] = 1
     """LSTM layers of the decoder"""
-    attention: Literal["additive", "general", "dot"] = "general"
+    attention: Annotated[Literal["additive", "general", "dot"], Searchable(mutable=False)] = "general"
     """Score function: additive (Bahdanau et al. 2015), general or dot (Luong et al. 2015)"""
     tie_embeddings: Literal["none", "output", "all"] = "all"
     """`output` shares the decoder's embedding with the softmax, `all` the encoder's too"""
-    variational_dropout: bool = False
+    variational_dropout: Annotated[bool, Searchable(mutable=False)] = False
     """Drop embeddings and states between layers by one mask a sequence, instead of one a position (Gal & Ghahramani
     2016)"""
 
-    layer_normalisation: bool = False
+    layer_normalisation: Annotated[bool, Searchable(mutable=False)] = False
     """Normalise the LSTMs' projections and cells (Ba et al. 2016)"""
-    input_feeding: bool = False
+    input_feeding: Annotated[bool, Searchable(mutable=False)] = False
     """The decoder reads the attentional vector of the position before, too (Luong et al. 2015); training is slower, as
     positions cannot be computed at once"""
 
@@ -61,35 +64,35 @@ class ModelSettings(Section):
 class TrainingSettings(Section):
     """Values in force where the search space names nothing else."""
 
-    epochs: Positive = 24.0
+    epochs: Annotated[Positive, Searchable(mutable=False)] = 24.0
     """Passes over the training pairs: by each member of a population, and by each trial of the other methods"""
-    learning_rate: Positive = 4e-3
+    learning_rate: Annotated[Positive, Searchable(mutable=True)] = 4e-3
     """Adam's step size"""
-    batch_size: Count = 16
+    batch_size: Annotated[Count, Searchable(mutable=True)] = 16
     """Sentence pairs in one step"""
-    dropout: Rate = 0.2
+    dropout: Annotated[Rate, Searchable(mutable=True)] = 0.2
     """Rate on embeddings, between layers and on the attention vector"""
-    recurrent_dropout: Rate = 0.1
+    recurrent_dropout: Annotated[Rate, Searchable(mutable=True)] = 0.1
     """Rate on the LSTMs' recurrent state, one mask a sequence (Gal & Ghahramani 2016)"""
-    label_smoothing: Rate = 0.0
+    label_smoothing: Annotated[Rate, Searchable(mutable=True)] = 0.0
     """Probability mass spread over the whole vocabulary in the training loss; never in the reported loss"""
-    clip_norm: Positive = 1.0
+    clip_norm: Annotated[Positive, Searchable(mutable=True)] = 1.0
     """Largest global norm of the gradient"""
-    word_dropout: Rate = 0.0
+    word_dropout: Annotated[Rate, Searchable(mutable=True)] = 0.0
     """Rate on whole subwords: all of a position's embedding is dropped, in the source and the target's prefix"""
-    subword_sampling: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
+    subword_sampling: Annotated[float, Field(ge=0.0, le=1.0), Searchable(mutable=True)] = 0.0
     """Share of the training text's words that are cut into subwords by a draw, anew each epoch (Kudo 2018); a sentence
     that would then be longer than `corpus.max_length` stays as it is"""
-    weight_decay: Annotated[float, Field(ge=0.0)] = 0.0
+    weight_decay: Annotated[float, Field(ge=0.0), Searchable(mutable=True)] = 0.0
     """Share of each matrix taken off in a step, times the learning rate; apart from the gradient (Loshchilov & Hutter
     2019)"""
-    average_decay: Rate = 0.99
+    average_decay: Annotated[Rate, Searchable(mutable=True)] = 0.99
     """Share of the moving average that a step keeps: for averaging `exponential`"""
-    learning_rate_decay: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0
+    learning_rate_decay: Annotated[float, Field(gt=0.0, le=1.0), Searchable(mutable=True)] = 1.0
     """What the learning rate is multiplied with each epoch, in steps at the evaluations; 1 leaves it"""
-    plateau_factor: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0
+    plateau_factor: Annotated[float, Field(gt=0.0, le=1.0), Searchable(mutable=True)] = 1.0
     """What the learning rate is multiplied with when val_loss has stopped falling; 1 leaves it"""
-    plateau_patience: Count = 1
+    plateau_patience: Annotated[Count, Searchable(mutable=True)] = 1
     """Evaluations in a row without a lower val_loss before the learning rate is cut"""
     averaging: Literal["none", "exponential", "checkpoints"] = "none"
     """Weights that are evaluated and translate. `none`: those trained. `exponential`: their moving average.

@@ -17,6 +17,7 @@ from nmt_pbt.tasks.translation.corpus.subwords import SUBWORDS
 from nmt_pbt.tasks.translation.decoder import first_texts
 from nmt_pbt.tasks.translation.hyperparameters import STRUCTURAL
 from nmt_pbt.tasks.translation.metrics import score_translations
+from nmt_pbt.tasks.translation.output_limit import OutputLimit
 from nmt_pbt.tasks.translation.runtime import fitting_into_memory
 from nmt_pbt.tasks.translation.settings import MOST_SAMPLES
 from nmt_pbt.tasks.translation.significance import counts_path, sentence_counts, write_counts
@@ -79,8 +80,9 @@ class TranslationTask:
             return TranslationTrainable(self.settings, self.prepared, structural)
 
     def begin(self, run: Path) -> None:
-        """Keep the subword vocabulary, and a few sentences that the report can show without the corpus."""
+        """Keep the subword vocabulary, the output limit, and a few sentences that the report shows."""
         replace_file(run / SUBWORDS, self.prepared.subwords.model)
+        OutputLimit.learned(self.prepared.train_source, self.prepared.train_target).write(run)
         folder = run / TRANSLATIONS
         folder.mkdir(exist_ok=True)
         test, dev = self.prepared.corpus.test, self.prepared.corpus.dev

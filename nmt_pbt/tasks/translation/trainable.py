@@ -12,16 +12,19 @@ import tensorflow as tf
 from nmt_pbt.base.errors import UsageError
 from nmt_pbt.base.randomness import derive_seed
 from nmt_pbt.base.types import Value
+from nmt_pbt.space.hyperparameters import declared_hyperparameters
 from nmt_pbt.tasks.protocol import Evaluation, MemberState
 from nmt_pbt.tasks.state import ITERATIONS, OPTIMIZER
 from nmt_pbt.tasks.translation.attention_record import SentenceAttention
 from nmt_pbt.tasks.translation.averaging import CheckpointAverage, MovingAverage, NoAverage
 from nmt_pbt.tasks.translation.batches import in_batches, source_batch, target_batch
+from nmt_pbt.tasks.translation.bindings import PlainValue
 from nmt_pbt.tasks.translation.corpus.parallel import sample_lines
 from nmt_pbt.tasks.translation.decoder import Translation, first_texts
-from nmt_pbt.tasks.translation.hyperparameters import MUTABLE, STRUCTURAL
+from nmt_pbt.tasks.translation.hyperparameters import STRUCTURAL
 from nmt_pbt.tasks.translation.metrics import score_translations
-from nmt_pbt.tasks.translation.optimizer import FusedAdam, Plateau
+from nmt_pbt.tasks.translation.optimizer import FusedAdam, LearningRateSchedule
+from nmt_pbt.tasks.translation.output_limit import OutputLimit
 from nmt_pbt.tasks.translation.runtime import fitting_into_memory
 from nmt_pbt.tasks.translation.settings import TrainingSettings
 from nmt_pbt.tasks.translation.significance import pack_counts, sentence_counts
@@ -34,7 +37,6 @@ if TYPE_CHECKING:
 
 GENERATOR = "generator/"
 VALUES = "values/"
-PLATEAU = "plateau/"
 _IDS = tf.TensorSpec([None, None], tf.int32)
 
 
@@ -57,25 +59,28 @@ class TranslationTrainable(TranslationModel):
     def __init__(
         self, settings: TranslationSettings, prepared: PreparedCorpus, structural: Mapping[str, Value]
     ) -> None:
-        super().__init__(settings, prepared.subwords, structural)
+        limit = OutputLimit.learned(prepared.train_source, prepared.train_target)
+        super().__init__(settings, prepared.subwords, structural, limit=limit)
         self.prepared = prepared
         self.age = 0
-        self._structural = dict(structural)
         self._shown = sample_lines(settings.seed, len(prepared.corpus.dev.source), settings.evaluation.samples)
         self._stream = prepared.stream(settings.seed)
-        self._optimizer = FusedAdam(learning_rate=settings.training.learning_rate)
+        self._bindings = self.model.bindings
+        self._optimizer = FusedAdam(self._bindings)
         self._optimizer.build(self.model.trainable_variables)
-        self._label_smoothing = tf.Variable(0.0, trainable=False)
-        self._clip_norm = tf.Variable(1.0, trainable=False)
-        self._batch_size = settings.training.batch_size
-        self._subword_sampling = 0.0
-        self._plateau = Plateau()
-        self._learning_rate_decay, self._plateau_factor, self._plateau_patience = 1.0, 1.0, 1
-        self._average = _average(settings.training, self.model.trainable_variables)
+        self._schedule = LearningRateSchedule(self._optimizer.scale, self._bindings)
+        self._label_smoothing = self._bindings.bind("label_smoothing", tf.Variable(0.0, trainable=False))
+        self._clip_norm = self._bindings.bind("clip_norm", tf.Variable(1.0, trainable=False))
+        self._batch_size = self._bindings.bind("batch_size", PlainValue(1))
+        self._subword_sampling = self._bindings.bind("subword_sampling", PlainValue(0.0))
+        average_decay = self._bindings.bind("average_decay", tf.Variable(0.0, trainable=False))
+        self._average = _average(settings.training, self.model.trainable_variables, average_decay)
+        self._configured = configured_values(settings.training)
+        self._bindings.check(self._configured)
         self._step = tf.function(self._train_batch, input_signature=[_IDS, _IDS], autograph=False)
         self._likelihood = tf.function(self._likelihood_of_batch, input_signature=[_IDS, _IDS], autograph=False)
         self.reset(0)
-        self.apply({})
+        self.set_hyperparameters({})
 
     def reset(self, seed: int) -> None:
         """Become a fresh model: weights drawn from `seed`, empty optimizer slots, age 0."""
@@ -85,7 +90,7 @@ class TranslationTrainable(TranslationModel):
         self.reseed(derive_seed(seed, "dropout"))
         self.age = 0
         self._average.reset()
-        self._take_plateau(Plateau())
+        self._schedule.reset()
 
     def reseed(self, seed: int) -> None:
         """Start the generator of dropout masks afresh, so that a child does not repeat its donor's masks."""
@@ -96,20 +101,20 @@ class TranslationTrainable(TranslationModel):
         self._stream.seed = seed
 
     def load(self, state: MemberState) -> None:
-        """Become the member that `state` describes; its learning rate and rates come along until `apply`.
+        """Become the member that `state` describes, with its hyperparameter values until others are set.
 
         Raises:
             StateError: The state is of a model of another shape, or of another program.
         """
         assign({**self.weights(), **self._optimizer_variables(), **self._generator_variables()}, state)
-        held = {name: state.arrays[VALUES + name].item() for name in MUTABLE if VALUES + name in state.arrays}
-        self._put_in_force({**self._configured(), **held})
+        held = {name: state.arrays[VALUES + name].item() for name in self._configured if VALUES + name in state.arrays}
+        self._bindings.set({**self._configured, **held})
         self._average.load(state.arrays)
-        self._take_plateau(Plateau.from_arrays(_under(PLATEAU, state.arrays)))
+        self._schedule.load(state.arrays)
         self.age = state.age
 
-    def apply(self, values: Mapping[str, Value]) -> None:
-        """Put hyperparameter values in force. Values not named go back to the settings' own.
+    def set_hyperparameters(self, values: Mapping[str, Value]) -> None:
+        """Set hyperparameter values. Those not named go back to the configured ones.
 
         Raises:
             UsageError: A structural value is not the one that this model was built with.
@@ -120,47 +125,12 @@ class TranslationTrainable(TranslationModel):
                 raise UsageError(
                     f"{name}: {values[name]} cannot be applied to a model built with {built}; build another"
                 )
-        self._put_in_force({**self._configured(), **{name: values[name] for name in MUTABLE if name in values}})
-
-    def _configured(self) -> dict[str, Value]:
-        return {name: getattr(self.settings.training, name) for name in MUTABLE}
-
-    def _put_in_force(self, values: Mapping[str, Any]) -> None:
-        self._optimizer.learning_rate.assign(values["learning_rate"])
-        self.model.set_dropout(values["dropout"])
-        self.model.set_recurrent_dropout(values["recurrent_dropout"])
-        self._label_smoothing.assign(values["label_smoothing"])
-        self._clip_norm.assign(values["clip_norm"])
-        self._batch_size = int(values["batch_size"])
-        self.model.set_word_dropout(values["word_dropout"])
-        self._optimizer.decay.assign(values["weight_decay"])
-        self._average.decay.assign(values["average_decay"])
-        self._subword_sampling = float(values["subword_sampling"])
-        self._learning_rate_decay = float(values["learning_rate_decay"])
-        self._plateau_factor = float(values["plateau_factor"])
-        self._plateau_patience = int(values["plateau_patience"])
-
-    def _take_plateau(self, plateau: Plateau) -> None:
-        self._plateau = plateau
-        self._optimizer.scale.assign(plateau.scale)
+        named = {name: value for name, value in values.items() if name in self._configured}
+        self._bindings.set({**self._configured, **named})
 
     def effective_values(self) -> dict[str, Value]:
         """Return the mutable values as the live model holds them; the rates as the float32 that they are."""
-        return {
-            "learning_rate": _plain(self._optimizer.learning_rate.value),
-            "batch_size": self._batch_size,
-            "dropout": _common(self.model.dropout_rates),
-            "recurrent_dropout": _common(self.model.recurrent_dropout_rates),
-            "label_smoothing": _plain(self._label_smoothing),
-            "clip_norm": _plain(self._clip_norm),
-            "word_dropout": _common(self.model.word_dropout_rates),
-            "subword_sampling": self._subword_sampling,
-            "weight_decay": _plain(self._optimizer.decay),
-            "average_decay": _plain(self._average.decay),
-            "learning_rate_decay": self._learning_rate_decay,
-            "plateau_factor": self._plateau_factor,
-            "plateau_patience": self._plateau_patience,
-        }
+        return self._bindings.effective_values(self._configured)
 
     def train(self, pairs: int) -> dict[str, float]:
         """Train on exactly the next `pairs` sentence pairs.
@@ -173,8 +143,8 @@ class TranslationTrainable(TranslationModel):
             OutOfMemoryError: A batch did not fit into memory.
         """
         likelihood = tokens = 0.0
-        with fitting_into_memory(f"batch_size {self._batch_size}", "make it smaller"):
-            for batch in self._stream.batches(self.age, pairs, self._batch_size, self._subword_sampling):
+        with fitting_into_memory(f"batch_size {self._batch_size.value}", "make it smaller"):
+            for batch in self._stream.batches(self.age, pairs, self._batch_size.value, self._subword_sampling.value):
                 step_likelihood, step_tokens = self._step(batch.source, batch.target)
                 likelihood += float(step_likelihood)
                 tokens += float(step_tokens)
@@ -201,9 +171,7 @@ class TranslationTrainable(TranslationModel):
         self._average.note(self.age)
         with self._average.in_place():
             found = self._evaluate(evidence)
-        steady = self._learning_rate_decay ** ((self.age - self._plateau.age) / self._stream.epoch)
-        loss = found.metrics["val_loss"]
-        self._take_plateau(self._plateau.after(loss, self.age, self._plateau_factor, self._plateau_patience, steady))
+        self._schedule.note(found.metrics["val_loss"], self.age, self._stream.epoch)
         return found
 
     def _evaluate(self, evidence: bool) -> Evaluation:
@@ -263,7 +231,7 @@ class TranslationTrainable(TranslationModel):
         for name, value in self.effective_values().items():
             arrays[VALUES + name] = np.asarray(value, np.int64 if isinstance(value, int) else np.float64)
         arrays.update(self._average.arrays())
-        arrays.update({PLATEAU + name: array for name, array in self._plateau.arrays().items()})
+        arrays.update(self._schedule.arrays())
         return MemberState(arrays, self.age)
 
     def _optimizer_variables(self) -> dict[str, Any]:
@@ -296,24 +264,15 @@ class TranslationTrainable(TranslationModel):
         return loss.likelihood, loss.tokens
 
 
-def _average(settings: TrainingSettings, weights: Sequence[Any]) -> NoAverage:
+def configured_values(training: TrainingSettings) -> dict[str, Value]:
+    """Return the mutable hyperparameters that a section declares, with their configured values."""
+    declared = declared_hyperparameters(type(training))
+    return {each.name: getattr(training, each.name) for each in declared if each.mutable}
+
+
+def _average(settings: TrainingSettings, weights: Sequence[Any], decay: tf.Variable) -> NoAverage:
     if settings.averaging == "exponential":
-        return MovingAverage(weights)
+        return MovingAverage(weights, decay)
     if settings.averaging == "checkpoints":
         return CheckpointAverage(weights, settings.averaged_checkpoints)
     return NoAverage()
-
-
-def _under(prefix: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
-
-
-def _plain(variable: Any) -> float:
-    """Return a float32 variable as the shortest decimal that means it: 0.2, not 0.20000000298."""
-    return float(str(np.float32(variable.numpy())))
-
-
-def _common(rates: list[Any]) -> float:
-    """Return the rate that all these variables hold; NaN when they differ, which equals no assigned value."""
-    held = {_plain(rate.value) for rate in rates}
-    return held.pop() if len(held) == 1 else math.nan

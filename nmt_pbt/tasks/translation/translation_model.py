@@ -12,6 +12,7 @@ from nmt_pbt.tasks.state import AVERAGE, WEIGHTS
 from nmt_pbt.tasks.translation.decoder import TextDecoder
 from nmt_pbt.tasks.translation.hyperparameters import STRUCTURAL
 from nmt_pbt.tasks.translation.model.seq2seq import Seq2Seq
+from nmt_pbt.tasks.translation.output_limit import OutputLimit
 from nmt_pbt.tasks.translation.runtime import use_threads
 from nmt_pbt.tasks.translation.settings import ModelSettings
 from nmt_pbt.tasks.translation.tree import TranslationSettings
@@ -33,6 +34,7 @@ class TranslationModel(TextDecoder):
         subwords: Its subwords.
         values: Hyperparameters; the structural ones decide the model's shapes.
         seed: Of the initial weights.
+        limit: The most subwords of a translation.
     """
 
     def __init__(
@@ -41,24 +43,13 @@ class TranslationModel(TextDecoder):
         subwords: Subwords,
         values: Mapping[str, Value] | None = None,
         seed: int = 0,
+        limit: OutputLimit | None = None,
     ) -> None:
         use_threads(settings.engine.threads)
         self.settings = settings
         self.shape = model_settings(settings.model, values or {})
-        self.model = Seq2Seq(
-            vocabulary=subwords.size,
-            embedding_units=self.shape.embedding_units,
-            units=self.shape.units,
-            encoder_layers=self.shape.encoder_layers,
-            decoder_layers=self.shape.decoder_layers,
-            attention=self.shape.attention,
-            tie_embeddings=self.shape.tie_embeddings,
-            variational_dropout=self.shape.variational_dropout,
-            layer_normalisation=self.shape.layer_normalisation,
-            input_feeding=self.shape.input_feeding,
-            seed=seed,
-        )
-        super().__init__([self.model], subwords, settings.evaluation.batch_size)
+        self.model = Seq2Seq(subwords.size, **self.shape.model_dump(), seed=seed)
+        super().__init__([self.model], subwords, settings.evaluation.batch_size, limit)
 
     def weights(self) -> dict[str, Any]:
         """Return the model's trainable variables by the name they have in a state."""

@@ -87,15 +87,16 @@ def load_decoder(chosen: Sequence[KeptModel[TranslationSettings]]) -> TextDecode
     from nmt_pbt.tasks.state import StateStore
     from nmt_pbt.tasks.translation.corpus.subwords import SUBWORDS, Subwords
     from nmt_pbt.tasks.translation.decoder import TextDecoder
+    from nmt_pbt.tasks.translation.output_limit import OutputLimit
     from nmt_pbt.tasks.translation.translation_model import TranslationModel
 
     run, settings = chosen[0].run, chosen[0].settings
     subwords = Subwords.load((run / SUBWORDS).read_bytes())
-    models = []
+    limit, models = OutputLimit.read(run), []
     for one in chosen:
-        model = TranslationModel(settings, subwords, one.values)
+        model = TranslationModel(settings, subwords, one.values, limit=limit)
         model.load(StateStore(one.folder).load(one.name))
         models.append(model)
     if len(models) == 1:
         return models[0]
-    return TextDecoder([model.model for model in models], subwords, settings.evaluation.batch_size)
+    return TextDecoder([model.model for model in models], subwords, settings.evaluation.batch_size, limit)

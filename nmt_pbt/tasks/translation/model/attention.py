@@ -75,12 +75,12 @@ class Attention(keras.layers.Layer):
         return tf.matmul(weights, memory), weights
 
     def scan_arguments(self, keys: tf.Tensor, memory: tf.Tensor) -> tuple[Tensors, Tensors, Tensors]:
-        """Return the kernels, memories and shared tensors that `once` needs inside a `scan`; see `call`."""
+        """Return the kernels, memories and shared tensors that `attend_step` needs inside a `scan`; see `call`."""
         if self.kind == "additive":
             return [self.query_kernel.value], [memory], [keys, self.scale.value]
         return [], [memory, tf.transpose(keys, [0, 2, 1])], []
 
-    def once(
+    def attend_step(
         self, query: tf.Tensor, products: Products, first_kernel: int, shared: Tensors, bias: tf.Tensor
     ) -> tf.Tensor:
         """Attend at one step of a `scan`.

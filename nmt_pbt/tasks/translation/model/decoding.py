@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from nmt_pbt.tasks.translation.model.loops import State, largest, while_any
+from nmt_pbt.tasks.translation.model.loops import State, top_k, while_any
 
 _LEAST = 1e-10  # attention that underflows to 0 costs as much as this, not infinitely much
 
@@ -179,8 +179,10 @@ class BeamSampler:
 
     A hypothesis that ends with one of the K best continuations goes to a list of finished ones, and the K best that
     have not ended stay open. Those that are open compete by log-probability, those that are finished by score. A
-    sentence is done when K have finished, or when no open hypothesis can still get among the `n_best` finished ones,
-    as log-probabilities only fall and the coverage penalty is at best 0. With K = 1 this is greedy search.
+    sentence is done when no open hypothesis can still get among the `n_best` finished ones: its log-probability only
+    falls, the length normalisation is at most that of the longest translation allowed, and the coverage penalty is at
+    best 0. So the hypotheses found do not depend on how many have finished (Huang et al. 2017). K = 1 is greedy search,
+    which ends with its only hypothesis.
 
     Args:
         beam: Open hypotheses a sentence, K.
@@ -226,17 +228,19 @@ class BeamSampler:
         penalty = tf.convert_to_tensor(length_penalty, tf.float32)
 
         def is_open(position: tf.Tensor, state: State) -> tf.Tensor:
+            # An upper bound: log-probabilities only fall, no hypothesis is divided by more, and coverage costs >= 0.
             attainable = tf.reduce_max(state["open"], axis=1) / length_normalisation(state["limits"], penalty)
-            finished = tf.reduce_sum(tf.cast(state["scores"] > NEVER, tf.int32), axis=1)
             hopeful = attainable > state["scores"][:, self.n_best - 1]
-            return (finished < beam) & hopeful & (position < state["limits"])
+            if beam == 1:  # greedy search: a second hypothesis is none of its
+                hopeful &= state["scores"][:, 0] <= NEVER
+            return hopeful & (position < state["limits"])
 
         def advance(position: tf.Tensor, state: State) -> State:
             log_probabilities, attention, cache = step(state["tokens"], state["cache"], state["memory"])
             vocabulary = log_probabilities.shape[2] or tf.shape(log_probabilities)[2]
             totals = tf.reshape(state["open"][:, :, None] + log_probabilities, [-1, beam * vocabulary])
             # at most K of 2K candidates end, as each open hypothesis has one end: K are left to go on
-            totals, chosen = largest(totals, 2 * beam)
+            totals, chosen = top_k(totals, 2 * beam)
             origin, token = chosen // vocabulary, chosen % vocabulary
             grown = tf.where(
                 tf.range(longest) == position, token[:, :, None], tf.gather(state["prefix"], origin, batch_dims=1)

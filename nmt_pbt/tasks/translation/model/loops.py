@@ -10,7 +10,7 @@ import tensorflow as tf
 _BLOCK = 64
 
 
-def largest(values: tf.Tensor, count: int) -> tuple[tf.Tensor, tf.Tensor]:
+def top_k(values: tf.Tensor, count: int) -> tuple[tf.Tensor, tf.Tensor]:
     """Return what `tf.math.top_k` returns, the same among equal values too, several times as fast on a CPU.
 
     The `count` largest values lie in the `count` blocks with the largest maxima, of equal ones the first: only these

@@ -41,7 +41,7 @@ def normalise(tensor: tf.Tensor, gain: tf.Tensor) -> tf.Tensor:
     return centred * (tf.math.rsqrt(variance + EPSILON) * gain)
 
 
-def enter(product: tf.Tensor, bias: tf.Tensor, normalisation: Normalisation | None) -> tf.Tensor:
+def input_projection(product: tf.Tensor, bias: tf.Tensor, normalisation: Normalisation | None) -> tf.Tensor:
     """Return the input's share of the pre-activations, `[..., 4U]`, from input times kernel."""
     if normalisation is None:
         return tf.nn.bias_add(product, bias)
@@ -49,13 +49,13 @@ def enter(product: tf.Tensor, bias: tf.Tensor, normalisation: Normalisation | No
 
 
 def cell(
-    entered: tf.Tensor, returned: tf.Tensor, c: tf.Tensor, normalisation: Normalisation | None
+    input_projection: tf.Tensor, recurrent_projection: tf.Tensor, c: tf.Tensor, normalisation: Normalisation | None
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Advance by one step.
 
     Args:
-        entered: The input's share of the pre-activations, normalised and with bias: `[B, 4U]`.
-        returned: h times the recurrent kernel, `[B, 4U]`.
+        input_projection: The input's share of the pre-activations, normalised and with bias: `[B, 4U]`.
+        recurrent_projection: h times the recurrent kernel, `[B, 4U]`.
         c: `[B, U]`.
         normalisation: None for none.
 
@@ -63,8 +63,8 @@ def cell(
         The new h and c, `[B, U]` each.
     """
     if normalisation is not None:
-        returned = normalise(returned, normalisation.recurrent_gain)
-    z = entered + returned
+        recurrent_projection = normalise(recurrent_projection, normalisation.recurrent_gain)
+    z = input_projection + recurrent_projection
     units = c.shape[-1]
     i, f, o = tf.split(tf.sigmoid(z[:, : 3 * units]), 3, axis=1)
     c = f * c + i * tf.tanh(z[:, 3 * units :])
@@ -104,15 +104,15 @@ def recurrence(
     kernel: tf.Tensor,
     initial_h: tf.Tensor,
     initial_c: tf.Tensor,
+    dropout_mask: tf.Tensor | None = None,
     mask: tf.Tensor | None = None,
-    real: tf.Tensor | None = None,
     reverse: bool = False,
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """Run an LSTM's recurrence (Hochreiter & Schmidhuber 1997, with forget gates as in Gers et al. 2000).
 
     The calculation, for each step t::
 
-        i, f, o, g = projected[t] + (h * mask) @ kernel
+        i, f, o, g = projected[t] + (h * dropout_mask) @ kernel
         c = sigmoid(f) * c + sigmoid(i) * tanh(g)
         h = sigmoid(o) * tanh(c)
 
@@ -123,33 +123,33 @@ def recurrence(
         kernel: Recurrent kernel, `[U, 4U]`.
         initial_h: `[B, U]`; zeros when it runs in reverse over pads.
         initial_c: `[B, U]`; the same.
-        mask: What h is multiplied with before the kernel, `[B, U]`, the same at all steps (variational dropout, Gal &
-            Ghahramani 2016); None for none. Its gradient is not computed.
-        real: False at pads, bool `[T, B]`, pads only at the end; None when there are none.
+        dropout_mask: What h is multiplied with before the kernel, `[B, U]`, the same at all steps (variational dropout,
+            Gal & Ghahramani 2016); None for none. Its gradient is not computed.
+        mask: False at pads, bool `[T, B]`, pads only at the end; None when there are none.
         reverse: Whether to run from the last step to the first.
 
     Returns:
         h at every step, `[T, B, U]`; h and c after the last real step in the direction of the run, `[B, U]` each.
     """
-    constants = [] if mask is None else [mask]
-    if real is None or reverse:
+    constants = [] if dropout_mask is None else [dropout_mask]
+    if mask is None or reverse:
         last = tf.fill(tf.shape(initial_h)[:1], 0 if reverse else tf.shape(projected)[0] - 1)
     else:
-        last = tf.reduce_sum(tf.cast(real, tf.int32), axis=0) - 1
+        last = tf.reduce_sum(tf.cast(mask, tf.int32), axis=0) - 1
     where = tf.stack([last, tf.range(tf.shape(last)[0])], axis=1)
 
     @tf.custom_gradient
     def run(projected, kernel, initial_h, initial_c, *constants):
-        mask = constants[0] if constants else None
+        dropout_mask = constants[0] if constants else None
         held = projected
-        if real is not None:
+        if mask is not None:
             hold = tf.repeat(tf.constant([-HOLD, HOLD, -HOLD, 0.0]), kernel.shape[0])
-            held = tf.where(real[..., None], projected, hold)
-        states, last_c, saved = _forward(held, kernel, initial_h, initial_c, mask, reverse)
+            held = tf.where(mask[..., None], projected, hold)
+        states, last_c, saved = _forward(held, kernel, initial_h, initial_c, dropout_mask, reverse)
 
         def gradient(d_states, d_last_h, d_last_c):
             d_states = tf.tensor_scatter_nd_add(d_states, where, d_last_h)
-            found = _backward(saved, kernel, mask, reverse, d_states, d_last_c)
+            found = _backward(saved, kernel, dropout_mask, reverse, d_states, d_last_c)
             return (*found, *(None for _ in constants))
 
         return (states, tf.gather_nd(states, where), last_c), gradient
@@ -162,7 +162,7 @@ def _forward(
     kernel: tf.Tensor,
     initial_h: tf.Tensor,
     initial_c: tf.Tensor,
-    mask: tf.Tensor | None,
+    dropout_mask: tf.Tensor | None,
     reverse: bool,
 ) -> tuple[tf.Tensor, tf.Tensor, _Saved]:
     """Return h at every step, c after the loop, and what the backward pass needs."""
@@ -171,14 +171,14 @@ def _forward(
     arrays = tuple(_array(length, units) for _ in range(8))
 
     def step(t, h, c, arrays):
-        entered = h if mask is None else h * mask
-        z = _at(projected, t) + tf.matmul(entered, kernel)
+        masked_h = h if dropout_mask is None else h * dropout_mask
+        z = _at(projected, t) + tf.matmul(masked_h, kernel)
         i, f, o, g = tf.split(z, 4, axis=1)
         i, f, o, g = tf.sigmoid(i), tf.sigmoid(f), tf.sigmoid(o), tf.tanh(g)
         next_c = f * c + i * g
         tanh_c = tf.tanh(next_c)
         next_h = o * tanh_c
-        values = (i, f, o, g, tanh_c, c, entered, next_h)
+        values = (i, f, o, g, tanh_c, c, masked_h, next_h)
         arrays = tuple(array.write(t, value) for array, value in zip(arrays, values, strict=True))
         return t + (-1 if reverse else 1), next_h, next_c, arrays
 
@@ -192,7 +192,7 @@ def _forward(
 def _backward(
     saved: _Saved,
     kernel: tf.Tensor,
-    mask: tf.Tensor | None,
+    dropout_mask: tf.Tensor | None,
     reverse: bool,
     d_states: tf.Tensor,
     d_last_c: tf.Tensor,
@@ -214,8 +214,8 @@ def _backward(
         parts = [dc * _at(to_i, t), dc * _at(to_f, t), dh * _at(to_o, t), dc * _at(to_g, t)]
         dz = tf.concat(parts, axis=1)
         dh = tf.matmul(dz, kernel_transposed)
-        if mask is not None:
-            dh = dh * mask
+        if dropout_mask is not None:
+            dh = dh * dropout_mask
         return t + (1 if reverse else -1), dh, dc * _at(saved.f, t), array.write(t, dz)
 
     d_last_c = _shaped(d_last_c, units)
@@ -254,15 +254,15 @@ class LSTM(keras.layers.Layer):
 
     Args:
         units: Width of the state.
-        recurrent_dropout: Draws the mask on h, one a sequence; None for none.
+        recurrent_dropout: Draws the mask on h, one a sequence.
         reverse: Whether to read from the end to the beginning.
         layer_normalisation: Whether projections and cell are normalised (Ba et al. 2016).
 
     Call arguments:
         inputs: `[T, B, width]`.
-        real: True at real steps, bool `[T, B]`, pads only at the end; None when every step counts.
+        mask: True at real steps, bool `[T, B]`, pads only at the end; None when every step counts.
         initial: h and c, `[B, U]` each; None for zeros.
-        training: Whether to draw a recurrent mask; a Python bool.
+        training: Whether to draw a recurrent dropout mask; a Python bool.
 
     Returns:
         The outputs, `[T, B, U]`, and the final h and c, `[B, U]` each.
@@ -271,7 +271,7 @@ class LSTM(keras.layers.Layer):
     def __init__(
         self,
         units: int,
-        recurrent_dropout: Dropout | None = None,
+        recurrent_dropout: Dropout,
         reverse: bool = False,
         layer_normalisation: bool = False,
         name: str | None = None,
@@ -281,6 +281,10 @@ class LSTM(keras.layers.Layer):
         self.recurrent_dropout = recurrent_dropout
         self.reverse = reverse
         self.layer_normalisation = layer_normalisation
+        self.supports_masking = True
+
+    def compute_mask(self, inputs: tf.Tensor, previous_mask: tf.Tensor | None = None) -> None:
+        """Attach no mask to the outputs: whoever needs one passes it on."""
 
     def build(self, width: int) -> None:
         """Make the weights for inputs of this width."""
@@ -300,9 +304,9 @@ class LSTM(keras.layers.Layer):
         together = tf.reshape(product, tf.concat([tf.shape(inputs)[:-1], [4 * self.units]], axis=0))
         return tf.ensure_shape(together, [*inputs.shape[:-1], 4 * self.units])
 
-    def enter(self, product: tf.Tensor) -> tf.Tensor:
+    def input_projection(self, product: tf.Tensor) -> tf.Tensor:
         """Return the inputs' share of the pre-activations, bias included, `[..., 4U]`, from their `product`."""
-        return enter(product, *self.parted(self.cell_weights()))
+        return input_projection(product, *self.split_cell_weights(self.cell_weights()))
 
     def cell_weights(self) -> list[tf.Tensor]:
         """Return the bias and, with layer normalisation, the weights of `Normalisation`."""
@@ -313,42 +317,44 @@ class LSTM(keras.layers.Layer):
         """How many tensors `cell_weights` returns."""
         return 1 + len(self._normalisation)
 
-    def parted(self, weights: list[tf.Tensor]) -> tuple[tf.Tensor, Normalisation | None]:
+    def split_cell_weights(self, weights: list[tf.Tensor]) -> tuple[tf.Tensor, Normalisation | None]:
         """Return what `cell_weights` returned as bias and normalisation."""
         return weights[0], Normalisation(*weights[1:]) if self.layer_normalisation else None
 
     def call(
         self,
         inputs: tf.Tensor,
-        real: tf.Tensor | None = None,
+        mask: tf.Tensor | None = None,
         initial: tuple[tf.Tensor, tf.Tensor] | None = None,
         training: bool = False,
     ) -> tuple[tf.Tensor, tuple[tf.Tensor, tf.Tensor]]:
         """See the class."""
         shape = tf.stack([tf.shape(inputs)[1], self.units])
         first_h, first_c = initial if initial is not None else (tf.zeros(shape), tf.zeros(shape))
-        mask = self.recurrent_dropout.mask(shape) if training and self.recurrent_dropout is not None else None
-        projected, kernel = self.enter(self.product(inputs)), self.recurrent.value
+        dropout_mask = self.recurrent_dropout.mask(shape) if training else None
+        projected, kernel = self.input_projection(self.product(inputs)), self.recurrent.value
         if self.layer_normalisation:
-            return self._normalised(projected, _shaped(first_h, self.units), _shaped(first_c, self.units), mask, real)
-        states, h, c = recurrence(projected, kernel, first_h, first_c, mask, real, self.reverse)
+            return self._normalised(
+                projected, _shaped(first_h, self.units), _shaped(first_c, self.units), dropout_mask, mask
+            )
+        states, h, c = recurrence(projected, kernel, first_h, first_c, dropout_mask, mask, self.reverse)
         return states, (h, c)
 
-    def _normalised(self, projected, h, c, mask, real):
+    def _normalised(self, projected, h, c, dropout_mask, mask):
         """Run the layer-normalised recurrence; at a pad the state is carried over, and the output is 0."""
         bias, *weights = self.cell_weights()
-        constants = [] if real is None else [real[..., None]]
+        constants = [] if mask is None else [mask[..., None]]
 
         def step(
-            products: Products, inputs: Tensors, real: Tensors, state: Tensors, shared: Tensors
+            products: Products, inputs: Tensors, constants: Tensors, state: Tensors, shared: Tensors
         ) -> tuple[Tensors, Tensors]:
             h, c = state
-            returned = products.kernel(0, h if mask is None else h * mask)
-            next_h, next_c = cell(inputs[0], returned, c, self.parted([bias, *shared])[1])
-            if not real:
+            recurrent_projection = products.kernel(0, h if dropout_mask is None else h * dropout_mask)
+            next_h, next_c = cell(inputs[0], recurrent_projection, c, self.split_cell_weights([bias, *shared])[1])
+            if not constants:
                 return [next_h], [next_h, next_c]
-            output = tf.where(real[0], next_h, tf.zeros_like(next_h))
-            return [output], [tf.where(real[0], next_h, h), tf.where(real[0], next_c, c)]
+            output = tf.where(constants[0], next_h, tf.zeros_like(next_h))
+            return [output], [tf.where(constants[0], next_h, h), tf.where(constants[0], next_c, c)]
 
         (states,), (h, c) = scan(
             step, [self.units], [projected], [h, c], [self.recurrent.value], [], weights, constants, self.reverse
@@ -359,12 +365,14 @@ class LSTM(keras.layers.Layer):
         """Advance by one step without dropout, as decoding does.
 
         Args:
-            projected: What `enter` returned for the step, `[N, 4U]`.
+            projected: What `input_projection` returned for the step, `[N, 4U]`.
             state: h and c, `[N, U]` each.
 
         Returns:
             The new h and c.
         """
         h, c = state
-        returned = tf.matmul(h, self.recurrent.value)
-        return cell(projected, returned, _shaped(c, self.units), self.parted(self.cell_weights())[1])
+        recurrent_projection = tf.matmul(h, self.recurrent.value)
+        return cell(
+            projected, recurrent_projection, _shaped(c, self.units), self.split_cell_weights(self.cell_weights())[1]
+        )

@@ -78,7 +78,7 @@ def scan(
 
     @tf.custom_gradient
     def run(*arguments):
-        scanned = _Scan(step, _parted(arguments, sizes), list(constants), reverse)
+        scanned = _Scan(step, _split(arguments, sizes), list(constants), reverse)
         outputs, last, entered = scanned.forward(widths, shapes)
 
         def gradient(*upstream):
@@ -170,7 +170,7 @@ class _Scan:
         return tf.while_loop(going, lambda t, *a: (t + (-1 if reverse else 1), *body(t, *a)), (start, *first))[1:]
 
 
-def _parted(tensors: Sequence[tf.Tensor], sizes: list[int]) -> list[Tensors]:
+def _split(tensors: Sequence[tf.Tensor], sizes: list[int]) -> list[Tensors]:
     parts, start = [], 0
     for size in sizes:
         parts.append(list(tensors[start : start + size]))

@@ -29,7 +29,7 @@ class Forced(NamedTuple):
     attention: tf.Tensor
 
 
-def force(
+def teacher_forced_scores(
     step: Step,
     cache: Any,
     memory: Any,

@@ -7,9 +7,10 @@ from typing import Any, Literal, NamedTuple
 import keras
 import tensorflow as tf
 
+from nmt_pbt.tasks.translation.bindings import Bindings
 from nmt_pbt.tasks.translation.model.attention import Attention, Kind, pad_bias
 from nmt_pbt.tasks.translation.model.dropout import Dropout, MaskGenerator
-from nmt_pbt.tasks.translation.model.feeding import feed
+from nmt_pbt.tasks.translation.model.feeding import decode_with_input_feeding
 from nmt_pbt.tasks.translation.model.initial import initial_weights
 from nmt_pbt.tasks.translation.model.loss import smoothed_cross_entropy
 from nmt_pbt.tasks.translation.model.lstm import LSTM
@@ -115,8 +116,7 @@ class Seq2Seq(keras.Model):
         self.layer_normalisation = layer_normalisation
         self.input_feeding = input_feeding
         self.generator = MaskGenerator()
-        self._rates: list[Dropout] = []
-        self._recurrent_rates: list[Dropout] = []
+        self.bindings = Bindings()
 
         self.target_embedding = Embedding(vocabulary, embedding_units, name="target_embedding")
         self.source_embedding = self.target_embedding
@@ -127,17 +127,22 @@ class Seq2Seq(keras.Model):
             self.output_embedding = Embedding(vocabulary, embedding_units, name="output_embedding")
         self.output_bias = self.add_weight(shape=(vocabulary,), initializer="zeros", name="bias")
 
-        self.source_dropout = self._dropout("source_dropout")
-        self.target_dropout = self._dropout("target_dropout")
-        self.attentional_dropout = self._dropout("attentional_dropout", over_time=False)
-        self.encoder_dropouts = [self._dropout(f"encoder_dropout_{layer}") for layer in range(encoder_layers)]
-        self.decoder_dropouts = [self._dropout(f"decoder_dropout_{layer}") for layer in range(1, decoder_layers)]
+        along_time = (0,) if variational_dropout else ()
+        self.source_dropout = self._dropout("dropout", "source_dropout", along_time)
+        self.target_dropout = self._dropout("dropout", "target_dropout", along_time)
+        self.attentional_dropout = self._dropout("dropout", "attentional_dropout")
+        self.encoder_dropouts = [
+            self._dropout("dropout", f"encoder_dropout_{layer}", along_time) for layer in range(encoder_layers)
+        ]
+        self.decoder_dropouts = [
+            self._dropout("dropout", f"decoder_dropout_{layer}", along_time) for layer in range(1, decoder_layers)
+        ]
         self.forward_lstms = [self._lstm(f"forward_lstm_{layer}") for layer in range(encoder_layers)]
         self.backward_lstms = [self._lstm(f"backward_lstm_{layer}", reverse=True) for layer in range(encoder_layers)]
         self.decoder_lstms = [self._lstm(f"decoder_lstm_{layer}") for layer in range(decoder_layers)]
-        # after the others, whose masks are told apart by their order
-        self.source_word_dropout = Dropout(self.generator, shared=(-1,), name="source_word_dropout")
-        self.target_word_dropout = Dropout(self.generator, shared=(-1,), name="target_word_dropout")
+        # A layer's masks depend on its place in this order: add new dropout layers after these.
+        self.source_word_dropout = self._dropout("word_dropout", "source_word_dropout", shared=(-1,))
+        self.target_word_dropout = self._dropout("word_dropout", "target_word_dropout", shared=(-1,))
         self.attention = Attention(attention, units, name="attention")
 
         for layer in range(encoder_layers):
@@ -162,50 +167,20 @@ class Seq2Seq(keras.Model):
         self.built = True
         self.reset(seed)
 
-    def _dropout(self, name: str, over_time: bool = True) -> Dropout:
-        shared = (0,) if over_time and self.variational_dropout else ()
-        self._rates.append(Dropout(self.generator, shared=shared, name=name))
-        return self._rates[-1]
+    def _dropout(self, hyperparameter: str, name: str, shared: tuple[int, ...] = ()) -> Dropout:
+        """Return a dropout layer whose rate is a hyperparameter's value."""
+        layer = Dropout(self.generator, shared=shared, name=name)
+        self.bindings.bind(hyperparameter, layer.rate)
+        return layer
 
     def _lstm(self, name: str, reverse: bool = False) -> LSTM:
-        dropout = Dropout(self.generator, name=f"{name}_dropout")
-        self._recurrent_rates.append(dropout)
+        dropout = self._dropout("recurrent_dropout", f"{name}_dropout")
         return LSTM(self.units, dropout, reverse, self.layer_normalisation, name=name)
 
     def reset(self, seed: int) -> None:
         """Draw all weights afresh, in place; see `initial_weights`."""
         for weight in self.trainable_variables:
             weight.assign(initial_weights(weight.path, tuple(weight.shape), seed))
-
-    def set_dropout(self, rate: float) -> None:
-        """Assign the rate on embeddings, between layers and on the attentional vector."""
-        for dropout in self._rates:
-            dropout.rate.assign(rate)
-
-    def set_recurrent_dropout(self, rate: float) -> None:
-        """Assign the rate on the LSTMs' recurrent states."""
-        for dropout in self._recurrent_rates:
-            dropout.rate.assign(rate)
-
-    def set_word_dropout(self, rate: float) -> None:
-        """Assign the rate on whole embeddings."""
-        for dropout in (self.source_word_dropout, self.target_word_dropout):
-            dropout.rate.assign(rate)
-
-    @property
-    def dropout_rates(self) -> list[keras.Variable]:
-        """Variables of the rates that `set_dropout` assigns."""
-        return [dropout.rate for dropout in self._rates]
-
-    @property
-    def recurrent_dropout_rates(self) -> list[keras.Variable]:
-        """Variables of the rates that `set_recurrent_dropout` assigns."""
-        return [dropout.rate for dropout in self._recurrent_rates]
-
-    @property
-    def word_dropout_rates(self) -> list[keras.Variable]:
-        """Variables of the rates that `set_word_dropout` assigns."""
-        return [self.source_word_dropout.rate, self.target_word_dropout.rate]
 
     def encode(self, source: tf.Tensor, training: bool = False) -> tuple[Memory, list[tuple[tf.Tensor, tf.Tensor]]]:
         """Read the source.
@@ -223,8 +198,8 @@ class Seq2Seq(keras.Model):
         inputs = self.source_dropout(inputs, training=training)
         finals = []
         for layer, (forward, backward) in enumerate(zip(self.forward_lstms, self.backward_lstms, strict=True)):
-            ahead, (ahead_h, ahead_c) = forward(inputs, real=time_mask, training=training)
-            back, (back_h, back_c) = backward(inputs, real=time_mask, training=training)
+            ahead, (ahead_h, ahead_c) = forward(inputs, mask=time_mask, training=training)
+            back, (back_h, back_c) = backward(inputs, mask=time_mask, training=training)
             finals.append((tf.concat([ahead_h, back_h], axis=1), tf.concat([ahead_c, back_c], axis=1)))
             inputs = self.encoder_dropouts[layer](tf.concat([ahead, back], axis=2), training=training)
         states = tf.transpose(inputs, [1, 0, 2])
@@ -248,7 +223,7 @@ class Seq2Seq(keras.Model):
         inputs = self.target_word_dropout(self.target_embedding(tf.transpose(target[:, :-1])), training=training)
         inputs = self.target_dropout(inputs, training=training)
         if self.input_feeding:
-            fed = self._feed(inputs, memory, initial, training)
+            fed = self._attentionals_with_input_feeding(inputs, memory, initial, training)
             flat = tf.reshape(tf.transpose(fed, [1, 0, 2]), [-1, self.embedding_units])
             return flat if at is None else tf.gather(flat, at)
         for layer, lstm in enumerate(self.decoder_lstms):
@@ -260,24 +235,29 @@ class Seq2Seq(keras.Model):
         flat = tf.reshape(tf.concat([contexts, queries], axis=2), [-1, 3 * self.units])
         return self._attentional(flat if at is None else tf.gather(flat, at), training)
 
-    def _feed(self, inputs: tf.Tensor, memory: Memory, initial: Any, training: bool) -> tf.Tensor:
+    def _attentionals_with_input_feeding(
+        self, inputs: tf.Tensor, memory: Memory, initial: Any, training: bool
+    ) -> tf.Tensor:
         """Return the attentional vectors of a decoder with input feeding, `[T - 1, B, E]`."""
-        masks: dict[str, Any] = {}
+        dropout_masks: dict[str, Any] = {}
         if training:
             length, batch = tf.unstack(tf.shape(inputs)[:2])
             steps = 1 if self.variational_dropout else length
-            masks = {
-                "recurrent_masks": [
-                    dropout.mask(tf.stack([batch, self.units]))
-                    for dropout in self._recurrent_rates[-len(self.decoder_lstms) :]
+            dropout_masks = {
+                "recurrent_dropout_masks": [
+                    lstm.recurrent_dropout.mask(tf.stack([batch, self.units])) for lstm in self.decoder_lstms
                 ],
-                "between_masks": [
+                "layer_dropout_masks": [
                     dropout.mask(tf.stack([steps, batch, self.units])) for dropout in self.decoder_dropouts
                 ],
-                "attentional_mask": self.attentional_dropout.mask(tf.stack([length, batch, self.embedding_units])),
+                "attentional_dropout_mask": self.attentional_dropout.mask(
+                    tf.stack([length, batch, self.embedding_units])
+                ),
             }
         kernels = self.feed_kernel.value, self.attentional_kernel.value
-        return feed(self.decoder_lstms, self.attention, *kernels, inputs, initial, tuple(memory), **masks)
+        return decode_with_input_feeding(
+            self.decoder_lstms, self.attention, *kernels, inputs, initial, tuple(memory), **dropout_masks
+        )
 
     def _attentional(self, vectors: tf.Tensor, training: bool) -> tf.Tensor:
         """Return attentional vectors, `[N, E]`, from `[N, 3U]`."""
@@ -350,7 +330,7 @@ class Seq2Seq(keras.Model):
             product = lstm.product(inputs)
             if self.input_feeding and layer == 0:
                 product += tf.matmul(tf.reshape(cache[-1], [-1, self.embedding_units]), self.feed_kernel.value)
-            inputs, cell = lstm.step(lstm.enter(product), state)
+            inputs, cell = lstm.step(lstm.input_projection(product), state)
             together = tf.concat([shape, [self.units]], axis=0)
             advanced.append((tf.reshape(inputs, together), tf.reshape(cell, together)))
         queries = advanced[-1][0]
