@@ -175,7 +175,8 @@ class Integer(_Number):
 
     def contains(self, value: Value) -> bool:
         """Return whether a value is a whole number inside the bounds and on the grid."""
-        if isinstance(value, (bool, str)) or value != math.floor(value) or not self.min <= value <= self.max:
+        # The bounds come first: NaN and the infinities are outside of them, and have no floor.
+        if isinstance(value, (bool, str)) or not self.min <= value <= self.max or value != math.floor(value):
             return False
         return self.step is None or self.at(self.index(value)) == value
 
