@@ -12,13 +12,12 @@ from typing import Any, TypeVar
 import keras_tuner
 import numpy as np
 from keras_tuner.engine.trial import Trial
-from keras_tuner.src.engine import metrics_tracking
-from keras_tuner.src.engine.oracle import LOCKS, THREADS
 
 from nmt_pbt.base.errors import AllFailedError
 from nmt_pbt.base.types import Value
 from nmt_pbt.search.assignment import Assignment
 from nmt_pbt.search.budget import Budget
+from nmt_pbt.search.keras_tuner_internals import LOCKS, THREADS, MetricsTracker, infer_metric_direction
 from nmt_pbt.search.keras_tuner_space import to_hyperparameters
 from nmt_pbt.space.space import Space
 
@@ -54,7 +53,7 @@ def locked(method: Method) -> Method:
 @functools.cache
 def _inferred_direction(metric: str) -> str:
     """Return KerasTuner's guess, which takes a millisecond as it builds the metric, for one that is no objective."""
-    return metrics_tracking.infer_metric_direction(metric) or "min"
+    return infer_metric_direction(metric) or "min"
 
 
 class SafeOracle(keras_tuner.Oracle):
@@ -82,7 +81,7 @@ class SafeOracle(keras_tuner.Oracle):
         again = tuner_id in self.ongoing_trials or bool(self._retry_queue)
         trial = super().create_trial(tuner_id)
         if again:
-            trial.metrics = metrics_tracking.MetricsTracker()
+            trial.metrics = MetricsTracker()
         return trial
 
     @locked

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator, MutableMapping
 
 import keras_tuner
 from keras_tuner.engine.trial import Trial
-from keras_tuner.src.engine.metrics_tracking import MetricsTracker
 
+from nmt_pbt.search.keras_tuner_internals import MetricsTracker
 from nmt_pbt.search.member import Member
 
 
