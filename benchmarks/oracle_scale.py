@@ -27,6 +27,7 @@ from nmt_pbt.search.frequencies import MultiFrequency
 from nmt_pbt.search.pbt import JournaledPBTOracle
 from nmt_pbt.space.space import Space
 from nmt_pbt.tasks.translation.tree import TranslationSettings
+from nmt_pbt.tasks.translation.significance import pack_counts
 
 STRATEGIES: dict[str, Callable[[int], Exploit]] = {
     "truncation": lambda size: Truncation(),
@@ -103,11 +104,11 @@ def drive(oracle: JournaledPBTOracle, trials: int, workers: int) -> None:
 
 def finish(oracle: JournaledPBTOracle, trial: Any, metrics: dict[str, float]) -> tuple[float, float]:
     """Report a trial and end it; return the seconds of both."""
-    counts = sentence_counts(metrics["val_bleu"]) if oracle.needs_counts else None
+    evidence = pack_counts(sentence_counts(metrics["val_bleu"])) if oracle.needs_evidence else None
     begun = time.process_time()
     oracle.update_trial(trial.trial_id, metrics, step=1)
-    if counts is not None:
-        oracle.report_counts(trial.trial_id, counts)
+    if evidence is not None:
+        oracle.report_evidence(trial.trial_id, evidence)
     updated = time.process_time()
     trial.status = "COMPLETED"
     oracle.end_trial(trial)

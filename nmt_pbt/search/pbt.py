@@ -180,7 +180,7 @@ class PBTOracle(SafeOracle):
 
         Args:
             trial_id: A trial under way.
-            counts: As of `nmt_pbt.tasks.translation.significance.sentence_counts`, [sentences, 10].
+            evidence: As of `nmt_pbt.tasks.translation.significance.pack_counts`.
         """
         strategy = self.population.strategy
         if isinstance(strategy, Bootstrap):

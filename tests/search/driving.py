@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from nmt_pbt.search.assignment import Assignment
 from nmt_pbt.search.methods import Method
+from nmt_pbt.tasks.translation.significance import pack_counts
 from tests.run.cheap import sentence_counts_like
 
 SMALL = [
@@ -67,9 +68,9 @@ class Session:
             for step in range(1, math.ceil(assignment.epochs / self.interval - 1e-9) + 1):
                 score = self.score(assignment, step)
                 metrics: Mapping[str, float] = {self.metric: score, "train_loss": 1.0}
-                if self.method.needs_counts:
+                if self.method.needs_evidence:
                     share = score / 40 if math.isfinite(score) else 0.0
-                    oracle.report_counts(assignment.trial, sentence_counts_like(share))
+                    oracle.report_evidence(assignment.trial, pack_counts(sentence_counts_like(share)))
                 oracle.update_trial(assignment.trial, metrics, step=step)
         trial.status = "COMPLETED" if failure is None else "FAILED"
         trial.message = failure
