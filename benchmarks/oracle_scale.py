@@ -26,8 +26,8 @@ from nmt_pbt.search.explore import Perturb
 from nmt_pbt.search.frequencies import MultiFrequency
 from nmt_pbt.search.pbt import JournaledPBTOracle
 from nmt_pbt.space.space import Space
-from nmt_pbt.tasks.translation.tree import TranslationSettings
 from nmt_pbt.tasks.translation.significance import pack_counts
+from nmt_pbt.tasks.translation.tree import TranslationSettings
 
 STRATEGIES: dict[str, Callable[[int], Exploit]] = {
     "truncation": lambda size: Truncation(),
