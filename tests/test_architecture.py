@@ -105,6 +105,16 @@ def test_every_import_goes_down_and_none_goes_in_a_circle() -> None:
     assert violations(sources()) == []
 
 
+def test_one_module_alone_looks_inside_keras_tuner() -> None:
+    modules = sources()
+    inside = {
+        module
+        for module, text in modules.items()
+        if any(f"{name}.".startswith("keras_tuner.src.") for name in imported(text, modules))
+    }
+    assert inside == {"nmt_pbt.search.keras_tuner_internals"}
+
+
 def test_every_room_has_its_place_and_every_place_a_room() -> None:
     assert {room(module) for module in sources()} == set(ORDER)
 

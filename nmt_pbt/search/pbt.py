@@ -54,7 +54,8 @@ class PBTOracle(SafeOracle):
         exploit: Who adopts whom: a strategy, the name of one, or None for no exploit.
         explore: How adopted values move: an `Explorer`, the name of one, a function of (values, space, generator), or
             None for not at all.
-        trigger: Without exploit, the strategy that picks the members whose values move.
+        trigger: Without exploit, the strategy that says how many members' values move: as many as would adopt, drawn
+            among all.
         burn_in: Epochs of age before a member may adopt or be adopted from.
         synchronous: All members finish a generation before any decides.
         initial: Values of the first members; those of the others are drawn from the space.

@@ -51,9 +51,10 @@ class Population:
         interval: Epochs between two decisions of a member.
         epochs: Epochs each slot trains in all; the last interval is shorter if the interval does not divide it.
         seed: Seed of every draw; each is keyed by purpose, member and generation.
-        exploit: Who adopts whom; None for no exploit: a member that `trigger` picks keeps its weights.
+        exploit: Who adopts whom; None for no exploit: every member keeps its weights.
         explore: How adopted values move; None for no explore.
-        trigger: Without exploit, the strategy that picks the members whose values move.
+        trigger: Without exploit, the strategy that says how many members' values move. In each generation these are as
+            many as would adopt, drawn among all healthy members past burn-in.
         burn_in: Epochs of age before a member may adopt or be adopted from.
         synchronous: All members finish a generation before any decides. Otherwise a member decides when its turn comes,
             by the scores there are; with one worker, both come to the same.
@@ -234,15 +235,34 @@ class Population:
             if donor is None:
                 return Plan(None, False, self.space.sample(self.seed, "restart", *key))
             return Plan(donor, True, self._moved(member, donor, donor.values))
-        chosen = None
-        if self.strategy is not None and member.state.age >= self.burn_in - 1e-9:
-            chosen = self.strategy.choose(member.index, view, generator(self.seed, "exploit", *key))
-        if chosen is None or chosen.state.trial == member.state.trial:
-            return Plan(member.state, False, dict(member.state.values))
+        stay = Plan(member.state, False, dict(member.state.values))
+        if self.strategy is None or member.state.age < self.burn_in - 1e-9:
+            return stay
+        asked, present = member.index, member.state
+        if self.exploit is None:
+            asked = self._stand_in(member, view)
+            present = view.state(asked)
+        chosen = self.strategy.choose(asked, view, generator(self.seed, "exploit", *key))
+        if chosen is None or chosen.state.trial == present.trial:
+            return stay
         if self.exploit is None:
             chosen = Adoption(member.state, member.state.values, chosen.explore)
         values = self._moved(member, chosen.state, chosen.values) if chosen.explore else dict(chosen.values)
         return Plan(chosen.state, chosen.state is not member.state, values)
+
+    def _stand_in(self, member: Member, view: _View) -> int:
+        """Return the member that the trigger is asked about in place of another one, when there is no exploit.
+
+        The trigger picks weak members. Asked about each member once, but in an order drawn for the generation, it picks
+        as many, of any strength.
+        """
+        able = {member.index, *(other for other in view.ranking.healthy() if view.may_donate(other))}
+        permutation = generator(self.seed, "trigger", member.given).permutation(self.size)
+        asked = int(permutation[member.index])
+        # Passing over those that cannot adopt leaves a permutation of those that can.
+        while asked not in able:
+            asked = int(permutation[asked])
+        return asked
 
     def _rescuer(self, member: Member, view: _View) -> Snapshot | None:
         """Return a state for a member that failed: from the better half of those past burn-in."""

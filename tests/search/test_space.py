@@ -191,6 +191,14 @@ def test_only_active_hyperparameters_have_values() -> None:
         space.check({"kind": "flat", "layers": 3, "seed": 1}, "guess 1")
 
 
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("domain", [Integer("units", 1, 9), Integer("units", 1, 9, "log"), Real("rate", 0.0, 1.0)])
+def test_a_number_that_is_not_finite_is_in_no_domain(domain: Real | Integer, value: float) -> None:
+    assert not domain.contains(value)
+    with pytest.raises(UsageError, match=f"{domain.name} = {value}"):
+        Space((domain,)).check({domain.name: value}, "explore function mine")
+
+
 @pytest.mark.parametrize(
     ("values", "text"),
     [

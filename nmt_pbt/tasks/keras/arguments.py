@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from keras_tuner.src.distribute import utils as distribute
-
 from nmt_pbt.base.errors import UsageError
 from nmt_pbt.search.exploit import Exploit
+from nmt_pbt.search.keras_tuner_internals import has_chief_oracle, is_chief_oracle
 from nmt_pbt.search.strategies import exploit_named
 
 
@@ -59,5 +58,5 @@ def check_tuner_arguments(kwargs: dict[str, Any]) -> None:
         raise UsageError("executions_per_trial: a member has one state, so this has to be 1; use a larger population")
     if "://" in str(kwargs.get("directory") or ""):
         raise UsageError(f"directory {kwargs['directory']}: has to be a folder that all workers can open as files")
-    if distribute.has_chief_oracle() and not distribute.is_chief_oracle():
+    if has_chief_oracle() and not is_chief_oracle():
         kwargs["overwrite"] = False  # only the chief may: a worker that starts later would delete the others' work

@@ -13,10 +13,9 @@ from concurrent import futures
 from typing import Any
 
 import grpc
-from keras_tuner.src import protos
-from keras_tuner.src.distribute import oracle_chief
 
 from nmt_pbt.base.errors import SearchError, UsageError
+from nmt_pbt.search.keras_tuner_internals import add_oracle_servicer, workers_have_left
 from nmt_pbt.tasks.keras.oracle import PBTOracle
 
 _LOG = logging.getLogger("nmt_pbt")
@@ -94,8 +93,7 @@ def serve(oracle: PBTOracle) -> None:
         interceptors=[last_call],
         options=[("grpc.so_reuseport", 0)],  # two chiefs must not share the workers of one address
     )
-    servicer = oracle_chief.OracleServicer(oracle)
-    protos.get_service_grpc().add_OracleServicer_to_server(servicer, server)
+    servicer = add_oracle_servicer(oracle, server)
     try:
         server.add_insecure_port(address)
     except RuntimeError:
@@ -105,7 +103,7 @@ def serve(oracle: PBTOracle) -> None:
     server.start()
     try:
         watch = Watch()
-        while oracle.fault is None and not (servicer.stop_triggered and oracle_chief.exit_chief(oracle)):
+        while oracle.fault is None and not (servicer.stop_triggered and workers_have_left(oracle)):
             for message in watch.look({tuner: trial.trial_id for tuner, trial in list(oracle.ongoing_trials.items())}):
                 _LOG.warning(message)
             time.sleep(_TICK)

@@ -11,11 +11,11 @@ import keras
 import keras_tuner
 from keras_tuner.engine.trial import Trial
 from keras_tuner.errors import FailedTrialError, FatalTypeError
-from keras_tuner.src.engine.tuner import maybe_compute_model_size
 
 from nmt_pbt.base.errors import UsageError
 from nmt_pbt.base.randomness import derive_seed
 from nmt_pbt.base.types import Value
+from nmt_pbt.search.keras_tuner_internals import maybe_compute_model_size
 from nmt_pbt.tasks.keras.in_force import (
     InForce,
     check_learning_rates,

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import keras
-from keras_tuner.src.engine import tuner_utils
-from keras_tuner.src.engine.objective import MultiObjective
 
 from nmt_pbt.base.errors import UsageError, suggest
+from nmt_pbt.search.keras_tuner_internals import MultiObjective, validate_trial_results
 
 
 def last_metrics(results: Any, objective: Any, source: str) -> dict[str, float]:
@@ -26,7 +25,7 @@ def last_metrics(results: Any, objective: Any, source: str) -> dict[str, float]:
         UsageError: The objective is not among them.
         keras_tuner.errors.FatalError: They are of another type.
     """
-    tuner_utils.validate_trial_results(results, objective, source)
+    validate_trial_results(results, objective, source)
     if isinstance(results, list):
         each = [last_metrics(result, objective, source) for result in results]
         return {name: sum(metrics[name] for metrics in each) / len(each) for name in each[0]}

@@ -17,14 +17,13 @@ import keras_tuner
 import pandas as pd
 from keras_tuner.engine.trial import Trial
 from keras_tuner.errors import FailedTrialError, FatalError
-from keras_tuner.src.distribute import utils as distribute
-from keras_tuner.src.engine.tuner_utils import TunerCallback
 
 from nmt_pbt.base.errors import NmtPbtError, StateError, UsageError, first_line
 from nmt_pbt.base.randomness import derive_seed
 from nmt_pbt.base.types import Value
 from nmt_pbt.search.exploit import Exploit
 from nmt_pbt.search.explore import ExploreFunction, Explorer
+from nmt_pbt.search.keras_tuner_internals import TunerCallback, is_chief_oracle
 from nmt_pbt.search.oracles import EPOCHS
 from nmt_pbt.search.pbt import AGE, PARENT
 from nmt_pbt.tasks.keras.arguments import check_exploit, check_tuner_arguments, check_whole
@@ -162,7 +161,7 @@ class PopulationBasedTraining(keras_tuner.Tuner):
                     "trial trains",
                     stacklevel=2,
                 )
-        if distribute.is_chief_oracle():
+        if is_chief_oracle():
             from nmt_pbt.tasks.keras.chief import serve
 
             self.oracle.verbose = fit_kwargs.get("verbose", self.oracle.verbose)
