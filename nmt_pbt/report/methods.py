@@ -1,6 +1,6 @@
 """Search methods as the report needs to know them: their names in words, their kind, and how they look in figures.
 
-The only module of the report that knows any method by its name.
+The report takes all of this from here, wherever it is declared.
 """
 
 from __future__ import annotations
