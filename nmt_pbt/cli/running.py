@@ -150,7 +150,7 @@ def _run(run: RunDirectory, settings: TranslationSettings, corpus: ExpectedCorpu
     go_on = f"nmt-pbt {command} --resume {shlex.quote(str(run.path))}"
     with (
         going_on(run.path, go_on),
-        SearchProgress(dev_samples(task), Greediness(settings.search_plan())) as progress,
+        SearchProgress(dev_samples(task), Greediness.of(settings.search_plan())) as progress,
     ):
         compare(run, settings, task, progress)
     typer.echo("")

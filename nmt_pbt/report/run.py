@@ -16,7 +16,8 @@ from nmt_pbt.base.errors import UsageError
 from nmt_pbt.base.yaml_text import read_yaml
 from nmt_pbt.report import series
 from nmt_pbt.report.lineage import Ancestry
-from nmt_pbt.run.journal import AnyRecord, RunStarted, Tested, read_journal
+from nmt_pbt.report.methods import method_info
+from nmt_pbt.run.journal import AnyRecord, Assigned, RunStarted, SearchStarted, Tested, read_journal
 from nmt_pbt.space.settings import ChoiceDomain, Domain, NumberDomain
 from nmt_pbt.space.space import Space, domain_of
 from nmt_pbt.tasks.translation.attention_record import SentenceAttention, attention_path, read_attention
@@ -114,8 +115,25 @@ class Run:
     @cached_property
     def diagnoses(self) -> pd.DataFrame:
         """How greedy each population was: see `series.diagnoses`."""
-        space = Space(tuple(domain_of(name, domain) for name, domain in self.space.items())) if self.space else None
-        return series.diagnoses(self.records, space)
+        domains = [domain_of(name, domain) for name, domain in self.space.items() if self._was_searched(name, domain)]
+        return series.diagnoses(self.records, Space(tuple(domains)) if domains else None, self._populations)
+
+    @cached_property
+    def _populations(self) -> frozenset[str]:
+        """Names of the run's methods that have a population; those of variants as its settings tell."""
+        search = self.settings.get("search")
+        variants = search.get("variants") if isinstance(search, Mapping) else None
+        names = {record.method for record in self.records if isinstance(record, SearchStarted)}
+        bases = {name: dict(variants or {}).get(name, {}).get("method", name) for name in names}
+        return frozenset(name for name, base in bases.items() if method_info(str(base)).kind == "population")
+
+    def _was_searched(self, name: str, domain: Domain) -> bool:
+        """Return whether the populations' values are of a range, which settings that were edited may not tell."""
+        return all(
+            name in record.values and (isinstance(domain, NumberDomain) or record.values[name] in domain.choices)
+            for record in self.records
+            if isinstance(record, Assigned) and record.method in self._populations
+        )
 
     @cached_property
     def time_spent(self) -> pd.DataFrame:

@@ -10,7 +10,7 @@ missing there.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -336,12 +336,13 @@ def winners(records: Sequence[AnyRecord]) -> pd.DataFrame:
     return last[columns].reset_index(drop=True)
 
 
-def diagnoses(records: Sequence[AnyRecord], space: Space | None) -> pd.DataFrame:
+def diagnoses(records: Sequence[AnyRecord], space: Space | None, populations: Collection[str]) -> pd.DataFrame:
     """How greedy each population was, one row a generation.
 
     Args:
         records: The journal's records.
         space: What the run searches; None where its settings do not tell.
+        populations: Names of the methods that have a population.
 
     Returns:
         Columns: method, seed, generation, diversity (of the members' values, as a share of the first generation's),
@@ -351,7 +352,7 @@ def diagnoses(records: Sequence[AnyRecord], space: Space | None) -> pd.DataFrame
         hyperparameter X: 1 where its values lie evenly over the range, 0 where they are equal. Empty without a space.
     """
     found: list[tuple[str, int, Diagnosis]] = []
-    greediness = Greediness(space) if space is not None else None
+    greediness = Greediness(space, populations) if space is not None else None
     for record in records:
         diagnosis = greediness.take(record) if greediness is not None else None
         if diagnosis is not None and isinstance(record, Assigned):

@@ -2,26 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from nmt_pbt.run.journal import AnyRecord, Assigned, SearchStarted
 from nmt_pbt.search.assignment import Assignment
 from nmt_pbt.search.diagnostics import Diagnosis, Diagnostics
 from nmt_pbt.search.methods.registry import method_specs
 from nmt_pbt.search.plan import SearchPlan
+from nmt_pbt.space.space import Space
 
 
 class Greediness:
     """Diagnoses every population of a run, record by record.
 
     Args:
-        plan: What the run searches, by which methods.
+        space: What the run searches.
+        populations: Names of the methods that have a population.
     """
 
-    def __init__(self, plan: SearchPlan) -> None:
-        self._space = plan.space
-        specs = method_specs(plan.settings)
-        self._populations = {name for name, spec in specs.items() if spec.kind == "population"}
+    def __init__(self, space: Space, populations: Collection[str]) -> None:
+        self._space = space
+        self._populations = frozenset(populations)
         self._starts: dict[tuple[str, int], SearchStarted] = {}
         self._watched: dict[tuple[str, int], Diagnostics] = {}
+
+    @classmethod
+    def of(cls, plan: SearchPlan) -> Greediness:
+        """Return what diagnoses the populations of a plan."""
+        specs = method_specs(plan.settings)
+        return cls(plan.space, [name for name, spec in specs.items() if spec.kind == "population"])
 
     def take(self, record: AnyRecord) -> Diagnosis | None:
         """Take in the next record of the run.

@@ -10,10 +10,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
+from nmt_pbt.base.environment import environment, environment_changes, with_change
 from nmt_pbt.base.errors import UsageError
 from nmt_pbt.base.files import TEMPORARY, refuse_links, replace_file
 from nmt_pbt.base.yaml_text import dump_yaml, read_yaml
-from nmt_pbt.run.environment import environment, environment_changes, with_change
 from nmt_pbt.run.journal import AnyRecord, Journal, RunStarted, read_journal, read_start
 from nmt_pbt.settings.fingerprint import deciding_settings, settings_hash, undecided
 from nmt_pbt.settings.loading import dump_settings, load

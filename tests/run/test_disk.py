@@ -90,7 +90,7 @@ def test_averages_count() -> None:
 def test_a_saved_state_is_no_larger_than_told(tmp_path: Path) -> None:
     from nmt_pbt.tasks.protocol import MemberState
     from nmt_pbt.tasks.state import StateStore
-    from nmt_pbt.tasks.translation.bindings import Bindings
+    from nmt_pbt.tasks.translation.model.bindings import Bindings
     from nmt_pbt.tasks.translation.model.seq2seq import Seq2Seq
     from nmt_pbt.tasks.translation.optimizer import FusedAdam
 

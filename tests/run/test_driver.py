@@ -300,7 +300,7 @@ def test_a_bootstrap_of_another_score_than_bleu_is_refused() -> None:
 
 def test_each_generation_of_a_population_is_diagnosed_when_all_members_have_been_given_it(tmp_path: Path) -> None:
     records = run(tmp_path, "pbt")
-    greediness = Greediness(cheap_settings().search_plan())
+    greediness = Greediness.of(cheap_settings().search_plan())
     found = {number: diagnosis for number, record in enumerate(records) if (diagnosis := greediness.take(record))}
     for number, diagnosis in found.items():
         last = records[number]
@@ -310,7 +310,7 @@ def test_each_generation_of_a_population_is_diagnosed_when_all_members_have_been
     adopted = [sum(r.inherited and r.generation == g for r in records if isinstance(r, Assigned)) / 4 for g in range(3)]
     assert [diagnosis.exploits for diagnosis in found.values()] == adopted
     replay = run(tmp_path / "replay", "replay")
-    assert not any(Greediness(cheap_settings().search_plan()).take(record) for record in replay)
+    assert not any(Greediness.of(cheap_settings().search_plan()).take(record) for record in replay)
 
 
 @pytest.mark.parametrize("more", [(), ("search.pbt.synchronous=false",)], ids=["synchronous", "asynchronous"])

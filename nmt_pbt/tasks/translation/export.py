@@ -11,9 +11,9 @@ from typing import Any
 
 import tensorflow as tf
 
+from nmt_pbt.base.environment import environment
 from nmt_pbt.base.errors import UsageError, first_line
 from nmt_pbt.base.files import check_new_folder, named
-from nmt_pbt.run.environment import environment
 from nmt_pbt.tasks.kept_model import KeptModel
 from nmt_pbt.tasks.translation.corpus.subwords import EOS, FIRST_WORD, PAD
 from nmt_pbt.tasks.translation.decoder import TextDecoder

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from nmt_pbt.tasks.translation.bindings import Bindings, PlainValue
+from nmt_pbt.tasks.translation.model.bindings import Bindings, PlainValue
 
 PLATEAU = "plateau/"
 

@@ -18,11 +18,11 @@ from nmt_pbt.tasks.state import ITERATIONS, OPTIMIZER
 from nmt_pbt.tasks.translation.attention_record import SentenceAttention
 from nmt_pbt.tasks.translation.averaging import CheckpointAverage, MovingAverage, NoAverage
 from nmt_pbt.tasks.translation.batches import in_batches, source_batch, target_batch
-from nmt_pbt.tasks.translation.bindings import PlainValue
 from nmt_pbt.tasks.translation.corpus.parallel import sample_lines
 from nmt_pbt.tasks.translation.decoder import Translation, first_texts
 from nmt_pbt.tasks.translation.hyperparameters import STRUCTURAL
 from nmt_pbt.tasks.translation.metrics import score_translations
+from nmt_pbt.tasks.translation.model.bindings import PlainValue
 from nmt_pbt.tasks.translation.optimizer import FusedAdam, LearningRateSchedule
 from nmt_pbt.tasks.translation.output_limit import OutputLimit
 from nmt_pbt.tasks.translation.runtime import fitting_into_memory

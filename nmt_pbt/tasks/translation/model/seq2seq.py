@@ -7,8 +7,8 @@ from typing import Any, Literal, NamedTuple
 import keras
 import tensorflow as tf
 
-from nmt_pbt.tasks.translation.bindings import Bindings
 from nmt_pbt.tasks.translation.model.attention import Attention, Kind, pad_bias
+from nmt_pbt.tasks.translation.model.bindings import Bindings
 from nmt_pbt.tasks.translation.model.dropout import Dropout, MaskGenerator
 from nmt_pbt.tasks.translation.model.feeding import decode_with_input_feeding
 from nmt_pbt.tasks.translation.model.initial import initial_weights
