@@ -146,7 +146,7 @@ def _ways(result: Search) -> dict[int, np.ndarray]:
     ways: dict[int, list[np.ndarray]] = {}
     for trial in result.assigned:
         place = np.array(PAPER.start) if trial.parent is None else ends[trial.parent]
-        for age in range(PAPER.epoch):
+        for age in range(PAPER.pairs_per_epoch):
             place = PAPER.step(place, trial.values, age)
         ends[trial.trial] = place
         ways.setdefault(trial.member or 0, []).append(place)
@@ -156,7 +156,7 @@ def _ways(result: Search) -> dict[int, np.ndarray]:
 def _moving() -> Rendered:
     """A best value that moves: the schedule that PBT finds follows it, a constant cannot."""
     space = Space((Real("rate", 1e-4, 1e-1, scale="log"),))
-    epochs = LENGTH / MOVING.epoch
+    epochs = LENGTH / MOVING.pairs_per_epoch
     explore = Perturb(factor=1.5, resample_probability=0.1)
     result = _population(MOVING, space, 8, epochs, explore=explore)
     found = [float(value) for value in result.schedule("rate")]
@@ -170,7 +170,7 @@ def _moving() -> Rendered:
         ax = figure.add_subplot()
         steps = range(LENGTH)
         ax.plot(steps, [best_rate(age) for age in steps], color=MUTED, linestyle=(0, (4, 2)))
-        ax.stairs(found, np.arange(len(found) + 1) * MOVING.epoch, color=BLUE, linewidth=2, baseline=None)
+        ax.stairs(found, np.arange(len(found) + 1) * MOVING.pairs_per_epoch, color=BLUE, linewidth=2, baseline=None)
         ax.axhline(float(constants[best]), color=ORANGE, linestyle=(0, (1.2, 1.2)), linewidth=2)
         ax.set_yscale("log")
         ax.set_xlabel("step")

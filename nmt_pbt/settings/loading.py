@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
+import os
 import re
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin
@@ -105,7 +108,13 @@ def load(
         UsageError: The file or a value cannot be used; says which key, and the nearest known one for a misspelt key.
     """
     where = str(path) if path is not None else "settings"
-    settings = checked(kind, read_yaml(path) if path is not None else {}, where)
+    written = read_yaml(path) if path is not None else {}
+    _import_plugins(written.get("plugins"), where)
+    for text in assignments:
+        key, _, value = text.partition("=")
+        if key.strip() == "plugins":
+            _import_plugins(parse_yaml(value, f"--set {shortened(text)}"), "--set plugins")
+    settings = checked(kind, written, where)
     if not overrides and not assignments:
         return settings
     # What the command line sets is laid over the whole resolved tree: one hyperparameter of the space can be changed
@@ -120,6 +129,29 @@ def load(
             raise UsageError(f"--set {shortened(text)}: expected key=value, for instance --set training.dropout=0.3")
         _assign(tree, key.strip(), parse_yaml(value, f"--set {shortened(text)}"))
     return checked(kind, tree, where)
+
+
+def _import_plugins(names: object, where: str) -> None:
+    """Import modules that register what settings may name; what is no list of names is refused with the settings.
+
+    An error in such a module is its author's, and keeps its traceback.
+
+    Raises:
+        UsageError: There is no such module.
+    """
+    for name in names if isinstance(names, list) else []:
+        if not isinstance(name, str) or name in sys.modules:
+            continue
+        if os.getcwd() not in sys.path:
+            sys.path.append(os.getcwd())
+        try:
+            importlib.import_module(name)
+        except ModuleNotFoundError as error:
+            if error.name is None or not f"{name}.".startswith(f"{error.name}."):
+                raise
+            raise UsageError(
+                f"{where}: plugins: no module '{name}' in {os.getcwd()} or among what is installed; correct the name"
+            ) from None
 
 
 def _assign(tree: dict[str, Any], dotted: str, value: Any) -> None:

@@ -32,7 +32,10 @@ class RunSettings(Section):
     """The part of the tree that every task has; a task adds sections of its own."""
 
     decides_nothing: ClassVar[frozenset[str]] = frozenset({"name", "engine"})
+    decides_if_set: ClassVar[frozenset[str]] = frozenset({"plugins"})
 
+    plugins: list[str] = []
+    """Modules to import first: they register methods and strategies of your own; found from the working folder, too"""
     name: FileName | None = None
     """Name of the run: its folder under results/; null takes the corpus's name"""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0

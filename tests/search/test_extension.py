@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -95,3 +96,28 @@ def test_what_is_registered_from_outside_is_searched_with(tmp_path: Path) -> Non
     )
     assert done.returncode == 0, done.stderr
     assert len(METHOD.strip().splitlines()) <= 40
+
+
+def test_plugins_are_imported_before_the_settings_that_name_them_are_read(tmp_path: Path) -> None:
+    (tmp_path / "my_method.py").write_text(METHOD)
+    (tmp_path / "my.yaml").write_text("plugins: [my_method]\nsearch: {methods: [firsts], firsts: {different: 3}}\n")
+    program = """
+from pathlib import Path
+from nmt_pbt.base.errors import UsageError
+from nmt_pbt.tasks.translation.tree import TranslationSettings, load_settings
+settings = load_settings(Path("my.yaml"))
+settings.check_searches()
+assert settings.search.firsts.different == 3
+assert load_settings(None, ["plugins=[my_method]", "search.methods=[firsts]"]).plugins == ["my_method"]
+try:
+    load_settings(None, ["plugins=[my_mehtod]"])
+except UsageError as error:
+    assert "no module 'my_mehtod'" in str(error), error
+else:
+    raise AssertionError("a plugin that is not there was taken")
+"""
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
