@@ -283,9 +283,9 @@ def simulate(settings: TranslationSettings, cluster: Cluster, folder: Path, seed
         seed=seed,
         objective="val_bleu",
         direction="max",
-        budget=method.budget.total,
-        interval=EPOCH,
-        epoch=EPOCH,
+        budget_pairs=method.budget.total,
+        interval_pairs=EPOCH,
+        pairs_per_epoch=EPOCH,
         population=population,
     )
     engine = SimulatedEngine(cluster, seed)

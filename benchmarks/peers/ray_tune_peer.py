@@ -43,7 +43,7 @@ def build(workload: Workload, arguments: argparse.Namespace) -> Calls:
                 _load(trainable, Path(folder))
         trainable.set_hyperparameters(config)
         while True:
-            metrics = _train_and_evaluate(trainable, task.epoch)
+            metrics = _train_and_evaluate(trainable, task.pairs_per_epoch)
             with tempfile.TemporaryDirectory() as folder:
                 _save(trainable, Path(folder))
                 tune.report(metrics, checkpoint=tune.Checkpoint.from_directory(folder))
@@ -57,7 +57,7 @@ def build(workload: Workload, arguments: argparse.Namespace) -> Calls:
             self.trainable.set_hyperparameters(config)
 
         def step(self) -> dict[str, Any]:
-            return _train_and_evaluate(self.trainable, self.task.epoch)
+            return _train_and_evaluate(self.trainable, self.task.pairs_per_epoch)
 
         def save_checkpoint(self, checkpoint_dir: str) -> None:
             _save(self.trainable, Path(checkpoint_dir))

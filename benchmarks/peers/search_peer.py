@@ -35,7 +35,7 @@ def build(workload: Workload, arguments: argparse.Namespace) -> Calls:
 
     task = read_task(workload)
     settings = task.settings
-    method = build_method("pbt", settings.search_plan(), settings.seed, task.epoch)
+    method = build_method("pbt", settings.search_plan(), settings.seed, task.pairs_per_epoch)
     objective = method.objective
 
     def search() -> Mapping[str, Any]:
@@ -47,9 +47,9 @@ def build(workload: Workload, arguments: argparse.Namespace) -> Calls:
                 seed=settings.seed,
                 objective=objective.name,
                 direction=objective.direction,
-                budget=method.budget.total,
-                interval=method.budget.pairs(settings.search.interval),
-                epoch=task.epoch,
+                budget_pairs=method.budget.total,
+                interval_pairs=method.budget.pairs(settings.search.interval),
+                pairs_per_epoch=task.pairs_per_epoch,
                 population=settings.search.population,
             )
             Driver(method, InlineEngine(pool, StateStore(Path(folder) / "states")), journal, start).run()

@@ -24,7 +24,7 @@ from nmt_pbt.run.journal import (
     Tested,
 )
 from nmt_pbt.run.schedule import found_schedule
-from nmt_pbt.search.replay import final_values, lengthened
+from nmt_pbt.search.methods.replay import final_values, lengthened
 from nmt_pbt.settings.loading import dump_settings
 from nmt_pbt.space.settings import NumberDomain
 from nmt_pbt.tasks.translation.attention_record import SentenceAttention, attention_path, write_attention

@@ -8,15 +8,15 @@ import sys
 from pathlib import Path
 
 import pytest
-from nmt_pbt.search.method_names import METHODS
 
 from nmt_pbt.report.methods import base_method, combined_name, method_info, parts_of
+from nmt_pbt.search.methods.registry import METHODS
 
 
 @pytest.mark.parametrize("run", ["one", "trial (2: best)", "a: b", "(", ") (3: x)", ""])
 @pytest.mark.parametrize("number", [1, 12])
 def test_a_runs_methods_are_told_apart_whatever_the_run_is_called(run: str, number: int) -> None:
-    for method in METHODS:
+    for method in METHODS.names:
         assert parts_of(combined_name(method, number, run)) == (method, number)
     assert base_method(combined_name("pbt", number, run)) == "pbt"
     assert method_info(combined_name("pbt", number, run)).label == f"PBT ({number})"
@@ -30,7 +30,7 @@ def test_kinds_and_ablations() -> None:
     assert [method_info(name).kind for name in ("pbt", "explore-only", "random", "final-values")] == [
         *("population", "population", "constant", "replay")
     ]
-    assert [name for name in METHODS if method_info(name).ablation] == [
+    assert [name for name in METHODS.names if method_info(name).ablation] == [
         *("exploit-only", "explore-only", "replay", "final-values")
     ]
 
