@@ -13,9 +13,9 @@ from nmt_pbt.base.text import counted
         (1, "model", "1 model"),
         (0, "model", "0 models"),
         (1014, "sentence pair", "1,014 sentence pairs"),
-        (1.0, "pairs_per_epoch", "1 epoch"),
-        (0.5, "pairs_per_epoch", "0.5 epochs"),
-        (24.0, "pairs_per_epoch", "24 epochs"),
+        (1.0, "epoch", "1 epoch"),
+        (0.5, "epoch", "0.5 epochs"),
+        (24.0, "epoch", "24 epochs"),
     ],
 )
 def test_only_exactly_one_is_in_the_singular(count: float, noun: str, text: str) -> None:

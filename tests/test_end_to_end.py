@@ -109,7 +109,9 @@ def test_the_journal_holds_what_the_best_model_so_far_said_of_a_few_dev_sentence
     records = [r for r in read_journal(folder / "run" / "journal.jsonl") if isinstance(r, Evaluated)]
     assert {len(record.samples) for record in records} == {0, 2}
     won = {
-        (r.method, r.trial, r.interval) for r in read_journal(folder / "run" / "journal.jsonl") if isinstance(r, Tested)
+        (r.method, r.trial, r.interval_index)
+        for r in read_journal(folder / "run" / "journal.jsonl")
+        if isinstance(r, Tested)
     }
     assert all(record.samples for record in records if (record.method, record.trial, record.interval_index) in won)
 

@@ -50,7 +50,7 @@ def test_population_based_training_of_a_keras_model_is_as_good_as_hyperband_with
     assert float(accuracies["PBT"]) >= 92.0  # a tenth is chance
     assert float(accuracies["PBT"]) >= float(accuracies["Hyperband"]) - 3.0
     rows = [line.split() for line in printed.split("PBT found:")[1].splitlines() if line.strip()]
-    assert rows[0] == ["pairs_per_epoch", "until", "dropout", "learning_rate", "score", "inherited"]
+    assert rows[0] == ["epoch", "until", "dropout", "learning_rate", "score", "inherited"]
     assert [row[0] for row in rows[1:]] == [str(epoch) for epoch in range(len(rows) - 1)]
     assert len({row[3] for row in rows[1:]}) > 1  # a schedule, no constant
     assert float(rows[-1][4]) < float(rows[1][4])

@@ -89,7 +89,7 @@ def test_train_replays_a_runs_schedule_once_on_the_same_corpus(folder: Path) -> 
     records = journal(folder / "again")
     assert trained(records, "replay") == recorded(found(folder))
     assert {record.member for record in records if isinstance(record, Assigned)} == {0}
-    corpora = [r.corpus for run in ("run", "again") for r in journal(folder / run) if isinstance(r, RunStarted)]
+    corpora = [r.data for run in ("run", "again") for r in journal(folder / run) if isinstance(r, RunStarted)]
     assert corpora[0] == corpora[1]
     lines = nmt_pbt("translate", "again", cwd=folder, text="The cat sleeps.\n")
     assert len(lines.splitlines()) == 1

@@ -17,7 +17,7 @@ from nmt_pbt.base.yaml_text import read_yaml
 from nmt_pbt.report import series
 from nmt_pbt.report.lineage import Ancestry
 from nmt_pbt.report.methods import method_info
-from nmt_pbt.run.journal import AnyRecord, Assigned, RunStarted, SearchStarted, Tested, read_journal
+from nmt_pbt.run.journal import AnyRecord, Assigned, Guessed, RunStarted, SearchStarted, Tested, read_journal
 from nmt_pbt.space.settings import ChoiceDomain, Domain, NumberDomain
 from nmt_pbt.space.space import Space, domain_of
 from nmt_pbt.tasks.translation.attention_record import SentenceAttention, attention_path, read_attention
@@ -266,7 +266,17 @@ def load_run(path: Path | str) -> Run:
         raise UsageError(f"{path / 'environment.json'}: not valid JSON; restore it from a copy") from None
     if not isinstance(environment, dict):
         raise UsageError(f"{path / 'environment.json'}: expected names and values; restore it from a copy")
-    return Run(path, settings, environment, read_journal(path / "journal.jsonl"))
+    return Run(path, settings, environment, _begun(read_journal(path / "journal.jsonl")))
+
+
+def _begun(records: list[AnyRecord]) -> list[AnyRecord]:
+    """Leave out the start of a search by hand that was killed before its first guess: it has no budget yet."""
+    guessed = {(record.method, record.seed) for record in records if isinstance(record, Guessed)}
+    return [
+        record
+        for record in records
+        if not isinstance(record, SearchStarted) or record.budget_pairs or (record.method, record.seed) in guessed
+    ]
 
 
 def _read_text(path: Path) -> str:

@@ -59,7 +59,7 @@ def choose_models(
                     found.append(model(record, member_name(record), score))
         found = [chosen for chosen in found if chosen.is_there]
     found.sort(key=lambda chosen: -sign * chosen.score)
-    _check(path, found, count)
+    _check(path, kind, found, count)
     return tuple(found[:count])
 
 
@@ -84,7 +84,7 @@ def _winners(path: Path, records: Sequence[AnyRecord], method: str | None, seed:
     return tested
 
 
-def _check(path: Path, found: Sequence[KeptModel[Settings]], count: int) -> None:
+def _check(path: Path, kind: type[RunSettings], found: Sequence[KeptModel[Settings]], count: int) -> None:
     """Refuse what is not there."""
     if count > len(found):
         kept = "; ".join(map(str, found)) or "none"
@@ -93,6 +93,8 @@ def _check(path: Path, found: Sequence[KeptModel[Settings]], count: int) -> None
             f"with --set evaluation.kept_models={count}"
         )
     missing = next((chosen.name for chosen in found[:count] if not chosen.is_there), None)
+    if missing is None and not all((path / name).is_file() for name in kind.model_files):
+        missing = found[0].name
     if missing is not None:
         raise UsageError(
             f"{path}: the model of {missing} is not there (a run shared without its models?); "

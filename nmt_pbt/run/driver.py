@@ -119,10 +119,10 @@ class Driver:
         """
         for record in self._journal.of(self._start.method, self._start.seed):
             self._replay(record)
-        if guess is not None:
-            self._append(guess)  # before the search's own start: a search by hand has no budget without a guess
         if not self._started:
             self._append(self._start)
+        if guess is not None:
+            self._append(guess)
         if not self._ended:
             self._search()
             spent = "stopped early" if self._stopped else "budget spent"

@@ -200,7 +200,10 @@ def told(records: Sequence[AnyRecord], objective: str) -> str:
         records: The journal's records; they hold a guess.
         objective: The dev metric that decides.
     """
-    last = [record for record in records if isinstance(record, Assigned) and record.method == METHOD][-1]
+    guesses = [record for record in records if isinstance(record, Assigned) and record.method == METHOD]
+    if not guesses:
+        return "No guess was tried yet."
+    last = guesses[-1]
     order = tried(records)
     place, one = next((n, one) for n, one in enumerate(order, 1) if (one.method, one.trial) == (METHOD, last.trial))
     if one.score is None:

@@ -33,6 +33,8 @@ class RunSettings(Section):
 
     decides_nothing: ClassVar[frozenset[str]] = frozenset({"name", "engine"})
     decides_if_set: ClassVar[frozenset[str]] = frozenset({"plugins"})
+    model_files: ClassVar[tuple[str, ...]] = ()
+    """Files of a run without which its models cannot be used"""
 
     plugins: list[str] = []
     """Modules to import first: they register methods and strategies of your own; found from the working folder, too"""

@@ -11,7 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.image import imread
 
 from nmt_pbt.report.figures.attention import attention_size, draw_attention, render_attention
-from nmt_pbt.report.figures.style import BLUE, DOTS_PER_INCH
+from nmt_pbt.report.figures.palette import BLUE
+from nmt_pbt.report.figures.style import DOTS_PER_INCH
 from nmt_pbt.tasks.translation.attention_record import SentenceAttention
 
 SOURCE = ["▁The", "▁cat", "s", "</s>"]

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from nmt_pbt.base.errors import UsageError
+from nmt_pbt.report.run import load_run
 from nmt_pbt.report.series import searches
 from nmt_pbt.run.driver import Driver, Winner, search_started
 from nmt_pbt.run.jobs import Engine
@@ -17,6 +18,7 @@ from nmt_pbt.run.run_directory import RunDirectory
 from nmt_pbt.search.methods.manual import build_search_by_hand
 from nmt_pbt.search.methods.registry import build_method
 from nmt_pbt.tasks.translation.tree import TranslationSettings
+from tests.report.fake_run import write_fake_run
 from tests.report.journals import assigned, ended, evaluated, run_started, search, search_ended, small_population
 from tests.run.cheap import CheapTask, cheap_settings, inline, opened
 from tests.run.test_driver import Killed, KillingEngine, plain
@@ -201,3 +203,12 @@ def test_the_best_guess_is_tested_once() -> None:
         check_free_to_test(run, [*records, was_tested("0")])
     better = [assigned("1", method="manual", rate=0.2), evaluated("1", 13.0, 200, 400, method="manual")]
     check_free_to_test(run, [*records, was_tested("0"), *better, search_ended(400, "manual")])
+
+
+def test_a_search_by_hand_that_was_killed_before_its_first_guess_is_no_search_of_the_report_yet(tmp_path: Path) -> None:
+    run = write_fake_run(tmp_path / "run", ("random",), population=2, epochs=2.0, sentences=80)
+    start = search("manual", budget=0)
+    with open(run / "journal.jsonl", "a", encoding="utf-8") as file:
+        file.write(start.model_dump_json() + "\n")
+    assert set(load_run(run).searches["method"]) == {"random"}
+    assert told([start], "val_bleu") == "No guess was tried yet."

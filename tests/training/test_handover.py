@@ -82,7 +82,7 @@ def test_the_childs_own_values_are_in_force_and_the_donors_iterations_go_on(chil
     reference = dataclasses.replace(elsewhere.state, name="donor", hash=start)
     result = worker.run(dataclasses.replace(job, start=reference))
     state = states.load("child")
-    assert result.age == 95 + 20
+    assert result.trained_pairs == 95 + 20
     assert state.arrays[ITERATIONS] == 10 + 2
     held = pool.get(CHILD).trainable.effective_values()
     assert {name: held[name] for name in CHILD} == CHILD

@@ -19,7 +19,11 @@ from tests.translation.made_run import make_run, write_corpus
 
 def chosen(run):
     directory = RunDirectory(run)
-    return KeptModel("pbt-seed0", "0", {}, "val_bleu", 30.0, directory, directory.read_settings(TranslationSettings))
+    started = directory.started()
+    assert started is not None
+    return KeptModel(
+        "pbt-seed0", "0", {}, "val_bleu", 30.0, run, directory.read_settings(TranslationSettings), started.data
+    )
 
 
 def test_a_split_of_the_run_s_corpus_is_read_again(bare_run):
@@ -82,7 +86,7 @@ def test_runs_of_different_directions_are_not_compared(bare_run):
     one = chosen(bare_run)
     reverse = load_settings(overrides={"corpus.source_language": "de", "corpus.target_language": "en"})
     assert dump_settings(reverse) != dump_settings(one.settings)
-    other = KeptModel("pbt-seed0", "0", {}, "val_bleu", 30.0, one.run, reverse)
+    other = KeptModel("pbt-seed0", "0", {}, "val_bleu", 30.0, one.run, reverse, one.data_digest)
     same_direction([one], [one])
     with pytest.raises(UsageError, match=r"translates de to en, .* en to de"):
         same_direction([one], [other])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import model_validator
 
@@ -29,6 +29,8 @@ OBJECTIVES: dict[str, Objective] = {
 
 class TranslationSettings(RunSettings):
     """The settings of a translation run, as one tree."""
+
+    model_files: ClassVar[tuple[str, ...]] = ("subwords.model",)
 
     corpus: CorpusSettings = CorpusSettings()
     model: ModelSettings = ModelSettings()
