@@ -24,8 +24,8 @@ help: ## List what make can do here
 compare: $(VENV)/installed ## Compare PBT, random, grid and Bayesian search on the built-in corpus
 	$(BIN)/nmt-pbt compare $(or $(ARGS),$(if $(wildcard results/toy/journal.jsonl),--resume results/toy))
 
-test: $(VENV)/installed-test ## Run the tests, but for those marked slow or peer, on all cores
-	$(BIN)/python -m pytest --numprocesses=logical --dist=worksteal $(ARGS)
+test: $(VENV)/installed-test ## Run the tests, but for those marked slow or peer
+	$(BIN)/python -m pytest $(ARGS)
 
 coverage: $(VENV)/installed-test ## Run the tests and say which lines and branches they leave out
 	$(BIN)/python -m pytest --cov --cov-report=term $(ARGS)
