@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from nmt_pbt.base.errors import JournalError
 from nmt_pbt.run.journal import AnyRecord, Assigned, SearchStarted
 from nmt_pbt.search.assignment import Assignment
 from nmt_pbt.search.diagnostics import Diagnosis, Diagnostics
@@ -40,6 +41,9 @@ class Greediness:
 
         Returns:
             The diagnosis of a generation, when this record gave it to the last member of a population; else None.
+
+        Raises:
+            JournalError: The record is damaged.
         """
         if isinstance(record, SearchStarted) and record.method in self._populations:
             search = record.method, record.seed
@@ -48,7 +52,13 @@ class Greediness:
             self._watched[search] = Diagnostics(self._space, record.population, epochs)
         elif isinstance(record, Assigned) and (record.method, record.seed) in self._watched:
             search = record.method, record.seed
-            return self._watched[search].take(_assignment(record, self._starts[search]))
+            try:
+                return self._watched[search].take(_assignment(record, self._starts[search]))
+            except (KeyError, TypeError, ValueError):
+                raise JournalError(
+                    f"journal: {record.method}, seed {record.seed}, trial {record.trial}: its parent or its values do not "
+                    "fit what was recorded before; restore the journal from a copy"
+                ) from None
         return None
 
 
