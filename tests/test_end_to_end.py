@@ -108,11 +108,8 @@ def test_the_journal_holds_what_the_best_model_so_far_said_of_a_few_dev_sentence
     assert len(sample) == 20
     records = [r for r in read_journal(folder / "run" / "journal.jsonl") if isinstance(r, Evaluated)]
     assert {len(record.samples) for record in records} == {0, 2}
-    won = {
-        (r.method, r.trial, r.interval_index)
-        for r in read_journal(folder / "run" / "journal.jsonl")
-        if isinstance(r, Tested)
-    }
+    tests = [r for r in read_journal(folder / "run" / "journal.jsonl") if isinstance(r, Tested)]
+    won = {(r.method, r.trial, r.interval_index) for r in tests}
     assert all(record.samples for record in records if (record.method, record.trial, record.interval_index) in won)
 
 

@@ -56,7 +56,7 @@ class Greediness:
                 return self._watched[search].take(_assignment(record, self._starts[search]))
             except (KeyError, TypeError, ValueError):
                 raise JournalError(
-                    f"journal: {record.method}, seed {record.seed}, trial {record.trial}: its parent or its values do not "
+                    f"journal: {record.method}, seed {record.seed}, trial {record.trial}: its parent or values do not "
                     "fit what was recorded before; restore the journal from a copy"
                 ) from None
         return None
