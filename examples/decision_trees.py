@@ -32,7 +32,7 @@ from nmt_pbt.run.journal import Journal, RunStarted, SearchStarted
 from nmt_pbt.run.worker import InlineEngine, TrainablePool
 from nmt_pbt.search.baselines import BayesOracle, GridOracle, RandomOracle
 from nmt_pbt.search.budget import Budget
-from nmt_pbt.search.methods.grid import points_within
+from nmt_pbt.search.grid_points import points_within
 from nmt_pbt.search.oracles import JournaledOracle
 from nmt_pbt.search.pbt import JournaledPBTOracle
 from nmt_pbt.space.domains import Integer

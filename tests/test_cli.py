@@ -129,7 +129,7 @@ REFUSALS = {
     ),
     "a budget too small for one trial": (
         ["compare", "--methods", "random", "--set", "search.space.epochs={choices: [1000.0]}"],
-        ["1000", "budget_pairs"],
+        ["1000", "budget"],
     ),
     "an interval longer than the training": (["compare", "--set", "search.interval=99"], ["search.interval"]),
     "a results folder that holds a run": (["compare", "--out", "taken"], ["taken", "--resume"]),

@@ -6,8 +6,10 @@ Two draws with different purposes never share a stream, so adding one draw somew
 from __future__ import annotations
 
 import hashlib
+from typing import TYPE_CHECKING
 
-import numpy as np
+if TYPE_CHECKING:
+    import numpy as np
 
 
 def derive_seed(seed: int, purpose: str, *keys: str | int) -> int:
@@ -27,4 +29,6 @@ def derive_seed(seed: int, purpose: str, *keys: str | int) -> int:
 
 def generator(seed: int, purpose: str, *keys: str | int) -> np.random.Generator:
     """Return a NumPy generator for one purpose; see `derive_seed` for the arguments."""
+    import numpy as np  # 0.1 s, which what only reads settings need not pay
+
     return np.random.Generator(np.random.PCG64(derive_seed(seed, purpose, *keys)))

@@ -47,11 +47,12 @@ def evaluate_command(
 ) -> None:
     """Translate a text and score it: BLEU, chrF and TER, each with its signature, and BLEU as the literature has it."""
     from nmt_pbt.run.choice import choose_models
-    from nmt_pbt.tasks.translation.text import read_translations, same_direction
     from nmt_pbt.tasks.translation.tree import TranslationSettings
 
     check_open()
     chosen = choose_models(run, TranslationSettings, method, seed, ensemble)
+    from nmt_pbt.tasks.translation.text import read_translations, same_direction
+
     rivals: tuple[KeptModel[TranslationSettings], ...] = ()
     if against is not None and against.is_dir():
         rivals = choose_models(against, TranslationSettings)

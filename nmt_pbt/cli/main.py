@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from nmt_pbt import __version__
-from nmt_pbt.cli.compare import compare_command
+from nmt_pbt.cli.compare import CompareCommand, compare_command
 from nmt_pbt.cli.data import data_app
 from nmt_pbt.cli.evaluate import evaluate_command
 from nmt_pbt.cli.export import export_command
@@ -29,7 +29,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-app.command("compare")(compare_command)
+app.command("compare", cls=CompareCommand)(compare_command)
 app.command("train")(train_command)
 app.command("manual")(manual_command)
 app.command("translate")(translate_command)

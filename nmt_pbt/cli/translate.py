@@ -48,11 +48,12 @@ def translate_command(
 ) -> None:
     """Translate standard input to standard output, a sentence a line; at a terminal, ask for sentences."""
     from nmt_pbt.run.choice import choose_models
-    from nmt_pbt.tasks.translation.text import in_chunks, n_best_lines, read_arriving
     from nmt_pbt.tasks.translation.tree import TranslationSettings
 
     check_open(input_too=True)
     chosen = choose_models(run, TranslationSettings, method, seed, ensemble)
+    from nmt_pbt.tasks.translation.text import in_chunks, n_best_lines, read_arriving
+
     evaluation = chosen[0].settings.evaluation
     _check_options(beam or evaluation.beam, nbest, score, attention)
     chunks: Iterator[list[str]] = iter(())

@@ -5,9 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from nmt_pbt.base.errors import UsageError
 from nmt_pbt.base.types import Value
@@ -15,7 +13,10 @@ from nmt_pbt.search.exploit import Stateless
 from nmt_pbt.space.domains import Choice, Constant, Domain, Integer, Real
 from nmt_pbt.space.space import Space
 
-ExploreFunction = Callable[[dict[str, Value], Space, np.random.Generator], Mapping[str, Value]]
+if TYPE_CHECKING:
+    import numpy as np
+
+ExploreFunction = Callable[[dict[str, Value], Space, "np.random.Generator"], Mapping[str, Value]]
 """A user's own explore: adopted values, the space, a generator -> new values of the same names."""
 
 
@@ -211,4 +212,6 @@ class UserExplore(_LearnsNothing):
 
 def _plain(value: Any) -> Any:
     """Turn a NumPy scalar into the Python value that journal and wire can carry."""
+    import numpy as np
+
     return value.item() if isinstance(value, np.generic) else value

@@ -10,12 +10,14 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from nmt_pbt.base.errors import UsageError
 from nmt_pbt.search.exploit import Adoption, PresentScores, Standings, copy_of
 from nmt_pbt.search.ranking import FAILED, Entry
+
+if TYPE_CHECKING:
+    import numpy as np
 
 SMALLEST = 4
 """Members of a sub-population, at least: it is cut into quarters."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
-
-import numpy as np
+from typing import TYPE_CHECKING, Literal
 
 from nmt_pbt.base.errors import UsageError
 from nmt_pbt.base.types import Value
+
+if TYPE_CHECKING:
+    import numpy as np
 
 Scale = Literal["linear", "log", "reverse_log"]
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar, Literal, Protocol
-
-import numpy as np
+from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
 
 from nmt_pbt.base.types import Value
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,9 @@ from scipy.optimize import minimize
 from nmt_pbt.base.errors import UsageError
 from nmt_pbt.search.baselines import BayesOracle, GridOracle, HyperbandOracle, RandomOracle
 from nmt_pbt.search.budget import Budget
+from nmt_pbt.search.grid_points import points_within
 from nmt_pbt.search.keras_tuner_space import to_hyperparameters
 from nmt_pbt.search.manual import ManualOracle
-from nmt_pbt.search.methods.grid import points_within
 from nmt_pbt.search.pb2 import minimise
 from nmt_pbt.space.domains import Choice, Integer, Real
 from nmt_pbt.space.space import Space

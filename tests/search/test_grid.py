@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nmt_pbt.base.errors import UsageError
-from nmt_pbt.search.methods.grid import LARGEST, grid_points
+from nmt_pbt.search.grid_points import LARGEST, grid_points
+from nmt_pbt.search.methods.grid import check_levels
 from nmt_pbt.space.domains import Choice, Integer, Real
 from nmt_pbt.space.space import Space
 
@@ -77,4 +78,4 @@ def test_a_space_with_fewer_points_than_trials_gives_them_all() -> None:
 )
 def test_levels_that_are_not_of_the_space_are_refused(levels: dict[str, list[float]], text: str) -> None:
     with pytest.raises(UsageError, match=text):
-        grid_points(SPACE, 4, levels, 0)
+        check_levels(SPACE, levels)

@@ -13,7 +13,7 @@ from nmt_pbt.base.types import Value
 from nmt_pbt.search.baselines import GridOracle
 from nmt_pbt.search.exploit import Truncation
 from nmt_pbt.search.explore import Perturb
-from nmt_pbt.search.methods.grid import points_within
+from nmt_pbt.search.grid_points import points_within
 from nmt_pbt.search.pbt import JournaledPBTOracle
 from nmt_pbt.space.domains import Choice, Real
 from nmt_pbt.space.space import Space

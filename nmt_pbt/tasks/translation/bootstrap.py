@@ -10,7 +10,6 @@ import numpy as np
 
 from nmt_pbt.base.errors import SearchError, UsageError
 from nmt_pbt.search.exploit import Adoption, Standings, check_significance, copy_of, draw_rival
-from nmt_pbt.search.strategies import ExploitSpec, register_exploit
 from nmt_pbt.tasks.translation.significance import Counts, corpus_scores, paired_bootstrap, unpack_counts
 
 EVIDENCE = "sentence_counts"
@@ -84,14 +83,3 @@ class Bootstrap:
     def set_state(self, state: Mapping[str, Any]) -> None:
         """Take up what `get_state` returned."""
         self._counts = {trial: np.asarray(counts, dtype=np.int64) for trial, counts in state.items()}
-
-
-register_exploit(
-    ExploitSpec(
-        "bootstrap",
-        "as `tournament`, when BLEU differs significantly over resampled dev sentences",
-        Bootstrap,
-        settings=("significance",),
-        objectives=("val_bleu",),
-    )
-)

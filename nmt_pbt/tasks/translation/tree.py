@@ -17,7 +17,7 @@ from nmt_pbt.settings.tree import RunSettings
 from nmt_pbt.space.settings import ChoiceDomain, NumberDomain
 from nmt_pbt.space.space import Space
 from nmt_pbt.tasks.protocol import Objective
-from nmt_pbt.tasks.translation import bootstrap  # noqa: F401 - registers the exploit strategy of that name
+from nmt_pbt.tasks.translation import strategies  # noqa: F401 - registers its exploit strategies
 from nmt_pbt.tasks.translation.hyperparameters import MUTABLE, SEARCHABLE, STRUCTURAL, check_domain, check_value
 from nmt_pbt.tasks.translation.settings import CorpusSettings, EvaluationSettings, ModelSettings, TrainingSettings
 
