@@ -29,6 +29,7 @@ from nmt_pbt.base.randomness import derive_seed, generator
 from nmt_pbt.base.types import Value
 from nmt_pbt.run.driver import Driver
 from nmt_pbt.run.journal import Journal, RunStarted, SearchStarted
+from nmt_pbt.run.scheduler import Scheduler
 from nmt_pbt.run.worker import InlineEngine, TrainablePool
 from nmt_pbt.search.baselines import BayesOracle, GridOracle, RandomOracle
 from nmt_pbt.search.budget import Budget
@@ -183,7 +184,10 @@ def main() -> None:
                 pairs_per_epoch=task.pairs_per_epoch,
                 population=POPULATION,
             )
-            winner = Driver(oracle, engine, journal, start).run()
+            search = Driver(oracle, states, journal, start)
+            search.begin()
+            Scheduler(engine).run([search])
+            winner = search.winner
             assert winner is not None  # a tree always grows
             forest = Forest()
             forest.load(states.load(winner.state.name, winner.state.hash))

@@ -14,10 +14,10 @@ from nmt_pbt.base.types import Value
 from nmt_pbt.run.driver import Driver
 from nmt_pbt.run.jobs import Winner
 from nmt_pbt.run.journal import AnyRecord, Assigned, Evaluated, RunStarted, SearchRecord, SearchStarted
-from nmt_pbt.run.worker import InlineEngine, TrainablePool
 from nmt_pbt.search.budget import Budget
 from nmt_pbt.tasks.protocol import Evaluation, MemberState
 from nmt_pbt.tasks.state import content_hash
+from tests.run.cheap import TakingTurns, finish
 
 
 class MemoryStates:
@@ -179,7 +179,7 @@ def budget(task: NumpyTask, trials: int, epochs: float) -> Budget:
 def search(task: NumpyTask, oracle: Any, budget: Budget, workers: int = 1) -> Search:
     """Drive an oracle over a toy with the real driver."""
     states = MemoryStates()
-    engine = InlineEngine(TrainablePool(task), states, workers)  # type: ignore[arg-type]
+    engine = TakingTurns(task, states, workers)  # type: ignore[arg-type]
     start = SearchStarted(
         method="toy",
         seed=oracle.seed,
@@ -191,7 +191,7 @@ def search(task: NumpyTask, oracle: Any, budget: Budget, workers: int = 1) -> Se
         population=2,
     )
     journal = MemoryJournal()
-    winner = Driver(oracle, engine, journal, start).run()  # type: ignore[arg-type]
+    winner = finish(Driver(oracle, states, journal, start), engine)  # type: ignore[arg-type]
     records = journal.records
     return Search(
         winner,

@@ -40,8 +40,10 @@ def compare_command(
     corpus: CorpusName = None,
     out: Out = None,
     seeds: Annotated[int | None, typer.Option(help="Repeat every search so often.")] = None,
-    workers: Annotated[int | None, typer.Option(help="Trials under way at once.")] = None,
-    engine: Annotated[str | None, typer.Option(help="inline: in this process; ray: in worker processes.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Worker processes; 0: as many as cores and memory allow.")] = None,
+    engine: Annotated[
+        str | None, typer.Option(help="inline (this process), processes (this machine) or ray (a cluster).")
+    ] = None,
     address: Annotated[str | None, typer.Option(help="A Ray cluster's address; without it, this machine.")] = None,
     set_: Set = None,
     resume: Annotated[Path | None, typer.Option(help="Continue the run in this folder.")] = None,

@@ -1,19 +1,37 @@
-"""The loop between an oracle and an engine: gives trials to free workers, tells the oracle, writes the journal.
+"""One search as a state machine between its oracle and the scheduler: which jobs are next, and what came of them.
 
 One rule for every method and every engine. Every change of state goes through a journal record: live, the record is
 appended and then applied; on resume, the recorded ones are applied again to a fresh oracle, which has to decide as
 it did. So a resumed search is where the killed one was.
+
+Results are applied in logical order, not in the order in which they come in: as if each trial under way had a worker
+of its own, all of them equally fast. So the records of a search are the same for any number of workers, however uneven
+they are and whatever else they do. An asynchronous population alone takes results as they come.
 """
 
 from __future__ import annotations
 
+import heapq
+import itertools
+import math
 import time
+from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from nmt_pbt.base.errors import AllFailedError, StateError
-from nmt_pbt.run.jobs import Engine, JobResult, Progress, Results, StateReference, TrainingJob, TrainingJobs, Winner
+from nmt_pbt.run.jobs import (
+    Job,
+    JobResult,
+    Progress,
+    Result,
+    Results,
+    StateReference,
+    TestingResult,
+    TrainingJobs,
+    Winner,
+)
 from nmt_pbt.run.journal import (
     Assigned,
     Ended,
@@ -23,9 +41,11 @@ from nmt_pbt.run.journal import (
     SearchEnded,
     SearchRecord,
     SearchStarted,
+    Tested,
 )
 from nmt_pbt.run.journal_check import JournalCheck
-from nmt_pbt.run.states import Repairs, RetainedStates
+from nmt_pbt.run.states import Repairs, RetainedStates, SavedStates
+from nmt_pbt.run.winner_test import WinnerTest
 from nmt_pbt.search.plan import SearchPlan
 
 if TYPE_CHECKING:
@@ -35,6 +55,8 @@ if TYPE_CHECKING:
     from nmt_pbt.search.oracles import JournaledOracle
 
 Listener = Callable[[SearchRecord], None]
+_LOOKED_AT = 64
+"""So many of the jobs that wait are looked at when one is chosen for a worker."""
 
 
 def search_started(method: str, oracle: JournaledOracle, plan: SearchPlan, seed: int) -> SearchStarted:
@@ -59,63 +81,79 @@ def search_started(method: str, oracle: JournaledOracle, plan: SearchPlan, seed:
     )
 
 
+@dataclass(frozen=True)
+class Ticket:
+    """A job that waits for a worker, or has one.
+
+    Attributes:
+        purpose: What it is for: the trial that it brings forward, or a state that is to be there again.
+        job: The job.
+    """
+
+    purpose: str
+    job: Job
+
+
 class Driver:
     """Runs one method's search with one seed.
 
     Args:
         oracle: Chooses trials; fresh.
-        engine: Where trials run.
+        states: Where states are saved.
         journal: Where it is written down, and what is read back to resume.
         start: The record that opens this search; it names method, seed and objective.
         listener: Told every record of this search, replayed ones too, for a progress display.
         patience: Evaluations in a row without a better objective that end a trial; what is left of its budget is not
             spent. None never does.
+        test: Tests the winner when the search is over; None does not.
     """
 
     def __init__(
         self,
         oracle: JournaledOracle,
-        engine: Engine,
+        states: SavedStates,
         journal: Journal,
         start: SearchStarted,
         listener: Listener = lambda record: None,
         patience: int | None = None,
+        test: WinnerTest | None = None,
     ) -> None:
         self._patience = patience
         self._oracle = oracle
-        self._engine = engine
+        self._store = states
         self._journal = journal
         self._start = start
         self._listener = listener
+        self._test = test
+        self._concurrent = oracle.concurrent_trials or start.population
         self._under_way: dict[str, Progress] = {}
+        self._logical_order: list[tuple[int, int, str]] = []
+        self._now = self._entered = self._came_in = 0
+        self._came: dict[str, tuple[int, JobResult]] = {}
+        self._waiting: OrderedDict[str, Ticket] = OrderedDict()
+        self._wanted: set[str] = set()
         self._states = RetainedStates(oracle)
         self._jobs = TrainingJobs(start.method, start.seed, oracle.needs_evidence is not None)
         self._recorded = JournalCheck(journal.path, start)
         self._repairs = Repairs(self._jobs, journal, self._progress_of)
-        self._sent: dict[str, TrainingJob] = {}
-        self._began = 0.0
-        self._free_since: dict[str, float] = {}
         self._results = Results(start)
         self._spent = 0
         self._assigned = 0
         self._started = False
         self._stopped = False
         self._ended = False
+        self._tested: Tested | None = None
         self._given_up: str | None = None
 
-    def run(self, guess: Guessed | None = None) -> Winner | None:
-        """Search until the budget is spent; resumes what the journal holds of this search.
+    def begin(self, guess: Guessed | None = None) -> None:
+        """Take up what the journal holds of this search, and make its first jobs ready.
 
         Args:
             guess: One more for a search by hand, to be tried after what it has been given so far.
 
-        Returns:
-            The winner on the dev split; None when every trial failed, which the journal then says.
-
         Raises:
             JournalError: The recorded decisions do not come out again.
-            SearchError: The engine cannot go on.
-            StateError: A state that is needed was lost, and training it again gave another one.
+            StateError: A state that is needed was lost, and the journal does not tell how it was made.
         """
         for record in self._journal.of(self._start.method, self._start.seed):
             self._replay(record)
@@ -123,17 +161,73 @@ class Driver:
             self._append(self._start)
         if guess is not None:
             self._append(guess)
-        if not self._ended:
-            self._search()
-            spent = "stopped early" if self._stopped else "budget spent"
-            reason = self._given_up or (spent if self._results.winner is not None else "every trial failed")
-            self._append(
-                SearchEnded(method=self._start.method, seed=self._start.seed, spent_pairs=self._spent, reason=reason)
-            )
-        winner = self._results.winner
-        if winner is not None:
-            self._have(winner.state)
-        return winner
+        if self._ended:
+            self._finish()
+            return
+        for progress in list(self._under_way.values()):  # in flight when the run was stopped: given out again first
+            if progress.over:
+                self._end(progress)  # what the run was stopped before
+            else:
+                self._make_ready(progress)
+        self._advance()
+
+    # --- what the scheduler asks ---
+
+    @property
+    def winner(self) -> Winner | None:
+        """The best evaluation so far."""
+        return self._results.winner
+
+    @property
+    def done(self) -> bool:
+        """Whether the search is over, its winner was tested if it is to be, and all states that are kept are there."""
+        return self._ended and not self._wanted and (self._tested is not None or self._test is None or not self.winner)
+
+    def has_job(self) -> bool:
+        """Tell whether there is a job for a free worker; where results count as they come in, decide on one now."""
+        if not self._waiting and not self._ended and not self._oracle.takes_results_in_order:
+            self._give_out()
+        return bool(self._waiting)
+
+    @property
+    def left_in_sequence(self) -> float:
+        """Training pairs that are left to one worker if each trial has one of its own; infinite for a last job."""
+        return math.inf if self._ended else (self._start.budget_pairs - self._spent) / self._concurrent
+
+    def next(self, fit: Callable[[Job], int]) -> Ticket:
+        """Hand over a job that waits.
+
+        Args:
+            fit: How well a job fits the worker; of those that fit best the one that waits for longest is taken.
+        """
+        # Where results count as they come in, what goes out first may decide: a resumed run has to do as this one does.
+        oldest = itertools.islice(self._waiting.values(), _LOOKED_AT if self._oracle.takes_results_in_order else 1)
+        return self._waiting.pop(max(oldest, key=lambda ticket: fit(ticket.job)).purpose)
+
+    def take(self, ticket: Ticket, result: Result) -> None:
+        """Take in what came of a job.
+
+        Args:
+            ticket: As `next` gave it.
+            result: The result.
+
+        Raises:
+            SearchError: The search cannot go on.
+            StateError: A state that is needed was lost, and training it again gave another one.
+        """
+        purpose = ticket.purpose
+        if result.lost is not None:
+            if ticket.job.start is None:
+                raise StateError(result.lost)
+            self._give(purpose, self._repairs.begin(purpose, ticket.job.start, result.lost, ticket.job), first=True)
+        elif isinstance(result, TestingResult):
+            self._take_in_test(result)
+        elif self._repairs.is_under_way(purpose):
+            self._go_on_repairing(purpose, result)
+        else:
+            self._came_in += 1
+            self._came[result.trial] = self._came_in, result
+            self._advance()
 
     def runners_up(self, count: int) -> list[Winner]:
         """Return the best of the states that are still saved, of other members than the winner's, the best first.
@@ -141,79 +235,72 @@ class Driver:
         Args:
             count: How many, at most; one of each member. A search without a population has none.
         """
-        found = self._results.runners_up(self._oracle.needed(), count)
-        for result in found:
-            self._have(result.state)
-        return found
+        return self._results.runners_up(self._oracle.needed(), count)
 
-    # --- the loop ---
+    def states_needed(self) -> frozenset[str]:
+        """Return the names of all saved states that this search can still ask for."""
+        return self._states.needed()
 
-    def _search(self) -> None:
-        for progress in [progress for progress in self._under_way.values() if progress.over]:
-            self._end(progress)  # what the run was stopped before
-        self._engine.keep(self._states.needed())
-        waiting = list(self._under_way.values())  # in flight when the run was stopped: given out again first
-        self._began = time.perf_counter()
-        busy: set[str] = set()
-        for progress in list(waiting):
-            if progress.worker in self._engine.workers and progress.worker not in busy:
-                waiting.remove(progress)
-                self._submit(progress.worker, progress)
-                busy.add(progress.worker)
+    # --- the search ---
+
+    def _advance(self) -> None:
+        """Apply every result whose turn it is, and give out every trial that can be decided on."""
+        if self._ended:
+            return
         while True:
-            for worker in self._engine.workers:
-                if worker not in busy:
-                    if (next_one := self._next(worker, waiting)) is None:
-                        break  # nor is there anything for the others
-                    self._submit(worker, next_one)
-                    busy.add(worker)
-            if not busy and self._engine.workers:
-                return
-            result = self._engine.wait()
-            if result is None or self._is_of_repair(result):
-                continue
-            self._free_since[result.worker] = time.perf_counter()
-            progress = self._take_in(result)
-            if progress.over:
-                busy.discard(result.worker)
-            else:
-                self._submit(result.worker, progress)
+            if self._oracle.takes_results_in_order or not self._under_way:
+                self._give_out()
+            trial = self._next_in_order()
+            if trial is None:
+                break
+            self._take_in(self._under_way[trial], self._came.pop(trial)[1])
+        if not self._under_way:
+            spent = "stopped early" if self._stopped else "budget spent"
+            reason = self._given_up or (spent if self.winner is not None else "every trial failed")
+            self._append(
+                SearchEnded(method=self._start.method, seed=self._start.seed, spent_pairs=self._spent, reason=reason)
+            )
+            self._finish()
 
-    def _next(self, worker: str, waiting: list[Progress]) -> Progress | None:
-        """Return what a free worker does next; None when there is nothing for it now."""
-        if waiting:
-            return waiting.pop(0)
+    def _next_in_order(self) -> str | None:
+        """Return the trial whose result is to be applied next; None when that has not come in."""
+        if not self._came:
+            return None
+        if not self._oracle.takes_results_in_order:
+            return min(self._came, key=lambda trial: self._came[trial][0])
+        first = self._logical_order[0][2]
+        return first if first in self._came else None
+
+    def _give_out(self) -> None:
         # Each trial under way has a state on the disk: however many workers there are, they are to stay within bounds.
-        if self._given_up is not None or len(self._under_way) >= 2 * self._start.population:
-            return None
-        began = time.perf_counter()
-        trial = self._create_trial(worker)
-        if trial.status != "RUNNING":
-            return None
-        assigned = self._assigned_to(worker, trial)
-        self._append(assigned)
-        progress = self._under_way[assigned.trial]
-        progress.decided = time.perf_counter() - began
-        return progress
+        while self._given_up is None and len(self._under_way) < self._concurrent:
+            began = time.perf_counter()
+            trial = self._create_trial()
+            if trial.status != "RUNNING":
+                return
+            self._append(self._assigned_to(trial))
+            progress = self._under_way[trial.trial_id]
+            progress.decided = time.perf_counter() - began
+            self._make_ready(progress)
+            if not self._oracle.takes_results_in_order:
+                return  # the next one is decided on when a worker is free for it, by what is known then
 
-    def _assigned_to(self, worker: str, trial: Trial) -> Assigned:
+    def _assigned_to(self, trial: Trial) -> Assigned:
         assignment = self._oracle.assignment(trial)
-        return self._jobs.record(worker, assignment, self._oracle.budget.intervals(assignment))
+        return self._jobs.record(assignment, self._oracle.budget.intervals(assignment))
 
-    def _create_trial(self, worker: str) -> Trial:
-        # KerasTuner gives a worker its unfinished trial again. Here a trial may pass to another worker on resume, so
-        # each request comes under a name of its own.
-        return self._oracle.create_trial(f"{worker}-{self._assigned}")
+    def _create_trial(self) -> Trial:
+        # KerasTuner gives a worker its unfinished trial again, so each request comes under a name of its own.
+        return self._oracle.create_trial(str(self._assigned))
 
-    def _submit(self, worker: str, progress: Progress) -> None:
+    def _make_ready(self, progress: Progress) -> None:
         start = self._start_of(progress)
-        self._give(worker, self._jobs.job(progress.assignment, progress.done, progress.intervals[progress.done], start))
-        free_since = self._free_since.get(worker, self._began)
-        progress.waited = max(0.0, time.perf_counter() - free_since - progress.decided)
+        job = self._jobs.job(progress.assignment, progress.done, progress.intervals[progress.done], start)
+        self._give(progress.assignment.trial, job)
 
-    def _give(self, worker: str, job: TrainingJob) -> None:
-        self._sent[worker] = job
-        self._engine.submit(worker, job)
+    def _give(self, purpose: str, job: Job, first: bool = False) -> None:
+        self._waiting[purpose] = Ticket(purpose, job)
+        self._waiting.move_to_end(purpose, last=not first)
 
     def _start_of(self, progress: Progress) -> StateReference | None:
         """Return the state the next interval of a trial starts from; None for fresh weights."""
@@ -228,9 +315,8 @@ class Driver:
             )
         return self._states.latest[progress.source]
 
-    def _take_in(self, result: JobResult) -> Progress:
+    def _take_in(self, progress: Progress, result: JobResult) -> None:
         """Write down a result and act on it."""
-        progress = self._under_way[result.trial]
         start = self._start_of(progress)
         self._append(
             Evaluated(
@@ -247,16 +333,15 @@ class Driver:
                 failure=result.failure,
                 evidence=result.evidence,
                 samples=list(result.samples) if self._is_best(result) else [],
-                seconds=result.seconds.model_copy(
-                    update={"decide": round(progress.decided, 6), "idle": round(progress.waited, 6)}
-                ),
+                seconds=result.seconds.model_copy(update={"decide": round(progress.decided, 6)}),
             )
         )
         progress.decided = 0.0
         if progress.over:
             self._end(progress)
-        self._engine.drop(self._states.needless() - self._repairs.in_use)
-        return progress
+        else:
+            self._make_ready(progress)
+        self._store.drop(self._states.needless() - self._repairs.in_use)
 
     def _is_best(self, result: JobResult) -> bool:
         return result.failure is None and self._results.is_best(result.metrics)
@@ -273,44 +358,47 @@ class Driver:
             )
         )
 
-    # --- states that were lost ---
-
-    def _is_of_repair(self, result: JobResult) -> bool:
-        """Tell whether a result is no trial's, but about a lost state; sees then that this is made again."""
-        worker = result.worker
-        if result.lost is not None:
-            sent = self._sent[worker]
-            if sent.start is None:
-                raise StateError(result.lost)
-            self._give(worker, self._repairs.begin(worker, sent.start, result.lost, sent))
-        elif self._repairs.is_under_way(worker):
-            following, used = self._repairs.go_on(result)
-            if used is not None:
-                self._engine.drop(frozenset({used.name}) - self._states.needed() - self._repairs.in_use)
-            if following is not None:
-                self._give(worker, following)
-        else:
-            return False
-        return True
-
-    def _have(self, state: StateReference) -> None:
-        """See that a state is there, when no trial is under way."""
-        problem = self._engine.problem(state)
-        if problem is None:
-            return
-        while not self._engine.workers:
-            self._engine.wait()
-        worker = self._engine.workers[0]
-        self._give(worker, self._repairs.begin(worker, state, problem))
-        while self._repairs.is_under_way(worker):
-            result = self._engine.wait()
-            if result is not None:
-                self._is_of_repair(result)
-
     def _progress_of(self, trial: str) -> Progress:
         """Return a trial, over or not, as it was before anything of it was trained."""
         assignment = self._oracle.assignment(self._oracle.get_trial(trial))
-        return Progress(assignment, "", self._oracle.budget.intervals(assignment))
+        return Progress(assignment, self._oracle.budget.intervals(assignment))
+
+    # --- when it is over ---
+
+    def _finish(self) -> None:
+        """See that the states to keep are there, then have the winner tested."""
+        winner = self.winner
+        if winner is None or self._tested is not None:
+            return
+        kept = [winner, *self.runners_up(self._test.runners_up if self._test is not None else 0)]
+        for state in {result.state.name: result.state for result in kept}.values():
+            problem = self._store.problem(state.name, state.hash)
+            if problem is not None:
+                self._wanted.add(state.name)
+                self._give(state.name, self._repairs.begin(state.name, state, problem))
+        self._have_tested()
+
+    def _have_tested(self) -> None:
+        if self._test is not None and self.winner is not None and not self._wanted:
+            self._give("test", self._test.job(self._start, self.winner))
+
+    def _take_in_test(self, result: TestingResult) -> None:
+        test, winner = self._test, self.winner
+        assert test is not None, "it gave out a test"
+        assert winner is not None, "it gave out a test"
+        test.keep(self._start, winner, self.runners_up(test.runners_up), result, self._store)
+        self._append(test.record(self._start, winner, result))
+        self._store.drop(self._states.needed())
+
+    def _go_on_repairing(self, purpose: str, result: JobResult) -> None:
+        following, used = self._repairs.go_on(purpose, result)
+        if used is not None:
+            self._store.drop(frozenset({used.name}) - self._states.needed() - self._repairs.in_use)
+        if following is not None:
+            self._give(purpose, following, first=True)
+        elif purpose in self._wanted:
+            self._wanted.remove(purpose)
+            self._have_tested()
 
     # --- records: the only way the search's state changes ---
 
@@ -323,10 +411,10 @@ class Driver:
         if isinstance(record, SearchStarted):
             self._recorded.check_decision(record, self._start)
         elif isinstance(record, Assigned):
-            trial = self._create_trial(record.worker)
+            trial = self._create_trial()
             if trial.status != "RUNNING":
                 raise self._recorded.differs(f"trial {record.trial} was given out", f"none is ({trial.status})")
-            self._recorded.check_decision(record, self._assigned_to(record.worker, trial))
+            self._recorded.check_decision(record, self._assigned_to(trial))
         elif isinstance(record, Evaluated | Ended):
             self._recorded.check_result(record, self._under_way.get(record.trial))
         self._apply(record)
@@ -337,12 +425,12 @@ class Driver:
                 self._started = True
             case Guessed():
                 cast("ManualOracle", self._oracle).add(record.values)
-                self._ended, self._given_up = False, None
+                self._ended, self._given_up, self._tested = False, None, None
             case Assigned():
-                progress = replace(self._progress_of(record.trial), worker=record.worker)
-                self._under_way[record.trial] = progress
+                progress = self._under_way[record.trial] = self._progress_of(record.trial)
                 self._states.use(progress.source)
                 self._assigned += 1
+                self._await(progress)
             case Evaluated():
                 self._apply_evaluated(record)
             case Ended():
@@ -356,24 +444,44 @@ class Driver:
                 self._states.release(self._under_way.pop(record.trial).source)
             case SearchEnded():
                 self._ended = True
+            case Tested():
+                self._tested = record
         self._listener(record)
+
+    def _await(self, progress: Progress) -> None:
+        """Put the interval under way of a trial into the logical order."""
+        if not self._oracle.takes_results_in_order:
+            return
+        self._entered += 1
+        end = self._now + progress.intervals[progress.done]
+        heapq.heappush(self._logical_order, (end, self._entered, progress.assignment.trial))
 
     def _apply_evaluated(self, record: Evaluated) -> None:
         # In the order in which they were submitted: a resumed run gives them out in it again.
         progress = self._under_way[record.trial] = self._under_way.pop(record.trial)
+        if self._oracle.takes_results_in_order:
+            if self._logical_order[0][2] != record.trial:
+                raise self._recorded.differs(
+                    f"trial {record.trial} was evaluated", f"it is the turn of trial {self._logical_order[0][2]}"
+                )
+            self._now = heapq.heappop(self._logical_order)[0]
         source = progress.source
         progress.done += 1
         progress.failure = record.failure
         self._states.use(progress.source)
         self._states.release(source)
         self._spent = record.spent_pairs
-        if record.state is None:
-            return
+        if record.state is not None:
+            self._apply_score(record, progress)
+        if not progress.over:
+            self._await(progress)
+
+    def _apply_score(self, record: Evaluated, progress: Progress) -> None:
         metrics = {name: value for name, value in record.metrics.items() if value is not None}
         if record.evidence is not None:
             self._oracle.report_evidence(record.trial, record.evidence)
         self._oracle.update_trial(record.trial, metrics, step=progress.done)
-        state = StateReference(self._jobs.state_name(record.trial, record.interval_index), record.state)
+        state = StateReference(self._jobs.state_name(record.trial, record.interval_index), cast(str, record.state))
         self._states.save(record.trial, state)
         score = metrics[self._start.objective]
         if self._results.is_better(score, progress.best):

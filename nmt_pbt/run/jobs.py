@@ -10,6 +10,7 @@ from nmt_pbt.base.randomness import derive_seed
 from nmt_pbt.base.types import Value
 from nmt_pbt.run.journal import Assigned, SearchStarted, Seconds
 from nmt_pbt.search.assignment import Assignment
+from nmt_pbt.tasks.protocol import TestResult
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,9 @@ class TrainingJob:
     save_as: str
     evidence: bool = False
 
+    def __str__(self) -> str:
+        return f"trial {self.trial}"
+
 
 @dataclass(frozen=True)
 class JobResult:
@@ -76,32 +80,74 @@ class JobResult:
     samples: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class TestingJob:
+    """A search's winner, to be tested once on the test split.
+
+    Attributes:
+        name: What its files are called.
+        values: The hyperparameters in force.
+        start: Its state.
+    """
+
+    name: str
+    values: Mapping[str, Value]
+    start: StateReference
+
+    def __str__(self) -> str:
+        return f"the test of {self.name}"
+
+
+@dataclass(frozen=True)
+class TestingResult:
+    """What became of a test.
+
+    Attributes:
+        worker: The worker that ran it.
+        result: Metrics, and what the task made of the test split; None when the state is lost.
+        files: What the task wrote, by path below the run's folder.
+        lost: What is wrong with the state, when that cannot be had: nothing was tested then.
+        seconds: Wall-clock.
+    """
+
+    worker: str
+    result: TestResult | None = None
+    files: Mapping[str, bytes] = field(default_factory=dict)
+    lost: str | None = None
+    seconds: float = 0.0
+
+
+Job = TrainingJob | TestingJob
+Result = JobResult | TestingResult
+
+
+def lost(worker: str, job: Job, problem: str) -> Result:
+    """Return the result of a job whose start cannot be had.
+
+    Args:
+        worker: Whose job it is.
+        job: The job.
+        problem: What is wrong with the state.
+    """
+    if isinstance(job, TestingJob):
+        return TestingResult(worker, lost=problem)
+    return JobResult(worker, job.trial, lost=problem)
+
+
 class Engine(Protocol):
-    """Runs jobs on workers. The driver alone calls it."""
+    """Runs jobs on workers, each with live models of its own. The scheduler alone calls it."""
 
     @property
     def workers(self) -> tuple[str, ...]:
         """Names of the workers that can be given work; the same from run to run, but some may join late."""
         ...
 
-    def submit(self, worker: str, job: TrainingJob) -> None:
+    def submit(self, worker: str, job: Job) -> None:
         """Give a job to a free worker."""
         ...
 
-    def wait(self) -> JobResult | None:
+    def wait(self) -> Result | None:
         """Wait for the next result, its state being on the disk; None when a worker joined that can be given work."""
-        ...
-
-    def problem(self, state: StateReference) -> str | None:
-        """Tell what is wrong with a saved state; None when it is there and undamaged."""
-        ...
-
-    def keep(self, names: frozenset[str]) -> None:
-        """Delete every saved state but those named."""
-        ...
-
-    def drop(self, names: frozenset[str]) -> None:
-        """Delete the saved states named; some may not be there."""
         ...
 
     def close(self) -> None:
@@ -111,14 +157,12 @@ class Engine(Protocol):
 
 @dataclass
 class Progress:
-    """A trial under way: who trains it, how it is cut into intervals, and how many of them are done.
+    """A trial under way: how it is cut into intervals, and how many of them are done.
 
     Attributes:
         assignment: The trial.
-        worker: Who trains it.
         intervals: Sentence pairs of each of its intervals.
         decided: Seconds it took to decide on it.
-        waited: Seconds its worker was idle before the interval under way.
         done: Intervals that have ended.
         failure: Why it failed; None as long as it did not.
         best: The best of its objective over its intervals.
@@ -127,10 +171,8 @@ class Progress:
     """
 
     assignment: Assignment
-    worker: str
     intervals: tuple[int, ...]
     decided: float = 0.0
-    waited: float = 0.0
     done: int = 0
     failure: str | None = None
     best: float | None = None
@@ -167,11 +209,10 @@ class TrainingJobs:
         # The interval is part of the name: until the record of the next one is on the disk, both have to exist.
         return f"{self.method}-seed{self.seed}-trial{trial}-interval{interval}"
 
-    def record(self, worker: str, assignment: Assignment, intervals: tuple[int, ...]) -> Assigned:
+    def record(self, assignment: Assignment, intervals: tuple[int, ...]) -> Assigned:
         """Return the record that a trial was given out.
 
         Args:
-            worker: To whom.
             assignment: The trial.
             intervals: Sentence pairs of each of its intervals.
         """
@@ -179,7 +220,6 @@ class TrainingJobs:
             method=self.method,
             seed=self.seed,
             trial=assignment.trial,
-            worker=worker,
             member=assignment.member,
             generation=assignment.generation,
             parent=assignment.parent,

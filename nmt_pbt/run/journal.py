@@ -1,7 +1,8 @@
 """The journal: the append-only record of one run, from which it is resumed and reported.
 
-One JSON object a line, in the file as soon as it is appended. Everything but `time` and `seconds` is the same
-whenever the same settings run again with the same seed on one worker. Journals of version 1 can be read.
+One JSON object a line, in the file as soon as it is appended. The records of one search are the same whenever the same
+settings run again with the same seed, on any engine and number of workers, but for `time`, `seconds` and `worker`.
+Searches stand side by side in it. Journals of version 1 can be read.
 """
 
 from __future__ import annotations
@@ -66,13 +67,14 @@ class Assigned(Record):
 
     `parent` is the trial whose final state this one starts from; `inherited` says that the parent was another
     member's (an exploit). `values` are the trial's hyperparameters, `pairs` how many training pairs it will train.
+    `worker` is the one it was given to, in version 1; since then it may be any, which each evaluation tells.
     """
 
     event: Literal["assigned"] = "assigned"
     method: str
     seed: int
     trial: str
-    worker: str
+    worker: str = ""
     member: int | None = None
     generation: int = 0
     parent: str | None = None
@@ -393,8 +395,8 @@ def _from_version_1(line: bytes) -> bytes | None:
 
 
 def without_times(record: AnyRecord) -> dict[str, Any]:
-    """Return a record as plain data without its times, to compare two runs by."""
+    """Return a record as plain data without its times and its worker, to compare two runs by."""
     plain = json.loads(record.model_dump_json())
-    plain.pop("time")
-    plain.pop("seconds", None)
+    for name in ("time", "seconds", "worker"):
+        plain.pop(name, None)
     return dict(plain)

@@ -239,16 +239,16 @@ def guess(
         UsageError: Another process writes this run, or settings, data or program are not those of the run.
         JournalError: The journal is damaged, or does not replay.
     """
-    from nmt_pbt.run.compare import build_engine, test_winner
     from nmt_pbt.run.driver import Driver, search_started
-    from nmt_pbt.run.worker import TrainablePool
+    from nmt_pbt.run.engines import build_engine
+    from nmt_pbt.run.scheduler import Scheduler
+    from nmt_pbt.run.winner_test import WinnerTest
     from nmt_pbt.search.methods.manual import build_search_by_hand
     from nmt_pbt.search.methods.registry import build_method
     from nmt_pbt.tasks.state import StateStore
 
     alone = settings.engine.model_copy(update={"workers": 1})
     states, seed = StateStore(run.states / METHOD), settings.seed
-    pool = TrainablePool(task)
     with run.writing(settings, task.data_digest) as journal:
         _restore(run, journal.records, seed, states)
         listed = METHOD in settings.search.methods
@@ -259,14 +259,11 @@ def guess(
         if values is not None:
             epochs = float(values.get("epochs", settings.epochs))
             guessed = Guessed(method=METHOD, seed=seed, values=dict(values), pairs=oracle.budget.pairs(epochs))
-        engine = build_engine(alone, task, pool, states)
+        search = Driver(oracle, states, journal, start, listener, settings.patience, WinnerTest(run) if test else None)
+        search.begin(guessed)
+        engine = build_engine(alone, task, states, 1)
         try:
-            driver = Driver(oracle, engine, journal, start, listener, settings.patience)
-            winner = driver.run(guessed)
-            if test and winner is not None:
-                tested = test_winner(run, task, pool, states, METHOD, seed, winner)
-                journal.append(tested)
-                listener(tested)
+            Scheduler(engine, task.structural).run([search])
         finally:
             engine.close()
 

@@ -151,13 +151,15 @@ def check_engine(engine: EngineSettings) -> None:
     Raises:
         UsageError: Ray is not installed, nobody listens at the address, or a setting is of another engine.
     """
-    if engine.name == "inline":
+    if engine.name == "inline" and engine.workers > 1:
+        raise UsageError(f"engine.workers {engine.workers}: inline has one; use --engine processes")
+    if engine.name != "ray":
         for name, value in (("address", engine.address), ("gpus", engine.gpus)):
             if value:
                 raise UsageError(f"engine.{name} {value}: is for workers of Ray; add --engine ray, or leave it out")
         return
     if importlib.util.find_spec("ray") is None:
-        raise UsageError("engine ray: Ray is not installed; pip install 'nmt-pbt[ray]', or use --engine inline")
+        raise UsageError("engine ray: Ray is not installed; pip install 'nmt-pbt[ray]', or use --engine processes")
     if engine.address not in (None, "auto"):
         _check_address(engine.address or "")
 

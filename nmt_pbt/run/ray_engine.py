@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from nmt_pbt.base.errors import NmtPbtError, SearchError, StateError, UsageError, first_line
-from nmt_pbt.run.jobs import JobResult, StateReference, TrainingJob
+from nmt_pbt.run.jobs import Job, JobResult, Result, StateReference, TestingJob, TrainingJob, lost
 from nmt_pbt.run.worker import TrainablePool, Worker
 from nmt_pbt.tasks.protocol import MemberState, Task
 from nmt_pbt.tasks.state import StateStore, content_hash
@@ -54,7 +54,7 @@ class _Actor:
         """Return this process's id; answers when the actor is up."""
         return os.getpid()
 
-    def run(self, job: TrainingJob, start: MemberState | None) -> tuple[JobResult, MemberState | None]:
+    def run(self, job: Job, start: MemberState | None) -> tuple[Result, MemberState | None]:
         """Run a job; `start` is its state, or None when this worker is at it already."""
         self._states.sent, self._states.made = start, None
         result = self._worker.run(job)
@@ -69,7 +69,7 @@ class _Member:
     coming: Any  # answers when the actor is up; None once it has
     at: StateReference | None = None
     process: int | None = None
-    job: TrainingJob | None = None
+    job: Job | None = None
     running: Any = None
     deaths: int = field(default=0)
 
@@ -114,7 +114,7 @@ class RayEngine:
             options["runtime_env"] = {"env_vars": {"TF_FORCE_GPU_ALLOW_GROWTH": "true"}}
         self._actor = self._ray.remote(_Actor).options(**options)
         self._members = {f"worker{index}": self._start(f"worker{index}") for index in range(workers)}
-        self._lost: list[JobResult] = []
+        self._lost: list[Result] = []
 
     def _connect(self, address: str | None, workers: int, processors: float) -> None:
         common: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR", "namespace": "nmt-pbt"}
@@ -150,20 +150,20 @@ class RayEngine:
         """Process ids of the workers that are up, by name."""
         return {name: member.process for name, member in self._members.items() if member.process is not None}
 
-    def submit(self, worker: str, job: TrainingJob) -> None:
+    def submit(self, worker: str, job: Job) -> None:
         """Send a job to a worker, with its state unless the worker is at it."""
         member = self._members[worker]
         start = None
-        if job.start is not None and member.at != job.start:
+        if job.start is not None and (member.at != job.start or isinstance(job, TestingJob)):
             try:
                 start = self._states.load(job.start.name, job.start.hash)
             except StateError as error:
-                self._lost.append(JobResult(worker, job.trial, lost=str(error)))
+                self._lost.append(lost(worker, job, str(error)))
                 return
         member.job, member.at = job, None
         member.running = member.actor.run.remote(job, start)
 
-    def wait(self) -> JobResult | None:
+    def wait(self) -> Result | None:
         """Wait for the next result, its state being on the disk; None when a worker came up that can be given work."""
         while True:
             if self._lost:
@@ -197,7 +197,7 @@ class RayEngine:
             member.deaths = 0  # else they are those of its job
         return member.job is None
 
-    def _collect(self, name: str) -> JobResult | None:
+    def _collect(self, name: str) -> Result | None:
         """Return a worker's result; None when it died, and its job was given out again."""
         member = self._members[name]
         job = member.job
@@ -206,6 +206,8 @@ class RayEngine:
         try:
             result, state = self._ray.get(member.running)
         except self._ray.exceptions.OutOfMemoryError:
+            if isinstance(job, TestingJob):
+                raise _trouble(name, Exception("out of memory while it tested a winner")) from None
             result, state = JobResult(name, job.trial, failure="out of memory"), None
         except self._ray.exceptions.RayActorError as error:
             self._start_again(name, str(error))
@@ -216,9 +218,10 @@ class RayEngine:
             raise
         except self._ray.exceptions.RayError as error:
             raise _trouble(name, error) from error
-        if state is not None:
+        if state is not None and isinstance(job, TrainingJob):
             self._states.save(job.save_as, state)
-        member.job, member.running, member.deaths, member.at = None, None, 0, result.state
+        member.job, member.running, member.deaths = None, None, 0
+        member.at = result.state if isinstance(result, JobResult) else None
         return result
 
     def _start_again(self, name: str, reason: str) -> None:
@@ -229,24 +232,12 @@ class RayEngine:
             raise SearchError(
                 f"{name}: {deaths} times it died before it was up ({cause}); mend that, then resume the run"
                 if job is None
-                else f"trial {job.trial}: {deaths} workers died training it; look at their memory, then resume the run"
+                else f"{job}: {deaths} workers died at it; look at their memory, then resume the run"
             )
         self._members[name] = member = self._start(name)
         member.deaths = deaths
         if job is not None:
             self.submit(name, job)
-
-    def problem(self, state: StateReference) -> str | None:
-        """Tell what is wrong with a saved state; None when it is there and undamaged."""
-        return self._states.problem(state.name, state.hash)
-
-    def keep(self, names: frozenset[str]) -> None:
-        """Delete every saved state but those named."""
-        self._states.keep(names)
-
-    def drop(self, names: frozenset[str]) -> None:
-        """Delete the saved states named; some may not be there."""
-        self._states.drop(names)
 
     def close(self) -> None:
         """Let the workers go, and Ray on this machine."""
@@ -278,6 +269,6 @@ def _import_ray() -> Any:
         import ray.exceptions
     except ImportError:
         raise UsageError(
-            "engine ray: Ray is not installed; pip install 'nmt-pbt[ray]', or use --engine inline"
+            "engine ray: Ray is not installed; pip install 'nmt-pbt[ray]', or use --engine processes"
         ) from None
     return ray

@@ -4,16 +4,33 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from nmt_pbt.base.errors import StateError
-from nmt_pbt.run.jobs import JobResult, Progress, StateReference, TrainingJob, TrainingJobs
+from nmt_pbt.run.jobs import Job, JobResult, Progress, StateReference, TrainingJob, TrainingJobs
 from nmt_pbt.run.journal import Evaluated, Journal
+from nmt_pbt.tasks.protocol import MemberState
 
 if TYPE_CHECKING:
     from nmt_pbt.search.oracles import JournaledOracle
+
+
+class SavedStates(Protocol):
+    """Where the states of a run are; see `tasks.state.StateStore`."""
+
+    def load(self, name: str, expected_hash: str) -> MemberState:
+        """Return a state, which has to have this content hash."""
+        ...
+
+    def problem(self, name: str, expected_hash: str) -> str | None:
+        """Tell what is wrong with a state; None when it is there and undamaged."""
+        ...
+
+    def drop(self, names: Set[str]) -> None:
+        """Delete states; some may not be there."""
+        ...
 
 
 class RetainedStates:
@@ -91,9 +108,9 @@ _LOG = logging.getLogger(__name__)
 
 @dataclass
 class _Repair:
-    """What one worker does before it goes on: `jobs` in turn, the last first, each to make the state of its place."""
+    """What is done before a job can be: `jobs` in turn, the last first, each to make the state of its place."""
 
-    then: TrainingJob | None
+    then: Job | None
     problem: str
     jobs: list[TrainingJob] = field(default_factory=list)
     wanted: list[StateReference] = field(default_factory=list)
@@ -101,7 +118,7 @@ class _Repair:
 
 
 class Repairs:
-    """Repairs under way, by worker.
+    """Repairs under way, each by what it is for.
 
     Args:
         jobs: Makes the jobs of the search.
@@ -115,19 +132,19 @@ class Repairs:
         self._progress_of = progress_of
         self._under_way: dict[str, _Repair] = {}
 
-    def begin(self, worker: str, lost: StateReference, problem: str, job: TrainingJob | None = None) -> TrainingJob:
+    def begin(self, purpose: str, lost: StateReference, problem: str, job: Job | None = None) -> TrainingJob:
         """Return the job that makes a lost state again.
 
         Args:
-            worker: Who is to make it.
+            purpose: What it is for.
             lost: The state.
             problem: What is wrong with it; names the file.
-            job: What the worker is to train when the state is there again; None for nothing.
+            job: What is to be done when the state is there again; None for nothing.
 
         Raises:
             StateError: The journal knows nothing of the state, or it was lost again.
         """
-        repair = self._under_way.setdefault(worker, _Repair(job, problem))
+        repair = self._under_way.setdefault(purpose, _Repair(job, problem))
         if lost.name in repair.tried:
             raise StateError(problem)
         made_by = self._made_by(lost, problem)
@@ -138,9 +155,9 @@ class Repairs:
         repair.wanted.append(lost)
         return made_by
 
-    def is_under_way(self, worker: str) -> bool:
-        """Tell whether a worker's next result is that of a repair."""
-        return worker in self._under_way
+    def is_under_way(self, purpose: str) -> bool:
+        """Tell whether the next result for a purpose is that of a repair."""
+        return purpose in self._under_way
 
     @property
     def in_use(self) -> frozenset[str]:
@@ -148,19 +165,20 @@ class Repairs:
         jobs = [job for repair in self._under_way.values() for job in (*repair.jobs, repair.then) if job is not None]
         return frozenset(job.start.name for job in jobs if job.start is not None)
 
-    def go_on(self, result: JobResult) -> tuple[TrainingJob | None, StateReference | None]:
+    def go_on(self, purpose: str, result: JobResult) -> tuple[Job | None, StateReference | None]:
         """Take in a state that was made again.
 
         Args:
-            result: Of a worker for which a repair is under way.
+            purpose: What the repair is for.
+            result: The state.
 
         Returns:
-            What the worker is to train next, if anything; and the state that this one was made from, if any.
+            What is to be done next, if anything; and the state that this one was made from, if any.
 
         Raises:
             StateError: It is another state than the journal says, or could not be trained.
         """
-        repair = self._under_way[result.worker]
+        repair = self._under_way[purpose]
         job, wanted = repair.jobs.pop(), repair.wanted.pop()
         if result.state != wanted:
             came = result.failure or f"another state, {result.state.hash[:12] if result.state else 'none'}"
@@ -171,7 +189,7 @@ class Repairs:
             )
         if repair.jobs:
             return repair.jobs[-1], job.start
-        del self._under_way[result.worker]
+        del self._under_way[purpose]
         return repair.then, job.start
 
     def _made_by(self, state: StateReference, problem: str) -> TrainingJob:

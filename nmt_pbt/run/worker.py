@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import gc
 import math
+import tempfile
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from nmt_pbt.base.errors import OutOfMemoryError, StateError
 from nmt_pbt.base.types import Value
 from nmt_pbt.run.handover import check_continued, check_in_force, check_taken_over
-from nmt_pbt.run.jobs import JobResult, StateReference, TrainingJob
+from nmt_pbt.run.jobs import Job, JobResult, Result, StateReference, TestingJob, TestingResult, TrainingJob
 from nmt_pbt.run.journal import Seconds
 from nmt_pbt.tasks.protocol import MemberState, Task, Trainable
-from nmt_pbt.tasks.state import StateStore
 
 
 class States(Protocol):
@@ -46,7 +47,7 @@ class TrainablePool:
         most: How many may be alive at once; the one that was not used for longest is let go.
     """
 
-    def __init__(self, task: Task, most: int = 2) -> None:
+    def __init__(self, task: Task, most: int = 4) -> None:
         self.task = task
         self._most = most
         self._live: dict[tuple[tuple[str, Value], ...], LiveTrainable] = {}
@@ -79,7 +80,11 @@ class Worker:
         self._pool = pool
         self._states = states
 
-    def run(self, job: TrainingJob) -> JobResult:
+    def run(self, job: Job) -> Result:
+        """Do a job."""
+        return self.test(job) if isinstance(job, TestingJob) else self.train(job)
+
+    def train(self, job: TrainingJob) -> JobResult:
         """Train and evaluate one job, and save its state.
 
         A loss that is not finite, memory that does not suffice, and a start that is missing or damaged are results, as
@@ -131,6 +136,30 @@ class Worker:
             samples=evaluation.samples,
         )
 
+    def test(self, job: TestingJob) -> TestingResult:
+        """Test a search's winner once on the test split.
+
+        Args:
+            job: Which one.
+        """
+        began = time.perf_counter()
+        live = self._pool.get(job.values)
+        live.at = None
+        try:
+            live.trainable.load(self._states.load(job.start.name, job.start.hash))
+        except StateError as error:
+            return TestingResult(self.name, lost=str(error))
+        live.trainable.set_hyperparameters(job.values)
+        with tempfile.TemporaryDirectory() as name:  # the run's folder may be on another machine
+            folder = Path(name)
+            result = self._pool.task.test(live.trainable, folder, job.name)
+            files = {
+                file.relative_to(folder).as_posix(): file.read_bytes()
+                for file in sorted(folder.rglob("*"))
+                if file.is_file()
+            }
+        return TestingResult(self.name, result, files, seconds=round(time.perf_counter() - began, 3))
+
     def _failed(self, job: TrainingJob, reason: str, clock: _Clock) -> JobResult:
         return JobResult(self.name, job.trial, failure=reason, seconds=clock.seconds())
 
@@ -181,45 +210,31 @@ class _Clock:
 
 
 class InlineEngine:
-    """Runs each job when its result is waited for.
+    """Runs each job in this process, when its result is waited for.
 
     Args:
         pool: The live trainables.
         states: Where states are saved.
-        workers: How many workers to pretend to have. They take turns on the one live model: the search meets
-            results in the order it would with so many workers of equal speed, at the speed of one.
     """
 
-    def __init__(self, pool: TrainablePool, states: StateStore, workers: int = 1) -> None:
-        self._states = states
-        self._workers = {f"worker{index}": Worker(f"worker{index}", pool, states) for index in range(workers)}
-        self._queue: list[tuple[str, TrainingJob]] = []
+    def __init__(self, pool: TrainablePool, states: States) -> None:
+        self._worker = Worker("worker0", pool, states)
+        self._job: Job | None = None
 
     @property
     def workers(self) -> tuple[str, ...]:
-        """Names of the workers."""
-        return tuple(self._workers)
+        """The name of its one worker."""
+        return (self._worker.name,)
 
-    def submit(self, worker: str, job: TrainingJob) -> None:
-        """Queue a job."""
-        self._queue.append((worker, job))
+    def submit(self, worker: str, job: Job) -> None:
+        """Take a job."""
+        self._job = job
 
-    def wait(self) -> JobResult:
-        """Run the job that was submitted first."""
-        worker, job = self._queue.pop(0)
-        return self._workers[worker].run(job)
-
-    def problem(self, state: StateReference) -> str | None:
-        """Tell what is wrong with a saved state; None when it is there and undamaged."""
-        return self._states.problem(state.name, state.hash)
-
-    def keep(self, names: frozenset[str]) -> None:
-        """Delete every saved state but those named."""
-        self._states.keep(names)
-
-    def drop(self, names: frozenset[str]) -> None:
-        """Delete the saved states named; some may not be there."""
-        self._states.drop(names)
+    def wait(self) -> Result:
+        """Run the job."""
+        assert self._job is not None, "it is waited for only after a job was given"
+        job, self._job = self._job, None
+        return self._worker.run(job)
 
     def close(self) -> None:
         """Nothing to let go."""

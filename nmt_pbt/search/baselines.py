@@ -66,6 +66,8 @@ class BayesOracle(BudgetedOracle, oracles.BayesianOptimizationOracle):
         **kwargs: Of `BudgetedOracle`.
     """
 
+    concurrent_trials = 1  # each suggestion rests on all results before it, whatever workers there are
+
     def __init__(self, *, initial_points: int, exploration: float, **kwargs: Any) -> None:
         super().__init__(max_trials=None, num_initial_points=initial_points, beta=exploration, **kwargs)
         self.gpr = self._make_gpr()  # with the seed as given, 0 too
@@ -132,6 +134,8 @@ class HyperbandOracle(BudgetedOracle, oracles.HyperbandOracle):
         kept: Most trials of a bracket whose states may wait for the next round.
         **kwargs: Of `BudgetedOracle`.
     """
+
+    concurrent_trials = 1  # which bracket comes next rests on all results before it, whatever workers there are
 
     def __init__(self, *, budget: Budget, epochs: float, factor: int, kept: int, **kwargs: Any) -> None:
         self._promised = 0

@@ -191,6 +191,10 @@ class JournaledOracle(SafeOracle):
     """
 
     budget: Budget
+    concurrent_trials: int | None = None
+    """Trials that may be under way at once, whatever the number of workers; None: as many as a population has"""
+    takes_results_in_order = True
+    """Whether results are told in a fixed order, so that what is decided does not depend on which worker was faster"""
 
     def __init__(self, *, space: Space, **kwargs: Any) -> None:
         self.space = space

@@ -261,6 +261,11 @@ class JournaledPBTOracle(JournaledOracle, PBTOracle):
         return self.space
 
     @property
+    def takes_results_in_order(self) -> bool:  # type: ignore[override]
+        """Whether members decide by the logical order of results; asynchronous ones decide as they come."""
+        return self.population.synchronous
+
+    @property
     def population_size(self) -> int:
         """Number of members."""
         return self.population.size

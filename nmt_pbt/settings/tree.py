@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from nmt_pbt.base.errors import UsageError
-from nmt_pbt.base.section import Count, FileName, Section
+from nmt_pbt.base.section import FileName, Section
 from nmt_pbt.search.methods.registry import check_methods, check_variants
 from nmt_pbt.search.plan import SearchPlan
 from nmt_pbt.search.settings import SearchSettings
@@ -16,12 +16,13 @@ from nmt_pbt.search.settings import SearchSettings
 class EngineSettings(Section):
     """Where trials run."""
 
-    name: Literal["inline", "ray"] = "inline"
-    """`inline`: in this process; `ray`: in worker processes, on this machine or a cluster"""
-    workers: Count = 1
-    """Trials under way at once, of each search at most twice the population"""
-    threads: Annotated[int, Field(ge=0)] = 0
-    """Threads of one worker; 0 uses all cores inline, one with Ray"""
+    name: Literal["inline", "processes", "ray"] = "processes"
+    """`inline`: in this process, one job after the other; `processes`: in worker processes on this machine; `ray`: on \
+    workers of a Ray cluster"""
+    workers: Annotated[int, Field(ge=0)] = 0
+    """Worker processes, which serve all searches at once; 0 takes as many as cores and memory allow"""
+    threads: Annotated[int, Field(ge=0)] = 1
+    """Threads of one worker; 0 uses all cores. With another number, sums may be rounded otherwise"""
     address: str | None = None
     """A Ray cluster's address; null starts Ray on this machine, reachable from it alone"""
     gpus: Annotated[float, Field(ge=0.0)] = 0.0

@@ -156,7 +156,7 @@ class Task(Protocol):
 
         Args:
             trainable: It, with its values in force.
-            run: The run's folder, where files may be written that it keeps.
+            run: A folder whose files go into the run's folder, under the same names.
             name: What such files are to be called, without an ending.
         """
         ...

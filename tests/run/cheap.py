@@ -15,9 +15,10 @@ import numpy as np
 from nmt_pbt.base.errors import OutOfMemoryError
 from nmt_pbt.base.types import Value
 from nmt_pbt.run.driver import Driver, search_started
-from nmt_pbt.run.jobs import Engine, JobResult, StateReference, TrainingJob, Winner
-from nmt_pbt.run.journal import Journal, RunStarted
-from nmt_pbt.run.worker import InlineEngine, TrainablePool
+from nmt_pbt.run.jobs import Engine, Job, Result, Winner
+from nmt_pbt.run.journal import Guessed, Journal, RunStarted
+from nmt_pbt.run.scheduler import Scheduler
+from nmt_pbt.run.worker import TrainablePool, Worker
 from nmt_pbt.search.methods.registry import build_method
 from nmt_pbt.tasks.protocol import Evaluation, MemberState, TestResult, Trainable
 from nmt_pbt.tasks.state import StateStore
@@ -172,8 +173,41 @@ def opened(folder: Path) -> Iterator[Journal]:
         yield journal
 
 
-def inline(folder: Path, task: CheapTask, workers: int = 1) -> InlineEngine:
-    return InlineEngine(TrainablePool(task), StateStore(folder / "states"), workers)
+def inline(folder: Path, task: CheapTask, workers: int = 1) -> TakingTurns:
+    return TakingTurns(task, StateStore(folder / "states"), workers)
+
+
+class TakingTurns:
+    """An engine of several workers that take turns in this process, in the order in which they were given work.
+
+    Args:
+        task: What they train.
+        states: Where states are saved.
+        workers: How many.
+        hasty: Draws which of the jobs under way ends next; None: the one that was given out first.
+    """
+
+    def __init__(
+        self, task: CheapTask, states: StateStore, workers: int = 1, hasty: np.random.Generator | None = None
+    ) -> None:
+        self._workers = {f"worker{i}": Worker(f"worker{i}", TrainablePool(task), states) for i in range(workers)}
+        self._hasty = hasty
+        self._queue: list[tuple[str, Job]] = []
+
+    @property
+    def workers(self) -> tuple[str, ...]:
+        return tuple(self._workers)
+
+    def submit(self, worker: str, job: Job) -> None:
+        self._queue.append((worker, job))
+
+    def wait(self) -> Result | None:
+        which = 0 if self._hasty is None else int(self._hasty.integers(len(self._queue)))
+        worker, job = self._queue.pop(which)
+        return self._workers[worker].run(job)
+
+    def close(self) -> None:
+        """Nothing to let go."""
 
 
 class PassingOn:
@@ -186,20 +220,11 @@ class PassingOn:
     def workers(self) -> tuple[str, ...]:
         return self.engine.workers
 
-    def submit(self, worker: str, job: TrainingJob) -> None:
+    def submit(self, worker: str, job: Job) -> None:
         self.engine.submit(worker, job)
 
-    def wait(self) -> JobResult | None:
+    def wait(self) -> Result | None:
         return self.engine.wait()
-
-    def problem(self, state: StateReference) -> str | None:
-        return self.engine.problem(state)
-
-    def keep(self, names: frozenset[str]) -> None:
-        self.engine.keep(names)
-
-    def drop(self, names: frozenset[str]) -> None:
-        self.engine.drop(names)
 
     def close(self) -> None:
         self.engine.close()
@@ -209,14 +234,23 @@ def search(
     method: str, settings: TranslationSettings, task: CheapTask, engine: Engine, journal: Journal, seed: int = 0
 ) -> Winner | None:
     """Run, or go on with, one search."""
-    return driver(method, settings, task, engine, journal, seed).run()
+    return finish(driver(method, settings, task, journal, seed), engine, StateStore(journal.path.parent / "states"))
 
 
-def driver(
-    method: str, settings: TranslationSettings, task: CheapTask, engine: Engine, journal: Journal, seed: int = 0
-) -> Driver:
+def finish(
+    one: Driver, engine: Engine, states: StateStore | None = None, guess: Guessed | None = None
+) -> Winner | None:
+    """Run one search alone."""
+    one.begin(guess)
+    if states is not None:
+        states.keep(one.states_needed())
+    Scheduler(engine).run([one])
+    return one.winner
+
+
+def driver(method: str, settings: TranslationSettings, task: CheapTask, journal: Journal, seed: int = 0) -> Driver:
     """Return what runs, or goes on with, one search."""
     plan = settings.search_plan()
     oracle = build_method(method, plan, seed, task.pairs_per_epoch)
     start = search_started(method, oracle, plan, seed)
-    return Driver(oracle, engine, journal, start, patience=settings.patience)
+    return Driver(oracle, StateStore(journal.path.parent / "states"), journal, start, patience=settings.patience)

@@ -17,10 +17,11 @@ from nmt_pbt.run.manual import check_free_to_guess, check_free_to_test, is_under
 from nmt_pbt.run.run_directory import RunDirectory
 from nmt_pbt.search.methods.manual import build_search_by_hand
 from nmt_pbt.search.methods.registry import build_method
+from nmt_pbt.tasks.state import StateStore
 from nmt_pbt.tasks.translation.tree import TranslationSettings
 from tests.report.fake_run import write_fake_run
 from tests.report.journals import assigned, ended, evaluated, run_started, search, search_ended, small_population
-from tests.run.cheap import CheapTask, cheap_settings, inline, opened
+from tests.run.cheap import CheapTask, cheap_settings, finish, inline, opened
 from tests.run.test_driver import Killed, KillingEngine, plain
 
 TASK = CheapTask()
@@ -36,7 +37,9 @@ def guess(
     guessed = None
     if values is not None:
         guessed = Guessed(method="manual", seed=0, values=values, pairs=oracle.budget.pairs(settings.training.epochs))
-    return Driver(oracle, engine, journal, search_started("manual", oracle, plan, 0)).run(guessed)
+    states = StateStore(journal.path.parent / "states")
+    search = Driver(oracle, states, journal, search_started("manual", oracle, plan, 0))
+    return finish(search, engine, guess=guessed)
 
 
 def guesses(

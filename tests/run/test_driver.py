@@ -7,14 +7,16 @@ import itertools
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from nmt_pbt.base.errors import HandoverError, JournalError, UsageError
 from nmt_pbt.run.greediness import Greediness
 from nmt_pbt.run.jobs import Engine, JobResult, TrainingJob
 from nmt_pbt.run.journal import Assigned, Ended, Evaluated, SearchEnded, read_journal, without_times
+from nmt_pbt.tasks.state import StateStore
 from nmt_pbt.tasks.translation.significance import corpus_scores, unpack_counts
-from tests.run.cheap import CheapTask, PassingOn, cheap_settings, inline, opened, search
+from tests.run.cheap import CheapTask, PassingOn, TakingTurns, cheap_settings, inline, opened, search
 
 CHEAP = CheapTask()
 METHODS = ("pbt", "random", "grid", "bayes", "exploit-only", "explore-only", "replay", "final-values")
@@ -51,12 +53,13 @@ def test_all_methods_are_evaluated_at_the_same_interval(tmp_path: Path, method: 
 
 def test_a_trial_of_constant_values_goes_on_from_its_own_state(tmp_path: Path) -> None:
     evaluated = [record for record in run(tmp_path, "random") if isinstance(record, Evaluated)]
-    assert [record.trained_pairs for record in evaluated] == [200, 400, 600] * 4
-    for before, after in itertools.pairwise(evaluated):
-        if before.trial == after.trial:
+    trials = {record.trial: [other for other in evaluated if other.trial == record.trial] for record in evaluated}
+    assert len(trials) == 4
+    for intervals in trials.values():
+        assert [record.trained_pairs for record in intervals] == [200, 400, 600]
+        assert intervals[0].started is None
+        for before, after in itertools.pairwise(intervals):
             assert after.started == before.state
-        else:
-            assert after.started is None
 
 
 def test_a_member_starts_from_its_parents_state_and_its_hash_is_kept(tmp_path: Path) -> None:
@@ -235,9 +238,7 @@ def test_the_synchronous_lineage_is_the_same_with_any_number_of_workers(tmp_path
     def lineage(workers: int) -> list[dict[str, Any]]:
         records = run(tmp_path / str(workers), "pbt", "search.pbt.synchronous=true", workers=workers)
         assigned = [record for record in records if isinstance(record, Assigned)]
-        return sorted(
-            ({**without_times(record), "worker": ""} for record in assigned), key=lambda record: record["trial"]
-        )
+        return sorted((without_times(record) for record in assigned), key=lambda record: record["trial"])
 
     assert lineage(1) == lineage(2) == lineage(4)
 
@@ -324,3 +325,16 @@ def test_a_journal_cut_after_any_record_is_gone_on_with_to_the_same(tmp_path: Pa
         folder.mkdir()
         (folder / "journal.jsonl").write_text("".join(lines[:number]), encoding="utf-8")
         assert plain(run(folder, "pbt", *more)) == plain(whole)
+
+
+@pytest.mark.parametrize("method", [*METHODS, "hyperband", "pb2", "mf-pbt"])
+def test_records_are_the_same_for_any_number_of_workers_whoever_is_faster(tmp_path: Path, method: str) -> None:
+    size = "search.population=8" if method == "mf-pbt" else "search.population=4"
+    alone = plain(run(tmp_path / "alone", method, size))
+    for workers, haste in ((2, 1), (3, 2), (4, 3), (9, 4)):
+        folder = tmp_path / str(workers)
+        states = StateStore(folder / "states")
+        engine = TakingTurns(CHEAP, states, workers, np.random.default_rng(haste))
+        with opened(folder) as journal:
+            search(method, cheap_settings(size), CHEAP, engine, journal)
+        assert plain(read_journal(folder / "journal.jsonl")) == alone

@@ -8,14 +8,14 @@ import pytest
 
 from nmt_pbt.run.journal import Assigned, Evaluated
 from nmt_pbt.tasks.state import StateStore
-from tests.run.cheap import CheapTask, cheap_settings, driver, inline, opened
+from tests.run.cheap import CheapTask, cheap_settings, driver, finish, inline, opened, search
 
 CHEAP = CheapTask()
 
 
 def test_samples_are_recorded_whenever_a_model_is_the_best_so_far_and_only_then(tmp_path: Path) -> None:
     with opened(tmp_path) as journal:
-        driver("pbt", cheap_settings(), CHEAP, inline(tmp_path, CHEAP), journal).run()
+        search("pbt", cheap_settings(), CHEAP, inline(tmp_path, CHEAP), journal)
         evaluated = [record for record in journal.records if isinstance(record, Evaluated)]
     best = float("-inf")
     for record in evaluated:
@@ -32,22 +32,22 @@ def test_runners_up_are_the_best_saved_states_of_other_members(tmp_path: Path, o
     settings = cheap_settings(f"search.objective={objective}")
     sign = -1 if objective == "val_loss" else 1
     with opened(tmp_path) as journal:
-        search = driver("pbt", settings, CHEAP, inline(tmp_path, CHEAP), journal)
-        winner = search.run()
-        found = search.runners_up(10)
+        one = driver("pbt", settings, CHEAP, journal)
+        winner = finish(one, inline(tmp_path, CHEAP))
+        found = one.runners_up(10)
         members = {record.trial: record.member for record in journal.records if isinstance(record, Assigned)}
         evaluated = [record for record in journal.records if isinstance(record, Evaluated)]
     assert winner is not None
-    assert {members[one.trial] for one in found} == {0, 1, 2, 3} - {members[winner.trial]}
-    scores = [sign * float(one.metrics[objective] or 0) for one in found]
+    assert {members[other.trial] for other in found} == {0, 1, 2, 3} - {members[winner.trial]}
+    scores = [sign * float(other.metrics[objective] or 0) for other in found]
     assert scores == sorted(scores, reverse=True)
     store = StateStore(tmp_path / "states")
-    for one, score in zip(found, scores, strict=True):
-        store.load(one.state.name, one.state.hash)
-        saved = [r for r in evaluated if members[r.trial] == members[one.trial] and store.exists(_name(r))]
+    for other, score in zip(found, scores, strict=True):
+        store.load(other.state.name, other.state.hash)
+        saved = [r for r in evaluated if members[r.trial] == members[other.trial] and store.exists(_name(r))]
         assert score == max(sign * float(r.metrics[objective] or 0) for r in saved)
-    assert search.runners_up(2) == found[:2]
-    assert search.runners_up(0) == []
+    assert one.runners_up(2) == found[:2]
+    assert one.runners_up(0) == []
 
 
 def _name(record: Evaluated) -> str:
@@ -58,15 +58,15 @@ def test_they_are_the_same_when_an_ended_search_is_taken_up_again(tmp_path: Path
     found = []
     for _ in range(2):
         with opened(tmp_path) as journal:
-            search = driver("pbt", cheap_settings(), CHEAP, inline(tmp_path, CHEAP), journal)
-            search.run()
-            found.append(search.runners_up(3))
+            one = driver("pbt", cheap_settings(), CHEAP, journal)
+            finish(one, inline(tmp_path, CHEAP))
+            found.append(one.runners_up(3))
     assert len(found[0]) == 3
     assert found[0] == found[1]
 
 
 def test_a_search_without_a_population_has_none(tmp_path: Path) -> None:
     with opened(tmp_path) as journal:
-        search = driver("random", cheap_settings(), CHEAP, inline(tmp_path, CHEAP), journal)
-        assert search.run() is not None
-        assert search.runners_up(3) == []
+        one = driver("random", cheap_settings(), CHEAP, journal)
+        assert finish(one, inline(tmp_path, CHEAP)) is not None
+        assert one.runners_up(3) == []

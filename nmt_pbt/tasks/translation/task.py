@@ -104,6 +104,7 @@ class TranslationTask:
         translations = first_texts(found)
         scores = score_translations(translations, list(test.target))
         file = run / TRANSLATIONS / f"{name}.txt"
+        file.parent.mkdir(exist_ok=True)
         replace_file(file, "".join(text + "\n" for text in translations).encode("utf-8"))
         # What significance tests need of the references, so that the report can make them without the corpus.
         write_counts(counts_path(file), sentence_counts(translations, list(test.target)))

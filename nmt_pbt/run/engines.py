@@ -1,0 +1,106 @@
+"""Which engine a run gets, and with how many workers."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from nmt_pbt.base.text import counted
+from nmt_pbt.run.jobs import Engine
+from nmt_pbt.run.worker import InlineEngine, TrainablePool
+from nmt_pbt.settings.tree import EngineSettings
+from nmt_pbt.tasks.protocol import Task
+from nmt_pbt.tasks.state import StateStore
+
+_CGROUP = Path("/sys/fs/cgroup")
+_BESIDE_THE_DATA = 1.6
+"""Memory of a worker in training, as a multiple of that of a process that has the libraries and the data."""
+
+
+@dataclass(frozen=True)
+class Workers:
+    """How many workers this machine has room for.
+
+    Attributes:
+        count: So many.
+        cores: Cores that this process may use.
+        fitting: So many fit into memory.
+        bytes_each: What a worker takes, by an estimate from this process.
+    """
+
+    count: int
+    cores: int
+    fitting: int
+    bytes_each: int
+
+    def __str__(self) -> str:
+        return (
+            f"{counted(self.count, 'worker')}: {counted(self.cores, 'core')}, and memory for {self.fitting} of "
+            f"{self.bytes_each / 1024**3:.1f} GB"
+        )
+
+
+def workers_here(threads: int, most: int) -> Workers:
+    """Return how many workers this machine has room for, once libraries and data are loaded.
+
+    Args:
+        threads: Threads of a worker.
+        most: More would be of no use.
+    """
+    cores = _cores()
+    each = int(_BESIDE_THE_DATA * psutil.Process().memory_info().rss)
+    fitting = max(1, _free_memory() // each)
+    return Workers(max(1, min(cores // max(1, threads), fitting, most)), cores, fitting, each)
+
+
+def _cores() -> int:
+    """Return how many cores this process may use, by its affinity and by the limit of its container."""
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    limit = _read(_CGROUP / "cpu.max").split()  # microseconds in each period
+    if len(limit) == 2 and limit[0].isdigit():
+        return max(1, min(allowed, int(limit[0]) // int(limit[1])))
+    return allowed
+
+
+def _free_memory() -> int:
+    """Return the bytes that are free, on the machine and in the container."""
+    free = int(psutil.virtual_memory().available)
+    limit, used = _read(_CGROUP / "memory.max"), _read(_CGROUP / "memory.current")
+    if limit.isdigit() and used.isdigit():
+        return min(free, int(limit) - int(used))
+    return free
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_text().strip()
+    except OSError:
+        return ""  # another system, or no container
+
+
+def build_engine(settings: EngineSettings, task: Task, states: StateStore, most_jobs: int) -> Engine:
+    """Build the engine of the settings.
+
+    Args:
+        settings: Which engine, and with how many workers.
+        task: Builds trainables.
+        states: Where states are saved.
+        most_jobs: Jobs that can be under way at once: more workers would be of no use.
+    """
+    task = task.with_threads(settings.threads)
+    if settings.name == "ray":
+        from nmt_pbt.run.ray_engine import RayEngine
+
+        workers = settings.workers or workers_here(settings.threads, most_jobs).count
+        return RayEngine(task, states, workers, settings.address, float(settings.threads or 1), settings.gpus)
+    if settings.name == "inline":
+        return InlineEngine(TrainablePool(task), states)
+    workers = min(settings.workers, most_jobs) or workers_here(settings.threads, most_jobs).count
+    if workers == 1:
+        return InlineEngine(TrainablePool(task), states)
+    from nmt_pbt.run.process_engine import ProcessEngine
+
+    return ProcessEngine(task, states, workers)

@@ -1,0 +1,175 @@
+"""The engine for one machine: a process for each worker, by the standard library alone.
+
+Jobs and results go through a pipe each; states lie in the run's folder, where the workers read and save them.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import tempfile
+import threading
+import traceback
+from contextlib import suppress
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+from nmt_pbt.base.errors import NmtPbtError, SearchError
+from nmt_pbt.run.jobs import Job, Result
+from nmt_pbt.run.worker import TrainablePool, Worker
+from nmt_pbt.tasks.protocol import Task
+from nmt_pbt.tasks.state import StateStore
+
+MAX_DEATHS = 3
+"""A job during which so many workers died is not tried again: it is what kills them."""
+
+
+@dataclass
+class _Member:
+    """One worker as this side sees it."""
+
+    process: BaseProcess
+    pipe: Connection
+    log: Path
+    job: Job | None = None
+    deaths: int = 0
+
+
+class ProcessEngine:
+    """Runs jobs in processes of this machine.
+
+    A worker that dies is started again and its job given to it anew, from the state the job starts with. Workers end
+    with this process, however that ends.
+
+    Args:
+        task: Builds the trainables; sent to each worker once.
+        states: Where states are saved.
+        workers: How many processes.
+    """
+
+    def __init__(self, task: Task, states: StateStore, workers: int) -> None:
+        self._task = task
+        self._states = states
+        self._context = multiprocessing.get_context("spawn")  # TensorFlow does not outlive a fork
+        self._logs = tempfile.TemporaryDirectory(prefix="nmt-pbt-")
+        self._members = {f"worker{index}": self._start(f"worker{index}") for index in range(workers)}
+
+    def _start(self, name: str) -> _Member:
+        mine, theirs = self._context.Pipe()
+        log = Path(self._logs.name) / f"{name}.log"
+        process = self._context.Process(
+            target=_work, args=(name, theirs, self._task, self._states.folder, log), name=name, daemon=True
+        )
+        process.start()
+        theirs.close()
+        return _Member(process, mine, log)
+
+    @property
+    def workers(self) -> tuple[str, ...]:
+        """Names of the workers. One that is still starting counts: its job waits for it."""
+        return tuple(self._members)
+
+    @property
+    def processes(self) -> dict[str, int]:
+        """Process ids of the workers, by name."""
+        return {name: member.process.pid or 0 for name, member in self._members.items()}
+
+    def submit(self, worker: str, job: Job) -> None:
+        """Send a job to a worker."""
+        member = self._members[worker]
+        member.job = job
+        with suppress(BrokenPipeError, ConnectionResetError):  # it has died, which `wait` finds out
+            member.pipe.send(job)
+
+    def wait(self) -> Result:
+        """Wait for the next result.
+
+        Raises:
+            SearchError: A job has killed its worker too often.
+        """
+        while True:
+            pipes = {member.pipe: name for name, member in self._members.items() if member.job is not None}
+            for pipe in wait(list(pipes)):
+                assert isinstance(pipe, Connection)
+                member = self._members[pipes[pipe]]
+                try:
+                    answer = pipe.recv()
+                except (EOFError, ConnectionResetError):
+                    self._start_again(pipes[pipe])
+                    continue
+                member.job, member.deaths = None, 0
+                if isinstance(answer, BaseException):
+                    raise answer
+                result: Result = answer
+                return result
+
+    def _start_again(self, name: str) -> None:
+        """Put a new worker in the place of one that died, and give its job out again."""
+        old = self._members[name]
+        old.process.join()
+        job, deaths = old.job, old.deaths + 1
+        assert job is not None, "only workers with a job are waited for"
+        if deaths >= MAX_DEATHS:
+            raise SearchError(
+                f"{job}: {deaths} workers died at it ({_cause(old)}); look at their memory, then resume the run"
+            )
+        self._members[name] = member = self._start(name)
+        member.deaths = deaths
+        self.submit(name, job)
+
+    def close(self) -> None:
+        """End the workers, whatever they are at."""
+        for member in self._members.values():
+            member.process.kill()
+        for member in self._members.values():
+            member.process.join()
+            member.pipe.close()
+        self._logs.cleanup()
+
+
+def _cause(member: _Member) -> str:
+    """Return why a worker died, as far as that is known: the signal, or the last thing it wrote."""
+    code = member.process.exitcode or 0
+    if code < 0:
+        return signal.Signals(-code).name
+    lines = member.log.read_text(encoding="utf-8", errors="replace").split("\n") if member.log.exists() else []
+    return next((line.strip() for line in reversed(lines) if line.strip()), f"exit code {code}")
+
+
+def _work(name: str, pipe: Connection, task: Task, states: Path, log: Path) -> None:
+    """Run jobs until the other side closes the pipe; what a worker's process does."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all; the one that waits for us decides
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    with open(log, "wb") as file:
+        os.dup2(file.fileno(), 2)  # TensorFlow's start-up messages, once for each worker
+    worker = Worker(name, TrainablePool(task), StateStore(states))
+    while True:
+        try:
+            job = pipe.recv()
+        except (EOFError, ConnectionResetError):
+            return
+        try:
+            answer: Result | BaseException = worker.run(job)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the other side has to hear of it
+            answer = _portable(error)
+        pipe.send(answer)
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(1)
+
+
+def _portable(error: Exception) -> Exception:
+    """Return an error to send: one of ours as it is, any other one as text, with the place where it was raised."""
+    if isinstance(error, NmtPbtError):
+        return error
+    told = RuntimeError(f"{type(error).__name__}: {error}")
+    told.add_note(f"In a worker:\n{traceback.format_exc()}")
+    return told

@@ -1,0 +1,103 @@
+"""Gives free workers to searches: one pool of workers serves all the searches of a run, side by side."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence, Set
+from dataclasses import dataclass, replace
+
+from nmt_pbt.base.errors import SearchError
+from nmt_pbt.base.types import Value
+from nmt_pbt.run.driver import Driver, Ticket
+from nmt_pbt.run.jobs import Engine, Job, JobResult, Result, StateReference
+
+
+@dataclass(frozen=True)
+class _Live:
+    """The model that a worker used last: the values that decide its shape, and the saved state that it is at."""
+
+    shape: Mapping[str, Value]
+    at: StateReference | None
+
+
+class Scheduler:
+    """Runs searches until all of them are done.
+
+    A free worker gets a job of the search that would take the longest if it had a worker for each of its trials: one
+    whose trials wait for each other would otherwise be the last to end, alone. Of that search's jobs it gets one that
+    starts from the state its model is at, or else one for a model of the same shape, if there are such.
+
+    Args:
+        engine: Where jobs run.
+        structural: Names of the hyperparameters that decide a model's shape.
+    """
+
+    def __init__(self, engine: Engine, structural: Set[str] = frozenset()) -> None:
+        self._engine = engine
+        self._structural = structural
+        self._searches: list[Driver] = []
+        self._given: dict[str, tuple[Driver, Ticket]] = {}
+        self._live: dict[str, _Live] = {}
+        self._free_since: dict[str, float] = {}
+        self._idle: dict[str, float] = {}
+
+    def run(self, searches: Sequence[Driver], more: Callable[[], Sequence[Driver]] = tuple) -> None:
+        """Run searches side by side.
+
+        Args:
+            searches: Searches that have begun and are not done.
+            more: Asked for further ones whenever one is done: those that waited for it.
+
+        Raises:
+            SearchError: A search or the engine cannot go on.
+        """
+        began = time.perf_counter()
+        self._searches = list(searches)
+        while self._searches:
+            self._give_out(began)
+            if not self._given and self._engine.workers and not any(search.done for search in self._searches):
+                raise SearchError("no search has anything to do, and none is over; report this")
+            if self._given or not self._engine.workers:
+                self._take_in(self._engine.wait())
+            open_searches = [search for search in self._searches if not search.done]
+            if len(open_searches) < len(self._searches):
+                self._searches = [*open_searches, *more()]
+
+    def _give_out(self, began: float) -> None:
+        for worker in self._engine.workers:
+            if worker in self._given:
+                continue
+            chosen = self._choose(worker)
+            if chosen is None:
+                return  # nor is there anything for the others
+            search, ticket = chosen
+            now = time.perf_counter()
+            self._idle[worker] = now - self._free_since.get(worker, began)
+            self._given[worker] = search, ticket
+            self._engine.submit(worker, ticket.job)
+
+    def _choose(self, worker: str) -> tuple[Driver, Ticket] | None:
+        ready = [search for search in self._searches if search.has_job()]
+        if not ready:
+            return None
+        search = max(ready, key=lambda search: search.left_in_sequence)
+        live = self._live.get(worker)
+        if live is None:
+            return search, search.next(lambda job: 0)
+        return search, search.next(lambda job: 2 * (job.start == live.at) + (self._shape(job) == live.shape))
+
+    def _shape(self, job: Job) -> Mapping[str, Value]:
+        return {name: value for name, value in job.values.items() if name in self._structural}
+
+    def _take_in(self, result: Result | None) -> None:
+        if result is None:
+            return  # a worker has joined
+        search, ticket = self._given.pop(result.worker)
+        self._free_since[result.worker] = time.perf_counter()
+        at = None
+        if isinstance(result, JobResult):
+            at = result.state
+            idle = round(self._idle[result.worker], 6)
+            result = replace(result, seconds=result.seconds.model_copy(update={"idle": idle}))
+        self._live[result.worker] = _Live(self._shape(ticket.job), at)
+        search.take(ticket, result)
