@@ -2,6 +2,11 @@
 
     python benchmarks/simulate.py --population 1000 --workers 100 --generations 30
 
+    python benchmarks/simulate.py --comparison --population 8 --generations 20 --seeds 5 --workers 16
+
+The second form simulates a whole comparison, pbt, random, grid and bayes with each seed: all searches at once, as the
+program runs them, and one after the other beside it.
+
 Time is virtual: an interval takes what its worker's speed says, and the next event is the next interval that ends. A
 worker's speed is one of `--workers` that are spread evenly (on a log scale) from 1 to `--uneven`. A worker dies in some
 intervals: it is back after a while and trains the interval again from its start, as with Ray. Some trials end in NaN.
@@ -27,10 +32,12 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from nmt_pbt.run.driver import Driver
+from nmt_pbt.run.driver import Driver, search_started
 from nmt_pbt.run.jobs import JobResult, StateReference, TrainingJob
 from nmt_pbt.run.journal import Assigned, Evaluated, Journal, RunStarted, SearchStarted
+from nmt_pbt.run.scheduler import Scheduler
 from nmt_pbt.search.methods.registry import build_method
+from nmt_pbt.tasks.protocol import MemberState
 from nmt_pbt.tasks.translation.tree import TranslationSettings, load_settings
 
 EPOCH = 1000
@@ -73,7 +80,7 @@ def timed(method: Call) -> Call:
 
 
 class SimulatedEngine:
-    """Keeps the contract of `nmt_pbt.run.jobs.Engine` with a clock that jumps to the next event.
+    """Keeps the contracts of an engine and of its states, with a clock that jumps to the next event.
 
     Attributes:
         now: The virtual time, in intervals of the fastest worker.
@@ -134,20 +141,18 @@ class SimulatedEngine:
         return JobResult(worker, job.trial, metrics, age, StateReference(job.save_as, f"{self._submitted:064x}"))
 
     @timed
-    def keep(self, names: frozenset[str]) -> None:
-        """Forget all states but those named."""
-        for name in set(self._skill) - names:
-            del self._skill[name]
-
-    @timed
     def drop(self, names: frozenset[str]) -> None:
         """Forget the states named."""
         for name in names:
             self._skill.pop(name, None)
 
-    def problem(self, state: StateReference) -> str | None:
+    def problem(self, name: str, expected_hash: str) -> str | None:
         """Tell what is wrong with a state: nothing ever is."""
         return None
+
+    def load(self, name: str, expected_hash: str) -> MemberState:
+        """Nobody asks for what is in a state."""
+        raise NotImplementedError
 
     def close(self) -> None:
         """Nothing to let go."""
@@ -294,7 +299,10 @@ def simulate(settings: TranslationSettings, cluster: Cluster, folder: Path, seed
     with Journal(folder / "journal.jsonl") as journal:
         journal.append(RunStarted(settings="simulated", data="simulated"))
         began, cpu_began = time.perf_counter(), time.process_time()
-        winner = Driver(method, engine, journal, start, watch).run()
+        search = Driver(method, engine, journal, start, watch)
+        search.begin()
+        Scheduler(engine).run([search])
+        winner = search.winner
         wall, cpu = time.perf_counter() - began, time.process_time() - cpu_began - engine.own_cpu
         grown = _memory() - before
     decisions = len(watch.decided_cpu)
@@ -318,6 +326,51 @@ def simulate(settings: TranslationSettings, cluster: Cluster, folder: Path, seed
         states=engine.most_states,
         best=float(winner.metrics["val_bleu"] or 0.0) if winner is not None else math.nan,
     )
+
+
+METHODS = ("pbt", "random", "grid", "bayes")
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What a simulated comparison came to.
+
+    Attributes:
+        utilisation: Share of the time that workers were alive in which they had an interval to train.
+        until_given_out: The same until the last interval was given out: without the end, when there is none left.
+        duration: Intervals of the fastest worker.
+    """
+
+    utilisation: float
+    until_given_out: float
+    duration: float
+
+
+def compare(population: int, generations: int, seeds: int, cluster: Cluster, folder: Path, at_once: bool) -> Comparison:
+    """Run a comparison of four methods.
+
+    Args:
+        population: Members, and trials of the other methods.
+        generations: Intervals of each.
+        seeds: Searches of each method.
+        cluster: Who works.
+        folder: Where the journal is written.
+        at_once: All searches side by side; else one after the other.
+    """
+    engine = SimulatedEngine(cluster, 0)
+    plan = settings_for(population, generations, synchronous=True).search_plan()
+    with Journal(folder / f"{at_once}.jsonl") as journal:
+        journal.append(RunStarted(settings="simulated", data="simulated"))
+        searches = []
+        for seed in range(seeds):
+            for name in METHODS:
+                oracle = build_method(name, plan, seed, EPOCH)
+                searches.append(Driver(oracle, engine, journal, search_started(name, oracle, plan, seed)))
+        for together in [searches] if at_once else [[search] for search in searches]:
+            for search in together:
+                search.begin()
+            Scheduler(engine).run(together)
+    return Comparison(engine.utilisation(engine.now), engine.utilisation(engine.last_given), engine.now)
 
 
 ROWS: tuple[tuple[str, str], ...] = (
@@ -352,8 +405,13 @@ def main() -> None:
     parser.add_argument("--deaths", type=float, default=0.01, help="share of intervals in which the worker dies")
     parser.add_argument("--failures", type=float, default=0.005, help="share of trials that end in NaN")
     parser.add_argument("--only", choices=("asynchronous", "synchronous"), help="one of the two modes")
+    parser.add_argument("--comparison", action="store_true", help=f"{', '.join(METHODS)}, with each of --seeds")
+    parser.add_argument("--seeds", type=int, default=5, help="searches of each method of a comparison")
     arguments = parser.parse_args()
     cluster = Cluster(arguments.workers, arguments.uneven, arguments.deaths, arguments.failures)
+    if arguments.comparison:
+        print_comparison(arguments, cluster)
+        return
     print(f"{platform.processor() or platform.machine()}, Python {platform.python_version()}")
     print(
         f"population {arguments.population:,}, {arguments.generations} generations, {cluster.workers:,} workers uneven "
@@ -370,6 +428,22 @@ def main() -> None:
     for title, form in ROWS:
         cells = [form.format(**asdict(outcome), rate=1e3 / outcome.wall) for outcome in found.values()]
         print(f"| {title} | " + " | ".join(cells) + " |")
+
+
+def print_comparison(arguments: argparse.Namespace, cluster: Cluster) -> None:
+    """Simulate a comparison, all searches at once and one after the other, and print a table."""
+    print(
+        f"{len(METHODS)} methods, {arguments.seeds} seeds, population {arguments.population}, {arguments.generations} "
+        f"intervals, {cluster.workers} workers uneven by {cluster.uneven:g}x, {cluster.deaths:.1%} deaths\n"
+    )
+    print("| searches | utilisation | until the last interval is given out | duration |")
+    print("| --- | ---: | ---: | ---: |")
+    for title, at_once in (("all at once", True), ("one after the other", False)):
+        with tempfile.TemporaryDirectory() as folder:
+            found = compare(
+                *(arguments.population, arguments.generations, arguments.seeds), cluster, Path(folder), at_once
+            )
+        print(f"| {title} | {found.utilisation:.1%} | {found.until_given_out:.1%} | {found.duration:,.0f} |")
 
 
 def _memory() -> int:
