@@ -142,7 +142,7 @@ def _run(run: RunDirectory, settings: TranslationSettings, corpus: ExpectedCorpu
     """Search, and write the report."""
     settings.check_searches()
     task = prepare_run(run, settings, corpus)
-    from nmt_pbt.cli.progress import SearchProgress
+    from nmt_pbt.cli.progress import CONSOLE, SearchProgress
     from nmt_pbt.run.compare import compare
     from nmt_pbt.run.greediness import Greediness
 
@@ -152,7 +152,7 @@ def _run(run: RunDirectory, settings: TranslationSettings, corpus: ExpectedCorpu
         going_on(run.path, go_on),
         SearchProgress(dev_samples(task), Greediness.of(settings.search_plan())) as progress,
     ):
-        compare(run, settings, task, progress)
+        compare(run, settings, task, progress, lambda text: CONSOLE.print(text, highlight=False))
     typer.echo("")
     _report(run, settings)
 

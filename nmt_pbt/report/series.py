@@ -16,6 +16,7 @@ from typing import Any
 import pandas as pd
 
 from nmt_pbt.base.errors import JournalError
+from nmt_pbt.report.clock import SearchClock, workers_of
 from nmt_pbt.run.greediness import Greediness
 from nmt_pbt.run.journal import (
     AnyRecord,
@@ -263,22 +264,23 @@ def best_so_far(records: Sequence[AnyRecord]) -> pd.DataFrame:
     """How good the best state was that each search had seen at each evaluation, in the order of the journal.
 
     Returns:
-        Columns: method, seed, trial, interval_index, spent_pairs, spent_epochs, seconds (wall-clock of this trial's
-        worker since the search began, without the pauses of a run that was stopped and resumed), score, best (of all
-        evaluations up to this one; NaN before the first finite one), improved (this one is the new best).
+        Columns: method, seed, trial, interval_index, spent_pairs, spent_epochs, seconds (wall-clock since the search
+        began, see `SearchClock`), score, best (of all evaluations up to this one; NaN before the first finite one),
+        improved (this one is the new best).
     """
-    started, given = _started(records), assignments(records)
+    started = _started(records)
     best: dict[tuple[str, int], float] = {}
-    clock: dict[tuple[str, int, str], float] = {}
+    clocks: dict[tuple[str, int], SearchClock] = {}
+    workers = workers_of(records)
     rows: list[dict[str, Any]] = []
     for record in records:
+        if isinstance(record, Assigned):
+            clocks.setdefault((record.method, record.seed), SearchClock(workers)).assigned(record.trial)
         if not isinstance(record, Evaluated):
             continue
         key = record.method, record.seed
         search = started[key]
-        # A trial of a resumed run may have gone on with another worker than it was given to.
-        worker = (*key, record.worker or given[(*key, record.trial)].worker)
-        clock[worker] = clock.get(worker, 0.0) + math.fsum(record.seconds.model_dump().values())
+        seconds = clocks[key].evaluated(record)
         score = score_of(record.metrics, search.objective)
         improved = better(score, best.get(key, math.nan), search.direction)
         if improved:
@@ -287,7 +289,7 @@ def best_so_far(records: Sequence[AnyRecord]) -> pd.DataFrame:
             {
                 **record.model_dump(include={"method", "seed", "trial", "interval_index", "spent_pairs"}),
                 "spent_epochs": record.spent_pairs / search.pairs_per_epoch,
-                "seconds": clock[worker],
+                "seconds": seconds,
                 "score": score,
                 "best": best.get(key, math.nan),
                 "improved": improved,

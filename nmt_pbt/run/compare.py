@@ -25,6 +25,7 @@ def compare(
     settings: RunSettings,
     task: Task,
     listener: Callable[[SearchRecord], None] = lambda record: None,
+    tell: Callable[[str], None] = lambda text: None,
 ) -> None:
     """Search with each method and seed, and test each winner; goes on from whatever the run already holds.
 
@@ -33,6 +34,7 @@ def compare(
         settings: Its settings.
         task: What is trained.
         listener: Told every record, replayed ones too.
+        tell: Told in a line how many workers there are, where the machine decided that.
 
     Raises:
         UsageError: Another process writes this run, or settings or data changed since it was begun.
@@ -45,7 +47,7 @@ def compare(
         searches = _Searches(run, settings, task.pairs_per_epoch, journal, states, listener)
         first = searches.ready()
         states.keep(frozenset().union(*(search.states_needed() for search in first)))
-        engine = build_engine(settings.engine, task, states, searches.concurrent_jobs)
+        engine = build_engine(settings.engine, task, states, sum(search.jobs_ready for search in first), tell)
         try:
             Scheduler(engine, task.structural).run(first, searches.ready)
         finally:
@@ -82,11 +84,6 @@ class _Searches:
                     driver.begin()
                     found.append(driver)
         return [driver for driver in found if not driver.done]
-
-    @property
-    def concurrent_jobs(self) -> int:
-        """Jobs that can be under way at once, at most: more workers would be of no use."""
-        return self.settings.search.seeds * len(self.settings.search.methods) * self.settings.search.population
 
     def _driver(self, name: str, seed: int) -> Driver | None:
         schedule: list[Segment] = []

@@ -183,6 +183,11 @@ class Driver:
         """Whether the search is over, its winner was tested if it is to be, and all states that are kept are there."""
         return self._ended and not self._wanted and (self._tested is not None or self._test is None or not self.winner)
 
+    @property
+    def jobs_ready(self) -> int:
+        """How many jobs wait for a worker now."""
+        return len(self._waiting) or int(self.has_job())
+
     def has_job(self) -> bool:
         """Tell whether there is a job for a free worker; where results count as they come in, decide on one now."""
         if not self._waiting and not self._ended and not self._oracle.takes_results_in_order:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -81,7 +82,13 @@ def _read(file: Path) -> str:
         return ""  # another system, or no container
 
 
-def build_engine(settings: EngineSettings, task: Task, states: StateStore, most_jobs: int) -> Engine:
+def build_engine(
+    settings: EngineSettings,
+    task: Task,
+    states: StateStore,
+    most_jobs: int,
+    tell: Callable[[str], None] = lambda text: None,
+) -> Engine:
     """Build the engine of the settings.
 
     Args:
@@ -89,18 +96,20 @@ def build_engine(settings: EngineSettings, task: Task, states: StateStore, most_
         task: Builds trainables.
         states: Where states are saved.
         most_jobs: Jobs that can be under way at once: more workers would be of no use.
+        tell: Told in a line how many workers there are, where the machine decides that.
     """
     task = task.with_threads(settings.threads)
+    workers = settings.workers
+    if not workers and settings.name != "inline" and most_jobs > 1:
+        found = workers_here(settings.threads, most_jobs)
+        tell(str(found))
+        workers = found.count
     if settings.name == "ray":
         from nmt_pbt.run.ray_engine import RayEngine
 
-        workers = settings.workers or workers_here(settings.threads, most_jobs).count
-        return RayEngine(task, states, workers, settings.address, float(settings.threads or 1), settings.gpus)
-    if settings.name == "inline":
-        return InlineEngine(TrainablePool(task), states)
-    workers = min(settings.workers, most_jobs) or workers_here(settings.threads, most_jobs).count
-    if workers == 1:
+        return RayEngine(task, states, max(1, workers), settings.address, float(settings.threads or 1), settings.gpus)
+    if settings.name == "inline" or min(workers, most_jobs) <= 1:
         return InlineEngine(TrainablePool(task), states)
     from nmt_pbt.run.process_engine import ProcessEngine
 
-    return ProcessEngine(task, states, workers)
+    return ProcessEngine(task, states, min(workers, most_jobs))

@@ -1,0 +1,154 @@
+"""Worker processes of one machine: the same records as one process, whoever is killed and when."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nmt_pbt.base.errors import SearchError
+from nmt_pbt.run.jobs import Job
+from nmt_pbt.run.journal import RunStarted, Tested, read_journal, without_times
+from nmt_pbt.run.process_engine import ProcessEngine
+from nmt_pbt.tasks.state import StateStore
+from tests.run import process_program
+from tests.run.cheap import CheapTask, cheap_settings, opened, search
+from tests.run.test_ray_driver import family, running
+
+ROOT = Path(__file__).parents[2]
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3"}
+
+
+def by_search(folder: Path) -> dict[tuple[str, int], list[dict[str, Any]]]:
+    """Return the records of each search, in their order."""
+    found = defaultdict(list)
+    for record in read_journal(folder / "journal.jsonl"):
+        if not isinstance(record, RunStarted):
+            found[record.method, record.seed].append(without_times(record))
+    return found
+
+
+def start(folder: Path, workers: int, seconds: float = 0.0) -> subprocess.Popen[str]:
+    command = [sys.executable, process_program.__file__, str(folder), str(workers), str(seconds)]
+    return subprocess.Popen(command, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True)
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, int], list[dict[str, Any]]]:
+    """The records of each search of the comparison in one process."""
+    folder = tmp_path_factory.mktemp("alone") / "run"
+    process_program.main(folder, 1)
+    return by_search(folder)
+
+
+def test_searches_side_by_side_on_processes_find_what_each_finds_in_one(
+    tmp_path: Path, alone: dict[tuple[str, int], list[dict[str, Any]]]
+) -> None:
+    process_program.main(tmp_path / "run", 3)
+    assert len(alone) == 12
+    assert by_search(tmp_path / "run") == alone
+    records = read_journal(tmp_path / "run" / "journal.jsonl")
+    assert len({record.worker for record in records if record.event == "evaluated"}) == 3
+    searches = [(record.method, record.seed) for record in records if record.event == "evaluated"]
+    changes = sum(before != after for before, after in itertools.pairwise(searches))
+    assert changes > 50  # side by side, not one after the other
+    assert sum(isinstance(record, Tested) for record in records) == 12
+    assert StateStore(tmp_path / "run" / "states").names() == set()
+
+
+def kill_again_and_again(folder: Path, kills: int, seed: int) -> int:
+    """Run the comparison, and kill workers or the one that decides at random moments; return how many were killed."""
+    draw = random.Random(seed)
+    killed = 0
+    while True:
+        process = start(folder, 3, 0.02)
+        while process.poll() is None:
+            time.sleep(draw.uniform(0.05, 1.0))
+            everyone = family(process.pid)
+            workers = running(everyone - {process.pid})
+            if killed >= kills or not workers:
+                continue
+            killed += 1
+            if draw.random() < 0.2:
+                process.kill()
+                process.wait()
+                deadline = time.monotonic() + 30
+                while running(workers):
+                    assert time.monotonic() < deadline, f"orphans: {running(workers)}"
+                    time.sleep(0.05)
+            else:
+                os.kill(draw.choice(sorted(workers)), signal.SIGKILL)
+        error = process.communicate()[1]
+        if process.returncode == 0:
+            return killed
+        assert process.returncode == -signal.SIGKILL or "workers died at it" in error, error
+
+
+@pytest.mark.parametrize("kills", [4, pytest.param(100, marks=pytest.mark.slow)])
+def test_whoever_is_killed_each_search_has_the_records_of_one_that_was_not(
+    tmp_path: Path, alone: dict[tuple[str, int], list[dict[str, Any]]], kills: int
+) -> None:
+    folder = tmp_path / "run"
+    assert kill_again_and_again(folder, kills, seed=kills) >= kills // 2
+    assert by_search(folder) == alone
+
+
+def test_ctrl_c_ends_all_workers_at_once_and_the_run_goes_on(
+    tmp_path: Path, alone: dict[tuple[str, int], list[dict[str, Any]]]
+) -> None:
+    process = start(tmp_path / "run", 3, 0.5)
+    while not (workers := running(family(process.pid) - {process.pid})):
+        time.sleep(0.05)
+    journal = tmp_path / "run" / "journal.jsonl"
+    while not journal.exists() or journal.read_text(encoding="utf-8").count("evaluated") < 2:
+        time.sleep(0.05)
+    os.kill(process.pid, signal.SIGINT)
+    began = time.monotonic()
+    process.communicate(timeout=20)
+    assert time.monotonic() - began < 10
+    assert not running(workers)
+    process_program.main(tmp_path / "run", 2)
+    assert by_search(tmp_path / "run") == alone
+
+
+def test_a_job_that_kills_every_worker_ends_the_search_and_says_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = ProcessEngine(CheapTask(seconds=5.0), StateStore(tmp_path / "states"), 1)
+    submit = engine.submit
+
+    def killing(worker: str, job: Job) -> None:
+        submit(worker, job)
+        os.kill(engine.processes[worker], signal.SIGKILL)
+
+    monkeypatch.setattr(engine, "submit", killing)
+    with opened(tmp_path) as journal, pytest.raises(SearchError, match=r"trial .*: 3 workers died at it \(SIGKILL\)"):
+        search("random", cheap_settings(), CheapTask(), engine, journal)
+    engine.close()
+
+
+class Faulty(CheapTask):
+    """A task whose code has a fault."""
+
+    def build(self, structural: object) -> Any:
+        raise KeyError("a fault of the user's")
+
+
+def test_a_fault_in_the_users_code_comes_with_the_place_where_it_is(tmp_path: Path) -> None:
+    engine = ProcessEngine(Faulty(), StateStore(tmp_path / "states"), 1)
+    try:
+        with opened(tmp_path) as journal, pytest.raises(RuntimeError, match="a fault of the user's") as caught:
+            search("random", cheap_settings(), CheapTask(), engine, journal)
+    finally:
+        engine.close()
+    assert "test_processes.py" in caught.value.__notes__[0]
+    assert "in build" in caught.value.__notes__[0]
