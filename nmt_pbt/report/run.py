@@ -79,8 +79,7 @@ class Run:
     @property
     def tested(self) -> list[Tested]:
         """What was tested, one record a search."""
-        found = {(record.method, record.seed): record for record in self.records if isinstance(record, Tested)}
-        return list(found.values())
+        return series.latest_tests(self.records)
 
     @cached_property
     def searches(self) -> pd.DataFrame:

@@ -403,6 +403,12 @@ def time_spent(records: Sequence[AnyRecord]) -> pd.DataFrame:
     return table(rows, ["method", "seed", *SECONDS, "test", "total"])
 
 
+def latest_tests(records: Sequence[AnyRecord]) -> list[Tested]:
+    """Return the last test of each search that had one, in the order in which the searches were started."""
+    found = {(record.method, record.seed): record for record in records if isinstance(record, Tested)}
+    return [found[search] for search in _started(records) if search in found]
+
+
 def tests(records: Sequence[AnyRecord]) -> pd.DataFrame:
     """One row a winner that was decoded on the test split; the last record where a search was tested again.
 
@@ -411,9 +417,8 @@ def tests(records: Sequence[AnyRecord]) -> pd.DataFrame:
         `test_X` and `signature_X` for each metric X, for instance `test_bleu`. What the search called `val_X` is
         `dev_X` here.
     """
-    found = {(record.method, record.seed): record for record in records if isinstance(record, Tested)}
     rows: list[dict[str, Any]] = []
-    for record in found.values():
+    for record in latest_tests(records):
         row: dict[str, Any] = record.model_dump(
             include={"method", "seed", "trial", "interval_index", "trained_pairs", "outputs"}
         )
