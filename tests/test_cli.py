@@ -103,6 +103,14 @@ REFUSALS = {
     "a file that is not YAML": (["compare", "--config", "broken.yaml"], ["broken.yaml", "line"]),
     "a missing settings file": (["compare", "--config", "none.yaml"], ["none.yaml"]),
     "a value out of range": (["compare", "--set", "training.dropout=1.5"], ["training.dropout", "1.5"]),
+    "a batch that no memory holds": (["compare", "--set", f"training.batch_size={10**26}"], ["training.batch_size"]),
+    "more threads than a machine bears": (["compare", "--set", "engine.threads=100000"], ["engine.threads", "1024"]),
+    "a beam that cannot be decoded": (["compare", "--set", "evaluation.beam=1000000000"], ["evaluation.beam", "1000"]),
+    "a model larger than the memory": (
+        ["compare", "--set", "model.units=16384", "--set", "model.decoder_layers=32"],
+        ["memory", "model.units"],
+    ),
+    "a beam of the command line that cannot be decoded": (["translate", "run", "--beam=1001"], ["--beam", "1000"]),
     "a bootstrap of what is not BLEU": (
         ["compare", "--set", "search.pbt.exploit=bootstrap", "--set", "search.objective=val_loss"],
         ["search.pbt.exploit bootstrap", "val_loss"],

@@ -101,7 +101,7 @@ def prepare_run(
         settings: The settings.
         corpus: Which corpus it has to be; None takes any.
     """
-    from nmt_pbt.run.preflight import check_engine, check_room, need_of
+    from nmt_pbt.run.preflight import check_engine, check_memory, check_room, need_of
     from nmt_pbt.tasks.translation.corpus.prepared import check, digest_of
 
     check_engine(settings.engine)
@@ -109,6 +109,7 @@ def prepare_run(
     if corpus is not None and digest_of(text, subwords, settings.corpus.max_length) != corpus.digest:
         raise UsageError(f"{settings.corpus.name}: {corpus.otherwise}")
     need = need_of(settings, subwords.size)
+    check_memory(need, settings.engine)
     check_room(need, run.path)
 
     if settings.search.interval * len(text.train) < 1:

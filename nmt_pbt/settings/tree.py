@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from nmt_pbt.base.errors import UsageError
-from nmt_pbt.base.section import Count, FileName, Section
+from nmt_pbt.base.section import FileName, Section
 from nmt_pbt.search.methods.registry import check_methods, check_variants
 from nmt_pbt.search.plan import SearchPlan
 from nmt_pbt.search.settings import SearchSettings
@@ -18,13 +18,13 @@ class EngineSettings(Section):
 
     name: Literal["inline", "ray"] = "inline"
     """`inline`: in this process; `ray`: in worker processes, on this machine or a cluster"""
-    workers: Count = 1
+    workers: Annotated[int, Field(ge=1, le=10_000)] = 1
     """Trials under way at once, of each search at most twice the population"""
-    threads: Annotated[int, Field(ge=0)] = 0
+    threads: Annotated[int, Field(ge=0, le=1024)] = 0
     """Threads of one worker; 0 uses all cores inline, one with Ray"""
     address: str | None = None
     """A Ray cluster's address; null starts Ray on this machine, reachable from it alone"""
-    gpus: Annotated[float, Field(ge=0.0)] = 0.0
+    gpus: Annotated[float, Field(ge=0.0, le=64.0)] = 0.0
     """GPUs to reserve for each Ray worker; fractions allowed"""
 
 
