@@ -241,6 +241,12 @@ REFUSALS = {
         ["evaluate", "run", "--split=dev", "--src=good/test.en", "--ref=good/test.de"],
         ["--split", "--src"],
     ),
+    "a test set and another split": (["evaluate", "run", "--split=dev", "--test=test"], ["--test test", "--split dev"]),
+    "a test set of other text": (
+        ["evaluate", "run", "--test=x", "--src=good/test.en", "--ref=good/test.de"],
+        ["--test", "--src"],
+    ),
+    "a test set that is none": (["evaluate", "run", "--test=test2016"], ["--test test2016", "did you mean 'test'"]),
     "a split that is none": (["evaluate", "run", "--split=train"], ["--split", "'train'", "'dev', 'test'"]),
     "evaluating on another corpus than the run's": (["evaluate", "changed"], ["changed", "corpus 'toy'", "--src"]),
     "comparing with other translations than of this text": (

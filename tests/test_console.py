@@ -10,7 +10,7 @@ from rich.console import Console
 
 from nmt_pbt.cli import progress as console
 from nmt_pbt.run.greediness import Greediness
-from nmt_pbt.run.journal import AnyRecord, Assigned, Evaluated, Guessed, SearchStarted
+from nmt_pbt.run.journal import AnyRecord, Assigned, Evaluated, Guessed, OtherTest, SearchStarted, Tested
 from nmt_pbt.search.diagnostics import Diagnosis
 from tests.report import journals
 
@@ -107,3 +107,16 @@ def test_a_guess_makes_the_bar_of_its_search_longer(screen: io.StringIO) -> None
         progress(Guessed(method="manual", seed=0, values={"dropout": 0.1}, pairs=200))
         progress(journals.evaluated("0", 12.0, trained_pairs=100, spent_pairs=100, method="manual"))
     assert "100/200 pairs" in screen.getvalue()
+
+
+def test_the_winners_of_several_test_sets_have_a_score_of_each(screen: io.StringIO) -> None:
+    common = {"seed": 0, "trial": "1", "interval_index": 0, "trained_pairs": 1, "dev": {"val_bleu": 30.0}}
+    other = OtherTest(test_set="test2017", test={"bleu": 22.5, "chrf": 40.0})
+    scores = {"bleu": 25.5, "chrf": 50.0}
+    one = Tested(method="pbt", **common, test=scores, test_set="test2016", others=[other])
+    table = console.results_table([one], "val_bleu")
+    assert [str(column.header) for column in table.columns][3:6] == ["test2016 BLEU", "test2016 chrF", "test2017 BLEU"]
+    console.CONSOLE.print(table)
+    assert "22.50" in screen.getvalue()
+    before = console.results_table([Tested(method="pbt", **common, test=scores)], "val_bleu")
+    assert [str(column.header) for column in before.columns][3:] == ["test BLEU", "test chrF", "trial"]

@@ -36,6 +36,10 @@ def evaluate_command(
     ] = None,
     ref: Annotated[Path | None, typer.Option(help="Its reference translation.")] = None,
     split: Annotated[Split | None, typer.Option(help="Which split of the run's corpus; without it, test.")] = None,
+    test: Annotated[
+        str | None,
+        typer.Option("--test", help="Which of the corpus's test sets; without it, the one methods are compared by."),
+    ] = None,
     corpus: MovedCorpus = None,
     against: Annotated[
         Path | None, typer.Option(help="Compare with the best of this run, or with this file of translations.")
@@ -57,7 +61,7 @@ def evaluate_command(
     if against is not None and against.is_dir():
         rivals = choose_models(against, TranslationSettings)
         same_direction(chosen, rivals)
-    text = _text(chosen[0], src, ref, split, corpus)
+    text = _text(chosen[0], src, ref, split, test, corpus)
     given = read_translations(against, text) if against is not None and not rivals else None
     start_tensorflow()
     from nmt_pbt.tasks.translation.evaluation import compare_scores, score_text
@@ -70,6 +74,8 @@ def evaluate_command(
     typer.echo(f"{names}: {text.name}, {size}, beam {width}")
     if text.dropped:
         typer.echo(f"left out: {counted(text.dropped, 'pair')} with a blank line")
+    for note in text.notes:
+        typer.echo(note)
     for line in _score_lines(scores):
         typer.echo(line)
     if against is None:
@@ -83,19 +89,26 @@ def evaluate_command(
 
 
 def _text(
-    chosen: KeptModel[TranslationSettings], src: Path | None, ref: Path | None, split: Split | None, corpus: str | None
+    chosen: KeptModel[TranslationSettings],
+    src: Path | None,
+    ref: Path | None,
+    split: Split | None,
+    test: str | None,
+    corpus: str | None,
 ) -> EvaluatedText:
     """Return the text to evaluate on."""
     from nmt_pbt.tasks.translation.text import given_text, own_text
 
     if (src is None) != (ref is None):
         raise UsageError("--src and --ref go together: give both, or none for a split of the run's own corpus")
+    if test is not None and split is Split.dev:
+        raise UsageError(f"--test {test}: names a test set, --split dev is none; leave out either")
     if src is None or ref is None:
-        return own_text(chosen, "dev" if split is Split.dev else "test", corpus)
-    if split is not None or corpus is not None:
+        return own_text(chosen, "dev" if split is Split.dev else "test", corpus, test)
+    if split is not None or test is not None or corpus is not None:
         raise UsageError(
-            "--split and --corpus are about text of the run's own corpus, --src and --ref name other text; leave out "
-            "either"
+            "--split, --test and --corpus are about text of the run's own corpus, --src and --ref name other text; "
+            "leave out either"
         )
     return given_text(src, ref)
 

@@ -174,20 +174,29 @@ def results_table(records: Iterable[Tested], objective: str) -> Table:
     Args:
         records: What was tested, in the order to show.
         objective: The dev metric that decided.
+
+    Returns:
+        The table; of several test sets, it has BLEU of each.
     """
+    records = list(records)
+    others = list(dict.fromkeys(other.test_set for record in records for other in record.others))
+    test = next((record.test_set for record in records if record.test_set is not None), "test")
     table = Table(title="Winners: the first score is what the search saw, test was decoded once")
-    for heading, justify in (("method", "left"), ("seed", "right"), (objective, "right"), ("test BLEU", "right")):
+    for heading, justify in (("method", "left"), ("seed", "right"), (objective, "right"), (f"{test} BLEU", "right")):
         table.add_column(heading, justify=justify)  # type: ignore[arg-type]
-    table.add_column("test chrF", justify="right")
+    for heading in (f"{test} chrF", *(f"{name} BLEU" for name in others)):
+        table.add_column(heading, justify="right")
     table.add_column("trial", justify="right")
     for record in records:
         dev = record.dev.get(objective)
+        beside = {other.test_set: f"{other.test['bleu']:.2f}" for other in record.others}
         table.add_row(
             record.method,
             str(record.seed),
             f"{dev:.2f}" if dev is not None else "",
             f"{record.test['bleu']:.2f}",
             f"{record.test['chrf']:.2f}",
+            *(beside.get(name, "") for name in others),
             record.trial,
         )
     return table

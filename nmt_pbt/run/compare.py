@@ -8,7 +8,7 @@ from collections.abc import Callable
 from nmt_pbt.base.errors import SearchError
 from nmt_pbt.run.driver import Driver, search_started
 from nmt_pbt.run.jobs import Engine, Winner
-from nmt_pbt.run.journal import Journal, SearchEnded, SearchRecord, Tested
+from nmt_pbt.run.journal import Journal, OtherTest, SearchEnded, SearchRecord, Tested
 from nmt_pbt.run.run_directory import RunDirectory
 from nmt_pbt.run.schedule import found_schedule
 from nmt_pbt.run.worker import InlineEngine, TrainablePool
@@ -153,5 +153,15 @@ def test_winner(
         test=dict(result.metrics),
         signatures=dict(result.signatures),
         outputs=result.outputs,
+        test_set=result.test_set,
+        others=[
+            OtherTest(
+                test_set=other.test_set or "",
+                test=dict(other.metrics),
+                signatures=dict(other.signatures),
+                outputs=other.outputs,
+            )
+            for other in result.others
+        ],
         seconds=round(time.perf_counter() - began, 3),
     )

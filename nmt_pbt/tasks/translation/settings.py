@@ -21,6 +21,7 @@ class CorpusSettings(Section):
     """Which sentence pairs, how many, and how they are cut into subwords."""
 
     decides_nothing: ClassVar[frozenset[str]] = frozenset({"name"})
+    decides_if_set: ClassVar[frozenset[str]] = frozenset({"test_set"})
 
     name: str = "toy"
     """A corpus of the catalog (`nmt-pbt data list`) or a folder with train.SRC, train.TGT, val.*, test*.*"""
@@ -34,6 +35,9 @@ class CorpusSettings(Section):
     """Use only the first so many dev pairs; null uses all of them"""
     test_pairs: Pairs | None = None
     """Use only the first so many test pairs; null uses all of them"""
+    test_set: FileName | None = None
+    """Of several test sets in a folder, the one that methods are compared by; null: the first by name. Each winner is
+    scored on all of them"""
     max_length: Annotated[int, Field(ge=4, le=10_000)] = 60
     """Training pairs with more subwords than this on either side are left out, and counted"""
     vocabulary_size: Annotated[int, Field(ge=16, le=1_000_000)] = 400
