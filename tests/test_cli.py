@@ -392,6 +392,20 @@ def test_a_closed_stream_is_told_in_one_line(folder: Path, tmp_path: Path, line:
     assert done.stdout == b""
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no device that is always full")
+@pytest.mark.parametrize("arguments", ["data list", "data show toy", "--version", "report --help"])
+def test_output_to_a_full_device_names_standard_output(tmp_path: Path, arguments: str) -> None:
+    done = shell(f"$NMT {arguments} > /dev/full", tmp_path)
+    assert done.returncode == 2
+    assert done.stderr == b"nmt-pbt: standard output: No space left on device; mend that and try again\n"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no device that is always full")
+def test_a_refusal_that_cannot_be_told_is_one_all_the_same(tmp_path: Path) -> None:
+    done = shell("$NMT data show nowhere 2> /dev/full; echo $?", tmp_path)
+    assert (done.stdout, done.stderr) == (b"2\n", b"")
+
+
 def test_what_is_said_on_closed_streams_gets_into_no_file(tmp_path: Path) -> None:
     done = shell("$NMT data show toy <&- >&- 2>&-; echo $?; $NMT data list <&- | head -2", tmp_path)
     assert done.stdout.splitlines()[0] == b"0"
