@@ -124,9 +124,9 @@ def prepare_run(
 
     from nmt_pbt.cli.progress import CONSOLE
 
-    CONSOLE.print(f"{run.path} takes {need}", highlight=False)
+    CONSOLE.print(f"{run.path} takes {need}", highlight=False, soft_wrap=True)
     for note in notes_of(text):
-        CONSOLE.print(note, highlight=False, markup=False)
+        CONSOLE.print(note, highlight=False, markup=False, soft_wrap=True)
     with CONSOLE.status("Starting TensorFlow"):
         start_tensorflow()
         from nmt_pbt.tasks.translation.corpus.prepared import prepare
