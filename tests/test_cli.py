@@ -229,6 +229,10 @@ REFUSALS = {
         ["9 models", "pbt-seed0 (val_bleu 30.00)", "random-seed0 (val_bleu 20.00)"],
     ),
     "more translations than the beam holds": (["translate", "run", "--nbest=9"], ["--nbest 9", "--beam 9"]),
+    "an n-best list of a line's sentences": (
+        ["translate", "run", "--nbest=2", "--split-sentences"],
+        ["--split-sentences", "--nbest"],
+    ),
     "an n-best list of given translations": (["translate", "run", "--nbest=2", "--score=file"], ["--score", "--nbest"]),
     "given translations of another text": (["translate", "run", "--score=good/test.de"], ["good/test.de", "40", "0"]),
     "given translations that are not there": (["translate", "run", "--score=no.txt"], ["no.txt", "cannot be read"]),

@@ -11,7 +11,7 @@ import typer
 
 from nmt_pbt.base.errors import UsageError
 from nmt_pbt.base.text import counted
-from nmt_pbt.cli.options import Beam, Ensemble, Method, MovedCorpus, Run, Seed
+from nmt_pbt.cli.options import Beam, Ensemble, Method, MovedCorpus, Run, Seed, SplitSentences
 from nmt_pbt.cli.startup import start_tensorflow
 from nmt_pbt.cli.streams import check_open
 
@@ -48,6 +48,7 @@ def evaluate_command(
     seed: Seed = None,
     ensemble: Ensemble = 1,
     beam: Beam = None,
+    split_sentences: SplitSentences = False,
 ) -> None:
     """Translate a text and score it: BLEU, chrF and TER, each with its signature, and BLEU as the literature has it."""
     from nmt_pbt.run.choice import choose_models
@@ -68,10 +69,10 @@ def evaluate_command(
 
     language = chosen[0].settings.corpus.target_language
     references = text.pairs.target
-    scores = score_text(_translate(chosen, beam, text), references, language)
+    scores = score_text(_translate(chosen, beam, text, split_sentences), references, language)
     names = " + ".join(f"{model.name} (trial {model.trial})" for model in chosen)
     size, width = counted(len(text.pairs), "sentence"), beam or chosen[0].settings.evaluation.beam
-    typer.echo(f"{names}: {text.name}, {size}, beam {width}")
+    typer.echo(f"{names}: {text.name}, {size}, beam {width}{', sentence by sentence' if split_sentences else ''}")
     if text.dropped:
         typer.echo(f"left out: {counted(text.dropped, 'pair')} with a blank line")
     for note in text.notes:
@@ -80,7 +81,7 @@ def evaluate_command(
         typer.echo(line)
     if against is None:
         return
-    translations = given if given is not None else _translate(rivals, beam, text)
+    translations = given if given is not None else _translate(rivals, beam, text, split_sentences)
     theirs = score_text(translations, references, language)
     which = f"{rivals[0].name} of {against}" if rivals else str(against)
     typer.echo(f"against {which}:")
@@ -113,11 +114,17 @@ def _text(
     return given_text(src, ref)
 
 
-def _translate(chosen: Sequence[KeptModel[TranslationSettings]], beam: int | None, text: EvaluatedText) -> list[str]:
-    """Return translations; the model and its memory are let go."""
+def _translate(
+    chosen: Sequence[KeptModel[TranslationSettings]], beam: int | None, text: EvaluatedText, split_sentences: bool
+) -> list[str]:
+    """Return translations, and tell of lines that are too long; the model and its memory are let go."""
     from nmt_pbt.tasks.translation.translator import Translator
 
-    return Translator(chosen, beam).translate(text.pairs.source)
+    translator = Translator(chosen, beam, split_sentences)
+    translations = translator.translate(text.pairs.source)
+    if translator.warning is not None:
+        typer.echo(f"nmt-pbt: {text.name}: {translator.warning}", err=True)
+    return translations
 
 
 def _score_lines(scores: Sequence[MetricScore]) -> Iterator[str]:

@@ -16,6 +16,9 @@ Beam = Annotated[
 Ensemble = Annotated[
     int, typer.Option("--ensemble", min=1, help="So many of the run's kept models together, the best on dev first.")
 ]
+SplitSentences = Annotated[
+    bool, typer.Option("--split-sentences", help="Translate the sentences of a line one by one, and join them.")
+]
 Config = Annotated[Path | None, typer.Option("--config", help="Settings in YAML; without it, the defaults.")]
 CorpusName = Annotated[str | None, typer.Option("--corpus", help="A corpus of `nmt-pbt data list`, or a folder.")]
 MovedCorpus = Annotated[
