@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from nmt_pbt.base.environment import DECIDES_NOTHING
+
 PACKAGE = Path(__file__).parents[1] / "nmt_pbt"
 ORDER = [
     "__main__",
@@ -105,6 +107,30 @@ def violations(modules: Mapping[str, str]) -> list[str]:
 
 def test_every_import_goes_down_and_none_goes_in_a_circle() -> None:
     assert violations(sources()) == []
+
+
+def reached(modules: Mapping[str, str], begin: set[str]) -> set[str]:
+    """Modules that some import, directly or through others, with those themselves."""
+    found, waiting = set(), list(begin)
+    while waiting:
+        module = waiting.pop()
+        if module not in found:
+            found.add(module)
+            waiting += [name for name in imported(modules[module], modules) if name in modules]
+    return found
+
+
+def left_out_of_the_digest(module: str) -> bool:
+    return module.split(".")[1:2] in [[name] for name in DECIDES_NOTHING]
+
+
+def test_the_digest_of_the_code_leaves_out_nothing_that_a_search_calls() -> None:
+    modules = sources()
+    begin = {module for module in modules if room(module) not in ("__main__", "__init__", *DECIDES_NOTHING)}
+    assert {"nmt_pbt.run.compare", "nmt_pbt.tasks.translation.task", "nmt_pbt.search.population"} < begin
+    assert not {module for module in reached(modules, begin) if left_out_of_the_digest(module)}
+    moved = {**modules, "nmt_pbt.tasks.translation.task": "from nmt_pbt.report.inference import holm"}
+    assert "nmt_pbt.report.inference" in {name for name in reached(moved, begin) if left_out_of_the_digest(name)}
 
 
 def test_one_module_alone_looks_inside_keras_tuner() -> None:

@@ -103,6 +103,14 @@ REFUSALS = {
     "a file that is not YAML": (["compare", "--config", "broken.yaml"], ["broken.yaml", "line"]),
     "a missing settings file": (["compare", "--config", "none.yaml"], ["none.yaml"]),
     "a value out of range": (["compare", "--set", "training.dropout=1.5"], ["training.dropout", "1.5"]),
+    "a batch that no memory holds": (["compare", "--set", f"training.batch_size={10**26}"], ["training.batch_size"]),
+    "more threads than a machine bears": (["compare", "--set", "engine.threads=100000"], ["engine.threads", "1024"]),
+    "a beam that cannot be decoded": (["compare", "--set", "evaluation.beam=1000000000"], ["evaluation.beam", "1000"]),
+    "a model larger than the memory": (
+        ["compare", "--set", "model.units=16384", "--set", "model.decoder_layers=32"],
+        ["memory", "model.units"],
+    ),
+    "a beam of the command line that cannot be decoded": (["translate", "run", "--beam=1001"], ["--beam", "1000"]),
     "a bootstrap of what is not BLEU": (
         ["compare", "--set", "search.pbt.exploit=bootstrap", "--set", "search.objective=val_loss"],
         ["search.pbt.exploit bootstrap", "val_loss"],
@@ -221,6 +229,10 @@ REFUSALS = {
         ["9 models", "pbt-seed0 (val_bleu 30.00)", "random-seed0 (val_bleu 20.00)"],
     ),
     "more translations than the beam holds": (["translate", "run", "--nbest=9"], ["--nbest 9", "--beam 9"]),
+    "an n-best list of a line's sentences": (
+        ["translate", "run", "--nbest=2", "--split-sentences"],
+        ["--split-sentences", "--nbest"],
+    ),
     "an n-best list of given translations": (["translate", "run", "--nbest=2", "--score=file"], ["--score", "--nbest"]),
     "given translations of another text": (["translate", "run", "--score=good/test.de"], ["good/test.de", "40", "0"]),
     "given translations that are not there": (["translate", "run", "--score=no.txt"], ["no.txt", "cannot be read"]),
@@ -233,6 +245,12 @@ REFUSALS = {
         ["evaluate", "run", "--split=dev", "--src=good/test.en", "--ref=good/test.de"],
         ["--split", "--src"],
     ),
+    "a test set and another split": (["evaluate", "run", "--split=dev", "--test=test"], ["--test test", "--split dev"]),
+    "a test set of other text": (
+        ["evaluate", "run", "--test=x", "--src=good/test.en", "--ref=good/test.de"],
+        ["--test", "--src"],
+    ),
+    "a test set that is none": (["evaluate", "run", "--test=test2016"], ["--test test2016", "did you mean 'test'"]),
     "a split that is none": (["evaluate", "run", "--split=train"], ["--split", "'train'", "'dev', 'test'"]),
     "evaluating on another corpus than the run's": (["evaluate", "changed"], ["changed", "corpus 'toy'", "--src"]),
     "comparing with other translations than of this text": (
@@ -376,6 +394,20 @@ def test_a_closed_stream_is_told_in_one_line(folder: Path, tmp_path: Path, line:
     assert done.stderr.startswith(told)
     assert len(done.stderr.splitlines()) == (1 if told else 0)
     assert done.stdout == b""
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no device that is always full")
+@pytest.mark.parametrize("arguments", ["data list", "data show toy", "--version", "report --help"])
+def test_output_to_a_full_device_names_standard_output(tmp_path: Path, arguments: str) -> None:
+    done = shell(f"$NMT {arguments} > /dev/full", tmp_path)
+    assert done.returncode == 2
+    assert done.stderr == b"nmt-pbt: standard output: No space left on device; mend that and try again\n"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no device that is always full")
+def test_a_refusal_that_cannot_be_told_is_one_all_the_same(tmp_path: Path) -> None:
+    done = shell("$NMT data show nowhere 2> /dev/full; echo $?", tmp_path)
+    assert (done.stdout, done.stderr) == (b"2\n", b"")
 
 
 def test_what_is_said_on_closed_streams_gets_into_no_file(tmp_path: Path) -> None:

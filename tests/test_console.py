@@ -10,7 +10,7 @@ from rich.console import Console
 
 from nmt_pbt.cli import progress as console
 from nmt_pbt.run.greediness import Greediness
-from nmt_pbt.run.journal import AnyRecord, Assigned, Evaluated, Guessed, SearchStarted
+from nmt_pbt.run.journal import AnyRecord, Assigned, Evaluated, Guessed, OtherTest, SearchEnded, SearchStarted, Tested
 from nmt_pbt.search.diagnostics import Diagnosis
 from tests.report import journals
 
@@ -20,7 +20,7 @@ SEARCH = {"method": "pbt", "seed": 0}
 def shown(monkeypatch: pytest.MonkeyPatch, records: list[Evaluated]) -> str:
     written = io.StringIO()
     monkeypatch.setattr(console, "CONSOLE", Console(file=written, width=100))
-    with console.SearchProgress([("A [bold] cat.", "Eine Katze."), ("A dog.", "Ein Hund.")]) as progress:
+    with console.SearchProgress([("A [bold] cat.", "Eine Katze."), ("A dog.", "Ein Hund.")], log=False) as progress:
         progress(
             SearchStarted(
                 **SEARCH,
@@ -102,8 +102,72 @@ def test_an_alarm_is_told_when_it_goes_off_and_only_of_pbt(screen: io.StringIO) 
 
 
 def test_a_guess_makes_the_bar_of_its_search_longer(screen: io.StringIO) -> None:
-    with console.SearchProgress() as progress:
+    with console.SearchProgress(log=False) as progress:
         progress(journals.search("manual", budget=0))
         progress(Guessed(method="manual", seed=0, values={"dropout": 0.1}, pairs=200))
         progress(journals.evaluated("0", 12.0, trained_pairs=100, spent_pairs=100, method="manual"))
     assert "100/200 pairs" in screen.getvalue()
+
+
+def test_the_winners_of_several_test_sets_have_a_score_of_each(screen: io.StringIO) -> None:
+    common = {"seed": 0, "trial": "1", "interval_index": 0, "trained_pairs": 1, "dev": {"val_bleu": 30.0}}
+    other = OtherTest(test_set="test2017", test={"bleu": 22.5, "chrf": 40.0})
+    scores = {"bleu": 25.5, "chrf": 50.0}
+    one = Tested(method="pbt", **common, test=scores, test_set="test2016", others=[other])
+    table = console.results_table([one], "val_bleu")
+    assert [str(column.header) for column in table.columns][3:6] == ["test2016 BLEU", "test2016 chrF", "test2017 BLEU"]
+    console.CONSOLE.print(table)
+    assert "22.50" in screen.getvalue()
+    before = console.results_table([Tested(method="pbt", **common, test=scores)], "val_bleu")
+    assert [str(column.header) for column in before.columns][3:] == ["test BLEU", "test chrF", "trial"]
+
+
+def test_a_log_has_a_line_a_generation_and_the_sample_sentences_once_when_the_search_is_over(
+    screen: io.StringIO,
+) -> None:
+    began = time.time() + 1
+    with console.SearchProgress([("A cat.", "Eine Katze.")]) as progress:
+        progress(journals.search("pbt", budget=1200))
+        for number in range(1, 13):
+            progress(
+                Evaluated(
+                    time=began + 30 * number,
+                    **SEARCH,
+                    trial=str(number),
+                    interval_index=0,
+                    trained_pairs=100,
+                    spent_pairs=100 * number,
+                    metrics={"val_bleu": float(number)},
+                    samples=[f"Text {number}."],
+                )
+            )
+        progress(SearchEnded(time=began + 400, **SEARCH, spent_pairs=1200))
+    assert screen.getvalue().splitlines() == [
+        *(f"pbt, seed 0: {100 * done:,}/1,200 pairs, best val_bleu {done}.00" for done in (2, 4, 6, 8, 10, 12)),
+        "pbt, seed 0, trial 12: best val_bleu 12.00",
+        "  source       A cat.",
+        "  translation  Text 12.",
+        "  reference    Eine Katze.",
+    ]
+
+
+def test_a_log_of_generations_that_take_seconds_is_no_longer_for_that_and_old_ones_are_not_told_again(
+    screen: io.StringIO,
+) -> None:
+    began = time.time() + 1
+    with console.SearchProgress([("A cat.", "Eine Katze.")]) as progress:
+        progress(journals.search("pbt", budget=6000))
+        for number in range(1, 61):
+            progress(
+                Evaluated(
+                    time=began - 100 if number < 20 else began + number,
+                    **SEARCH,
+                    trial=str(number),
+                    interval_index=0,
+                    trained_pairs=100,
+                    spent_pairs=100 * number,
+                    metrics={"val_bleu": 1.0},
+                    samples=["Text."],
+                )
+            )
+    assert [line.split()[3].split("/")[0] for line in screen.getvalue().splitlines()] == ["2,000", "4,000", "6,000"]

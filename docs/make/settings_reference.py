@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import math
 import types
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -146,16 +147,24 @@ def _flat(bounds: list[Any]) -> Iterator[Any]:
 def _limit(bound: Any) -> str:
     match bound:
         case Ge():
-            return f"≥ {bound.ge:g}"
+            return f"≥ {_number(bound.ge)}"
         case Gt():
-            return f"> {bound.gt:g}"
+            return f"> {_number(bound.gt)}"
         case Le():
-            return f"≤ {bound.le:g}"
+            return f"≤ {_number(bound.le)}"
         case Lt():
             return f"< 2^{bound.lt.bit_length() - 1}" if bound.lt > 2**31 else f"< {bound.lt:g}"
         case MaxLen():
             return f"of at most {bound.max_length} characters"
     return ""
+
+
+def _number(bound: float) -> str:
+    """Return a bound as text: whole numbers with commas, powers of ten beyond a million as such."""
+    size = abs(bound)
+    if size > 1_000_000 and size == 10 ** round(math.log10(size)):
+        return f"{'−' if bound < 0 else ''}10^{round(math.log10(size))}"
+    return f"{int(bound):,}" if bound == int(bound) else f"{bound:g}"
 
 
 def _plural(words: str) -> str:

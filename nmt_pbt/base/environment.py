@@ -16,8 +16,8 @@ from nmt_pbt.base.errors import UsageError
 
 _PACKAGES = ("nmt-pbt", "tensorflow", "keras", "keras-tuner", "tensorflow-text", "sentencepiece", "sacrebleu", "numpy")
 _PACKAGE = Path(__file__).resolve().parents[1]
-_DECIDES_NOTHING = ("report", "cli")
-"""What of the package a search never calls."""
+DECIDES_NOTHING = ("report", "cli")
+"""Rooms that no other room imports, so that a search never calls them: see tests/test_architecture.py."""
 
 
 def environment() -> dict[str, object]:
@@ -104,7 +104,7 @@ def code_digest() -> str:
     digest = hashlib.sha256()
     for path in sorted(_PACKAGE.rglob("*")):
         name = path.relative_to(_PACKAGE)
-        if path.suffix in (".py", ".yaml") and name.parts[0] not in _DECIDES_NOTHING:
+        if path.suffix in (".py", ".yaml") and name.parts[0] not in DECIDES_NOTHING:
             content = path.read_bytes()
             digest.update(f"{name.as_posix()} {len(content)}\n".encode() + content)
     return digest.hexdigest()

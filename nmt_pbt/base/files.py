@@ -71,7 +71,7 @@ def refuse_links(folder: Path, *names: str) -> None:
             raise UsageError(f"{path}: is a link, which a run does not hold; put in its place what it leads to")
 
 
-def named(error: OSError, path: Path) -> OSError:
+def named(error: OSError, path: Path | str) -> OSError:
     """Return an error that says which file could not be written, which the system's own of a full disk does not."""
     return OSError(error.errno, error.strerror or str(error), str(path))
 

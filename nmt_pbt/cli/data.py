@@ -45,6 +45,7 @@ def data_show_command(
     ] = None,
 ) -> None:
     """Show a corpus: how many pairs each split has, and the first of them."""
+    from nmt_pbt.cli.running import notes_of
     from nmt_pbt.tasks.translation.corpus.catalog import load_corpus
     from nmt_pbt.tasks.translation.tree import load_settings
 
@@ -53,7 +54,9 @@ def data_show_command(
     typer.echo(
         f"{corpus.name}: {len(corpus.train):,} train, {len(corpus.dev):,} dev, {counted(len(corpus.test), 'test pair')}"
     )
-    for split, blank in corpus.dropped.items():
-        typer.echo(f"left out: {counted(blank, f'{split} pair')} with a blank line")
+    for test_set, text in corpus.other_tests.items():
+        typer.echo(f"{test_set}: {counted(len(text), 'test pair')}")
+    for note in notes_of(corpus):
+        typer.echo(note)
     for source, target in list(zip(corpus.train.source, corpus.train.target, strict=True))[:count]:
         typer.echo(f"{source}\n    {target}")

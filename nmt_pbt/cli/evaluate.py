@@ -11,7 +11,7 @@ import typer
 
 from nmt_pbt.base.errors import UsageError
 from nmt_pbt.base.text import counted
-from nmt_pbt.cli.options import Beam, Ensemble, Method, MovedCorpus, Run, Seed
+from nmt_pbt.cli.options import Beam, Ensemble, Method, MovedCorpus, Run, Seed, SplitSentences
 from nmt_pbt.cli.startup import start_tensorflow
 from nmt_pbt.cli.streams import check_open
 
@@ -36,6 +36,10 @@ def evaluate_command(
     ] = None,
     ref: Annotated[Path | None, typer.Option(help="Its reference translation.")] = None,
     split: Annotated[Split | None, typer.Option(help="Which split of the run's corpus; without it, test.")] = None,
+    test: Annotated[
+        str | None,
+        typer.Option("--test", help="Which of the corpus's test sets; without it, the one methods are compared by."),
+    ] = None,
     corpus: MovedCorpus = None,
     against: Annotated[
         Path | None, typer.Option(help="Compare with the best of this run, or with this file of translations.")
@@ -44,6 +48,7 @@ def evaluate_command(
     seed: Seed = None,
     ensemble: Ensemble = 1,
     beam: Beam = None,
+    split_sentences: SplitSentences = False,
 ) -> None:
     """Translate a text and score it: BLEU, chrF and TER, each with its signature, and BLEU as the literature has it."""
     from nmt_pbt.run.choice import choose_models
@@ -57,24 +62,26 @@ def evaluate_command(
     if against is not None and against.is_dir():
         rivals = choose_models(against, TranslationSettings)
         same_direction(chosen, rivals)
-    text = _text(chosen[0], src, ref, split, corpus)
+    text = _text(chosen[0], src, ref, split, test, corpus)
     given = read_translations(against, text) if against is not None and not rivals else None
     start_tensorflow()
     from nmt_pbt.tasks.translation.evaluation import compare_scores, score_text
 
     language = chosen[0].settings.corpus.target_language
     references = text.pairs.target
-    scores = score_text(_translate(chosen, beam, text), references, language)
+    scores = score_text(_translate(chosen, beam, text, split_sentences), references, language)
     names = " + ".join(f"{model.name} (trial {model.trial})" for model in chosen)
     size, width = counted(len(text.pairs), "sentence"), beam or chosen[0].settings.evaluation.beam
-    typer.echo(f"{names}: {text.name}, {size}, beam {width}")
+    typer.echo(f"{names}: {text.name}, {size}, beam {width}{', sentence by sentence' if split_sentences else ''}")
     if text.dropped:
         typer.echo(f"left out: {counted(text.dropped, 'pair')} with a blank line")
+    for note in text.notes:
+        typer.echo(note)
     for line in _score_lines(scores):
         typer.echo(line)
     if against is None:
         return
-    translations = given if given is not None else _translate(rivals, beam, text)
+    translations = given if given is not None else _translate(rivals, beam, text, split_sentences)
     theirs = score_text(translations, references, language)
     which = f"{rivals[0].name} of {against}" if rivals else str(against)
     typer.echo(f"against {which}:")
@@ -83,28 +90,41 @@ def evaluate_command(
 
 
 def _text(
-    chosen: KeptModel[TranslationSettings], src: Path | None, ref: Path | None, split: Split | None, corpus: str | None
+    chosen: KeptModel[TranslationSettings],
+    src: Path | None,
+    ref: Path | None,
+    split: Split | None,
+    test: str | None,
+    corpus: str | None,
 ) -> EvaluatedText:
     """Return the text to evaluate on."""
     from nmt_pbt.tasks.translation.text import given_text, own_text
 
     if (src is None) != (ref is None):
         raise UsageError("--src and --ref go together: give both, or none for a split of the run's own corpus")
+    if test is not None and split is Split.dev:
+        raise UsageError(f"--test {test}: names a test set, --split dev is none; leave out either")
     if src is None or ref is None:
-        return own_text(chosen, "dev" if split is Split.dev else "test", corpus)
-    if split is not None or corpus is not None:
+        return own_text(chosen, "dev" if split is Split.dev else "test", corpus, test)
+    if split is not None or test is not None or corpus is not None:
         raise UsageError(
-            "--split and --corpus are about text of the run's own corpus, --src and --ref name other text; leave out "
-            "either"
+            "--split, --test and --corpus are about text of the run's own corpus, --src and --ref name other text; "
+            "leave out either"
         )
     return given_text(src, ref)
 
 
-def _translate(chosen: Sequence[KeptModel[TranslationSettings]], beam: int | None, text: EvaluatedText) -> list[str]:
-    """Return translations; the model and its memory are let go."""
+def _translate(
+    chosen: Sequence[KeptModel[TranslationSettings]], beam: int | None, text: EvaluatedText, split_sentences: bool
+) -> list[str]:
+    """Return translations, and tell of lines that are too long; the model and its memory are let go."""
     from nmt_pbt.tasks.translation.translator import Translator
 
-    return Translator(chosen, beam).translate(text.pairs.source)
+    translator = Translator(chosen, beam, split_sentences)
+    translations = translator.translate(text.pairs.source)
+    if translator.warning is not None:
+        typer.echo(f"nmt-pbt: {text.name}: {translator.warning}", err=True)
+    return translations
 
 
 def _score_lines(scores: Sequence[MetricScore]) -> Iterator[str]:

@@ -15,7 +15,7 @@ from nmt_pbt.cli.evaluate import evaluate_command
 from nmt_pbt.cli.export import export_command
 from nmt_pbt.cli.manual import manual_command
 from nmt_pbt.cli.report import report_command
-from nmt_pbt.cli.streams import open_streams, speak_utf_8
+from nmt_pbt.cli.streams import name_streams, open_streams, speak_utf_8
 from nmt_pbt.cli.train import train_command
 from nmt_pbt.cli.translate import translate_command
 from nmt_pbt.cli.usage import run_app
@@ -58,6 +58,7 @@ def _stop(signum: int, frame: object) -> None:
 def main() -> None:
     """Run the command line: exit code 0 done, 2 wrong use or bad input, 130 interrupted."""
     open_streams()
+    name_streams()
     speak_utf_8()
     signal.signal(signal.SIGTERM, _stop)
     sys.exit(run_app(app, sys.argv[1:]))

@@ -10,9 +10,14 @@ import typer
 Run = Annotated[Path, typer.Argument(help="A run's folder.")]
 Method = Annotated[str | None, typer.Option("--method", help="Whose winner; without it, the best on dev.")]
 Seed = Annotated[int | None, typer.Option("--seed", help="The winner of which seed; without it, the best on dev.")]
-Beam = Annotated[int | None, typer.Option("--beam", min=1, help="Beam width, 1 is greedy; without it, the run's.")]
+Beam = Annotated[
+    int | None, typer.Option("--beam", min=1, max=1000, help="Beam width, 1 is greedy; without it, the run's.")
+]
 Ensemble = Annotated[
     int, typer.Option("--ensemble", min=1, help="So many of the run's kept models together, the best on dev first.")
+]
+SplitSentences = Annotated[
+    bool, typer.Option("--split-sentences", help="Translate the sentences of a line one by one, and join them.")
 ]
 Config = Annotated[Path | None, typer.Option("--config", help="Settings in YAML; without it, the defaults.")]
 CorpusName = Annotated[str | None, typer.Option("--corpus", help="A corpus of `nmt-pbt data list`, or a folder.")]

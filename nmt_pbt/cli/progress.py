@@ -29,24 +29,34 @@ CONSOLE = Console(stderr=True)
 RESULTS = Console(width=None if sys.stdout.isatty() else 160)
 """Tables that were asked for; whole where they go to a file or another program."""
 
-_SAMPLES_EVERY = 20.0  # seconds at least between two lots of sample translations
+_EVERY = 20.0  # seconds at least between two lots of sample translations, and between two lines of a search in a log
 
 
 class SearchProgress:
     """A bar for each search, and now and then translations of its best model, fed with the journal's records.
 
-    A context manager.
+    In a log, lines take the place of the bars: of each search one a generation at most, or as many intervals as a
+    generation has; and translations are shown once, when the search is over. A context manager.
 
     Args:
         samples: Source and reference of the dev sentences whose translations an evaluation tells.
         greediness: Diagnoses the populations; alarms are told. None tells none.
+        log: Whether to write a log; None: where standard error is no terminal.
     """
 
-    def __init__(self, samples: Sequence[tuple[str, str]] = (), greediness: Greediness | None = None) -> None:
+    def __init__(
+        self,
+        samples: Sequence[tuple[str, str]] = (),
+        greediness: Greediness | None = None,
+        log: bool | None = None,
+    ) -> None:
         self._samples = tuple(samples)
         self._greediness = greediness
-        self._began = time.time()
+        self._log = not CONSOLE.is_terminal if log is None else log
+        self._began = round(time.time(), 3)  # as records have it
         self._shown = float("-inf")
+        self._lines: dict[tuple[str, int], tuple[int, float]] = {}  # generation and time of each search's last line
+        self._best_samples: dict[tuple[str, int], Evaluated] = {}
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -55,6 +65,7 @@ class SearchProgress:
             TimeRemainingColumn(),
             TextColumn("{task.fields[best]}"),
             console=CONSOLE,
+            disable=self._log,
         )
         self._bars: dict[tuple[str, int], TaskID] = {}
         self._starts: dict[tuple[str, int], SearchStarted] = {}
@@ -99,22 +110,46 @@ class SearchProgress:
                     self._best[search] = better(score, self._best.get(search, score))
                 best = f"best {start.objective} {self._best[search]:.2f}" if search in self._best else ""
                 self._progress.update(self._bars[search], completed=record.spent_pairs, best=best)
-                self._show_samples(record, best)
+                if self._log:
+                    self._write_line(record, best)
+                elif record.time >= max(self._began, self._shown + _EVERY):
+                    self._show_samples(record, best)
             case SearchEnded():
                 self._progress.update(self._bars[search], completed=record.spent_pairs)
                 self._progress.stop_task(self._bars[search])
+                if self._log and search in self._best_samples and record.time >= self._began:
+                    start = self._starts[search]
+                    self._show_samples(self._best_samples[search], f"best {start.objective} {self._best[search]:.2f}")
             case Tested() if search in self._bars:
-                self._progress.update(self._bars[search], best=f"test BLEU {record.test['bleu']:.1f}")
+                tested = f"test BLEU {record.test['bleu']:.1f}"
+                self._progress.update(self._bars[search], best=tested)
+                if self._log and record.time >= self._began:
+                    CONSOLE.print(f"{record.method}, seed {record.seed}: {tested}", highlight=False, soft_wrap=True)
+
+    def _write_line(self, record: Evaluated, best: str) -> None:
+        """Write how far a search is, sparingly; of a resumed run only what is new."""
+        search, start = (record.method, record.seed), self._starts[record.method, record.seed]
+        if record.samples:
+            self._best_samples[search] = record
+        generation = record.spent_pairs // (start.population * start.interval_pairs)
+        last, at = self._lines.get(search, (0, float("-inf")))
+        over = record.spent_pairs >= self._totals[search]
+        if record.time < self._began or generation == last or not (over or record.time >= at + _EVERY):
+            return
+        self._lines[search] = generation, record.time
+        share = f"{record.spent_pairs:,}/{self._totals[search]:,} pairs"
+        told = f"{record.method}, seed {record.seed}: {share}{', ' if best else ''}{best}"
+        CONSOLE.print(told, highlight=False, markup=False, soft_wrap=True)
 
     def _show_samples(self, record: Evaluated, best: str) -> None:
-        """Show what the best model so far says, sparingly; of a resumed run only what is new."""
-        if not record.samples or record.time < max(self._began, self._shown + _SAMPLES_EVERY):
+        """Show what the best model so far says."""
+        if not record.samples:
             return
         self._shown = record.time
         lines = [f"{record.method}, seed {record.seed}, trial {record.trial}: {best}"]
         for (source, reference), translation in zip(self._samples, record.samples, strict=False):
             lines += [f"  source       {source}", f"  translation  {translation}", f"  reference    {reference}"]
-        self._progress.console.print(Text("\n".join(lines)))
+        self._progress.console.print(Text("\n".join(lines)), soft_wrap=self._log)
 
 
 class DownloadProgress:
@@ -174,20 +209,29 @@ def results_table(records: Iterable[Tested], objective: str) -> Table:
     Args:
         records: What was tested, in the order to show.
         objective: The dev metric that decided.
+
+    Returns:
+        The table; of several test sets, it has BLEU of each.
     """
+    records = list(records)
+    others = list(dict.fromkeys(other.test_set for record in records for other in record.others))
+    test = next((record.test_set for record in records if record.test_set is not None), "test")
     table = Table(title="Winners: the first score is what the search saw, test was decoded once")
-    for heading, justify in (("method", "left"), ("seed", "right"), (objective, "right"), ("test BLEU", "right")):
+    for heading, justify in (("method", "left"), ("seed", "right"), (objective, "right"), (f"{test} BLEU", "right")):
         table.add_column(heading, justify=justify)  # type: ignore[arg-type]
-    table.add_column("test chrF", justify="right")
+    for heading in (f"{test} chrF", *(f"{name} BLEU" for name in others)):
+        table.add_column(heading, justify="right")
     table.add_column("trial", justify="right")
     for record in records:
         dev = record.dev.get(objective)
+        beside = {other.test_set: f"{other.test['bleu']:.2f}" for other in record.others}
         table.add_row(
             record.method,
             str(record.seed),
             f"{dev:.2f}" if dev is not None else "",
             f"{record.test['bleu']:.2f}",
             f"{record.test['chrf']:.2f}",
+            *(beside.get(name, "") for name in others),
             record.trial,
         )
     return table

@@ -18,6 +18,7 @@ from nmt_pbt.cli.startup import start_tensorflow
 
 if TYPE_CHECKING:
     from nmt_pbt.run.run_directory import RunDirectory
+    from nmt_pbt.tasks.translation.corpus.parallel import Corpus
     from nmt_pbt.tasks.translation.task import TranslationTask
     from nmt_pbt.tasks.translation.tree import TranslationSettings
 
@@ -101,14 +102,18 @@ def prepare_run(
         settings: The settings.
         corpus: Which corpus it has to be; None takes any.
     """
-    from nmt_pbt.run.preflight import check_engine, check_room, need_of
-    from nmt_pbt.tasks.translation.corpus.prepared import check, digest_of
+    from nmt_pbt.run.preflight import check_engine, check_memory, check_room, need_of
+    from nmt_pbt.tasks.translation.corpus.prepared import check, corpus_of_run
 
     check_engine(settings.engine)
     text, subwords = check(settings.corpus, settings.seed)
-    if corpus is not None and digest_of(text, subwords, settings.corpus.max_length) != corpus.digest:
-        raise UsageError(f"{settings.corpus.name}: {corpus.otherwise}")
+    if corpus is not None:
+        as_begun = corpus_of_run(text, subwords, settings.corpus.max_length, corpus.digest)
+        if as_begun is None:
+            raise UsageError(f"{settings.corpus.name}: {corpus.otherwise}")
+        text = as_begun
     need = need_of(settings, subwords.size)
+    check_memory(need, settings.engine)
     check_room(need, run.path)
 
     if settings.search.interval * len(text.train) < 1:
@@ -119,9 +124,9 @@ def prepare_run(
 
     from nmt_pbt.cli.progress import CONSOLE
 
-    CONSOLE.print(f"{run.path} takes {need}", highlight=False)
-    for split, blank in text.dropped.items():
-        CONSOLE.print(f"{text.name}: left out {counted(blank, f'{split} pair')} with a blank line")
+    CONSOLE.print(f"{run.path} takes {need}", highlight=False, soft_wrap=True)
+    for note in notes_of(text):
+        CONSOLE.print(note, highlight=False, markup=False, soft_wrap=True)
     with CONSOLE.status("Starting TensorFlow"):
         start_tensorflow()
         from nmt_pbt.tasks.translation.corpus.prepared import prepare
@@ -136,6 +141,18 @@ def prepare_run(
     from nmt_pbt.tasks.translation.task import TranslationTask
 
     return TranslationTask(settings, prepared)
+
+
+def notes_of(corpus: Corpus) -> Iterator[str]:
+    """Yield what has to be told of a corpus: several test sets, and what was left out or read otherwise than meant."""
+    if corpus.other_tests:
+        yield (
+            f"{corpus.name}: methods are compared by {corpus.test_set}; each winner is also scored on "
+            f"{', '.join(corpus.other_tests)}"
+        )
+    for split, blank in corpus.dropped.items():
+        yield f"{corpus.name}: left out {counted(blank, f'{split} pair')} with a blank line"
+    yield from corpus.notes
 
 
 def _run(run: RunDirectory, settings: TranslationSettings, corpus: ExpectedCorpus | None) -> None:

@@ -5,12 +5,62 @@ from __future__ import annotations
 import io
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from nmt_pbt.base.errors import UsageError
+from nmt_pbt.base.files import named
 
 
 class ClosedStream(io.TextIOWrapper):
     """Stands where a standard stream is closed: there is nothing to read, and what is written is lost."""
+
+
+class NamedStream(io.TextIOWrapper):
+    """A standard stream whose errors name it, as those of a file do.
+
+    Args:
+        stream: The stream whose place it takes.
+        called: Its name, for people.
+    """
+
+    def __init__(self, stream: io.TextIOWrapper, called: str) -> None:
+        how = {"encoding": stream.encoding, "errors": stream.errors, "line_buffering": stream.line_buffering}
+        super().__init__(stream.detach(), **how)  # type: ignore[arg-type]
+        self._called = called
+
+    def write(self, text: str, /) -> int:
+        """Write text.
+
+        Raises:
+            OSError: It cannot be written.
+        """
+        with self._naming():
+            return super().write(text)
+
+    def flush(self) -> None:
+        """Write what waits.
+
+        Raises:
+            OSError: It cannot be written.
+        """
+        with self._naming():
+            super().flush()
+
+    @contextmanager
+    def _naming(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise named(error, self._called) from error
+
+
+def name_streams() -> None:
+    """Let errors of standard output and standard error name them."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if type(stream) is io.TextIOWrapper:  # not one that is closed
+            setattr(sys, name, NamedStream(stream, f"standard {'output' if name == 'stdout' else 'error'}"))
 
 
 def open_streams() -> None:

@@ -13,7 +13,7 @@ import typer
 
 from nmt_pbt.base.errors import UsageError
 from nmt_pbt.base.text import counted
-from nmt_pbt.cli.options import Beam, Ensemble, Method, Run, Seed
+from nmt_pbt.cli.options import Beam, Ensemble, Method, Run, Seed, SplitSentences
 from nmt_pbt.cli.startup import start_tensorflow
 from nmt_pbt.cli.streams import check_open
 
@@ -45,6 +45,7 @@ def translate_command(
         Path | None,
         typer.Option(help=f"Draw where the model looks into this .png or .svg, {MOST_DRAWN} lines at most."),
     ] = None,
+    split_sentences: SplitSentences = False,
 ) -> None:
     """Translate standard input to standard output, a sentence a line; at a terminal, ask for sentences."""
     from nmt_pbt.run.choice import choose_models
@@ -55,7 +56,7 @@ def translate_command(
     from nmt_pbt.tasks.translation.text import in_chunks, n_best_lines, read_arriving
 
     evaluation = chosen[0].settings.evaluation
-    _check_options(beam or evaluation.beam, nbest, score, attention)
+    _check_options(beam or evaluation.beam, nbest, score, attention, split_sentences)
     chunks: Iterator[list[str]] = iter(())
     if not sys.stdin.isatty():
         chunks = read_arriving(cast(io.BufferedReader, sys.stdin.buffer), STANDARD_INPUT, _LINES_TOGETHER)
@@ -72,12 +73,14 @@ def translate_command(
     start_tensorflow()
     from nmt_pbt.tasks.translation.translator import Translator
 
-    translator = Translator(chosen, beam)
+    translator = Translator(chosen, beam, split_sentences)
 
     def answer(chunk: Sequence[str], first: int) -> Iterator[str]:
         """Return what is written for some lines, and draw what is to be drawn."""
         from nmt_pbt.tasks.translation.decoder import first_texts
 
+        if split_sentences:
+            return iter(translator.translate(chunk))
         if score is not None:
             found = [[its] for its in translator.score(chunk, given[first : first + len(chunk)])]
         else:
@@ -89,18 +92,34 @@ def translate_command(
         return iter(first_texts(found))
 
     if sys.stdin.isatty():
-        _converse(answer)
+        _converse(answer, lambda: translator.warning)
         return
-    first = 0
+    first = ends = 0
     for chunk in chain([begin], chunks):
         for line in answer(chunk, first):
             sys.stdout.write(line + "\n")
         sys.stdout.flush()
         first += len(chunk)
+        ends += sum("\r" in line for line in chunk)
+    if ends:
+        _tell(
+            f"{STANDARD_INPUT}: {counted(ends, 'line')} with carriage returns inside, which end no line here; if they "
+            "are to, put tr '\\r' '\\n' before"
+        )
+    if translator.warning is not None:
+        _tell(f"{STANDARD_INPUT}: {translator.warning}")
 
 
-def _check_options(beam: int, nbest: int | None, score: Path | None, attention: Path | None) -> None:
+def _tell(note: str) -> None:
+    typer.echo(f"nmt-pbt: {note}", err=True)
+
+
+def _check_options(
+    beam: int, nbest: int | None, score: Path | None, attention: Path | None, split_sentences: bool
+) -> None:
     """Refuse what cannot be done, before anything heavy is imported."""
+    if split_sentences and any(option is not None for option in (nbest, score, attention)):
+        raise UsageError("--split-sentences: gives one translation a line; leave out --nbest, --score and --attention")
     if nbest is not None and score is not None:
         raise UsageError("--score: scores one given translation a line; leave out --nbest")
     if nbest is not None and nbest > beam:
@@ -161,14 +180,14 @@ def _draw(path: Path, translator: Translator, lines: Sequence[str], found: Seque
     replace_file(path, figure.file_svg.encode("utf-8") if path.suffix == ".svg" else figure.png)
 
 
-def _converse(answer: Callable[[Sequence[str], int], Iterator[str]]) -> None:
-    """Ask for a sentence and write its translation, until the end of input (Ctrl-D)."""
+def _converse(answer: Callable[[Sequence[str], int], Iterator[str]], warning: Callable[[], str | None]) -> None:
+    """Ask for a sentence and write its translation, until the end of input (Ctrl-D); a warning is told once."""
     import readline  # noqa: F401 - arrow keys and earlier lines at the prompt
 
     typer.echo("A sentence a line; Ctrl-D ends.", err=True)
     # The prompt is no translation: it stays out of what is written to a file.
     prompt = "> " if sys.stdout.isatty() else ""
-    first = 0
+    first, warned = 0, False
     while True:
         try:
             line = input(prompt)
@@ -183,3 +202,6 @@ def _converse(answer: Callable[[Sequence[str], int], Iterator[str]]) -> None:
             sys.stdout.write(translation + "\n")
         sys.stdout.flush()
         first += 1
+        if not warned and (told := warning()) is not None:
+            _tell(told)
+            warned = True

@@ -7,6 +7,7 @@ import select
 import signal
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import typer
@@ -49,7 +50,8 @@ def run_app(app: typer.Typer, arguments: Sequence[str]) -> int:
         if isinstance(error, BrokenPipeError) and _reader_has_gone():
             _end_by_closed_pipe()
         # A full disk, a folder without permission: what was written before is whole, and a run can be resumed.
-        return _tell(UsageError(f"{error.filename or 'a file'}: {error.strerror or error}; mend that and try again"))
+        where = f"{error.filename}: " if error.filename else ""
+        return _tell(UsageError(f"{where}{error.strerror or error}; mend that and try again"))
 
 
 def _without_types_of_flags(command: Any) -> None:
@@ -63,7 +65,8 @@ def _without_types_of_flags(command: Any) -> None:
 
 
 def _tell(error: NmtPbtError) -> int:
-    typer.echo(f"{NAME}: {error}", err=True)
+    with suppress(OSError):  # standard error is what cannot be written: nobody can be told
+        typer.echo(f"{NAME}: {error}", err=True)
     return 2
 
 

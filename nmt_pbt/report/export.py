@@ -16,8 +16,9 @@ _FRAMES = ("searches", "trials", "evaluations", "best_so_far", "lineage", "winne
 
 
 def frames(run: Run) -> dict[str, pd.DataFrame]:
-    """Return the tables of a run that are made of its journal alone, by name."""
-    return {name: getattr(run, name) for name in _FRAMES}
+    """Return the tables of a run that are made of its journal alone, by name; of test sets where it has several."""
+    found = {name: getattr(run, name) for name in _FRAMES}
+    return found if run.test_sets.empty else {**found, "test_sets": run.test_sets}
 
 
 def csv_text(frame: pd.DataFrame) -> str:

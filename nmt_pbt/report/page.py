@@ -108,7 +108,7 @@ def write_report(
     files.update(schedules)
     results = tables.results(loaded, summary)
     compared, others = tables.comparisons(pairs, reference), tables.other_comparisons(pairs, reference)
-    told = [*compared, tables.winners(loaded), *others]
+    told = [*compared, *tables.test_sets(loaded), tables.winners(loaded), *others]
     for table in (results, *told):
         files[f"{table.name}.md"] = tables.markdown(table).encode("utf-8")
         files[f"{table.name}.tex"] = tables.latex(table).encode("utf-8")

@@ -112,6 +112,11 @@ class Run:
         return series.tests(self.records)
 
     @cached_property
+    def test_sets(self) -> pd.DataFrame:
+        """One row a winner and test set, where there are several: see `series.test_sets`."""
+        return series.test_sets(self.records)
+
+    @cached_property
     def diagnoses(self) -> pd.DataFrame:
         """How greedy each population was: see `series.diagnoses`."""
         domains = [domain_of(name, domain) for name, domain in self.space.items() if self._was_searched(name, domain)]

@@ -24,6 +24,7 @@ from nmt_pbt.run.journal import (
     Ended,
     Evaluated,
     Guessed,
+    OtherTest,
     RunStarted,
     SearchEnded,
     SearchStarted,
@@ -40,7 +41,7 @@ SECONDS = ("train", "evaluate", "load", "save", "decide", "idle")
 
 _TYPES = {
     **dict.fromkeys(("method", "trial", "parent", "worker", "status", "reason", "objective", "direction"), "object"),
-    **dict.fromkeys(("outputs", "child", "left", "alarms"), "object"),
+    **dict.fromkeys(("outputs", "test_set", "child", "left", "alarms"), "object"),
     **dict.fromkeys(
         ("seed", "generation", "interval_index", "intervals", "trained_pairs", "spent_pairs", "pairs", "budget_pairs"),
         "int64",
@@ -429,4 +430,24 @@ def tests(records: Sequence[AnyRecord]) -> pd.DataFrame:
         row.update({f"signature_{name}": value for name, value in record.signatures.items()})
         rows.append(row)
     columns = ["method", "seed", "trial", "interval_index", "trained_pairs", "outputs"]
+    return table(rows, columns, [name for name in _names(rows) if name not in columns])
+
+
+def test_sets(records: Sequence[AnyRecord]) -> pd.DataFrame:
+    """One row a winner and test set, where there are several; the one that methods are compared by first.
+
+    Returns:
+        Columns: method, seed, test_set, outputs, then `test_X` and `signature_X` for each metric X, as in `tests`.
+    """
+    found = {(record.method, record.seed): record for record in records if isinstance(record, Tested)}
+    rows: list[dict[str, Any]] = []
+    for record in found.values():
+        several: list[Tested | OtherTest] = [record, *record.others]
+        for one in several:
+            if one.test_set is not None:
+                row = {"method": record.method, "seed": record.seed, "test_set": one.test_set, "outputs": one.outputs}
+                row.update({f"test_{name}": value for name, value in one.test.items()})
+                row.update({f"signature_{name}": value for name, value in one.signatures.items()})
+                rows.append(row)
+    columns = ["method", "seed", "test_set", "outputs"]
     return table(rows, columns, [name for name in _names(rows) if name not in columns])

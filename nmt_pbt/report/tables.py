@@ -13,7 +13,7 @@ from nmt_pbt.base.text import counted
 from nmt_pbt.report import statistics
 from nmt_pbt.report.answer import main_metric
 from nmt_pbt.report.inference import STUDENTISED_FROM
-from nmt_pbt.report.labels import metric_label, score_text, signed, value_label, value_text
+from nmt_pbt.report.labels import listed, metric_label, score_text, signed, value_label, value_text
 from nmt_pbt.report.methods import method_info
 from nmt_pbt.report.run import Run
 from nmt_pbt.report.series import hyperparameters
@@ -103,11 +103,41 @@ def results(run: Run, summary: pd.DataFrame) -> Table:
     caption = (
         f"{_intervals(int(summary[counted_by].max()), unequal)}"
         "Dev is what the search saw and chose by, decoded greedily; test was decoded once, by each winner, with beam "
-        "search. The gap between dev and test is only comparable between methods: the two splits differ in difficulty. "
+        f"search.{_which_test(run)} The gap between dev and test is only comparable between methods: the two splits "
+        "differ in difficulty. "
         "Mean best so far is the area under the curve, divided by the budget."
     )
     methods = [str(method) for method in summary["method"]]
     return Table("summary", "Results by method", caption, headings, rows, methods, [])
+
+
+def _which_test(run: Run) -> str:
+    """Say which of several test sets the scores are of; nothing where there is one."""
+    sets = list(dict.fromkeys(run.test_sets["test_set"]))
+    return f" Test is {sets[0]}, by which methods are compared; there is also {listed(sets[1:])}." if sets else ""
+
+
+def test_sets(run: Run) -> list[Table]:
+    """One table a metric, with a row for each test set and a column for each method; none where there is one set."""
+    sets = list(dict.fromkeys(run.test_sets["test_set"]))
+    methods = list(dict.fromkeys(run.test_sets["method"]))
+    found = []
+    for metric in statistics.tested_metrics(run) if sets else []:
+        scores = run.test_sets.groupby(["test_set", "method"])[f"test_{metric}"].mean()
+        rows = [
+            [_text(name), *(_score(float(scores.get((name, method), math.nan)), metric) for method in methods)]
+            for name in sets
+        ]
+        headings = ["test set", *(method_info(method).label for method in methods)]
+        means = "; means over searches" if _repeated(run) else ""
+        caption = f"Each winner translated every test set once{means}. All else about test is about {sets[0]}."
+        title = f"All test sets, {metric_label(metric)}"
+        found.append(Table(f"test_sets_{metric}", title, caption, headings, rows, [], []))
+    return found
+
+
+def _repeated(run: Run) -> bool:
+    return bool(run.test_sets["seed"].nunique() > 1)
 
 
 def _intervals(searches: int, unequal: bool) -> str:

@@ -69,7 +69,8 @@ def member_name(record: Evaluated) -> str:
 
 
 def _winners(path: Path, records: Sequence[AnyRecord], method: str | None, seed: int | None) -> list[Tested]:
-    tested = [record for record in records if isinstance(record, Tested)]
+    # A search by hand may have been tested several times; its model is that of the last.
+    tested = list({(record.method, record.seed): record for record in records if isinstance(record, Tested)}.values())
     if not tested:
         raise UsageError(f"{path}: no search is finished yet; continue it with nmt-pbt compare --resume {path}")
     for name, wanted, known in (

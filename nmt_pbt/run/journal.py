@@ -154,12 +154,24 @@ class Ended(Record):
     reason: str = ""
 
 
+class OtherTest(BaseModel):
+    """What one more test set says of a winner; its fields are those of `Tested`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+    test_set: str
+    test: dict[str, float]
+    signatures: dict[str, str] = {}
+    outputs: str | None = None
+
+
 class Tested(Record):
     """A search's winner, tested once on the test split.
 
     `trial` and `interval_index` name the state that won on dev; `dev` and `test` are metrics by name, `signatures` tell
     how some of the test metrics were computed. `outputs` is a file of what the winner made of the test split, relative
-    to the run; None where the task keeps none.
+    to the run; None where the task keeps none. Where the task has several test sets, `test_set` names the one that
+    methods are compared by, which all this is about, and `others` tell the same of the others.
     """
 
     event: Literal["tested"] = "tested"
@@ -172,6 +184,8 @@ class Tested(Record):
     test: dict[str, float]
     signatures: dict[str, str] = {}
     outputs: str | None = None
+    test_set: str | None = None
+    others: list[OtherTest] = []
     seconds: float = 0.0
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import itertools
+import os
 import re
 import shutil
 import socket
@@ -25,6 +26,7 @@ _BYTES = 4  # of a float32
 _NORMALISED = 10  # values for each unit of a layer-normalised LSTM
 _OTHER = 16 * 1024  # bytes of a state beside them: names, rates, generators
 _BESIDES = 32 * 1024**2  # bytes of a run beside its states: journal, report, translations
+_PROCESS = 256 * 1024**2  # bytes of memory of a worker's process beside its model, at least: TensorFlow
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,29 @@ def check_room(need: Need, run: Path) -> None:
         raise UsageError(
             f"{run}: the disk has room for {_megabytes(room)}, the run needs {need}; make room, choose another --out, "
             "or lower search.population"
+        )
+
+
+def check_memory(need: Need, engine: EngineSettings) -> None:
+    """Refuse a run whose workers cannot fit into this machine's memory; what those on a cluster have is not known.
+
+    Args:
+        need: What the run needs on the disk: training holds a state, and the gradients besides.
+        engine: Where its workers run.
+
+    Raises:
+        UsageError: The machine has less than their models and TensorFlow take, before any sentence is read.
+    """
+    if engine.address is not None:
+        return
+    processes = max(1, engine.workers)
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    wanted = processes * (_PROCESS + need.state * 4 // 3)
+    if memory < wanted:
+        raise UsageError(
+            f"this machine has {_megabytes(memory)} of memory, training needs {_megabytes(wanted)} at least: "
+            f"{counted(processes, 'process', 'processes')} with a model whose state takes {_megabytes(need.state)}; "
+            "make the model smaller (model.units, model.embedding_units, layers), or engine.workers fewer"
         )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from nmt_pbt.base.files import replace_file
 from nmt_pbt.run.jobs import TestingJob, TestingResult, Winner
-from nmt_pbt.run.journal import SearchStarted, Tested
+from nmt_pbt.run.journal import OtherTest, SearchStarted, Tested
 from nmt_pbt.run.run_directory import RunDirectory
 from nmt_pbt.run.states import SavedStates
 from nmt_pbt.tasks.state import StateStore
@@ -68,6 +68,16 @@ class WinnerTest:
             test=dict(result.result.metrics),
             signatures=dict(result.result.signatures),
             outputs=result.result.outputs,
+            test_set=result.result.test_set,
+            others=[
+                OtherTest(
+                    test_set=other.test_set or "",
+                    test=dict(other.metrics),
+                    signatures=dict(other.signatures),
+                    outputs=other.outputs,
+                )
+                for other in result.result.others
+            ],
             seconds=result.seconds,
         )
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import ConfigDict, Field
 
-from nmt_pbt.base.section import Count, Positive, Section
+from nmt_pbt.base.section import Positive, Section
 from nmt_pbt.space.settings import ChoiceDomain, Domain, NumberDomain
 
 
@@ -45,9 +45,9 @@ class SearchSettings(Section):
     """Methods to compare"""
     objective: str = "val_bleu"
     """The dev metric that decides"""
-    seeds: Count = 1
+    seeds: Annotated[int, Field(ge=1, le=10_000)] = 1
     """How often each whole search is repeated, with seeds seed, seed + 1, ..."""
-    population: Annotated[int, Field(ge=2)] = 6
+    population: Annotated[int, Field(ge=2, le=100_000)] = 6
     """Members of the population; the other methods get the same budget: population x epochs"""
     interval: Positive = 1.0
     """Epochs between two evaluations, for every method, and between two decisions of PBT"""

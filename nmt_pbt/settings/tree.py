@@ -19,13 +19,13 @@ class EngineSettings(Section):
     name: Literal["inline", "processes", "ray"] = "processes"
     """`inline`: in this process, one job after the other; `processes`: in worker processes on this machine; `ray`: on \
     workers of a Ray cluster"""
-    workers: Annotated[int, Field(ge=0)] = 0
+    workers: Annotated[int, Field(ge=0, le=10_000)] = 0
     """Worker processes, which serve all searches at once; 0 takes as many as cores and memory allow"""
-    threads: Annotated[int, Field(ge=0)] = 1
+    threads: Annotated[int, Field(ge=0, le=1024)] = 1
     """Threads of one worker; 0 uses all cores. With another number, sums may be rounded otherwise"""
     address: str | None = None
     """A Ray cluster's address; null starts Ray on this machine, reachable from it alone"""
-    gpus: Annotated[float, Field(ge=0.0)] = 0.0
+    gpus: Annotated[float, Field(ge=0.0, le=64.0)] = 0.0
     """GPUs to reserve for each Ray worker; fractions allowed"""
 
 

@@ -119,7 +119,7 @@ class Real(_Number):
 
     def contains(self, value: Value) -> bool:
         """Return whether a value is inside the bounds and on the grid."""
-        if isinstance(value, (bool, str)) or not math.isfinite(value) or not self.min <= value <= self.max:
+        if isinstance(value, (bool, str)) or not self.min <= value <= self.max:
             return False
         if self.step is None:
             return True
@@ -176,7 +176,7 @@ class Integer(_Number):
 
     def contains(self, value: Value) -> bool:
         """Return whether a value is a whole number inside the bounds and on the grid."""
-        if isinstance(value, (bool, str)) or not float(value).is_integer() or not self.min <= value <= self.max:
+        if isinstance(value, (bool, str)) or not self.min <= value <= self.max or not float(value).is_integer():
             return False
         return self.step is None or self.at(self.index(value)) == value
 

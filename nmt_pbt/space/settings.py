@@ -10,13 +10,18 @@ from pydantic import Discriminator, Field, Tag, model_validator
 from nmt_pbt.base.section import Positive, Section
 from nmt_pbt.base.types import Value
 
+MOST_VALUES = 10**15
+"""Largest number of a range, and most values on its grid: up to here a double tells whole numbers apart."""
+
+_End = Annotated[float, Field(ge=-MOST_VALUES, le=MOST_VALUES)]
+
 
 class NumberDomain(Section):
     """A range of numbers to search."""
 
-    min: float
+    min: _End
     """Smallest value"""
-    max: float
+    max: _End
     """Largest value, included"""
     scale: Literal["linear", "log"] = "linear"
     """Whether steps add or multiply"""
@@ -33,6 +38,8 @@ class NumberDomain(Section):
             raise ValueError(f"min {self.min:g} on a log scale; a log scale needs min > 0")
         if self.scale == "log" and self.step is not None:
             raise ValueError("step is for a linear scale; leave it out")
+        if self.step is not None and self.max - self.min > self.step * MOST_VALUES:
+            raise ValueError(f"step {self.step:g} cuts the range into too many values; make it larger, or leave it out")
         if self.integer and (self.min != int(self.min) or self.max != int(self.max)):
             raise ValueError("integer needs whole numbers for min and max")
         return self

@@ -67,6 +67,8 @@ class TestResult:
         signatures: How metrics were computed, by name, where that has to be told.
         outputs: The file, relative to the run's folder, of what the winner made of the test split;
             None where the task keeps none.
+        test_set: Which test set this is, where the task has several.
+        others: What the task's other test sets say; methods are compared by this one.
     """
 
     __test__: ClassVar = False  # not one of pytest's
@@ -74,6 +76,8 @@ class TestResult:
     metrics: Mapping[str, float]
     signatures: Mapping[str, str] = field(default_factory=dict)
     outputs: str | None = None
+    test_set: str | None = None
+    others: tuple[TestResult, ...] = ()
 
 
 class Trainable(Protocol):

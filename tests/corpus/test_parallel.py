@@ -56,6 +56,31 @@ def test_nothing_but_a_line_feed_ends_a_line(tmp_path: Path, separator: str) -> 
     assert text.source == (f"a{separator}b", "c")
 
 
+@pytest.mark.parametrize("end", [b"\r", b"\n", b"\r\n", b""])
+def test_carriage_returns_alone_end_the_lines_of_a_file_without_line_feeds_and_that_is_told(
+    tmp_path: Path, end: bytes
+) -> None:
+    (tmp_path / "x.en").write_bytes(b"a\rb\r\rd" + end)
+    (tmp_path / "x.de").write_bytes(b"1\n2\n3\n4\n")
+    notes: list[str] = []
+    text, dropped = read_pair(tmp_path / "x.en", tmp_path / "x.de", notes.append)
+    assert (text.source, text.target, dropped) == (("a", "b", "d"), ("1", "2", "4"), 1)
+    assert notes == [f"{tmp_path / 'x.en'}: no line feeds, so that its carriage returns end 4 lines"]
+
+
+@pytest.mark.parametrize("separator", ["\u2028", "\u2029", "\x85", "\x0b", "\x0c", "\x1c", "\x1e", "\r"])
+def test_what_ends_a_line_for_some_programs_is_told(tmp_path: Path, separator: str) -> None:
+    (tmp_path / "x.en").write_text(f"a{separator}b\r\nc\r\n", newline="")
+    (tmp_path / "x.de").write_text("1\n2\n")
+    notes: list[str] = []
+    read_pair(tmp_path / "x.en", tmp_path / "x.de", notes.append)
+    code = f"U+{ord(separator):04X}"
+    assert notes == [f"{tmp_path / 'x.en'}: 1 line with {code} inside, which ends a line for some programs, not here"]
+    (tmp_path / "x.de").write_text("1\n2\n3\n")
+    with pytest.raises(UsageError, match=rf"has 2 lines, .* has 3; .*1 line with {code.replace('+', '[+]')} inside"):
+        read_pair(tmp_path / "x.en", tmp_path / "x.de")
+
+
 def test_a_blank_line_on_either_side_drops_the_pair_and_keeps_the_alignment(tmp_path: Path) -> None:
     text, dropped = read_bytes(tmp_path, b"1\n\n3\n4\n5\n", b"i\nii\n \t\niv\nv\n")
     assert text.source == ("1", "4", "5")
@@ -136,7 +161,7 @@ def test_a_flipped_bit_in_a_gzip_file_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("compress", [False, True])
-@pytest.mark.parametrize("dev", ["val", "dev"])
+@pytest.mark.parametrize("dev", ["val", "dev", "valid", "validation"])
 def test_a_folder_is_read_plain_or_compressed(tmp_path: Path, compress: bool, dev: str) -> None:
     corpus = read_folder(write_corpus(tmp_path / "mine", compress=compress, dev=dev), "en", "de")
     assert corpus.name == "mine"
@@ -164,6 +189,45 @@ def test_of_several_test_sets_the_first_by_name_is_taken_and_told(tmp_path: Path
     corpus = read_folder(tmp_path, "en", "de")
     assert corpus.test_set == "test_2016"
     assert corpus.test.source[0] == "test_2016 en 0"
+
+
+def test_every_complete_test_set_is_read(tmp_path: Path) -> None:
+    for name in ("test_2017_flickr", "newstest2014", "tst2013", "test.coco"):
+        write_corpus(tmp_path, test=name)
+    write_corpus(tmp_path, test="test_2016_flickr", compress=True)
+    corpus = read_folder(tmp_path, "en", "de")
+    assert list(corpus.tests) == ["test.coco", "test_2016_flickr", "test_2017_flickr", "newstest2014", "tst2013"]
+    assert {name: text.source[0] for name, text in corpus.tests.items()} == {
+        name: f"{name} en 0" for name in corpus.tests
+    }
+    named = read_folder(tmp_path, "en", "de", "test_2017_flickr")
+    assert (named.test_set, named.test) == ("test_2017_flickr", corpus.tests["test_2017_flickr"])
+    assert set(named.tests) == set(corpus.tests)
+    with pytest.raises(UsageError, match="no test set 'test_2018_flickr'; did you mean 'test_201"):
+        read_folder(tmp_path, "en", "de", "test_2018_flickr")
+
+
+def test_what_is_incomplete_is_told_where_there_is_a_complete_one(tmp_path: Path) -> None:
+    write_corpus(tmp_path, test="test2016")
+    for name in ("test.backup.en", "dev.de"):
+        (tmp_path / name).write_text("a\n")
+    corpus = read_folder(tmp_path, "en", "de")
+    assert list(corpus.tests) == ["test2016"]
+    assert corpus.notes == (
+        f"{tmp_path}: dev.en not found, so that its translation is left out",
+        f"{tmp_path}: test.backup.de not found, so that its translation is left out",
+    )
+
+
+def test_a_second_test_set_that_cannot_be_read_is_left_out_and_a_second_dev_split_is_not_read(tmp_path: Path) -> None:
+    write_corpus(tmp_path)
+    write_corpus(tmp_path, dev="valid", test="test2")
+    (tmp_path / "test2.de").write_text("a\n")
+    corpus = read_folder(tmp_path, "en", "de")
+    assert list(corpus.tests) == ["test"]
+    assert corpus.notes[0] == f"{tmp_path}: valid is not read, the dev split is val"
+    assert corpus.notes[1].startswith("test set test2 is left out: ")
+    assert "has 3 lines" in corpus.notes[1]
 
 
 def test_dropped_pairs_are_counted_by_split(tmp_path: Path) -> None:

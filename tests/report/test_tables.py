@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 
 from nmt_pbt.report import statistics, tables
+from nmt_pbt.report.export import frames
 from nmt_pbt.report.labels import signed
+from nmt_pbt.report.methods import method_info
 from nmt_pbt.report.run import load_run
 from nmt_pbt.report.tables import Cell, Table
+from nmt_pbt.run.journal import OtherTest, Tested
 
 
 @pytest.fixture(scope="module")
@@ -35,6 +40,43 @@ def test_every_row_has_a_cell_for_every_heading(one, three):
             assert {len(row) for row in table.rows} == {len(table.headings)}, table.name
             for kept in (table.methods, table.seeds):
                 assert len(kept) in (0, len(table.rows))
+
+
+@pytest.fixture
+def of_several_sets(three):
+    def scored(record):
+        if not isinstance(record, Tested):
+            return record
+        others = [
+            OtherTest(test_set=name, test={"bleu": record.test["bleu"] - less, "chrf": 50.0})
+            for name, less in (("test2017", 3.0), ("<coco>", 6.0))
+        ]
+        return record.model_copy(update={"test_set": "test2016", "others": others})
+
+    return replace(three, records=[scored(record) for record in three.records])
+
+
+def test_several_test_sets_have_a_row_each_in_a_table_of_their_own(three, of_several_sets):
+    assert tables.test_sets(three) == []
+    assert three.test_sets.empty
+    assert "test_sets" not in frames(three)
+    bleu, chrf = tables.test_sets(of_several_sets)
+    assert [row[0].text for row in bleu.rows] == ["test2016", "test2017", "<coco>"]
+    assert bleu.headings == ["test set", *(method_info(name).label for name in dict.fromkeys(three.tests["method"]))]
+    means = three.tests.groupby("method", sort=False)["test_bleu"].mean()
+    for less, row in zip((0.0, 3.0, 6.0), bleu.rows, strict=True):
+        assert [cell.sort for cell in row[1:]] == pytest.approx([mean - less for mean in means])
+    assert {cell.text for row in chrf.rows[1:] for cell in row[1:]} == {"50.0"}
+    assert "over searches" in bleu.caption
+    assert len(frames(of_several_sets)["test_sets"]) == 3 * len(three.tests)
+    assert "Test is test2016" in tables.results(of_several_sets, statistics.summary(of_several_sets)).caption
+
+
+def test_comparisons_are_about_the_first_test_set_alone(three, of_several_sets):
+    for metric in ("bleu", "chrf"):
+        pd.testing.assert_frame_equal(
+            statistics.comparisons(three, metric), statistics.comparisons(of_several_sets, metric)
+        )
 
 
 def test_one_search_each_leaves_out_what_is_about_searches(one, three):

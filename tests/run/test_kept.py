@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import weakref
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
+from nmt_pbt.base.types import Value
 from nmt_pbt.run.journal import Assigned, Evaluated
+from nmt_pbt.run.worker import TrainablePool
 from nmt_pbt.tasks.state import StateStore
-from tests.run.cheap import CheapTask, cheap_settings, driver, finish, inline, opened, search
+from tests.run.cheap import CheapTask, CheapTrainable, cheap_settings, driver, finish, inline, opened, search
 
 CHEAP = CheapTask()
 
@@ -70,3 +74,24 @@ def test_a_search_without_a_population_has_none(tmp_path: Path) -> None:
         one = driver("random", cheap_settings(), CHEAP, journal)
         assert finish(one, inline(tmp_path, CHEAP)) is not None
         assert one.runners_up(3) == []
+
+
+def test_models_of_shapes_that_were_not_used_for_long_are_let_go() -> None:
+    built: list[weakref.ref[CheapTrainable]] = []
+
+    class Building(CheapTask):
+        def build(self, structural: Mapping[str, Value]) -> CheapTrainable:
+            trainable = CheapTrainable(self)
+            built.append(weakref.ref(trainable))
+            return trainable
+
+    pool = TrainablePool(Building(structural=frozenset({"units"})), most=2)
+    for units in range(20):
+        first = pool.get({"units": units, "dropout": 0.1})
+        assert pool.get({"units": units, "dropout": 0.2}) is first
+        assert sum(reference() is not None for reference in built) <= 2 + 1  # the one at hand in this test
+    assert len(built) == 20
+    pool.get({"units": 18})
+    pool.get({"units": 99})
+    pool.get({"units": 18})
+    assert len(built) == 21  # the one used before the last stays

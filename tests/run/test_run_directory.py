@@ -164,3 +164,12 @@ def test_nothing_is_written_through_a_link_in_a_run(run: RunDirectory, tmp_path:
     with pytest.raises(UsageError, match=f"{name}: is a link"):
         run.writing(TranslationSettings(), "corpus").__enter__()
     assert outside.read_text() == "mine"
+
+
+@pytest.mark.parametrize("folder", ["", "models", "translations", "states"])
+def test_what_a_kill_left_half_written_is_removed_when_the_run_goes_on(run: RunDirectory, folder: str) -> None:
+    left = run.path / folder / ".pbt-seed0.safetensors.123.tmp"
+    left.parent.mkdir(exist_ok=True)
+    left.write_bytes(b"half a model")
+    with run.writing(TranslationSettings(), "corpus"):
+        assert not left.exists()

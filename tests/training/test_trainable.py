@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import inspect
+import logging
 import math
 from typing import Annotated
 
@@ -385,3 +386,22 @@ def test_a_hyperparameter_is_a_field_and_the_layer_that_uses_it(small_settings, 
 def test_the_model_is_built_of_all_its_settings():
     arguments = set(inspect.signature(Seq2Seq).parameters)
     assert arguments - {"vocabulary", "seed"} == set(ModelSettings.model_fields)
+
+
+def test_models_of_many_shapes_one_after_the_other_are_no_retracing_that_tensorflow_warns_of(small_settings, digits):
+    told: list[str] = []
+
+    class Listener(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            told.append(record.getMessage())
+
+    listener, logger = Listener(), logging.getLogger("tensorflow")
+    logger.addHandler(listener)
+    try:
+        for units in range(8, 16):
+            trainable = TranslationTask(small_settings, digits).build({"units": units})
+            trainable.train(8)
+            trainable.evaluate()
+    finally:
+        logger.removeHandler(listener)
+    assert told == []

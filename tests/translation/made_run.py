@@ -12,7 +12,7 @@ from nmt_pbt.run.journal import Assigned, Ended, Evaluated, Journal, RunStarted,
 from nmt_pbt.settings.fingerprint import settings_hash
 from nmt_pbt.settings.loading import dump_settings
 from nmt_pbt.tasks.translation.corpus.catalog import load_corpus
-from nmt_pbt.tasks.translation.corpus.prepared import digest_of
+from nmt_pbt.tasks.translation.corpus.prepared import PreparedCorpus
 from nmt_pbt.tasks.translation.corpus.subwords import Subwords
 from nmt_pbt.tasks.translation.tree import TranslationSettings, load_settings
 
@@ -44,7 +44,7 @@ def make_run(folder: Path, with_models: bool = True, **overrides) -> Path:
     (folder / "environment.json").write_text(json.dumps({}), encoding="utf-8")
     (folder / "subwords.model").write_bytes(subwords.model)
     (folder / "translations").mkdir()
-    digest = digest_of(corpus, subwords, settings.corpus.max_length)
+    digest = PreparedCorpus(corpus, subwords, *[[]] * 6, too_long=0, max_length=settings.corpus.max_length).digest()
     with Journal(folder / "journal.jsonl") as journal:
         tree = read_yaml(folder / "settings.yaml")
         journal.append(RunStarted(settings=settings_hash(tree, TranslationSettings), data=digest))

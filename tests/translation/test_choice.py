@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 
 import pytest
@@ -93,3 +94,16 @@ def test_a_search_for_the_smallest_takes_the_smallest(tmp_path):
         (run / "models" / f"{name}.safetensors").touch()
     assert names(choose_models(run, TranslationSettings)) == ["random-seed0"]
     assert names(choose_models(run, TranslationSettings, count=2)) == ["pbt-seed0-trial2-interval0", "random-seed0"]
+
+
+def test_a_search_that_was_tested_twice_has_one_model_with_the_values_of_the_last_test(kept):
+    journal = kept / "journal.jsonl"
+    lines = journal.read_text(encoding="utf-8").splitlines()
+    (first,) = (line for line in lines if '"tested"' in line and '"pbt"' in line)
+    again = json.loads(first)
+    again.update(trial="1", dev={"val_bleu": 25.0})
+    journal.write_text("\n".join([*lines, json.dumps(again)]) + "\n", encoding="utf-8")
+    found = choose_models(kept, TranslationSettings, count=3)
+    assert names(found).count("pbt-seed0") == 1
+    (winner,) = (chosen for chosen in found if chosen.name == "pbt-seed0")
+    assert (winner.trial, winner.values["units"], winner.score) == ("1", 20, 25.0)

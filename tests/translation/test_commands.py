@@ -120,6 +120,44 @@ def test_attention_is_that_of_the_translation_with_its_subwords(translator):
         assert np.allclose(matrix.weights.sum(axis=1), 1, atol=1e-5)
 
 
+LONG = "The cat sleeps. " * 30 + "The dog sees Mr. Smith."
+
+
+def test_lines_longer_than_any_in_training_are_told_once(run, translator, monkeypatch, capfd):
+    def told(text: str, *options: str) -> tuple[list[str], str]:
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text.encode()), encoding="utf-8"))
+        monkeypatch.setattr("nmt_pbt.cli.translate._LINES_TOGETHER", 2)
+        assert run_app(app, ["translate", str(run), *options]) == 0
+        written = capfd.readouterr()
+        return written.out.splitlines(), written.err
+
+    subwords = [translator.decoder.subwords.count(line) for line in (LONG, LONG + LONG)]
+    translations, note = told(f"{LONG}\nShe is here.\n{LONG + LONG}\n")
+    assert note == (
+        f"nmt-pbt: standard input: 2 lines longer than any in training (up to {subwords[1]} subwords; in training 60 "
+        "at most): translations may lack a part; add --split-sentences, or cut them\n"
+    )
+    assert translations[1] == translator.translate(["She is here."])[0]
+    assert told(TEXT)[1] == ""
+    joined, note = told(f"{LONG}\n\nShe is here.\n", "--split-sentences")
+    one, last = translator.translate(["The cat sleeps.", "The dog sees Mr. Smith."])
+    assert joined == [" ".join(filter(None, [one] * 30 + [last])), "", translations[1]]
+    assert note == ""
+    assert "2 lines with carriage returns inside" in told("a\rb\nc\rd\re\nf\r\n")[1]
+
+
+def test_evaluate_tells_of_long_lines_and_splits_them(run, tmp_path, capfd):
+    (tmp_path / "a").write_text(f"{LONG}\n", encoding="utf-8")
+    (tmp_path / "b").write_text("Die Katze schläft.\n", encoding="utf-8")
+    arguments = ["evaluate", str(run), f"--src={tmp_path / 'a'}", f"--ref={tmp_path / 'b'}"]
+    assert run_app(app, arguments) == 0
+    assert "1 line longer than any in training" in capfd.readouterr().err
+    assert run_app(app, [*arguments, "--split-sentences"]) == 0
+    written = capfd.readouterr()
+    assert written.out.splitlines()[0].endswith("beam 3, sentence by sentence")
+    assert written.err == ""
+
+
 def test_evaluate_prints_each_score_with_its_signature(run, command):
     found = command("evaluate", str(run))
     assert found[0] == "pbt-seed0 (trial 0): test of toy, 12 sentences, beam 3"

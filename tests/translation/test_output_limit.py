@@ -31,4 +31,10 @@ def test_a_run_keeps_its_limit_and_one_without_has_that_of_old_runs(tmp_path):
     learned = OutputLimit.learned(_sentences([1, 1]), _sentences([40, 20]))
     learned.write(tmp_path)
     assert OutputLimit.read(tmp_path) == learned
+    assert learned.longest_source == 1
     assert output_limits(source, learned).numpy().tolist() == [73, 135]
+
+
+def test_a_limit_from_before_the_longest_source_was_kept_is_read(tmp_path):
+    (tmp_path / "output_limit.json").write_text('{"ratio": 1.5, "offset": 12}\n')
+    assert OutputLimit.read(tmp_path) == OutputLimit(1.5, 12, None)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class HyperbandSettings(Section):
     """Hyperband (Li et al. 2018; KerasTuner's), whose unit is the interval between evaluations."""
 
-    factor: Annotated[int, Field(ge=2)] = 3
+    factor: Annotated[int, Field(ge=2, le=1000)] = 3
     """One trial in so many goes on, for so many times as long"""
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 from pydantic import Field
 
 from nmt_pbt.base.errors import UsageError
-from nmt_pbt.base.section import Count, Section
+from nmt_pbt.base.section import Count, NotNegative, Section
 from nmt_pbt.base.text import counted
 from nmt_pbt.base.types import Value
 from nmt_pbt.search.budget import Budget
@@ -47,9 +47,9 @@ class PBTSettings(Section):
     frequencies: list[Count] = []
     """Sub-populations, each deciding within itself after so many intervals, for instance [1, 4], with migration between
     them: against greed (Doulazmi et al. 2025). Empty: one population that decides after every interval"""
-    burn_in: Annotated[float, Field(ge=0.0)] = 0.0
+    burn_in: NotNegative = 0.0
     """Epochs of training before a member may adopt or be adopted from"""
-    factor: Annotated[float, Field(gt=1.0)] = 1.25
+    factor: Annotated[float, Field(gt=1.0, le=1000.0)] = 1.25
     """A step on a log scale multiplies or divides by this"""
     fraction_of_range: Annotated[float, Field(gt=0.0, le=1.0)] = 0.15
     """A step on a linear scale adds or subtracts this share of the range"""
@@ -59,7 +59,7 @@ class PBTSettings(Section):
     """Hyperparameters of the space that explore leaves alone"""
     initial: list[dict[str, Value]] = []
     """Values to start the first members with; what is left out is drawn from the space"""
-    population: Annotated[int, Field(ge=2)] | None = None
+    population: Annotated[int, Field(ge=2, le=100_000)] | None = None
     """Members; more of them train for fewer epochs each, within the same budget. null: as many as search.population"""
 
 

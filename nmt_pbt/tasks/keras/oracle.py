@@ -170,9 +170,9 @@ def writing() -> Iterator[None]:
 
 def cannot_write(error: OSError) -> SearchError:
     """Return the error of a search whose disk is full or cannot be written."""
-    where = error.filename or "a file"
+    where = f"{error.filename}: " if error.filename else ""
     return SearchError(
-        f"{where}: {error.strerror or error}; everything before is whole: mend that, then search again in the same "
+        f"{where}{error.strerror or error}; everything before is whole: mend that, then search again in the same "
         "directory and project"
     )
 

@@ -18,6 +18,7 @@ from nmt_pbt.tasks.translation.model.decoding import NEVER, BeamSampler, Coverag
 from nmt_pbt.tasks.translation.model.scoring import Forced, ensemble, teacher_forced_scores
 from nmt_pbt.tasks.translation.model.seq2seq import Seq2Seq
 from nmt_pbt.tasks.translation.output_limit import LEAST_OFFSET, LEAST_RATIO, OutputLimit
+from nmt_pbt.tasks.translation.runtime import graph_function
 
 if TYPE_CHECKING:
     from nmt_pbt.tasks.translation.corpus.subwords import Subwords
@@ -229,7 +230,7 @@ class TextDecoder:
             batch, limits = tf.shape(source)[0], output_limits(source, self._limit)
             return sampler(self._predict_next, cache, memory, batch, limits, length_penalty, coverage)
 
-        return tf.function(decode, input_signature=[_IDS, _NUMBER, _NUMBER], autograph=False)
+        return graph_function(decode, [_IDS, _NUMBER, _NUMBER])
 
     def _search(self, beam: int, n_best: int, with_coverage: bool) -> Any:
         key = (beam, n_best, with_coverage)
@@ -280,7 +281,7 @@ class TextDecoder:
             )
 
         lengths = tf.TensorSpec([None], tf.int32)
-        return tf.function(run, input_signature=[_IDS, _IDS, lengths, _NUMBER, _NUMBER], autograph=False)
+        return graph_function(run, [_IDS, _IDS, lengths, _NUMBER, _NUMBER])
 
 
 def _coverage(source: tf.Tensor, penalty: tf.Tensor) -> Coverage:

@@ -27,10 +27,12 @@ class OutputLimit:
     Attributes:
         ratio: Target subwords for each of the source.
         offset: Subwords more.
+        longest_source: Subwords of the longest source sentence trained on, without EOS; None where that is not known.
     """
 
     ratio: float = float(LEAST_RATIO)
     offset: int = LEAST_OFFSET
+    longest_source: int | None = None
 
     @classmethod
     def learned(cls, source: Sequence[np.ndarray], target: Sequence[np.ndarray]) -> OutputLimit:
@@ -45,7 +47,7 @@ class OutputLimit:
         """
         sources, targets = (np.fromiter(map(len, side), np.int64, len(side)) + 1 for side in (source, target))
         ratio = round(float(targets.sum() / sources.sum()), 3)
-        return cls(ratio, math.ceil(float((targets - ratio * sources).max())) + 1)
+        return cls(ratio, math.ceil(float((targets - ratio * sources).max())) + 1, int(sources.max()) - 1)
 
     def write(self, run: Path) -> None:
         """Write it into a run's folder."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
+from typing import Any
 
 import tensorflow as tf
 
@@ -30,6 +32,18 @@ def fitting_into_memory(what: str, advice: str) -> Iterator[None]:
         if isinstance(error, tf.errors.AbortedError) and _ONEDNN not in why:
             raise
         raise OutOfMemoryError(f"{what} does not fit into memory ({why}); {advice}") from None
+
+
+def graph_function(function: Callable[..., Any], signature: Sequence[tf.TensorSpec]) -> Any:
+    """Return a function of one model as a TensorFlow graph, traced once.
+
+    Args:
+        function: What it computes.
+        signature: Shapes and types of its arguments.
+    """
+    # TensorFlow counts tracings by code, which models of different shapes share: a few of them, one after the other,
+    # would look like one function that is traced again and again, which it warns of. A partial is counted by itself.
+    return tf.function(partial(function), input_signature=signature, autograph=False)
 
 
 def use_threads(threads: int) -> int:

@@ -6,14 +6,22 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from nmt_pbt.base.section import Count, FileName, Positive, Rate, Section
+from nmt_pbt.base.section import Count, FileName, NotNegative, Positive, Rate, Section
 from nmt_pbt.space.hyperparameters import Searchable
+
+Pairs = Annotated[int, Field(ge=1, le=1_000_000_000)]
+BatchSize = Annotated[int, Field(ge=1, le=100_000)]
+Width = Annotated[int, Field(ge=1, le=16_384)]
+Layers = Annotated[int, Field(ge=1, le=32)]
+WIDEST_BEAM = 1000
+"""Widest beam of which a sentence can be decoded on an ordinary machine."""
 
 
 class CorpusSettings(Section):
     """Which sentence pairs, how many, and how they are cut into subwords."""
 
     decides_nothing: ClassVar[frozenset[str]] = frozenset({"name"})
+    decides_if_set: ClassVar[frozenset[str]] = frozenset({"test_set"})
 
     name: str = "toy"
     """A corpus of the catalog (`nmt-pbt data list`) or a folder with train.SRC, train.TGT, val.*, test*.*"""
@@ -21,15 +29,18 @@ class CorpusSettings(Section):
     """Language of the text to translate: the file suffix in a folder"""
     target_language: FileName = "de"
     """Language to translate into: the file suffix in a folder"""
-    train_pairs: Count | None = None
+    train_pairs: Pairs | None = None
     """Use only so many training pairs, drawn by the seed; null uses all of them"""
-    dev_pairs: Count | None = None
+    dev_pairs: Pairs | None = None
     """Use only the first so many dev pairs; null uses all of them"""
-    test_pairs: Count | None = None
+    test_pairs: Pairs | None = None
     """Use only the first so many test pairs; null uses all of them"""
-    max_length: Annotated[int, Field(ge=4)] = 60
+    test_set: FileName | None = None
+    """Of several test sets in a folder, the one that methods are compared by; null: the first by name. Each winner is
+    scored on all of them"""
+    max_length: Annotated[int, Field(ge=4, le=10_000)] = 60
     """Training pairs with more subwords than this on either side are left out, and counted"""
-    vocabulary_size: Annotated[int, Field(ge=16)] = 400
+    vocabulary_size: Annotated[int, Field(ge=16, le=1_000_000)] = 400
     """Subwords in the joint vocabulary of both languages"""
 
 
@@ -38,13 +49,13 @@ class ModelSettings(Section):
 
     # Each field is a constructor argument of `model.seq2seq.Seq2Seq`.
 
-    embedding_units: Annotated[Count, Searchable(mutable=False)] = 96
+    embedding_units: Annotated[Width, Searchable(mutable=False)] = 96
     """Width of the subword embeddings"""
-    units: Annotated[Count, Searchable(mutable=False)] = 128
+    units: Annotated[Width, Searchable(mutable=False)] = 128
     """Width of the decoder's LSTM and of each direction of the encoder's"""
-    encoder_layers: Annotated[Count, Searchable(mutable=False)] = 1
+    encoder_layers: Annotated[Layers, Searchable(mutable=False)] = 1
     """Bidirectional LSTM layers of the encoder"""
-    decoder_layers: Annotated[Count, Searchable(mutable=False)] = 1
+    decoder_layers: Annotated[Layers, Searchable(mutable=False)] = 1
     """LSTM layers of the decoder"""
     attention: Annotated[Literal["additive", "general", "dot"], Searchable(mutable=False)] = "general"
     """Score function: additive (Bahdanau et al. 2015), general or dot (Luong et al. 2015)"""
@@ -68,7 +79,7 @@ class TrainingSettings(Section):
     """Passes over the training pairs: by each member of a population, and by each trial of the other methods"""
     learning_rate: Annotated[Positive, Searchable(mutable=True)] = 4e-3
     """Adam's step size"""
-    batch_size: Annotated[Count, Searchable(mutable=True)] = 16
+    batch_size: Annotated[BatchSize, Searchable(mutable=True)] = 16
     """Sentence pairs in one step"""
     dropout: Annotated[Rate, Searchable(mutable=True)] = 0.2
     """Rate on embeddings, between layers and on the attention vector"""
@@ -83,7 +94,7 @@ class TrainingSettings(Section):
     subword_sampling: Annotated[float, Field(ge=0.0, le=1.0), Searchable(mutable=True)] = 0.0
     """Share of the training text's words that are cut into subwords by a draw, anew each epoch (Kudo 2018); a sentence
     that would then be longer than `corpus.max_length` stays as it is"""
-    weight_decay: Annotated[float, Field(ge=0.0), Searchable(mutable=True)] = 0.0
+    weight_decay: Annotated[NotNegative, Searchable(mutable=True)] = 0.0
     """Share of each matrix taken off in a step, times the learning rate; apart from the gradient (Loshchilov & Hutter
     2019)"""
     average_decay: Annotated[Rate, Searchable(mutable=True)] = 0.99
@@ -113,13 +124,13 @@ class EvaluationSettings(Section):
 
     decides_nothing: ClassVar[frozenset[str]] = frozenset({"samples", "kept_models"})
 
-    batch_size: Count = 128
+    batch_size: BatchSize = 128
     """Sentences decoded together"""
-    beam: Count = 5
+    beam: Annotated[int, Field(ge=1, le=WIDEST_BEAM)] = 5
     """Beam width on the test split and in `translate`; the dev split is decoded greedily"""
-    length_penalty: Annotated[float, Field(ge=0.0)] = 1.0
+    length_penalty: Annotated[float, Field(ge=0.0, le=10.0)] = 1.0
     """Exponent of the length normalisation (Wu et al. 2016)"""
-    coverage_penalty: Annotated[float, Field(ge=0.0)] = 0.0
+    coverage_penalty: Annotated[float, Field(ge=0.0, le=1000.0)] = 0.0
     """Weight of the penalty for source positions that were not attended to (Wu et al. 2016)"""
     samples: Annotated[int, Field(ge=0, le=MOST_SAMPLES)] = 2
     """Dev sentences whose translations are shown and recorded whenever a search finds a better model"""

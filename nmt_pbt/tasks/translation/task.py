@@ -14,7 +14,7 @@ from nmt_pbt.tasks.protocol import TestResult, Trainable
 from nmt_pbt.tasks.translation.attention_record import attention_path, write_attention
 from nmt_pbt.tasks.translation.corpus.parallel import ParallelText, sample_lines
 from nmt_pbt.tasks.translation.corpus.subwords import SUBWORDS
-from nmt_pbt.tasks.translation.decoder import first_texts
+from nmt_pbt.tasks.translation.decoder import Translation, first_texts
 from nmt_pbt.tasks.translation.hyperparameters import STRUCTURAL
 from nmt_pbt.tasks.translation.metrics import score_translations
 from nmt_pbt.tasks.translation.output_limit import OutputLimit
@@ -91,7 +91,7 @@ class TranslationTask:
         _write_sample(folder / "dev_sample.json", dev, sample_lines(self.settings.seed, len(dev), MOST_SAMPLES))
 
     def test(self, trainable: Trainable, run: Path, name: str) -> TestResult:
-        """Translate the test split once, with beam search, and score it.
+        """Translate each test set once, with beam search, and score it.
 
         Args:
             trainable: The winner, with its values in force.
@@ -99,25 +99,51 @@ class TranslationTask:
             name: What the files of its translations are called, without an ending.
         """
         translator = cast(TranslationTrainable, trainable)  # this task builds no other
-        test, how = self.prepared.corpus.test, self.settings.evaluation
-        found = translator.translate_n_best(list(test.source), how.beam, how.length_penalty, 1, how.coverage_penalty)
+        corpus = self.prepared.corpus
+        test, others = corpus.test, corpus.other_tests
+        found = self._translate(translator, test)
         translations = first_texts(found)
-        scores = score_translations(translations, list(test.target))
         file = run / TRANSLATIONS / f"{name}.txt"
         file.parent.mkdir(exist_ok=True)
-        replace_file(file, "".join(text + "\n" for text in translations).encode("utf-8"))
+        _write_translations(file, translations)
         # What significance tests need of the references, so that the report can make them without the corpus.
         write_counts(counts_path(file), sentence_counts(translations, list(test.target)))
         lines = [line for line in self._shown() if found[line]]
         looked = translator.attention([test.source[line] for line in lines], [found[line][0] for line in lines])
         write_attention(attention_path(file), [replace(sentence, line=lines[sentence.line]) for sentence in looked])
-        return TestResult(
-            {"bleu": scores.bleu, "chrf": scores.chrf}, scores.signatures, file.relative_to(run).as_posix()
+        result = _test_result(translations, test, file.relative_to(run).as_posix())
+        if not others:
+            return result
+        return replace(
+            result,
+            test_set=corpus.test_set,
+            others=tuple(self._test_beside(translator, run, name, other) for other in others),
         )
+
+    def _test_beside(self, translator: TranslationTrainable, run: Path, name: str, test_set: str) -> TestResult:
+        """Test a winner on one of the other test sets."""
+        test = self.prepared.corpus.other_tests[test_set]
+        translations = first_texts(self._translate(translator, test))
+        file = run / TRANSLATIONS / f"{name}.{test_set}.txt"
+        _write_translations(file, translations)
+        return replace(_test_result(translations, test, file.relative_to(run).as_posix()), test_set=test_set)
+
+    def _translate(self, translator: TranslationTrainable, test: ParallelText) -> list[list[Translation]]:
+        how = self.settings.evaluation
+        return translator.translate_n_best(list(test.source), how.beam, how.length_penalty, 1, how.coverage_penalty)
 
     def _shown(self) -> list[int]:
         """Return which test sentences the report shows, in ascending order."""
         return sorted(sample_lines(self.settings.seed, len(self.prepared.corpus.test), SAMPLE_SENTENCES))
+
+
+def _write_translations(file: Path, translations: Sequence[str]) -> None:
+    replace_file(file, "".join(text + "\n" for text in translations).encode("utf-8"))
+
+
+def _test_result(translations: Sequence[str], test: ParallelText, outputs: str) -> TestResult:
+    scores = score_translations(translations, list(test.target))
+    return TestResult({"bleu": scores.bleu, "chrf": scores.chrf}, scores.signatures, outputs)
 
 
 def _write_sample(file: Path, text: ParallelText, lines: Sequence[int]) -> None:

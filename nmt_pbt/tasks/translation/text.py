@@ -11,12 +11,12 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Literal
 
-from nmt_pbt.base.errors import UsageError
+from nmt_pbt.base.errors import UsageError, suggest
 from nmt_pbt.base.text import counted
 from nmt_pbt.tasks.kept_model import KeptModel
 from nmt_pbt.tasks.translation.corpus.catalog import load_corpus
 from nmt_pbt.tasks.translation.corpus.parallel import ParallelText, one_line, read_pair
-from nmt_pbt.tasks.translation.corpus.prepared import digest_of
+from nmt_pbt.tasks.translation.corpus.prepared import corpus_of_run
 from nmt_pbt.tasks.translation.corpus.subwords import SUBWORDS, Subwords
 from nmt_pbt.tasks.translation.tree import TranslationSettings
 
@@ -35,42 +35,52 @@ class EvaluatedText:
         name: What they are, for people.
         pairs: The sentence pairs.
         dropped: Pairs left out because a side is blank.
+        notes: What else was met while reading, a sentence each.
     """
 
     name: str
     pairs: ParallelText
     dropped: int
+    notes: tuple[str, ...] = ()
 
 
 def given_text(source: Path, reference: Path) -> EvaluatedText:
     """Return text from two files; see `read_pair`."""
-    pairs, dropped = read_pair(source, reference)
-    return EvaluatedText(str(source), pairs, dropped)
+    notes: list[str] = []
+    pairs, dropped = read_pair(source, reference, notes.append)
+    return EvaluatedText(str(source), pairs, dropped, tuple(notes))
 
 
-def own_text(chosen: KeptModel[TranslationSettings], split: Split, lies: str | None = None) -> EvaluatedText:
+def own_text(
+    chosen: KeptModel[TranslationSettings], split: Split, lies: str | None = None, test_set: str | None = None
+) -> EvaluatedText:
     """Return a split of the corpus that a model was trained on.
 
     Args:
         chosen: The model.
         split: Which.
         lies: Name or folder of the corpus now; None: those of when the run was begun.
+        test_set: Which of several test sets, also of those added since; None takes the one methods are compared by.
 
     Raises:
-        UsageError: The corpus is not there, or not what it was when the run was begun.
+        UsageError: The corpus is not there, or not what it was when the run was begun, or has no such test set.
     """
     settings = chosen.settings
     moved = settings.corpus if lies is None else settings.corpus.model_copy(update={"name": lies})
     corpus = load_corpus(moved, settings.seed)
     subwords = Subwords.load((chosen.run / SUBWORDS).read_bytes())
-    if chosen.data_digest != digest_of(corpus, subwords, settings.corpus.max_length):
+    if corpus_of_run(corpus, subwords, settings.corpus.max_length, chosen.data_digest) is None:
         raise UsageError(
             f"{chosen.run}: corpus '{moved.name}' is not the one that the run was begun with; restore it, "
             "say with --corpus where that lies, or name the text with --src and --ref"
         )
-    pairs = corpus.dev if split == "dev" else corpus.test
-    dropped = corpus.dropped.get(split, 0)
-    return EvaluatedText(f"{split} of {corpus.name}", pairs, dropped)
+    if split == "dev":
+        return EvaluatedText(f"dev of {corpus.name}", corpus.dev, corpus.dropped.get("dev", 0))
+    name = test_set or corpus.test_set
+    if name not in corpus.tests:
+        raise UsageError(f"--test {name}: corpus '{corpus.name}' has no such test set{suggest(name, corpus.tests)}")
+    dropped = corpus.dropped.get("test" if name == corpus.test_set else name, 0)
+    return EvaluatedText(f"{name} of {corpus.name}", corpus.tests[name], dropped)
 
 
 def read_translations(path: Path, text: EvaluatedText) -> list[str]:

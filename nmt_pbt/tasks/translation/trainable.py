@@ -25,7 +25,7 @@ from nmt_pbt.tasks.translation.metrics import score_translations
 from nmt_pbt.tasks.translation.model.bindings import PlainValue
 from nmt_pbt.tasks.translation.optimizer import FusedAdam, LearningRateSchedule
 from nmt_pbt.tasks.translation.output_limit import OutputLimit
-from nmt_pbt.tasks.translation.runtime import fitting_into_memory
+from nmt_pbt.tasks.translation.runtime import fitting_into_memory, graph_function
 from nmt_pbt.tasks.translation.settings import TrainingSettings
 from nmt_pbt.tasks.translation.significance import pack_counts, sentence_counts
 from nmt_pbt.tasks.translation.translation_model import TranslationModel, assign
@@ -77,8 +77,8 @@ class TranslationTrainable(TranslationModel):
         self._average = _average(settings.training, self.model.trainable_variables, average_decay)
         self._configured = configured_values(settings.training)
         self._bindings.check(self._configured)
-        self._step = tf.function(self._train_batch, input_signature=[_IDS, _IDS], autograph=False)
-        self._likelihood = tf.function(self._likelihood_of_batch, input_signature=[_IDS, _IDS], autograph=False)
+        self._step = graph_function(self._train_batch, [_IDS, _IDS])
+        self._likelihood = graph_function(self._likelihood_of_batch, [_IDS, _IDS])
         self.reset(0)
         self.set_hyperparameters({})
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from nmt_pbt.tasks.kept_model import KeptModel
 from nmt_pbt.tasks.translation.attention_record import SentenceAttention
+from nmt_pbt.tasks.translation.long_lines import LongLines, SentenceSplitter
+from nmt_pbt.tasks.translation.output_limit import OutputLimit
 from nmt_pbt.tasks.translation.tree import TranslationSettings
 
 if TYPE_CHECKING:
@@ -19,6 +22,7 @@ class Translator:
     Args:
         chosen: Which; from `choose_models`.
         beam: Beam width; None takes the run's.
+        split_sentences: Whether `translate` translates the sentences of a line one by one.
 
     Raises:
         StateError: A model's file is damaged.
@@ -26,12 +30,24 @@ class Translator:
     Attributes:
         beam: Beam width.
         evaluation: The run's settings of translating and scoring.
+        long_lines: What was translated that is longer than anything in training.
     """
 
-    def __init__(self, chosen: Sequence[KeptModel[TranslationSettings]], beam: int | None = None) -> None:
-        self.evaluation = chosen[0].settings.evaluation
+    def __init__(
+        self,
+        chosen: Sequence[KeptModel[TranslationSettings]],
+        beam: int | None = None,
+        split_sentences: bool = False,
+    ) -> None:
+        settings = chosen[0].settings
+        self.evaluation = settings.evaluation
         self.beam = beam or self.evaluation.beam
         self.decoder = load_decoder(chosen)
+        # Of a run that does not know: training pairs with more were left out.
+        longest = OutputLimit.read(chosen[0].run).longest_source
+        self.long_lines = LongLines(settings.corpus.max_length if longest is None else longest)
+        languages = settings.corpus.source_language, settings.corpus.target_language
+        self._splitter = SentenceSplitter(*languages) if split_sentences else None
         self._penalties = {
             "length_penalty": self.evaluation.length_penalty,
             "coverage_penalty": self.evaluation.coverage_penalty,
@@ -51,7 +67,16 @@ class Translator:
         """
         from nmt_pbt.tasks.translation.decoder import first_texts
 
-        return first_texts(self.n_best(lines, 1))
+        if self._splitter is None:
+            return first_texts(self.n_best(lines, 1))
+        sentences = [self._splitter.split(line) for line in lines]
+        found = iter(first_texts(self.n_best([sentence for its in sentences for sentence in its], 1)))
+        return [self._splitter.join(list(islice(found, len(its)))) for its in sentences]
+
+    @property
+    def warning(self) -> str | None:
+        """What has to be told of the lines translated so far, in a sentence; None for nothing."""
+        return self.long_lines.told(self._splitter is not None)
 
     def n_best(self, lines: Sequence[str], count: int) -> list[list[Translation]]:
         """Return the best translations of each sentence, the best first; see `translate`.
@@ -61,6 +86,7 @@ class Translator:
             count: How many translations of each, at most the beam width. Of a blank line there is one, and a very
                 short search may find fewer.
         """
+        self.long_lines.count([len(ids) for ids in self.decoder.subwords.encode(lines)])
         return self.decoder.translate_n_best(lines, self.beam, n_best=count, **self._penalties)
 
     def score(self, lines: Sequence[str], translations: Sequence[str]) -> list[Translation]:
@@ -87,7 +113,6 @@ def load_decoder(chosen: Sequence[KeptModel[TranslationSettings]]) -> TextDecode
     from nmt_pbt.tasks.state import StateStore
     from nmt_pbt.tasks.translation.corpus.subwords import SUBWORDS, Subwords
     from nmt_pbt.tasks.translation.decoder import TextDecoder
-    from nmt_pbt.tasks.translation.output_limit import OutputLimit
     from nmt_pbt.tasks.translation.translation_model import TranslationModel
 
     run, settings = chosen[0].run, chosen[0].settings

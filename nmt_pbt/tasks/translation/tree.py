@@ -25,6 +25,8 @@ OBJECTIVES: dict[str, Objective] = {
     name: Objective(name, "min" if name == "val_loss" else "max") for name in ("val_bleu", "val_chrf", "val_loss")
 }
 """What a search can decide by, by name."""
+MOST_EVALUATIONS = 1_000_000
+"""Intervals of a trial, at most."""
 
 
 class TranslationSettings(RunSettings):
@@ -104,6 +106,11 @@ class TranslationSettings(RunSettings):
             raise ValueError(
                 f"search.interval {self.search.interval:g} is longer than training.epochs {self.training.epochs:g}; "
                 "make it shorter"
+            )
+        if self.training.epochs > MOST_EVALUATIONS * self.search.interval:
+            raise ValueError(
+                f"search.interval {self.search.interval:g}: cuts training.epochs {self.training.epochs:g} into more "
+                f"than {MOST_EVALUATIONS:,} intervals; make it longer"
             )
         return self
 

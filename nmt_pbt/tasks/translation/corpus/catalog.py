@@ -74,7 +74,7 @@ def load_corpus(settings: CorpusSettings, seed: int) -> Corpus:
     if entry is not None and entry.sizes is not None:
         return _generate(settings, entry.sizes, seed)
     if entry is not None:
-        found = read_folder(_multi30k_folder(), settings.source_language, settings.target_language)
+        found = read_folder(_multi30k_folder(), *_languages(settings), settings.test_set)
         return _limit(replace(found, name=entry.name), settings, seed)
     folder = Path(settings.name)
     try:
@@ -84,7 +84,11 @@ def load_corpus(settings: CorpusSettings, seed: int) -> Corpus:
     if not exists and not _is_path(settings.name):
         hint = suggest(settings.name, [entry.name for entry in _ENTRIES])
         raise UsageError(f"corpus {settings.name!r}: neither a known corpus nor a folder{hint}")
-    return _limit(read_folder(folder, settings.source_language, settings.target_language), settings, seed)
+    return _limit(read_folder(folder, *_languages(settings), settings.test_set), settings, seed)
+
+
+def _languages(settings: CorpusSettings) -> tuple[str, str]:
+    return settings.source_language, settings.target_language
 
 
 def _is_path(name: str) -> bool:
@@ -120,7 +124,8 @@ def _limit(corpus: Corpus, settings: CorpusSettings, seed: int) -> Corpus:
         train = train.select(np.sort(drawn).tolist())
     dev = dev.head(settings.dev_pairs or len(dev))
     test = test.head(settings.test_pairs or len(test))
-    return replace(corpus, train=train, dev=dev, test=test)
+    others = {name: text.head(settings.test_pairs or len(text)) for name, text in corpus.other_tests.items()}
+    return replace(corpus, train=train, dev=dev, test=test, other_tests=others)
 
 
 def _generate(settings: CorpusSettings, sizes: tuple[int, int, int], seed: int) -> Corpus:
@@ -136,6 +141,8 @@ def _generate(settings: CorpusSettings, sizes: tuple[int, int, int], seed: int) 
             f"corpus '{name}': {asked[0]:,} train, {asked[1]:,} dev and {asked[2]:,} test pairs asked for, "
             f"at most {available:,} in all are made; ask for fewer"
         )
+    if settings.test_set not in (None, "test"):
+        raise UsageError(f"corpus.test_set {settings.test_set}: corpus '{name}' has one test set; leave it out")
     languages, pairs = _pair_source(settings)
     # The usual held-out pairs are set apart even if fewer are asked for: the first n stay the first n.
     test = _distinct(pairs(generator(_HELD_OUT_SEED, "corpus", name, "test")), held_out[1], set())
@@ -153,7 +160,7 @@ def _pair_source(
     if settings.name in TASKS:
         return ("digits", "digits"), lambda random: digit_pairs(settings.name, random, _SYMBOLS, _MAX_LENGTH)
     grammar = toy_grammar()
-    languages = (settings.source_language, settings.target_language)
+    languages = _languages(settings)
     if languages == grammar.languages:
         return languages, grammar.pairs
     if languages == grammar.languages[::-1]:

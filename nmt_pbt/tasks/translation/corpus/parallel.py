@@ -6,15 +6,19 @@ import gzip
 import hashlib
 import re
 import zlib
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from nmt_pbt.base.errors import UsageError
+from nmt_pbt.base.errors import UsageError, suggest
 from nmt_pbt.base.text import counted
 
 _LANGUAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_DEV_SETS = ("val", "dev", "valid", "validation")
+_TEST_SETS = ("test", "newstest", "tst")  # what their names begin with; all of the first before those of the others
+_OTHER_ENDS = re.compile("[\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")  # what ends a line for some programs, not here
 
 
 @dataclass(frozen=True)
@@ -58,9 +62,11 @@ class Corpus:
         target_language: Language to translate into.
         train: Sentence pairs to train on.
         dev: Sentence pairs that decide between hyperparameters.
-        test: Sentence pairs that are scored once, at the end.
+        test: Sentence pairs that are scored once, at the end; what methods are compared by.
         dropped: How many sentence pairs were left out while reading for a blank line, by split; only where some were.
         test_set: Which test set `test` is, for folders that hold several: its file name without the language.
+        other_tests: The other test sets, by name; scored once, too.
+        notes: What else was met while reading that people have to know, a sentence each.
     """
 
     name: str
@@ -71,16 +77,28 @@ class Corpus:
     test: ParallelText
     dropped: Mapping[str, int]
     test_set: str = "test"
+    other_tests: Mapping[str, ParallelText] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    @property
+    def tests(self) -> Mapping[str, ParallelText]:
+        """All test sets by name, the one that methods are compared by first."""
+        return {self.test_set: self.test, **self.other_tests}
 
     def digest(self) -> str:
-        """Return the SHA-256 of all text in its order, as 64 hexadecimal digits."""
-        digest = hashlib.sha256()
-        for text in (self.train, self.dev, self.test):
-            for side in (text.source, text.target):
-                digest.update(f"{len(side)}\n".encode())
-                for line in side:  # no line holds a line feed, so the lengths and ends cannot be confused
-                    digest.update(line.encode("utf-8") + b"\n")
-        return digest.hexdigest()
+        """Return the SHA-256 of all text but the other test sets in its order, as 64 hexadecimal digits."""
+        return text_digest(self.train, self.dev, self.test)
+
+
+def text_digest(*texts: ParallelText) -> str:
+    """Return the SHA-256 of texts in their order, as 64 hexadecimal digits."""
+    digest = hashlib.sha256()
+    for text in texts:
+        for side in (text.source, text.target):
+            digest.update(f"{len(side)}\n".encode())
+            for line in side:  # no line holds a line feed, so the lengths and ends cannot be confused
+                digest.update(line.encode("utf-8") + b"\n")
+    return digest.hexdigest()
 
 
 def one_line(text: str) -> str:
@@ -104,15 +122,19 @@ def sample_lines(seed: int, lines: int, count: int) -> list[int]:
     return [int(line) for line in generator(seed, "sample").permutation(lines)[:count]]
 
 
-def read_pair(source_path: Path, target_path: Path) -> tuple[ParallelText, int]:
+def read_pair(
+    source_path: Path, target_path: Path, tell: Callable[[str], None] = lambda note: None
+) -> tuple[ParallelText, int]:
     """Read two files whose lines translate each other.
 
-    Only line ends (line feed, or carriage return and line feed) and a leading byte order mark are taken off. A line
-    that is blank on either side takes its whole pair out, so that the lines below stay aligned.
+    Only line ends (line feed, carriage return and line feed; carriage returns in a file without line feeds) and a
+    leading byte order mark are taken off. A line that is blank on either side takes its whole pair out, so that the
+    lines below stay aligned.
 
     Args:
         source_path: UTF-8 text, one sentence a line; compressed when its name ends in `.gz`.
         target_path: Its translation, as many lines.
+        tell: Told what else can be taken for the end of a line, a sentence each.
 
     Returns:
         The sentence pairs, and the number of pairs dropped for a blank line.
@@ -120,29 +142,34 @@ def read_pair(source_path: Path, target_path: Path) -> tuple[ParallelText, int]:
     Raises:
         UsageError: A file is missing, empty, damaged or not UTF-8, the numbers of lines differ, or no pair is left.
     """
-    source, target = _read_lines(source_path), _read_lines(target_path)
+    notes: list[str] = []
+    source, target = _read_lines(source_path, notes.append), _read_lines(target_path, notes.append)
     if len(source) != len(target):
         raise UsageError(
             f"{source_path} has {counted(len(source), 'line')}, {target_path} has {len(target):,}; "
-            "line i of one must translate line i of the other"
+            f"line i of one must translate line i of the other{''.join(f'; {note}' for note in notes)}"
         )
     kept = [(left, right) for left, right in zip(source, target, strict=True) if left.strip() and right.strip()]
     if not kept:
         raise UsageError(f"{source_path} and {target_path}: every pair has a blank line; give files with text")
+    for note in notes:
+        tell(note)
     text = ParallelText(tuple(left for left, _ in kept), tuple(right for _, right in kept))
     return text, len(source) - len(kept)
 
 
-def read_folder(folder: Path, source_language: str, target_language: str) -> Corpus:
-    """Read a corpus from a folder with `train.SRC`, `train.TGT`, `val.*` (or `dev.*`) and `test*.*`.
+def read_folder(folder: Path, source_language: str, target_language: str, test_set: str | None = None) -> Corpus:
+    """Read a corpus from a folder with `train.SRC`, `train.TGT`, `val.*`, and one or more test sets, such as `test.*`.
 
-    Each file may be plain or end in `.gz`; where both are there, the plain one is read. Of several test sets the first
-    by name is taken; `Corpus.test_set` tells which.
+    The dev split may also be called `dev`, `valid` or `validation`. Test sets are all files whose names begin with
+    `test`, `newstest` or `tst`. Each file may be plain or end in `.gz`; where both are there, the plain one is read.
+    What has no translation beside it is left out and told in `Corpus.notes`, as long as there is another.
 
     Args:
         folder: The folder.
         source_language: File suffix of the text to translate, for instance `en`.
         target_language: File suffix of its translation, for instance `de`.
+        test_set: Name of the test set that methods are compared by; None takes the first by name.
 
     Returns:
         The corpus, named after the folder.
@@ -156,36 +183,81 @@ def read_folder(folder: Path, source_language: str, target_language: str) -> Cor
     if source_language == target_language:
         raise UsageError(f"source and target language are both '{source_language}'; name two different file suffixes")
     languages = (source_language, target_language)
+    notes: list[str] = []
     try:
         if not folder.is_dir():
             problem = "is not a folder" if folder.exists() else "no such folder"
             raise UsageError(f"{folder}: {problem}; give a folder with train.{source_language} and the like")
-        train = _find(folder, ("train",), languages)
-        dev = _find(folder, ("val", "dev"), languages)
-        test_set = _first_test_set(folder, source_language)
-        test = _find(folder, (test_set,), languages)
+        train, _ = _find(folder, ("train",), languages, notes)
+        dev, others = _find(folder, _DEV_SETS, languages, notes)
+        notes += [f"{folder}: {name} is not read, the dev split is {dev.name}" for name in others]
+        names = _test_sets(folder, languages)
+        test, tests = _find(folder, names or ("test",), languages, notes)
     except (OSError, ValueError) as error:  # not permitted, too long, or a NUL in the name
         raise UsageError(f"{str(folder)!r}: cannot be read ({error}); check the folder") from None
+    if test_set is not None and test_set != test.name:
+        if test_set not in tests:
+            raise UsageError(
+                f"corpus.test_set: {folder} has no test set '{test_set}'{suggest(test_set, [test.name, *tests])}"
+            )
+        tests = {test.name: test, **tests}
+        test = tests.pop(test_set)
     texts: dict[str, ParallelText] = {}
     dropped: dict[str, int] = {}
-    for split, paths in (("train", train), ("dev", dev), ("test", test)):
-        texts[split], blank = read_pair(*paths)
+    for split, files in (("train", train), ("dev", dev), ("test", test)):
+        texts[split], blank = read_pair(files.source, files.target, notes.append)
         if blank:
             dropped[split] = blank
+    other_tests = {}
+    for name, files in tests.items():
+        try:
+            other_tests[name], blank = read_pair(files.source, files.target, notes.append)
+        except UsageError as error:
+            notes.append(f"test set {name} is left out: {error}")
+            continue
+        if blank:
+            dropped[name] = blank
     name = folder.resolve().name or "corpus"
-    return Corpus(name, source_language, target_language, **texts, dropped=dropped, test_set=test_set)
+    return Corpus(
+        name,
+        source_language,
+        target_language,
+        **texts,
+        dropped=dropped,
+        test_set=test.name,
+        other_tests=other_tests,
+        notes=tuple(notes),
+    )
 
 
-def _find(folder: Path, stems: tuple[str, ...], languages: tuple[str, str]) -> tuple[Path, Path]:
-    """Return the source and the target file of the first of `stems` that is there."""
-    for stem in stems:
-        source, target = (_plain_or_compressed(folder / f"{stem}.{language}") for language in languages)
+@dataclass(frozen=True)
+class _Files:
+    """The two files of a part of a corpus."""
+
+    name: str
+    source: Path
+    target: Path
+
+
+def _find(
+    folder: Path, names: Sequence[str], languages: tuple[str, str], notes: list[str]
+) -> tuple[_Files, dict[str, _Files]]:
+    """Return the first of `names` of which both files are there, and the others; `notes` gets what lacks one."""
+    found: dict[str, _Files] = {}
+    missing = []
+    for name in names:
+        source, target = (_plain_or_compressed(folder / f"{name}.{language}") for language in languages)
         if source is not None and target is not None:
-            return source, target
-        if source is not None or target is not None:
-            missing = f"{stem}.{languages[0] if source is None else languages[1]}"
-            raise UsageError(f"{folder}: {missing} not found, plain or .gz; put it beside its translation")
-    wanted = " or ".join(f"{stem}.{languages[0]} and {stem}.{languages[1]}" for stem in stems)
+            found[name] = _Files(name, source, target)
+        elif source is not None or target is not None:
+            missing.append(f"{name}.{languages[0] if source is None else languages[1]}")
+    if found:
+        notes += [f"{folder}: {name} not found, so that its translation is left out" for name in missing]
+        first = next(iter(found.values()))
+        return first, {name: files for name, files in found.items() if files is not first}
+    if missing:
+        raise UsageError(f"{folder}: {missing[0]} not found, plain or .gz; put it beside its translation")
+    wanted = " or ".join(f"{name}.{languages[0]} and {name}.{languages[1]}" for name in names[:2])
     raise UsageError(f"{folder}: {wanted} not found, plain or .gz; put them there")
 
 
@@ -196,16 +268,22 @@ def _plain_or_compressed(path: Path) -> Path | None:
     return None
 
 
-def _first_test_set(folder: Path, source_language: str) -> str:
-    """Return the name, without language, of the first test set of the folder; `test` when there is none."""
-    suffix = f".{source_language}"
+def _test_sets(folder: Path, languages: tuple[str, str]) -> list[str]:
+    """Return the names, without language, of all that may be test sets, in their order."""
     names = [path.name.removesuffix(".gz") for path in folder.iterdir() if path.is_file()]
-    sets = {name.removesuffix(suffix) for name in names if name.startswith("test") and name.endswith(suffix)}
-    return min(sets, default="test")
+    sets = {
+        name.removesuffix(f".{language}") for name in names for language in languages if name.endswith(f".{language}")
+    }
+    kinds = {name: kind for name in sets for kind, start in enumerate(_TEST_SETS) if name.startswith(start)}
+    return sorted((name for name in kinds if _FILE_NAME.fullmatch(name)), key=lambda name: (kinds[name], name))
 
 
-def _read_lines(path: Path) -> list[str]:
-    """Return the lines of a file without their ends. Only a line feed ends a line, never U+2028 or the like."""
+def _read_lines(path: Path, tell: Callable[[str], None]) -> list[str]:
+    """Return the lines of a file without their ends.
+
+    Only a line feed ends a line, never U+2028 or the like; a carriage return alone does in a file without line feeds.
+    `tell` is told of either.
+    """
     data = _read_bytes(path)
     try:
         text = data.removeprefix(_BYTE_ORDER_MARK).decode("utf-8")
@@ -221,7 +299,18 @@ def _read_lines(path: Path) -> list[str]:
     lines = text.split("\n")
     if not lines[-1]:
         del lines[-1]
-    return [line.removesuffix("\r") for line in lines]
+    lines = [line.removesuffix("\r") for line in lines]
+    if len(lines) == 1 and "\r" in lines[0]:
+        lines = lines[0].split("\r")
+        tell(f"{path}: no line feeds, so that its carriage returns end {counted(len(lines), 'line')}")
+    if _OTHER_ENDS.search(text):
+        held = [line for line in lines if _OTHER_ENDS.search(line)]
+        found = sorted({character for line in held for character in _OTHER_ENDS.findall(line)})
+        if held:
+            which = ", ".join(f"U+{ord(character):04X}" for character in found)
+            lines_with = counted(len(held), "line")
+            tell(f"{path}: {lines_with} with {which} inside, which ends a line for some programs, not here")
+    return lines
 
 
 def _read_bytes(path: Path) -> bytes:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+import itertools
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from nmt_pbt.base.errors import UsageError
 from nmt_pbt.tasks.translation.corpus.catalog import load_corpus
-from nmt_pbt.tasks.translation.corpus.parallel import Corpus
+from nmt_pbt.tasks.translation.corpus.parallel import Corpus, text_digest
 from nmt_pbt.tasks.translation.corpus.stream import PairStream
 from nmt_pbt.tasks.translation.corpus.subwords import Subwords
 from nmt_pbt.tasks.translation.settings import CorpusSettings
@@ -50,27 +51,43 @@ class PreparedCorpus:
 
     def digest(self) -> str:
         """Return the SHA-256 of all text, the subwords and which training pairs are in use."""
-        return _digest(self.corpus, self.subwords, self.too_long)
+        return _digest(_fixed_parts(self.corpus, self.subwords, self.too_long), _test_parts(self.corpus).values())
 
 
-def _digest(corpus: Corpus, subwords: Subwords, too_long: int) -> str:
-    parts = (corpus.digest(), hashlib.sha256(subwords.model).hexdigest(), str(too_long))
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+def _fixed_parts(corpus: Corpus, subwords: Subwords, too_long: int) -> list[str]:
+    return [corpus.digest(), hashlib.sha256(subwords.model).hexdigest(), str(too_long)]
 
 
-def digest_of(corpus: Corpus, subwords: Subwords, max_length: int) -> str:
-    """Return what `PreparedCorpus.digest` returns, without TensorFlow.
+def _test_parts(corpus: Corpus) -> dict[str, str]:
+    return {name: f"{name} {text_digest(text)}" for name, text in sorted(corpus.other_tests.items())}
+
+
+def _digest(fixed: Iterable[str], tests: Iterable[str]) -> str:
+    return hashlib.sha256("\n".join([*fixed, *tests]).encode()).hexdigest()
+
+
+def corpus_of_run(corpus: Corpus, subwords: Subwords, max_length: int, digest: str) -> Corpus | None:
+    """Return a corpus as a run was begun with it, without TensorFlow: without the test sets that were added since.
 
     Args:
-        corpus: The text.
-        subwords: A run's subwords.
+        corpus: The corpus now.
+        subwords: The run's subwords.
         max_length: The run's `corpus.max_length`.
+        digest: What `PreparedCorpus.digest` was when the run was begun.
+
+    Returns:
+        The corpus; None where anything else is not as it was.
     """
     pairs = zip(corpus.train.source, corpus.train.target, strict=True)
     too_long = sum(
         subwords.count(source) > max_length or subwords.count(target) > max_length for source, target in pairs
     )
-    return _digest(corpus, subwords, too_long)
+    fixed, tests = _fixed_parts(corpus, subwords, too_long), _test_parts(corpus)
+    for count in range(len(tests), -1, -1):
+        for names in itertools.combinations(tests, count):
+            if _digest(fixed, [tests[name] for name in names]) == digest:
+                return replace(corpus, other_tests={name: corpus.other_tests[name] for name in names})
+    return None
 
 
 def check(settings: CorpusSettings, seed: int) -> tuple[Corpus, Subwords]:
