@@ -89,7 +89,7 @@ def _arguments(names: tuple[str, ...], section: Section | None) -> dict[str, Any
 
 
 def _pb2(resample_probability: float = 0.25, factor: float = 1.25, fraction_of_range: float = 0.15) -> Explorer:
-    from nmt_pbt.search.pb2 import PB2  # scikit-learn takes a second to import
+    from nmt_pbt.search.pb2 import PB2  # SciPy takes a second to import
 
     return PB2(resample_probability, Perturb(factor, fraction_of_range, resample_probability))
 
