@@ -20,7 +20,12 @@ _JITTER = 1e-10
 """Added to the diagonal, as scikit-learn does, lest rounding make a matrix indefinite."""
 _AT_ONCE = 128
 """Points predicted together: what a processor's cache holds."""
-_AMPLITUDE, _TIME_SCALE, _SCALE, _NOISE = (1.0, (0.05, 20.0)), (1.0, (0.1, 100.0)), (1.0, (0.05, 20.0)), (0.1, (1e-4, 1.0))
+_AMPLITUDE, _TIME_SCALE, _SCALE, _NOISE = (
+    (1.0, (0.05, 20.0)),
+    (1.0, (0.1, 100.0)),
+    (1.0, (0.05, 20.0)),
+    (0.1, (1e-4, 1.0)),
+)
 """Of each parameter the value to start from, and its bounds."""
 
 

@@ -20,8 +20,8 @@ from nmt_pbt.search.keras_tuner_space import from_hyperparameters
 from nmt_pbt.search.member import generations
 from nmt_pbt.search.oracles import EPOCHS, JournaledOracle, SafeOracle, locked
 from nmt_pbt.search.population import Pause, Population
-from nmt_pbt.search.trial_archive import TrialArchive
 from nmt_pbt.search.strategies import exploit_named, explore_named
+from nmt_pbt.search.trial_archive import TrialArchive
 from nmt_pbt.space.space import Space
 
 MEMBER = "pbt/member"

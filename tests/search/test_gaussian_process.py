@@ -83,4 +83,3 @@ def test_what_is_fitted_and_predicted_is_scikit_learns(values: int) -> None:
     surer.fit(np.concatenate([points, more]), np.zeros(len(points) + 5))
     expected = mean, surer.predict(rows, return_std=True)[1]
     np.testing.assert_allclose(ours.also_observed(more).predict(moment, units), expected, rtol=1e-5, atol=1e-6)
-
