@@ -116,7 +116,7 @@ def _population(task: Any, space: Space, size: int, epochs: float, **changes: An
 
 
 def _toy() -> Rendered:
-    """The paper's toy: the ways of two members, by PBT and by its controls."""
+    """The paper's toy: the ways of two members, by PBT and by its ablations."""
     space = Space((Real("h0", 0.0, 1.0), Real("h1", 0.0, 1.0)))
     starts = [{"h0": 1.0, "h1": 0.0}, {"h0": 0.0, "h1": 1.0}]
     kinds: tuple[tuple[str, dict[str, Any]], ...] = (
