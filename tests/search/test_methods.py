@@ -13,7 +13,7 @@ from nmt_pbt.search.pb2 import PB2
 from nmt_pbt.tasks.translation.tree import load_settings
 from tests.search.driving import SMALL
 
-WITHOUT_DRAWS = ("manual", "grid", "hyperband", "replay", "final-values", "mf-pbt")
+WITHOUT_DRAWS = ("manual", "grid", "hyperband", "replay", "final-values", "mf-pbt", "pbt-sobol")
 
 
 def test_names_and_budgets_are_checked_without_importing_keras_tuner() -> None:
