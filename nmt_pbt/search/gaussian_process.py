@@ -27,38 +27,62 @@ _AMPLITUDE, _TIME_SCALE, _SCALE, _NOISE = (
     (0.1, (1e-4, 1.0)),
 )
 """Of each parameter the value to start from, and its bounds."""
+_MIX = (0.5, (0.01, 0.99))
 
 
 @dataclass(frozen=True)
 class Kernel:
     """Covariance of two points: amplitude x Matérn of order 1/2 in time x Matérn of order 5/2 in the rest, and noise.
 
-    The former is the paper's (1 - epsilon)^(|t - t'| / 2): what was seen long ago counts less.
+    The former is the paper's (1 - epsilon)^(|t - t'| / 2): what was seen long ago counts less. With categories, the
+    latter, r, is mixed with the share h of categories in which two points agree: (1 - mix) (h + r) + mix h r, as in
+    CoCaBO (Ru et al. 2020) and PB2-Mix.
 
     Attributes:
         amplitude: Variance without noise.
         time_scale: Length scale of the first column.
         scales: Length scales of the other columns.
         noise: Variance of the noise.
+        mix: How much the categories change what the other columns tell, between 0 and 1; None: there are none.
     """
 
     amplitude: float
     time_scale: float
     scales: np.ndarray
     noise: float
+    mix: float | None = None
 
-    def between(self, rows: np.ndarray, others: np.ndarray) -> np.ndarray:
-        """Return the covariances of two lots of points without noise, `(rows, others)`."""
-        time = self.amplitude * np.exp(-np.abs(rows[:, None, 0] - others[None, :, 0]) / self.time_scale)
-        return np.asarray(time * _matern(_distances(rows[:, 1:] / self.scales, others[:, 1:] / self.scales))[0])
+    @property
+    def variance(self) -> float:
+        """Variance of any point, noise included."""
+        return self.amplitude * (2 - self.mix if self.mix is not None else 1) + self.noise
 
-    def at_one_moment(self, moment: np.ndarray, units: np.ndarray, others: np.ndarray) -> np.ndarray:
-        """Return what `between` does, faster, for points that have time and score in common.
+    def among(self, points: np.ndarray, alike: np.ndarray | None) -> np.ndarray:
+        """Return the covariances of points with each other, noise included.
+
+        Args:
+            points: `(points, columns)`.
+            alike: For each two points the share of categories in which they agree, `(points, points)`.
+        """
+        time = self.amplitude * np.exp(-np.abs(points[:, None, 0] - points[None, :, 0]) / self.time_scale)
+        rest = _matern(_distances(points[:, 1:] / self.scales))[0]
+        if alike is not None and self.mix is not None:
+            rest = (1 - self.mix) * (alike + rest) + self.mix * alike * rest
+        return np.asarray(time * rest + (self.noise + _JITTER) * np.eye(len(points)))
+
+    def at_one_moment(
+        self, moment: np.ndarray, units: np.ndarray, others: np.ndarray, alike: np.ndarray | None
+    ) -> np.ndarray:
+        """Return the covariances of points that have time, score and categories in common with other points.
 
         Args:
             moment: Time and score, `(2,)`.
             units: All other columns, `(points, columns)`.
             others: Other points, `(others, 2 + columns)`.
+            alike: The share of categories in which each other point agrees with the points, `(others,)`.
+
+        Returns:
+            `(points, others)`, without noise.
         """
         placed = others[:, 1:] / self.scales
         result = scipy.spatial.distance.cdist(units / self.scales[1:], placed[:, 1:], "sqeuclidean")
@@ -71,6 +95,9 @@ class Kernel:
         result += 1.0
         fade = math.log(self.amplitude) - np.abs(moment[0] - others[:, 0]) / self.time_scale
         result *= np.exp(np.subtract(fade, scaled, out=scaled), out=scaled)
+        if alike is not None and self.mix is not None:
+            result *= 1 - self.mix + self.mix * alike
+            result += np.exp(fade) * (1 - self.mix) * alike
         return np.asarray(result)
 
 
@@ -90,26 +117,34 @@ class Process:
     factor: np.ndarray
     weights: np.ndarray
 
-    def also_observed(self, points: np.ndarray) -> Process:
-        """Return the process as sure as if it had been observed at more points; what was seen there is not said."""
-        both = np.concatenate([self.points, points])
-        return replace(self, points=both, factor=_factor(self.kernel, both))
+    def also_observed(self, points: np.ndarray, alike: np.ndarray | None = None) -> Process:
+        """Return the process as sure as if it had been observed at more points; what was seen there is not said.
 
-    def predict(self, moment: np.ndarray, units: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        Args:
+            points: These points, `(more, columns)`.
+            alike: For each two of old and new points, in this order, the share of categories in which they agree.
+        """
+        both = np.concatenate([self.points, points])
+        return replace(self, points=both, factor=_factor(self.kernel, both, alike))
+
+    def predict(
+        self, moment: np.ndarray, units: np.ndarray, alike: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Return means and standard deviations, noise among them, of points that have time and score in common.
 
         Args:
             moment: Time and score, `(2,)`.
             units: All other columns, `(points, columns)`.
+            alike: The share of categories in which these points agree with each one observed, `(observed,)`.
         """
         means, deviations = np.empty(len(units)), np.empty(len(units))
         for start in range(0, len(units), _AT_ONCE):
             part = slice(start, start + _AT_ONCE)
-            covariance = self.kernel.at_one_moment(moment, units[part], self.points)
+            covariance = self.kernel.at_one_moment(moment, units[part], self.points, alike)
             means[part] = covariance[:, : len(self.weights)] @ self.weights
             # The factor's inverse times each covariance: faster than to solve for thousands of points by substitution.
             solved = scipy.linalg.blas.dtrmm(1.0, self._inverse_factor, covariance.T, lower=1, overwrite_b=1)
-            variances = self.kernel.amplitude + self.kernel.noise - np.einsum("ij,ij->j", solved, solved)
+            variances = self.kernel.variance - np.einsum("ij,ij->j", solved, solved)
             deviations[part] = np.sqrt(np.maximum(variances, 0.0))
         return means, deviations
 
@@ -118,15 +153,19 @@ class Process:
         return np.asarray(scipy.linalg.lapack.dtrtri(self.factor, lower=1)[0])
 
 
-def fitted(points: np.ndarray, observed: np.ndarray) -> Process:
+def fitted(points: np.ndarray, observed: np.ndarray, alike: np.ndarray | None = None) -> Process:
     """Return the process under which observations are likeliest, by a search from the usual start (L-BFGS-B).
 
     Args:
         points: `(observed, columns)`: time, score, values.
         observed: `(observed,)`, about 0 and 1 in mean and deviation.
+        alike: For each two points the share of categories in which they agree, `(observed, observed)`; None: there are
+            no categories.
     """
     starts = [_AMPLITUDE, _TIME_SCALE, *[_SCALE] * (points.shape[1] - 1), _NOISE]
-    likelihood = Likelihood(points, observed)
+    if alike is not None:
+        starts.append(_MIX)
+    likelihood = Likelihood(points, observed, alike)
     found = scipy.optimize.minimize(
         likelihood.negative,
         np.log([start for start, _ in starts]),
@@ -134,15 +173,17 @@ def fitted(points: np.ndarray, observed: np.ndarray) -> Process:
         jac=True,
         bounds=np.log([bounds for _, bounds in starts]),
     )
-    kernel = kernel_of(found.x)
-    factor = _factor(kernel, points)
+    kernel = kernel_of(found.x, alike is not None)
+    factor = _factor(kernel, points, alike)
     return Process(kernel, points, factor, scipy.linalg.cho_solve((factor, True), observed, check_finite=False))
 
 
-def kernel_of(logarithms: np.ndarray) -> Kernel:
-    """Return the kernel with these parameters, given by logarithm: amplitude, time scale, scales, noise."""
-    amplitude, time_scale, *scales, noise = np.exp(logarithms)
-    return Kernel(float(amplitude), float(time_scale), np.array(scales), float(noise))
+def kernel_of(logarithms: np.ndarray, mixed: bool) -> Kernel:
+    """Return a kernel by the logarithms of its parameters: amplitude, time scale, scales, noise, and mix if mixed."""
+    parameters = np.exp(logarithms)
+    mix = float(parameters[-1]) if mixed else None
+    amplitude, time_scale, *scales, noise = parameters[:-1] if mixed else parameters
+    return Kernel(float(amplitude), float(time_scale), np.array(scales), float(noise), mix)
 
 
 class Likelihood:
@@ -151,9 +192,11 @@ class Likelihood:
     Args:
         points: `(observed, columns)`.
         observed: `(observed,)`.
+        alike: As for `fitted`.
     """
 
-    def __init__(self, points: np.ndarray, observed: np.ndarray) -> None:
+    def __init__(self, points: np.ndarray, observed: np.ndarray, alike: np.ndarray | None = None) -> None:
+        self._alike = alike
         self._observed = observed
         self._apart_in_time = np.abs(points[:, None, 0] - points[None, :, 0])
         # [columns - 1, observed, observed]
@@ -164,12 +207,17 @@ class Likelihood:
 
         Rasmussen & Williams 2006, equations 2.30 and 5.9.
         """
-        kernel = kernel_of(logarithms)
+        kernel = kernel_of(logarithms, self._alike is not None)
         count = len(self._observed)
         inverse_squares = kernel.scales**-2.0
         distances = np.sqrt(np.tensordot(inverse_squares, self._apart, axes=1))
         time = kernel.amplitude * np.exp(self._apart_in_time / -kernel.time_scale)
         rest, slope = _matern(distances)
+        by_mix = None
+        if self._alike is not None and kernel.mix is not None:
+            by_mix = kernel.mix * time * (self._alike * rest - self._alike - rest)
+            slope = slope * (1 - kernel.mix + kernel.mix * self._alike)
+            rest = (1 - kernel.mix) * (self._alike + rest) + kernel.mix * self._alike * rest
         noiseless = time * rest
         covariance = noiseless + (kernel.noise + _JITTER) * np.eye(count)
         try:
@@ -190,17 +238,17 @@ class Likelihood:
             np.vdot(by_amplitude, self._apart_in_time) / kernel.time_scale,
             *(np.tensordot(self._apart, by_distance, axes=2) * inverse_squares),
             kernel.noise * np.trace(inner),
+            *([] if by_mix is None else [np.vdot(inner, by_mix)]),
         ]
         return value, -0.5 * np.array(gradient)
 
 
-def _factor(kernel: Kernel, points: np.ndarray) -> np.ndarray:
-    covariance = kernel.between(points, points) + (kernel.noise + _JITTER) * np.eye(len(points))
-    return np.asarray(scipy.linalg.cholesky(covariance, lower=True, check_finite=False))
+def _factor(kernel: Kernel, points: np.ndarray, alike: np.ndarray | None) -> np.ndarray:
+    return np.asarray(scipy.linalg.cholesky(kernel.among(points, alike), lower=True, check_finite=False))
 
 
-def _distances(rows: np.ndarray, others: np.ndarray) -> np.ndarray:
-    return np.asarray(np.sqrt(((rows[:, None] - others[None]) ** 2).sum(axis=2)))
+def _distances(points: np.ndarray) -> np.ndarray:
+    return np.asarray(np.sqrt(((points[:, None] - points[None]) ** 2).sum(axis=2)))
 
 
 def _matern(distances: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

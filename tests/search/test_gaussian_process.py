@@ -83,3 +83,31 @@ def test_what_is_fitted_and_predicted_is_scikit_learns(values: int) -> None:
     surer.fit(np.concatenate([points, more]), np.zeros(len(points) + 5))
     expected = mean, surer.predict(rows, return_std=True)[1]
     np.testing.assert_allclose(ours.also_observed(more).predict(moment, units), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_with_categories_the_gradient_is_that_of_the_likelihood() -> None:
+    points, observed = observations(2)
+    kinds = np.random.default_rng(5).integers(3, size=len(points))
+    likelihood = Likelihood(points, observed, (kinds[:, None] == kinds).astype(float))
+    logarithms = np.log([1.3, 0.7, 0.5, 0.4, 2.0, 0.2, 0.3])
+    _, gradient = likelihood.negative(logarithms)
+    for place, step in enumerate(1e-6 * np.eye(len(logarithms))):
+        ends = [likelihood.negative(logarithms + sign * step)[0] for sign in (1, -1)]
+        assert gradient[place] == pytest.approx((ends[0] - ends[1]) / 2e-6, rel=1e-4, abs=1e-5)
+
+
+def test_with_categories_predictions_are_those_of_the_whole_covariance() -> None:
+    points, observed = observations(1, count=30)
+    random = np.random.default_rng(2)
+    units, moment = random.random((40, 1)), np.array([0.9, 0.4])
+    rows = np.concatenate([np.tile(moment, (40, 1)), units], axis=1)
+    kinds = np.concatenate([random.integers(2, size=30), np.ones(40)])
+    alike = (kinds[:, None] == kinds).astype(float)
+    process = fitted(points, observed, alike[:30, :30])
+    assert process.kernel.mix is not None
+    whole = process.kernel.among(np.concatenate([points, rows]), alike)
+    across, inverse = whole[30:, :30], np.linalg.inv(whole[:30, :30])
+    means, deviations = process.predict(moment, units, alike[30, :30])
+    np.testing.assert_allclose(means, across @ inverse @ observed, rtol=1e-6, atol=1e-8)
+    variances = np.diag(whole[30:, 30:] - across @ inverse @ across.T)
+    np.testing.assert_allclose(deviations, np.sqrt(variances), rtol=1e-5)

@@ -195,6 +195,7 @@ VARIANTS = (
     _variant("pbt-tournament", "PBT, tournament", exploit="tournament"),
     _variant("pbt-ttest", "PBT, t-test", exploit="ttest"),
     _variant("pbt-bootstrap", "PBT, bootstrap", exploit="bootstrap"),
+    _variant("pb2-mix", "PB2-Mix", explore="pb2-mix"),
     _variant("pbt-sobol", "PBT, Sobol start", sobol_start=True),
 )
 """Other exploit and explore strategies, and another start, as methods of their own."""
