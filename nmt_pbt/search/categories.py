@@ -18,8 +18,8 @@ from nmt_pbt.base.types import Value
 EXPLORATION_OF_MANY = 0.2
 """Share of even draws where a round has at least as many members as there are categories: that of the authors' code."""
 _GIVEN_BACK = 0.1
-"""Times e / rounds: the share of all weights that each round gives back evenly. The paper has 1, the authors' code this,
-without which a search of some ten rounds forgets as fast as it learns."""
+"""Times e / rounds: the share of all weights that each round gives back evenly. The paper has 1, its authors' code
+this, without which a search of some ten rounds forgets as fast as it learns."""
 
 
 @dataclass(frozen=True)
