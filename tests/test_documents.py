@@ -170,7 +170,7 @@ def test_settings_reference_and_results_are_current() -> None:
 
 def test_the_figures_of_the_explanation_are_there_in_light_and_dark() -> None:
     figures = {path.name for path in (ROOT / "docs" / "figures").iterdir()}
-    for name in ("searches", "toy", "moving"):
+    for name in ("searches", "toy", "moving", "deceptive"):
         assert {f"{name}.svg", f"{name}.png", f"{name}-dark.png"} <= figures
 
 

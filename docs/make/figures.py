@@ -1,12 +1,13 @@
-"""The figures of docs/pbt.md: how searches spend their budget, and the two toys that PBT is tested on."""
+"""The figures of docs/pbt.md: how searches spend their budget, and the toys that PBT is tested on."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import deceptive
 import keras_tuner
 import numpy as np
 from matplotlib.axes import Axes
@@ -31,10 +32,16 @@ _COLORS = (BLUE, ORANGE, GREEN, PURPLE)
 _SEED = 1
 
 
-def write(folder: Path) -> None:
-    """Draw all figures into a folder, each as SVG and as PNG on light and on dark ground."""
+def write(folder: Path, names: Sequence[str] = ()) -> None:
+    """Draw figures into a folder, each as SVG and as PNG on light and on dark ground.
+
+    Args:
+        folder: Where to.
+        names: Which; empty: all.
+    """
     folder.mkdir(exist_ok=True)
-    for name, made in (("searches", _searches()), ("toy", _toy()), ("moving", _moving())):
+    for name in names or FIGURES:
+        made = FIGURES[name]()
         replace_file(folder / f"{name}.svg", made.file_svg.encode("utf-8"))
         replace_file(folder / f"{name}.png", made.png)
         replace_file(folder / f"{name}-dark.png", made.dark_png)
@@ -109,7 +116,7 @@ def _population(task: Any, space: Space, size: int, epochs: float, **changes: An
 
 
 def _toy() -> Rendered:
-    """The paper's toy: the ways of two members, by PBT and by its controls."""
+    """The paper's toy: the ways of two members, by PBT and by its ablations."""
     space = Space((Real("h0", 0.0, 1.0), Real("h1", 0.0, 1.0)))
     starts = [{"h0": 1.0, "h1": 0.0}, {"h0": 0.0, "h1": 1.0}]
     kinds: tuple[tuple[str, dict[str, Any]], ...] = (
@@ -187,3 +194,12 @@ def _moving() -> Rendered:
         ax.legend(handles=handles, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, columnspacing=1.2)
 
     return render_figure(draw, 6.4, 2.8, dark=True)
+
+
+FIGURES: dict[str, Callable[[], Rendered]] = {
+    "searches": _searches,
+    "toy": _toy,
+    "moving": _moving,
+    "deceptive": deceptive.draw,
+}
+"""How each figure is drawn."""

@@ -11,7 +11,7 @@ import pandas as pd
 
 from nmt_pbt.base.text import counted
 from nmt_pbt.report import statistics
-from nmt_pbt.report.controls import guess_cautions, replay_cautions, replay_findings
+from nmt_pbt.report.ablations import guess_cautions, replay_cautions, replay_findings
 from nmt_pbt.report.diagnoses import diagnosis_cautions, diagnosis_findings, diagnosis_summary
 from nmt_pbt.report.evidence import comparison_findings, rivals, verdict
 from nmt_pbt.report.labels import listed, metric_label, score_text, value_label, value_text

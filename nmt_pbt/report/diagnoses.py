@@ -71,7 +71,7 @@ def diagnosis_cautions(run: Run) -> list[str]:
 
 
 def _of_pbt(run: Run) -> pd.DataFrame:
-    """Return the diagnoses of PBT alone: what a control leaves out, it is not blamed for."""
+    """Return the diagnoses of PBT alone: what an ablation leaves out, it is not blamed for."""
     return run.diagnoses[run.diagnoses["method"].map(base_method) == "pbt"]
 
 
@@ -106,7 +106,7 @@ def relative_spreads(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def greedy_searches(run: Run) -> list[tuple[str, int]]:
-    """Return the searches that were diagnosed, by method and seed; of the controls only the first."""
+    """Return the searches that were diagnosed, by method and seed; of the ablations only the first."""
     found: list[tuple[str, int]] = []
     for method in statistics.population_methods(run):
         seeds = list(dict.fromkeys(run.diagnoses.loc[run.diagnoses["method"] == method, "seed"]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,7 +16,7 @@ Row = Mapping[Any, Any]
 
 
 def rivals(methods: Sequence[str]) -> list[str]:
-    """Return PBT and the methods that are no controls of it; all methods where there is no other, or no PBT."""
+    """Return PBT and the methods that are no ablations of it; all methods where there is no other, or no PBT."""
     found = [method for method in methods if not method_info(method).ablation]
     return found if len(found) > 1 and any(base_method(method) == "pbt" for method in found) else list(methods)
 
@@ -61,7 +62,7 @@ def _side(row: Row) -> str:
 
 
 def comparison_findings(rows: Sequence[Row]) -> list[str]:
-    """Give the differences of the reference from its rivals and from its controls, and say how to read them.
+    """Give the differences of the reference from its rivals and from its ablations, and say how to read them.
 
     Args:
         rows: The comparisons of the reference method with each other one.
@@ -72,10 +73,10 @@ def comparison_findings(rows: Sequence[Row]) -> list[str]:
     reference, metric = _name(rows[0], "method_a"), metric_label(rows[0]["metric"])
     several = any(row["searches"] > 1 for row in rows)
     told = []
-    for ablation in (False, True):
-        mine = [row for row in rows if method_info(row["method_b"]).ablation == ablation]
+    for family in ("rivals", "ablations"):
+        mine = [row for row in rows if row["family"] == family]
         if mine:
-            against = "its controls" if ablation else "other methods"
+            against = "its ablations" if family == "ablations" else "other methods"
             if len(mine) == 1:
                 against = _name(mine[0], "method_b")
             texts = [_over_searches(row) if row["searches"] > 1 else _over_sentences(row, several) for row in mine]
@@ -139,7 +140,24 @@ def _how_over_sentences(rows: Sequence[Row]) -> str:
 
 
 def _adjusted(rows: Sequence[Row]) -> str:
-    return f"; significance is adjusted for {counted(len(rows), 'comparison')}" if len(rows) > 1 else ""
+    """Say for how many comparisons p-values are adjusted, by family; a single comparison needs no adjustment."""
+    text = adjusted_for([row["family"] for row in rows])
+    return f"; significance is adjusted for {text}" if text else ""
+
+
+def adjusted_for(families: Sequence[str]) -> str:
+    """Return for how many comparisons p-values are adjusted, in words; empty where they are not.
+
+    Args:
+        families: Of each comparison, as `statistics.comparisons` names them.
+    """
+    counts = Counter(families)
+    if len(counts) == 1:
+        return counted(len(families), "comparison") if len(families) > 1 else ""
+    if max(counts.values()) == 1:
+        return ""
+    with_rivals, ablations = counted(counts["rivals"], "comparison"), counts["ablations"]
+    return f"{with_rivals} with rivals, and by themselves for {ablations} with ablations"
 
 
 def p_text(p: float) -> str:

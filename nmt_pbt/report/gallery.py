@@ -11,8 +11,8 @@ from nmt_pbt.base.text import counted
 from nmt_pbt.report import statistics, views
 from nmt_pbt.report.drawing import Drawing, file_name
 from nmt_pbt.report.evidence import rivals
+from nmt_pbt.report.figures.ablations import draw_ablations
 from nmt_pbt.report.figures.attention import attention_size, draw_attention
-from nmt_pbt.report.figures.controls import draw_controls
 from nmt_pbt.report.figures.progress import draw_best_so_far
 from nmt_pbt.report.figures.schedules import draw_schedule
 from nmt_pbt.report.figures.scores import draw_differences, draw_scores
@@ -39,7 +39,7 @@ def drawings(run: Run, summary: pd.DataFrame, comparisons: dict[str, pd.DataFram
     found = [*_progress(run), *_tests(run, summary, comparisons)]
     found += [
         *population_drawings(run),
-        *_controls(run),
+        *_ablations(run),
         *_schedules(run),
         *_values(run),
         *_time(run),
@@ -56,7 +56,7 @@ def _progress(run: Run) -> Iterator[Drawing]:
     best = run.best_so_far[run.best_so_far["method"].isin(shown)]
     band = " Lines are means over searches, bands reach from the worst to the best." if several else ""
     apart = (
-        " PBT's controls have a figure of their own, among the schedules."
+        " PBT's ablations have a figure of their own, among the schedules."
         if len(shown) < run.best_so_far["method"].nunique()
         else ""
     )
@@ -137,8 +137,8 @@ def _tests(run: Run, summary: pd.DataFrame, comparisons: dict[str, pd.DataFrame]
         )
 
 
-def _controls(run: Run) -> Iterator[Drawing]:
-    curves, objective = views.control_curves(run), str(run.searches["objective"].iloc[0])
+def _ablations(run: Run) -> Iterator[Drawing]:
+    curves, objective = views.ablation_curves(run), str(run.searches["objective"].iloc[0])
     if curves.empty:
         return
     last = curves.groupby("method", sort=False)["mean"].last()
@@ -147,14 +147,14 @@ def _controls(run: Run) -> Iterator[Drawing]:
     )
     yield Drawing(
         "schedules",
-        "controls",
+        "ablations",
         "Schedule, selection or luck?",
-        "Best so far on the way to the winner, over the training of its weights, by PBT and its controls: exploit only "
-        "selects and changes no value, explore only changes values and selects nobody; replay trains other initial "
-        "weights by the schedule found, final values by its last values alone, and of their models the mean is drawn, "
-        "as none was chosen. Bands reach from the worst to the best.",
+        "Best so far on the way to the winner, over the training of its weights, by PBT and its ablations: exploit "
+        "only selects and changes no value, explore only changes values and selects nobody; replay trains other "
+        "initial weights by the schedule found, final values by its last values alone, and of their models the mean is "
+        "drawn, as none was chosen. Bands reach from the worst to the best.",
         f"Learning curves; {metric_label(objective)} in the end: {told}.",
-        partial(draw_controls, curves=curves, objective=objective),
+        partial(draw_ablations, curves=curves, objective=objective),
         3.6,
     )
 

@@ -108,7 +108,7 @@ def _power(effect: float, count: int, tail: float) -> float:
     return 1.0 - float(special.nctdtr(count - 1, shifted, critical))
 
 
-def holm(p_values: Sequence[float]) -> list[float]:
+def holm(p_values: Sequence[float] | npt.NDArray[np.float64]) -> list[float]:
     """Adjust p-values for having made several comparisons (Holm 1979).
 
     Args:

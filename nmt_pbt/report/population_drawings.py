@@ -23,7 +23,7 @@ def population_drawings(run: Run) -> Iterator[Drawing]:
 
 
 def _populations(run: Run) -> list[tuple[str, int]]:
-    """Return the searches whose models have curves of their own; of the controls only the first, of PBT all."""
+    """Return the searches whose models have curves of their own; of the ablations only the first, of PBT all."""
     reference = statistics.reference_method(run)
     pairs = []
     for method in [*statistics.population_methods(run), *statistics.replay_methods(run)]:

@@ -8,6 +8,7 @@ apart by name: `searches` for the former, `sentences` for the latter.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -177,9 +178,11 @@ def _sentence_tests(run: Run, metric: str) -> SentenceTests:
 def comparisons(run: Run, metric: str) -> pd.DataFrame:
     """Compare all methods two by two on the test split, on the seeds both have been tested with.
 
-    A run asks one question beforehand: how its reference method compares with each other one. Those comparisons come
-    first, are adjusted for as many as they are, and may be claimed: any false claim has a chance of at most 5%. The
-    others are looked through afterwards: they are adjusted for all pairs, and hints at most.
+    A run asks two questions beforehand: how its reference method, PBT, compares with its rivals, and how with its
+    ablations, which tell what its parts are worth. Each is a family of comparisons of its own: they come first, are
+    adjusted for as many as their family has, and may be claimed, so that any false claim among the answers to one
+    question has a chance of at most 5%. The other pairs are looked through afterwards: they are adjusted for all
+    pairs, and hints at most. Without PBT all other methods are rivals of the reference.
 
     Args:
         run: The run.
@@ -191,7 +194,9 @@ def comparisons(run: Run, metric: str) -> pd.DataFrame:
         p_sentences (paired bootstrap and approximate randomisation over test sentences; NaN where the run keeps no
         sentence counts), probability (that one search of A beats one of B), wins and losses (seeds in which A, or B, is
         better), needed (searches each that would show this difference with 80% chance; 0 when it cannot be told),
-        compared (how many comparisons p-values and `needed` are adjusted for, by Holm's method), verdict: `a` or `b`
+        family (`rivals`, `ablations`, or `others` for what nobody asked beforehand), compared (how many comparisons
+        p-values and `needed` are adjusted for, by Holm's method: those of the family, of `others` all),
+        verdict: `a` or `b`
         is better as a method, `hint` (the same of a pair that nobody asked about beforehand), `models` (these models
         differ, the methods are not shown to), or `open`. The reference is method_a in its rows. What is over searches
         is NaN where there is one. Intervals are each on its own, not adjusted.
@@ -202,7 +207,11 @@ def comparisons(run: Run, metric: str) -> pd.DataFrame:
     if reference in methods:
         methods.insert(0, methods.pop(methods.index(reference)))
     pairs = [(a, b) for place, a in enumerate(methods) for b in methods[place + 1 :]]
-    asked = sum(a == reference for a, _ in pairs)
+    families = [_family(a, b, reference) for a, b in pairs]
+    # Those that are asked about beforehand first: rivals, then ablations.
+    order = sorted(range(len(pairs)), key=lambda place: _FAMILIES.index(families[place]))
+    pairs, families = [pairs[place] for place in order], [families[place] for place in order]
+    sizes = {**Counter(families), "others": len(pairs)}
     seeds = [[seed for method, seed in tested if method == a and (b, seed) in tested] for a, b in pairs]
     over_sentences = _sentence_tests(run, metric).compare(
         [
@@ -211,18 +220,22 @@ def comparisons(run: Run, metric: str) -> pd.DataFrame:
         ]
     )
     rows = []
-    for (a, b), both, sentences in zip(pairs, seeds, over_sentences, strict=True):
+    for (a, b), family, both, sentences in zip(pairs, families, seeds, over_sentences, strict=True):
         scores = [tested[a, seed] for seed in both], [tested[b, seed] for seed in both]
-        row = _compare(a, b, metric, *scores, compared=asked if a == reference else len(pairs))
+        row = {**_compare(a, b, metric, *scores, compared=sizes[family]), "family": family}
         if sentences is not None:
             row["sentences_low"], row["sentences_high"], row["p_sentences"] = sentences
         rows.append(row)
     for name in ("p_searches", "p_sentences"):
-        p_values = [row[name] for row in rows]
-        for row, adjusted in zip(rows, [*holm(p_values[:asked]), *holm(p_values)[asked:]], strict=True):
-            row[name] = adjusted
+        p_values = np.array([row[name] for row in rows])
+        adjusted = np.array(holm(p_values))
+        for family in set(families) - {"others"}:
+            mine = np.array(families) == family
+            adjusted[mine] = holm(p_values[mine])
+        for row, value in zip(rows, adjusted, strict=True):
+            row[name] = float(value)
     for row in rows:
-        row["verdict"] = _verdict(row, asked=row["method_a"] == reference)
+        row["verdict"] = _verdict(row, asked=row["family"] != "others")
     return pd.DataFrame(rows, columns=_COMPARISON)
 
 
@@ -233,9 +246,17 @@ def against(pairs: pd.DataFrame, reference: str) -> pd.DataFrame:
 
 _COMPARISON = [
     *("method_a", "method_b", "metric", "searches", "difference", "low", "high", "p_searches"),
-    *("sentences_low", "sentences_high", "p_sentences", "probability", "wins", "losses", "needed", "compared"),
-    "verdict",
+    *("sentences_low", "sentences_high", "p_sentences", "probability", "wins", "losses", "needed"),
+    *("family", "compared", "verdict"),
 ]
+_FAMILIES = ("rivals", "ablations", "others")
+
+
+def _family(a: str, b: str, reference: str) -> str:
+    """Return which question a comparison of two methods answers."""
+    if a != reference:
+        return "others"
+    return "ablations" if base_method(reference) == "pbt" and method_info(b).ablation else "rivals"
 
 
 def _compare(

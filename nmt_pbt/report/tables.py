@@ -9,9 +9,9 @@ from typing import Any
 
 import pandas as pd
 
-from nmt_pbt.base.text import counted
 from nmt_pbt.report import statistics
 from nmt_pbt.report.answer import main_metric
+from nmt_pbt.report.evidence import adjusted_for
 from nmt_pbt.report.inference import STUDENTISED_FROM
 from nmt_pbt.report.labels import listed, metric_label, score_text, signed, value_label, value_text
 from nmt_pbt.report.methods import method_info
@@ -251,10 +251,12 @@ def _comparison_headings(metric: str, several: bool, unequal: bool) -> list[str]
 
 def _comparison_caption(pairs: pd.DataFrame) -> str:
     searches = int(pairs["searches"].max())
+    adjusted = adjusted_for(list(pairs["family"]))
+    alone = f"P-values are adjusted for {adjusted} (Holm), intervals" if adjusted else "Intervals"
     sentences = (
         "Over test sentences: paired bootstrap and approximate randomisation of the winners' translations, which is "
-        "about these models, not about the methods. P-values are adjusted for "
-        f"{counted(len(pairs), 'comparison')} (Holm), intervals are each on their own."
+        "about these models, not about the methods. "
+        f"{alone} are each on their own."
     )
     if searches < 2:
         return sentences

@@ -97,8 +97,8 @@ def exploits(run: Run, method: str, seed: int) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["child", "left_epochs", "left_score", "epochs", "score"])
 
 
-def control_curves(run: Run) -> pd.DataFrame:
-    """Scores over the training of the weights that won, for PBT and for its controls.
+def ablation_curves(run: Run) -> pd.DataFrame:
+    """Scores over the training of the weights that won, for PBT and for its ablations.
 
     For a method that chooses among its models, this is the best so far on the way to each search's winner, which it
     keeps to the end; for one that trains what was found from several initial weights, the mean over its models, of
@@ -106,7 +106,7 @@ def control_curves(run: Run) -> pd.DataFrame:
 
     Returns:
         Columns: method, epochs (of training of these weights), mean, low, high (over searches, or over models where
-        none was chosen). Rows only where every search has a score; empty where the run has no control.
+        none was chosen). Rows only where every search has a score; empty where the run has no ablation.
     """
     columns = ["method", "epochs", "mean", "low", "high"]
     methods = [str(method) for method in dict.fromkeys(run.searches["method"])]

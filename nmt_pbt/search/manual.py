@@ -15,7 +15,7 @@ class ManualOracle(BudgetedOracle):
     """Runs a list of guesses in order; more can be added as results come in. Its budget is what they take.
 
     Args:
-        guesses: Values by name, for each trial all of the space.
+        guesses: Values by name, for each trial all of the space; more may be named.
         budget: What the guesses may train in all, at most; the last one is cut. Those added later come on top.
         **kwargs: Of `BudgetedOracle`.
 
@@ -27,7 +27,7 @@ class ManualOracle(BudgetedOracle):
         super().__init__(budget=replace(budget, total=0), **kwargs)
         self._guesses: list[dict[str, Value]] = []
         for number, guess in enumerate(guesses, start=1):
-            self.space.check(guess, f"guess {number}")
+            self.space.check({name: guess[name] for name in self.space.names if name in guess}, f"guess {number}")
             self.add(guess)
         self.budget = replace(budget, total=min(self.budget.total, budget.total))
         self.max_initial_failures = min(self.max_initial_failures, len(guesses))

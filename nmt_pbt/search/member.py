@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from nmt_pbt.base.errors import UsageError
 from nmt_pbt.base.text import counted
 from nmt_pbt.base.types import Value
-from nmt_pbt.space.space import Space
 
 KEPT_EVALUATIONS = 10
 """Evaluations remembered along a lineage: as many as the PBT paper's t-test uses."""
@@ -157,27 +156,3 @@ def check_population(size: int, interval: float, epochs: float, burn_in: float) 
             f"burn_in {burn_in:g}: the last decision comes after {last:g} of {counted(epochs, 'epoch')}, so that "
             "nobody could ever adopt; make it smaller or train longer"
         )
-
-
-def initial_values(
-    space: Space, size: int, initial: Sequence[Mapping[str, Value]], seed: int
-) -> list[dict[str, Value]]:
-    """Return whole values for the first members.
-
-    Args:
-        space: The search space.
-        size: Number of members.
-        initial: Values by name, for each of the first members; what is left out is drawn from the space.
-        seed: Seed of these draws.
-
-    Raises:
-        UsageError: They are for more members than there are, or a value is not of the space.
-    """
-    if len(initial) > size:
-        raise UsageError(f"initial values for {len(initial)} members, but the population has {size}; remove some")
-    whole = []
-    for member, given in enumerate(initial):
-        values = space.complete(given, seed, "initial", member)
-        space.check({**values, **given}, f"initial values of member {member}")
-        whole.append(values)
-    return whole

@@ -9,21 +9,19 @@ surer where they are, so that members that decide together spread out (Desautels
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
 import numpy as np
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.gaussian_process import GaussianProcessRegressor
-from sklearn.gaussian_process.kernels import ConstantKernel, Kernel, Matern, WhiteKernel
 from threadpoolctl import ThreadpoolController
 
 from nmt_pbt.base.errors import UsageError
 from nmt_pbt.base.types import Value
+from nmt_pbt.search.categories import Kinds, agreement
 from nmt_pbt.search.explore import Observation, Perturb
+from nmt_pbt.search.gaussian_process import Process, fitted
 from nmt_pbt.space.domains import Choice, Domain
 from nmt_pbt.space.space import Space
 
@@ -86,12 +84,21 @@ MOST = 200
 
 @dataclass(frozen=True)
 class _Interval:
-    """What an interval began with, and the rise of the score per epoch; None while it is under way."""
+    """What an interval began with, and what came of it.
+
+    Attributes:
+        age: Epochs the weights were trained on before.
+        score: The score they had.
+        units: Each scaled value's place between 0 and 1.
+        rise: The rise of the score per epoch; None while it is under way.
+        kinds: Values of unordered choices.
+    """
 
     age: float
     score: float
     units: Mapping[str, float]
     rise: float | None = None
+    kinds: Mapping[str, Value] = field(default_factory=dict)
 
 
 class PB2:
@@ -111,25 +118,40 @@ class PB2:
         self.perturb = perturb or Perturb(resample_probability=resample_probability)
         self._seen: list[_Interval] = []
         self._under_way: list[_Interval] = []
+        self._fitted: tuple[list[str], Process] | None = None
 
     def propose(
         self, space: Space, values: Mapping[str, Value], start: Observation, random: np.random.Generator
     ) -> dict[str, Value]:
         """Return new values; see `Explorer`."""
-        scaled = [domain for domain in space.mutable(values) if _is_scaled(domain)]
+        scaled = [domain for domain in space.mutable(values) if is_scaled(domain)]
         if len(self._seen) < FEWEST or not scaled:
             moved = self.perturb.propose(space, values, start, random)
         else:
-            moved = dict(values)
-            with thread_pools().limit(limits=1):
-                units = self._best(scaled, start, random)
-            for domain, unit in zip(scaled, units, strict=True):
-                moved[domain.name] = domain.from_unit(float(unit))
+            moved = self._scaled_values(scaled, values, start, random)
             for domain in space.mutable(values):
-                if not _is_scaled(domain) and random.random() < self.resample_probability:
+                if not is_scaled(domain) and random.random() < self.resample_probability:
                     moved[domain.name] = domain.sample(random)
-        self._under_way.append(_Interval(start.age, start.score, _units(space, moved)))
+        self._begin(space, moved, start)
         return moved
+
+    def _scaled_values(
+        self,
+        scaled: Sequence[Domain],
+        values: Mapping[str, Value],
+        start: Observation,
+        random: np.random.Generator,
+        kinds: Kinds | None = None,
+    ) -> dict[str, Value]:
+        """Return values in which those on a scale are the best by the process; given these categories, if any."""
+        with thread_pools().limit(limits=1):
+            units = self._best(scaled, start, random, kinds)
+        chosen = {domain.name: domain.from_unit(float(unit)) for domain, unit in zip(scaled, units, strict=True)}
+        return {**values, **chosen}
+
+    def _begin(self, space: Space, values: Mapping[str, Value], start: Observation) -> None:
+        """Take note of an interval that is about to begin."""
+        self._under_way.append(_Interval(start.age, start.score, _units(space, values), kinds=kinds_of(space, values)))
 
     def observe(
         self,
@@ -142,7 +164,7 @@ class PB2:
         """Learn what an interval brought; see `Explorer`."""
         if start is None:
             return
-        units = _units(space, values)
+        units, kinds = _units(space, values), kinds_of(space, values)
         for begun in self._under_way:
             # A choice that was moved may have switched on values of which nothing was known then.
             if (begun.age, begun.score) == start and begun.units.items() <= units.items():
@@ -150,10 +172,16 @@ class PB2:
                 break
         if end is not None:
             rise = (end.score - start.score) / epochs
-            self._seen = [*self._seen, _Interval(start.age, start.score, units, rise)][-MOST:]
+            self._seen = [*self._seen, _Interval(start.age, start.score, units, rise, kinds)][-MOST:]
+            self._fitted = None
 
-    def _best(self, domains: Sequence[Domain], start: Observation, random: np.random.Generator) -> np.ndarray:
+    def _best(
+        self, domains: Sequence[Domain], start: Observation, random: np.random.Generator, kinds: Kinds | None
+    ) -> np.ndarray:
         names = [domain.name for domain in domains]
+        known = [interval.kinds for interval in (*self._seen, *self._under_way)]
+        everywhere = agreement(known, known, list(kinds)) if kinds else None
+        here_alike = agreement([kinds], known, list(kinds))[0] if kinds else None
         points = _matrix(self._seen, names)
         low, high = points[:, :2].min(axis=0), points[:, :2].max(axis=0)
         width = np.maximum(high - low, 1e-9)
@@ -161,28 +189,27 @@ class PB2:
         def scaled(rows: np.ndarray) -> np.ndarray:
             return np.concatenate([(rows[:, :2] - low) / width, rows[:, 2:]], axis=1)
 
-        rises = np.array([interval.rise for interval in self._seen])
-        rises = np.clip((rises - rises.mean()) / max(float(rises.std()), 1e-9), -2.0, 2.0)
-        process = GaussianProcessRegressor(_kernel(len(names)), random_state=0)
-        with warnings.catch_warnings():
-            # Few points often do not determine a length scale; the process says so whenever one ends at its bound.
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            process.fit(scaled(points), rises)
-        surer = process
+        process = self._process(names, scaled(points), everywhere)
         if self._under_way:
-            both = np.concatenate([points, _matrix(self._under_way, names)])
-            surer = GaussianProcessRegressor(process.kernel_, optimizer=None)
-            surer.fit(scaled(both), np.zeros(len(both)))  # only its deviation is asked for
+            process = process.also_observed(scaled(_matrix(self._under_way, names)), everywhere)
         # The paper's schedule of the bound's width, with the constants of its published code.
         width_of_bound = math.sqrt(0.2 + max(0.0, math.log(0.4 * len(points))))
         here = scaled(np.array([[start.age, start.score, *([0.5] * len(names))]]))[0, :2]
 
         def negative_bound(units: np.ndarray) -> np.ndarray:
-            rows = np.concatenate([np.tile(here, (len(units), 1)), units], axis=1)
-            deviation = surer.predict(rows, return_std=True)[1]
-            return np.asarray(-(process.predict(rows) + width_of_bound * deviation))
+            mean, deviation = process.predict(here, units, here_alike)
+            return np.asarray(-(mean + width_of_bound * deviation))
 
         return next(minimise(negative_bound, len(names), random, points[:, 2:]))
+
+    def _process(self, names: list[str], points: np.ndarray, alike: np.ndarray | None) -> Process:
+        """Return the process fitted to what was seen; members that decide together see the same."""
+        if self._fitted is None or self._fitted[0] != names:
+            rises = np.array([interval.rise for interval in self._seen])
+            rises = np.clip((rises - rises.mean()) / max(float(rises.std()), 1e-9), -2.0, 2.0)
+            among_seen = alike[: len(points), : len(points)] if alike is not None else None
+            self._fitted = names, fitted(points, rises, among_seen)
+        return self._fitted[1]
 
     def get_state(self) -> dict[str, Any]:
         """Return what was seen and what is under way, as JSON."""
@@ -195,45 +222,28 @@ class PB2:
         """Take up what `get_state` returned."""
         self._seen = [_Interval(**plain) for plain in state["seen"]]
         self._under_way = [_Interval(**plain) for plain in state["under_way"]]
+        self._fitted = None
 
 
-class _OnColumns(Matern):
-    """A Matérn kernel that looks at some columns only."""
-
-    def __init__(
-        self,
-        columns: Sequence[int] = (0,),
-        length_scale: float | Sequence[float] = 1.0,
-        length_scale_bounds: tuple[float, float] = (1e-5, 1e5),
-        nu: float = 1.5,
-    ) -> None:
-        super().__init__(length_scale, length_scale_bounds, nu)
-        self.columns = columns
-
-    def __call__(self, X: np.ndarray, Y: np.ndarray | None = None, eval_gradient: bool = False) -> Any:
-        columns = list(self.columns)
-        return super().__call__(X[:, columns], None if Y is None else Y[:, columns], eval_gradient)
-
-
-def _kernel(dimensions: int) -> Kernel:
-    """Return the kernel over [time, score, values...].
-
-    A Matérn kernel of order 1/2 in time is the paper's (1 - epsilon)^(|t - t'| / 2).
-    """
-    time = _OnColumns((0,), 1.0, (0.1, 100.0), nu=0.5)
-    rest = _OnColumns(tuple(range(1, 2 + dimensions)), [1.0] * (1 + dimensions), (0.05, 20.0), nu=2.5)
-    return ConstantKernel(1.0, (0.05, 20.0)) * time * rest + WhiteKernel(0.1, (1e-4, 1.0))
-
-
-def _is_scaled(domain: Domain) -> bool:
+def is_scaled(domain: Domain) -> bool:
+    """Return whether a domain's values have an order."""
     return not isinstance(domain, Choice) or bool(domain.ordered)
+
+
+def kinds_of(space: Space, values: Mapping[str, Value]) -> dict[str, Value]:
+    """Return the values of unordered choices that may change, by name."""
+    return {
+        domain.name: values[domain.name]
+        for domain in space.mutable(values)
+        if not is_scaled(domain) and domain.name in values
+    }
 
 
 def _units(space: Space, values: Mapping[str, Value]) -> dict[str, float]:
     return {
         domain.name: domain.to_unit(values[domain.name])
         for domain in space.mutable(values)
-        if _is_scaled(domain) and domain.name in values
+        if is_scaled(domain) and domain.name in values
     }
 
 

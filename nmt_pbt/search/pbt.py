@@ -20,8 +20,8 @@ from nmt_pbt.search.keras_tuner_space import from_hyperparameters
 from nmt_pbt.search.member import generations
 from nmt_pbt.search.oracles import EPOCHS, JournaledOracle, SafeOracle, locked
 from nmt_pbt.search.population import Pause, Population
-from nmt_pbt.search.retention import TrialArchive
 from nmt_pbt.search.strategies import exploit_named, explore_named
+from nmt_pbt.search.trial_archive import TrialArchive
 from nmt_pbt.space.space import Space
 
 MEMBER = "pbt/member"
@@ -59,6 +59,7 @@ class PBTOracle(SafeOracle):
         burn_in: Epochs of age before a member may adopt or be adopted from.
         synchronous: All members finish a generation before any decides.
         initial: Values of the first members; those of the others are drawn from the space.
+        sobol_start: These draws cover the space evenly; otherwise each is drawn by itself.
         seed: Seed of every draw; 0 is a seed.
         **kwargs: Of `keras_tuner.Oracle`.
 
@@ -81,6 +82,7 @@ class PBTOracle(SafeOracle):
         burn_in: float = 0.0,
         synchronous: bool = False,
         initial: Sequence[Mapping[str, Value]] = (),
+        sobol_start: bool = False,
         seed: int | None = None,
         **kwargs: Any,
     ) -> None:
@@ -111,6 +113,7 @@ class PBTOracle(SafeOracle):
                 burn_in=burn_in,
                 synchronous=synchronous,
                 initial=initial,
+                sobol_start=sobol_start,
             )
 
         self._populate = populate

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from nmt_pbt.base.errors import UsageError
 from nmt_pbt.base.types import Value
 from nmt_pbt.search.budget import Budget
 from nmt_pbt.search.settings import SearchSettings
 from nmt_pbt.space.space import Space
 from nmt_pbt.tasks.protocol import Objective
+
+
+def refuse_unsearched(name: str, value: Value, where: str) -> None:
+    """Refuse any hyperparameter that the space does not hold."""
+    raise UsageError(f"{where}: no hyperparameter '{name}' in the search space; remove it")
 
 
 @dataclass(frozen=True)
@@ -24,6 +30,8 @@ class SearchPlan:
         epochs: Epochs that each trial trains, and each member of a population.
         first_seed: Seed of the first search; the others follow on it.
         objective: The metric that decides.
+        check_unsearched: Refuses, by a UsageError, a value of a hyperparameter that the space does not hold; called
+            with its name, the value, and what to name in the error.
     """
 
     settings: SearchSettings
@@ -32,6 +40,7 @@ class SearchPlan:
     epochs: float
     first_seed: int
     objective: Objective
+    check_unsearched: Callable[[str, Value, str], None] = refuse_unsearched
 
     @property
     def budget_epochs(self) -> float:

@@ -25,11 +25,11 @@ from nmt_pbt.search.member import (
     Turn,
     check_population,
     generations,
-    initial_values,
     last_decision,
 )
 from nmt_pbt.search.ranking import FAILED, GenerationRankings, Ranking
 from nmt_pbt.search.retention import Keeping
+from nmt_pbt.search.starts import initial_values
 from nmt_pbt.space.space import Space
 
 
@@ -59,6 +59,7 @@ class Population:
         synchronous: All members finish a generation before any decides. Otherwise a member decides when its turn comes,
             by the scores there are; with one worker, both come to the same.
         initial: Values for the first members; those of the others are drawn from the space.
+        sobol_start: These draws cover the space evenly; otherwise each is drawn by itself.
     """
 
     def __init__(
@@ -74,6 +75,7 @@ class Population:
         burn_in: float = 0.0,
         synchronous: bool = False,
         initial: Sequence[Mapping[str, Value]] = (),
+        sobol_start: bool = False,
     ) -> None:
         check_population(size, interval, epochs, burn_in)
         self.space = space
@@ -92,7 +94,7 @@ class Population:
         self.best_ranking = Ranking(size)
         self.members = [Member(index) for index in range(size)]
         self._in_flight: dict[str, int] = {}
-        for index, values in enumerate(initial_values(space, size, initial, seed)):
+        for index, values in enumerate(initial_values(space, size, initial, seed, sobol_start)):
             self.members[index].plan = Plan(None, False, values)
         self._ready: list[tuple[int, float, int]] = []
         self._make_ready(self.members)

@@ -89,9 +89,15 @@ def _arguments(names: tuple[str, ...], section: Section | None) -> dict[str, Any
 
 
 def _pb2(resample_probability: float = 0.25, factor: float = 1.25, fraction_of_range: float = 0.15) -> Explorer:
-    from nmt_pbt.search.pb2 import PB2  # scikit-learn takes a second to import
+    from nmt_pbt.search.pb2 import PB2  # SciPy takes a second to import
 
     return PB2(resample_probability, Perturb(factor, fraction_of_range, resample_probability))
+
+
+def _pb2_mix(resample_probability: float = 0.25, factor: float = 1.25, fraction_of_range: float = 0.15) -> Explorer:
+    from nmt_pbt.search.pb2_mix import PB2Mix
+
+    return PB2Mix(resample_probability, Perturb(factor, fraction_of_range, resample_probability))
 
 
 register_exploit(
@@ -117,3 +123,11 @@ register_exploit(
 _STEPS = ("resample_probability", "factor", "fraction_of_range")
 register_explore(ExploreSpec("perturb", "by a step, or afresh", Perturb, settings=_STEPS))
 register_explore(ExploreSpec("pb2", "a Gaussian process chooses (Parker-Holder et al. 2020)", _pb2, settings=_STEPS))
+register_explore(
+    ExploreSpec(
+        "pb2-mix",
+        "as `pb2`, and a bandit chooses unordered values (Parker-Holder et al. 2021)",
+        _pb2_mix,
+        settings=_STEPS,
+    )
+)

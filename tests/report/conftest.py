@@ -17,6 +17,6 @@ def one_path(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def three_path(tmp_path_factory) -> Path:
-    """Three searches by each method, controls among them."""
+    """Three searches by each method, ablations among them."""
     methods = ("pbt", "random", "grid", "bayes", "exploit-only", "explore-only")
     return write_fake_run(tmp_path_factory.mktemp("runs") / "three", methods, seeds=3, sentences=120)

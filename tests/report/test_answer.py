@@ -60,18 +60,18 @@ def test_several_searches_say_whether_the_evidence_is_enough_and_how_many_would_
         "No difference between PBT and any of Random, Grid and Bayesian is significant: "
         "3 searches each do not show one."
     )
-    others, controls, *more = words.findings
+    others, ablations, *more = words.findings
     assert re.match(
         r"PBT against other methods, test BLEU: Random [+−]\d\.\d \([+−\d. to]+; [\d,]+ needed\); Grid ", others
     )
-    assert re.match(r"PBT against its controls, test BLEU: Exploit only [+−]\d", controls)
-    assert "adjusted for 5 comparisons" in controls
+    assert re.match(r"PBT against its ablations, test BLEU: Exploit only [+−]\d", ablations)
+    assert "adjusted for 3 comparisons with rivals, and by themselves for 2 with ablations" in ablations
     assert len(more) == 3  # speed, schedules and greed, of all searches together
     assert sum("Schedule of the winner of PBT with seed" in text for text in words.details) == 3
     assert "proves nothing" not in " ".join([words.verdict, *words.findings])
 
 
-def test_controls_are_left_out_of_the_headline_where_there_are_rivals(three_path):
+def test_ablations_are_left_out_of_the_headline_where_there_are_rivals(three_path):
     headline = said(load_run(three_path)).headline
     assert "Grid" in headline
     assert "only" not in headline
@@ -103,7 +103,8 @@ def compared(difference: float, p_searches: float = 1.0, p_sentences: float = 1.
     row = {"method_a": "pbt", "method_b": "random", "metric": "bleu", "searches": 3, "difference": difference}
     row.update(low=difference - 1, high=difference + 1, p_searches=p_searches, wins=2, losses=1, needed=12)
     row.update(sentences_low=difference - 0.5, sentences_high=difference + 0.5, p_sentences=p_sentences)
-    return {**row, "verdict": "open", **more}
+    family = "ablations" if more.get("method_b") == "replay" else "rivals"
+    return {**row, "verdict": "open", "family": family, **more}
 
 
 def test_what_is_significant_is_told_from_what_is_not():
@@ -117,16 +118,16 @@ def test_what_is_significant_is_told_from_what_is_not():
     assert verdict(rows) == (
         "PBT is significantly better than Random and not told apart from Grid, Bayesian and Hyperband."
     )
-    others, controls = comparison_findings(rows)
+    others, ablations = comparison_findings(rows)
     assert others == (
         "PBT against other methods, test BLEU: Random +2.0 (+1.0 to +3.0), significant (adjusted p = 0.010); "
         "Grid +0.4 (−0.6 to +1.4; 12 needed); Bayesian 0.0, the same in every search; Hyperband +0.9 (−0.1 to +1.9), "
         "beyond chance over searches but not over test sentences (adjusted p = 0.40)."
     )
-    assert controls.startswith("PBT against Replay, test BLEU: +0.1 (−0.9 to +1.1; more than 1,000 needed). Means of")
+    assert ablations.startswith("PBT against Replay, test BLEU: +0.1 (−0.9 to +1.1; more than 1,000 needed). Means of")
 
 
-def test_a_control_that_differs_does_not_stand_against_the_verdict_on_the_rivals():
+def test_an_ablation_that_differs_does_not_stand_against_the_verdict_on_the_rivals():
     rows = [compared(0.4), compared(0.3, method_b="grid"), compared(2.0, 0.01, 0.01, verdict="a", method_b="replay")]
     assert verdict(rows) == (
         "No difference between PBT and any of Random and Grid is significant: 3 searches each do not show one."

@@ -77,7 +77,7 @@ def test_each_alarm_is_a_caution_that_says_what_would_help() -> None:
     assert set(_MEANING) == {ANCESTOR, DIVERSITY, LEARNING_RATE}
 
 
-def test_a_control_that_leaves_explore_out_is_not_blamed_for_what_that_does() -> None:
+def test_an_ablation_that_leaves_explore_out_is_not_blamed_for_what_that_does() -> None:
     assert (
         diagnosis_cautions(run_of(search("exploit-only"), diagnosed(1, 0.1, 1.0, DIVERSITY, method="exploit-only")))
         == []

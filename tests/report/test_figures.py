@@ -168,11 +168,11 @@ def test_what_has_not_changed_yet_in_one_generation_is_not_drawn():
     assert not [name for name in names if name.startswith(("founders", "diversity", "family_tree"))]
 
 
-def test_best_so_far_is_drawn_of_rivals_and_controls_apart(three_path):
+def test_best_so_far_is_drawn_of_rivals_and_ablations_apart(three_path):
     drawn = {drawing.name: drawing.alt for drawing in gallery(load_run(three_path))}
     assert "Grid" in drawn["best_so_far_budget"]
     assert "only" not in drawn["best_so_far_budget"]
-    assert "Exploit only" in drawn["controls"]
+    assert "Exploit only" in drawn["ablations"]
 
 
 def test_a_significant_difference_has_a_full_mark_and_others_a_hollow_one():

@@ -119,6 +119,34 @@ def test_the_reference_comes_first_and_is_adjusted_for_its_own_comparisons_alone
     assert asked["needed"].iloc[0] >= alone["needed"].iloc[0]
 
 
+def test_ablations_are_adjusted_for_apart_from_rivals():
+    scores = {
+        "pbt": [35.0, 35.1, 34.9],
+        "random": [34.0, 34.2, 33.9],
+        "replay": [35.0, 35.2, 34.7],
+        "grid": [33.0, 34.0, 35.0],
+        "exploit-only": [34, 35, 33],
+        "final-values": [34.5, 35.4, 33.1],
+    }
+    table = statistics.comparisons(run_of(scores), "bleu")
+    asked = statistics.against(table, "pbt")
+    assert asked["method_b"].tolist() == ["random", "grid", "replay", "exploit-only", "final-values"]
+    assert asked["family"].tolist() == ["rivals"] * 2 + ["ablations"] * 3
+    assert asked["compared"].tolist() == [2, 2, 3, 3, 3]
+    assert set(table["family"][5:]) == {"others"}
+    assert set(table["compared"][5:]) == {15}
+    for family in (["random", "grid"], ["replay", "exploit-only", "final-values"]):
+        alone = statistics.comparisons(run_of({name: scores[name] for name in ("pbt", *family)}), "bleu")
+        mine = asked[asked["method_b"].isin(family)]
+        for column in ("p_searches", "needed", "verdict"):
+            assert mine[column].tolist() == alone[alone["method_a"] == "pbt"][column].tolist()
+
+
+def test_without_pbt_every_other_method_is_a_rival():
+    table = statistics.comparisons(run_of({"random": [34.0, 34.2], "replay": [34.1, 34.4]}), "bleu")
+    assert table["family"].tolist() == ["rivals"]
+
+
 def test_what_nobody_asked_beforehand_is_a_hint_at_most():
     far = {"pbt": [36.0, 36.1, 35.9], "random": [30.0, 30.1, 29.91], "grid": [20.0, 20.11, 19.9]}
     table = statistics.comparisons(run_of(far), "bleu")

@@ -102,6 +102,7 @@ def test_a_difference_that_rounds_to_zero_has_no_sign():
     pairs = pd.DataFrame(
         {
             **{"method_a": ["pbt"] * 3, "method_b": ["random", "grid", "bayes"], "searches": 1, "verdict": "open"},
+            "family": "rivals",
             **{"difference": [-0.04, 0.04, -1.26], "sentences_low": -0.04, "sentences_high": 0.04, "p_sentences": 0.5},
         }
     )

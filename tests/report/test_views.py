@@ -159,9 +159,9 @@ def test_views_of_a_whole_run_agree_with_its_tables(three_path):
     assert len(views.family_tree(only, "pbt", 2)) == 48
 
 
-def test_pbt_is_laid_over_its_controls_along_the_way_to_each_winner(three_path):
+def test_pbt_is_laid_over_its_ablations_along_the_way_to_each_winner(three_path):
     run = load_run(three_path)
-    curves = views.control_curves(run)
+    curves = views.ablation_curves(run)
     assert list(dict.fromkeys(curves["method"])) == ["pbt", "exploit-only", "explore-only"]
     chains = [run.ancestry.chain("pbt", seed) for seed in range(3)]
     first = curves[(curves["method"] == "pbt") & (curves["epochs"] == 1.0)].iloc[0]
@@ -186,7 +186,7 @@ def test_models_of_a_replay_are_averaged_and_not_chosen_from():
         assigned("1", method="replay", rate=0.1),
         evaluated("1", 6.0, trained_pairs=100, spent_pairs=200, method="replay"),
     ]
-    curves = views.control_curves(Run(None, {}, {}, records))  # type: ignore[arg-type]
+    curves = views.ablation_curves(Run(None, {}, {}, records))  # type: ignore[arg-type]
     assert curves[["method", "mean", "low", "high"]].to_dict("list") == {
         "method": ["pbt", "replay"],
         "mean": [5.0, 4.5],
@@ -195,32 +195,32 @@ def test_models_of_a_replay_are_averaged_and_not_chosen_from():
     }
 
 
-@pytest.mark.parametrize("control", ["exploit-only", "explore-only", "replay"])
-def test_a_control_without_a_score_yet_is_not_drawn(control: str) -> None:
-    started = [*small_population(), search(control)]
-    given = [*started, assigned("0", member=0, method=control, rate=0.1, dropout=0.2)]
+@pytest.mark.parametrize("ablation", ["exploit-only", "explore-only", "replay"])
+def test_an_ablation_without_a_score_yet_is_not_drawn(ablation: str) -> None:
+    started = [*small_population(), search(ablation)]
+    given = [*started, assigned("0", member=0, method=ablation, rate=0.1, dropout=0.2)]
     failed = [
         *given,
-        evaluated("0", None, trained_pairs=100, spent_pairs=100, method=control),
-        ended("0", "nan", control),
+        evaluated("0", None, trained_pairs=100, spent_pairs=100, method=ablation),
+        ended("0", "nan", ablation),
     ]
     for records in (started, given, failed):
-        assert set(views.control_curves(run_of(records))["method"]) == {"pbt"}
+        assert set(views.ablation_curves(run_of(records))["method"]) == {"pbt"}
 
 
-def test_a_control_is_drawn_where_pbt_failed() -> None:
+def test_an_ablation_is_drawn_where_pbt_failed() -> None:
     failed = [
         run_started(),
         search(),
         assigned("0", member=0, rate=0.1),
         evaluated("0", None, trained_pairs=100, spent_pairs=100),
     ]
-    assert views.control_curves(run_of([*failed, search("explore-only")])).empty
-    control = [assigned("0", member=0, method="explore-only", rate=0.1)]
-    control.append(evaluated("0", 4.0, trained_pairs=100, spent_pairs=100, method="explore-only"))
-    curves = views.control_curves(run_of([*failed, search("explore-only"), *control]))
+    assert views.ablation_curves(run_of([*failed, search("explore-only")])).empty
+    ablation = [assigned("0", member=0, method="explore-only", rate=0.1)]
+    ablation.append(evaluated("0", 4.0, trained_pairs=100, spent_pairs=100, method="explore-only"))
+    curves = views.ablation_curves(run_of([*failed, search("explore-only"), *ablation]))
     assert curves["method"].tolist() == ["explore-only"]
 
 
-def test_without_controls_there_is_nothing_to_lay_over(one_path):
-    assert views.control_curves(load_run(one_path)).empty
+def test_without_ablations_there_is_nothing_to_lay_over(one_path):
+    assert views.ablation_curves(load_run(one_path)).empty

@@ -88,7 +88,7 @@ def test_final_values_are_held_from_the_beginning(tmp_path: Path) -> None:
     assert all(record.parent is None for record in assigned)
 
 
-def test_both_controls_begin_with_the_same_weights_and_none_of_them_were_pbts(tmp_path: Path) -> None:
+def test_both_replays_begin_with_the_same_weights_and_none_of_them_were_pbts(tmp_path: Path) -> None:
     def first_states(name: str) -> list[str]:
         """The states after one interval at a rate of next to nothing: the fresh weights."""
         records = read_journal(tmp_path / name / "journal.jsonl")

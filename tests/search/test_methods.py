@@ -11,9 +11,9 @@ from nmt_pbt.search.frequencies import MultiFrequency
 from nmt_pbt.search.methods.registry import METHODS, build_method
 from nmt_pbt.search.pb2 import PB2
 from nmt_pbt.tasks.translation.tree import load_settings
-from tests.search.driving import SMALL
+from tests.search.driving import SMALL, Session
 
-WITHOUT_DRAWS = ("manual", "grid", "hyperband", "replay", "final-values", "mf-pbt")
+WITHOUT_DRAWS = ("manual", "grid", "hyperband", "replay", "final-values", "mf-pbt", "pbt-sobol")
 
 
 def test_names_and_budgets_are_checked_without_importing_keras_tuner() -> None:
@@ -50,6 +50,10 @@ def test_names_and_budgets_are_checked_without_importing_keras_tuner() -> None:
         (
             ["search.methods=[manual]", "search.population=2", "search.manual.guesses=[{}, {dropout: 0.1}, {}]"],
             "3 guesses, but the budget is 2 trials",
+        ),
+        (
+            ["search.methods=[manual]", "search.manual.guesses=[{learning_rate_decay: 1.5}]"],
+            "number 1: learning_rate_decay: 1.5 is out of place",
         ),
         (["search.methods=[grid]", "search.grid.levels={dropout: [0.7]}"], "levels.dropout: 0.7"),
         (["search.pbt.frequencies=[1, 4]"], "a population of 6 has no 2 equal parts of at least 4 members"),
@@ -124,3 +128,43 @@ def test_methods_share_their_first_draws_under_one_seed(name: str) -> None:
     for worker in ("a", "b", "c", "d"):
         drawn, expected = (one.assignment(one.create_trial(worker)) for one in (method, reference))
         assert drawn.values == expected.values
+
+
+FALLING = ["search.space.learning_rate_decay={min: 0.5, max: 1.0}", "search.population=8"]
+"""A constant that is a schedule: what the learning rate is multiplied with each epoch."""
+
+
+@pytest.mark.parametrize("name", [name for name in METHODS.names if name not in ("manual", "replay", "final-values")])
+def test_every_method_can_search_how_the_learning_rate_falls(name: str) -> None:
+    oracle = build_method(name, load_settings(assignments=[*SMALL, *FALLING]).search_plan(), 0, 1000)
+    driven = Session(oracle, 1.0).run(workers=2)
+    decays = {assignment.values["learning_rate_decay"] for assignment in driven.assignments}
+    assert len(decays) > 1
+    assert all(0.5 <= float(decay) <= 1.0 for decay in decays)
+
+
+def test_a_schedule_by_hand_is_trained_as_often_as_the_budget_allows() -> None:
+    guess = "{learning_rate: 4.0e-3, learning_rate_decay: 0.8}"
+    changes = [*SMALL, "search.methods=[manual]", f"search.manual.guesses=[{guess}]", "search.manual.repeat=true"]
+    settings = load_settings(assignments=changes)
+    settings.check_searches()
+    oracle = build_method("manual", settings.search_plan(), 0, 1000)
+    driven = Session(oracle, 1.0).run(workers=2)
+    assert len(driven.assignments) == 6
+    assert all(assignment.values["learning_rate_decay"] == 0.8 for assignment in driven.assignments)
+    assert driven.pairs == oracle.budget.total == build_method("pbt", settings.search_plan(), 0, 1000).budget.total
+
+
+def test_several_guesses_are_repeated_in_turn_to_the_end_of_the_budget() -> None:
+    guesses = "[{epochs: 8.0}, {epochs: 20.0}]"
+    space = "search.space.epochs={min: 1.0, max: 40.0}"
+    changes = [
+        *SMALL,
+        "search.methods=[manual]",
+        space,
+        f"search.manual.guesses={guesses}",
+        "search.manual.repeat=true",
+    ]
+    oracle = build_method("manual", load_settings(assignments=changes).search_plan(), 0, 1000)
+    driven = Session(oracle, 1.0).run()
+    assert [assignment.epochs for assignment in driven.assignments] == [8.0, 20.0, 8.0, 12.0]

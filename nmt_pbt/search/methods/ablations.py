@@ -1,4 +1,10 @@
-"""PBT without one of its parts, to tell what that part is worth."""
+"""PBT without one of its parts, to tell what that part is worth.
+
+`exploit-only` selects and moves no values. `explore-only` moves values and selects nobody: in each generation as many
+members as would adopt move the values they have, drawn by the seed among all that are able, whatever their scores. To
+move the weak ones alone would tell nothing: the member that is ahead from the beginning would never be moved, and the
+search's winner would be that of random search.
+"""
 
 from __future__ import annotations
 

@@ -15,10 +15,11 @@ from nmt_pbt.base.types import Value
 from nmt_pbt.search.budget import Budget
 from nmt_pbt.search.exploit import Exploit
 from nmt_pbt.search.frequencies import MultiFrequency
-from nmt_pbt.search.member import check_population, initial_values, last_decision
+from nmt_pbt.search.member import check_population, last_decision
 from nmt_pbt.search.methods.registry import MethodSpec
 from nmt_pbt.search.plan import SearchPlan, keras_tuner_objective
 from nmt_pbt.search.segments import Segment
+from nmt_pbt.search.starts import initial_values
 from nmt_pbt.search.strategies import EXPLOITS, EXPLORES, exploit_named, explore_named
 from nmt_pbt.space.space import Space
 
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 class PBTSettings(Section):
     """Population Based Training (Jaderberg et al. 2017)."""
 
-    decides_if_set: ClassVar[frozenset[str]] = frozenset({"population"})
+    decides_if_set: ClassVar[frozenset[str]] = frozenset({"population", "sobol_start"})
 
     synchronous: bool = True
     """All members finish a generation before any of them adopts another; false lets free workers go on at once, for
@@ -59,6 +60,9 @@ class PBTSettings(Section):
     """Hyperparameters of the space that explore leaves alone"""
     initial: list[dict[str, Value]] = []
     """Values to start the first members with; what is left out is drawn from the space"""
+    sobol_start: bool = False
+    """Members' first values are spread evenly over the space, as points of a scrambled Sobol sequence; false: each is
+    drawn by itself, as random search draws its own"""
     population: Annotated[int, Field(ge=2, le=100_000)] | None = None
     """Members; more of them train for fewer epochs each, within the same budget. null: as many as search.population"""
 
@@ -135,6 +139,7 @@ def build_population(
         exploit=_exploit(plan, section) if exploits else None,
         trigger=None if exploits else _exploit(plan, section),
         initial=section.initial,
+        sobol_start=section.sobol_start,
         explore=explore_named(section.explore, section) if explores else None,
         burn_in=section.burn_in,
         synchronous=section.synchronous,
@@ -190,5 +195,7 @@ VARIANTS = (
     _variant("pbt-tournament", "PBT, tournament", exploit="tournament"),
     _variant("pbt-ttest", "PBT, t-test", exploit="ttest"),
     _variant("pbt-bootstrap", "PBT, bootstrap", exploit="bootstrap"),
+    _variant("pb2-mix", "PB2-Mix", explore="pb2-mix"),
+    _variant("pbt-sobol", "PBT, Sobol start", sobol_start=True),
 )
-"""Other exploit and explore strategies, as methods of their own."""
+"""Other exploit and explore strategies, and another start, as methods of their own."""

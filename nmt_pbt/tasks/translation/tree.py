@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from pydantic import model_validator
 
 from nmt_pbt.base.errors import UsageError, suggest
+from nmt_pbt.base.types import Value
 from nmt_pbt.search.plan import SearchPlan
 from nmt_pbt.search.segments import Segment, check_segments
 from nmt_pbt.settings.loading import load
@@ -74,6 +75,7 @@ class TranslationSettings(RunSettings):
             epochs=self.epochs,
             first_seed=self.seed,
             objective=OBJECTIVES[self.search.objective],
+            check_unsearched=_check_unsearched,
         )
 
     def check_searches(self) -> None:
@@ -122,6 +124,15 @@ def check_schedule(segments: Sequence[Segment]) -> None:
         ValueError: Says which segment, and why.
     """
     check_segments(segments, (*MUTABLE, *STRUCTURAL), STRUCTURAL, check_value)
+
+
+def _check_unsearched(name: str, value: Value, where: str) -> None:
+    if name not in (*MUTABLE, *STRUCTURAL):
+        raise UsageError(f"{where}: no such hyperparameter '{name}'{suggest(name, (*MUTABLE, *STRUCTURAL))}")
+    try:
+        check_value(name, value, f"{where}: {name}")
+    except ValueError as error:
+        raise UsageError(str(error)) from None
 
 
 def _is_fixed(domain: NumberDomain | ChoiceDomain) -> bool:

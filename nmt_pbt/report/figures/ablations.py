@@ -1,4 +1,4 @@
-"""How the way to PBT's winner compares with its controls."""
+"""How the way to PBT's winner compares with its ablations."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from nmt_pbt.report.methods import method_info
 _SHOWN_FROM = 0.3  # scores before this share of training may lie below the frame
 
 
-def draw_controls(ax: Axes, curves: pd.DataFrame, objective: str) -> None:
+def draw_ablations(ax: Axes, curves: pd.DataFrame, objective: str) -> None:
     """Draw one learning curve a method over its weights' training, with a band from the least to the greatest.
 
     Args:
         ax: Where to draw.
-        curves: `views.control_curves`.
+        curves: `views.ablation_curves`.
         objective: The metric's name.
     """
     handles, right = [], float(curves["epochs"].max())

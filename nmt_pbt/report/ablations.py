@@ -1,4 +1,4 @@
-"""What the controls say in words: was it the schedule, or the luck of the weights that were selected? And by hand."""
+"""What the ablations say in words: was it the schedule, or the luck of the weights that were selected? And by hand."""
 
 from __future__ import annotations
 

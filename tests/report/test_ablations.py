@@ -7,8 +7,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from nmt_pbt.report.ablations import guess_cautions, replay_findings, replay_scores
 from nmt_pbt.report.answer import answer
-from nmt_pbt.report.controls import guess_cautions, replay_findings, replay_scores
 from nmt_pbt.report.page import write_report
 from nmt_pbt.report.run import Run, load_run
 from nmt_pbt.report.statistics import against, best_baseline, comparisons, population_methods, reference_method, summary
@@ -23,7 +23,7 @@ METHODS = ("pbt", "random", "replay", "final-values", "exploit-only")
 
 @pytest.fixture(scope="module")
 def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_fake_run(tmp_path_factory.mktemp("controls") / "run", METHODS, population=4, epochs=5.0)
+    return write_fake_run(tmp_path_factory.mktemp("ablations") / "run", METHODS, population=4, epochs=5.0)
 
 
 @pytest.fixture(scope="module")
