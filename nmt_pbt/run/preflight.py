@@ -71,7 +71,7 @@ def need_of(settings: TranslationSettings, vocabulary: int) -> Need:
     states = [spec.most_states(plan, section) for spec, section in zip(specs, sections, strict=True)]
     models = [spec.most_models(plan, section) for spec, section in zip(specs, sections, strict=True)]
     return Need(
-        states=max(states) + 2,  # the best, and one being saved
+        states=search.seeds * sum(most + 2 for most in states),  # of each search its best, and one being saved, too
         models=search.seeds * sum(min(settings.kept_models, most) for most in models),
         state=_copies(settings.training) * _BYTES * largest + _OTHER,
     )
