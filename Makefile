@@ -14,6 +14,8 @@ ARGS ?=
 INSTALLS_FROM := setup.py pyproject.toml constraints.txt $(BIN)/python
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 
+QUICK := not slow and not peer
+
 AUDIT := $(BIN)/pip-audit --no-deps --disable-pip --progress-spinner off --requirement
 
 .PHONY: help compare test coverage lint audit docs clean
@@ -24,8 +26,16 @@ help: ## List what make can do here
 compare: $(VENV)/installed ## Compare PBT, random, grid and Bayesian search on the built-in corpus
 	$(BIN)/nmt-pbt compare $(or $(ARGS),$(if $(wildcard results/toy/journal.jsonl),--resume results/toy))
 
+# Tests on all cores first, then those that bound processor time, which a process beside them would inflate. That none
+# is found in one of the halves (5) is no failure.
 test: $(VENV)/installed-test ## Run the tests, but for those marked slow or peer
+ifneq ($(filter -m%,$(ARGS)),)
 	$(BIN)/python -m pytest $(ARGS)
+else
+	@$(BIN)/python -m pytest -n logical --dist loadscope -m "$(QUICK) and not alone" $(ARGS); beside=$$?; \
+	$(BIN)/python -m pytest -m "$(QUICK) and alone" $(ARGS); alone=$$?; \
+	case "$$beside$$alone" in 00|05|50) ;; *) exit 1 ;; esac
+endif
 
 coverage: $(VENV)/installed-test ## Run the tests and say which lines and branches they leave out
 	$(BIN)/python -m pytest --cov --cov-report=term $(ARGS)

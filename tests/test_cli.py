@@ -281,6 +281,7 @@ REFUSALS = {
 }
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("case", REFUSALS)
 def test_a_refusal_is_one_line_at_once_and_writes_nothing(folder: Path, case: str) -> None:
     arguments, told = REFUSALS[case]
@@ -315,6 +316,7 @@ def test_resuming_a_finished_run_says_that_nothing_was_left_and_clears_what_a_ki
     assert (run / "journal.jsonl").read_bytes() == journal
 
 
+@pytest.mark.alone
 def test_a_guess_into_a_run_that_another_process_writes_is_refused_at_once(folder: Path) -> None:
     shutil.copytree(folder / "finished", folder / "written")
     with open(folder / "written" / "lock", "w", encoding="utf-8") as lock:
@@ -325,6 +327,7 @@ def test_a_guess_into_a_run_that_another_process_writes_is_refused_at_once(folde
     assert seconds <= CPU_SECONDS
 
 
+@pytest.mark.alone
 def test_what_was_tried_is_listed_at_once_and_nothing_is_written(folder: Path) -> None:
     before = sorted(folder.rglob("*"))
     done, seconds = command("manual", "finished", cwd=folder)
@@ -336,6 +339,7 @@ def test_what_was_tried_is_listed_at_once_and_nothing_is_written(folder: Path) -
     assert sorted(folder.rglob("*")) == before
 
 
+@pytest.mark.alone
 def test_standard_input_that_is_not_utf_8_is_refused_before_tensorflow_is_imported(folder: Path) -> None:
     text = "one\ntwo\nna\udcefve\n"
     done, seconds = command("translate", "run", cwd=folder, text=text)
@@ -344,6 +348,7 @@ def test_standard_input_that_is_not_utf_8_is_refused_before_tensorflow_is_import
     assert seconds <= CPU_SECONDS
 
 
+@pytest.mark.alone
 def test_more_lines_than_a_figure_holds_are_refused(folder: Path) -> None:
     done, seconds = command("translate", "run", "--attention=a.png", cwd=folder, text="a line\n" * 17)
     assert done.returncode == 2
@@ -427,6 +432,7 @@ def test_the_program_alone_says_what_it_can_do(tmp_path: Path) -> None:
     assert done.returncode == 2
 
 
+@pytest.mark.alone
 def test_help_answers_at_once(tmp_path: Path) -> None:
     for arguments in (["--help"], ["compare", "--help"], ["data", "list"], ["--version"]):
         done, seconds = command(*arguments, cwd=tmp_path)

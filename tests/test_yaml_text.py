@@ -90,6 +90,7 @@ def test_anchors_and_aliases_are_refused_where_they_stand(text: str, place: str)
     assert refusal(text) == f"file{place}: anchors and aliases are not for settings; write the value out"
 
 
+@pytest.mark.alone
 def test_a_bomb_of_aliases_costs_nothing() -> None:
     levels = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
     levels += [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]" for i in range(1, 30)]

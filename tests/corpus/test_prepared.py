@@ -53,6 +53,7 @@ def test_a_length_that_leaves_no_pair_is_refused() -> None:
         check(SETTINGS.model_copy(update={"max_length": 4, "vocabulary_size": 61}), 0)
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize(
     "settings", ["vocabulary_size=50_000", "name='tyo'", "name='copy', train_pairs=10**9", "max_length=4"]
 )

@@ -133,6 +133,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {file.relative_to(folder).as_posix(): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
 
 
+@pytest.mark.alone
 def test_the_same_run_gives_the_same_bytes_anywhere_and_removes_what_is_stale(report, one_path, tmp_path):
     before = contents(report.parent)
     copy = tmp_path / "elsewhere"

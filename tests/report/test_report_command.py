@@ -81,6 +81,7 @@ def test_watching_ends_quietly_with_ctrl_c_and_by_itself_when_the_run_is_over(fo
     assert (process.returncode, output, errors) == (0, "", "")
 
 
+@pytest.mark.alone
 @pytest.mark.slow
 def test_a_study_of_21_searches_is_drawn_within_15_seconds_of_cpu(tmp_path):
     import time

@@ -5,11 +5,13 @@ from __future__ import annotations
 import time
 
 import numpy as np
+import pytest
 
 from nmt_pbt.tasks.translation.task import TranslationTask
 from nmt_pbt.tasks.translation.tree import load_settings
 
 
+@pytest.mark.alone
 def test_moving_to_another_member_of_3_million_parameters_takes_at_most_50_ms(digits):
     settings = load_settings(overrides={"model.units": 384, "model.embedding_units": 128})
     trainable = TranslationTask(settings, digits).build({})
@@ -27,6 +29,7 @@ def test_moving_to_another_member_of_3_million_parameters_takes_at_most_50_ms(di
     assert np.median(taken) <= 0.050
 
 
+@pytest.mark.alone
 def test_copying_is_learned_within_90_seconds_of_one_core(prepare_copy):
     settings = load_settings(overrides={"model.units": 64, "model.embedding_units": 32})
     corpus = prepare_copy(10_000, 500, 12)
