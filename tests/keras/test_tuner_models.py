@@ -8,10 +8,12 @@ from typing import Any, ClassVar
 import keras
 import keras_tuner
 import pytest
+from keras_tuner.engine.trial import Trial
 
 import nmt_pbt
 from nmt_pbt.base.errors import UsageError
 from nmt_pbt.search.pbt import AGE
+from nmt_pbt.tasks.keras.models import Models
 from tests.keras.keras_models import Live, build, build_with_units, data, search, trials, tuner
 
 # --- models that Keras builds late, and models of one's own ---
@@ -206,3 +208,33 @@ def test_the_oracle_serves_a_tuner_of_ones_own(tmp_path: Path) -> None:
     assert made.get_best_hyperparameters()[0].get("rate") > 0.01
     heights = [oracle.trials[trial].score for trial in oracle.start_order]
     assert max(heights[-4:]) == max(heights) > max(heights[:4])
+
+
+class OfManyShapes(keras_tuner.HyperModel):
+    """A live model of each of many widths."""
+
+    def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
+        model = keras.Sequential([keras.layers.Input((2,)), keras.layers.Dense(hp.Int("units", 1, 64))])
+        model.compile("sgd", "mse")
+        return model
+
+    def apply(self, hp: keras_tuner.HyperParameters, model: keras.Model) -> None:
+        """Nothing changes in training."""
+
+
+def test_live_models_of_shapes_that_were_not_used_for_long_are_let_go() -> None:
+    hypermodel = OfManyShapes()
+    models = Models(hypermodel, hypermodel.build, lambda names: {"units"} & set(names), seed=None)
+
+    def model_of(units: int) -> keras.Model:
+        hp = keras_tuner.HyperParameters()
+        hp.Int("units", 1, 64)
+        hp.values["units"] = units
+        return models.take_up(Trial(hp, trial_id=str(units)), None)
+
+    kept = [model_of(units) for units in range(1, 20)]
+    assert model_of(19) is kept[-1]
+    assert model_of(16) is kept[-4]
+    assert model_of(1) is not kept[0]
+    assert len(models._live) == 4
+    assert model_of(16) is kept[-4]

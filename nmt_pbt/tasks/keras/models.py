@@ -36,6 +36,7 @@ from nmt_pbt.tasks.protocol import MemberState
 
 Build = Callable[[keras_tuner.HyperParameters], keras.Model]
 _Key = tuple[tuple[str, Value], ...]
+_MOST_LIVE = 4  # models that stay; of more shapes, the one that was not used for longest is let go
 
 
 @dataclass
@@ -134,9 +135,12 @@ class Models:
     def _take_up_live(self, trial: Trial, parent: Parent | None) -> keras.Model:
         hp = trial.hyperparameters
         key = tuple((name, hp.values[name]) for name in sorted(self._structural_among(hp.values)))
-        live = self._live.get(key)
+        live = self._live.pop(key, None)
         if live is None or not live.model.variables:
+            if len(self._live) >= _MOST_LIVE:
+                del self._live[next(iter(self._live))]
             return self._begin_live(key, trial, parent)
+        self._live[key] = live  # last: the latest used
         for name, rate in learning_rates(live.model).items():
             rate.assign(live.rates[name])  # a callback may have changed it
         fresh = None
