@@ -63,10 +63,14 @@ def resume_run(folder: Path, accept_changes: bool, assignments: list[str], overr
 def begin_run(settings: TranslationSettings, out: Path | None, corpus: ExpectedCorpus | None = None) -> None:
     """Begin a run in a new folder."""
     from nmt_pbt.run.run_directory import RunDirectory
+    from nmt_pbt.tasks.translation.bleu_tokenizer import missing_tokenizer
+    from nmt_pbt.tasks.translation.tree import for_new_run
 
     run = RunDirectory(out or Path("results") / settings.run_name)
     run.check_new()
-    _run(run, settings, corpus)
+    if settings.evaluation.tokenize is None and (missing := missing_tokenizer(settings.corpus.target_language)):
+        typer.echo(missing, err=True)
+    _run(run, for_new_run(settings), corpus)
 
 
 @dataclass(frozen=True)
@@ -103,8 +107,10 @@ def prepare_run(
     """
     from nmt_pbt.run.preflight import check_engine, check_room, need_of
     from nmt_pbt.tasks.translation.corpus.prepared import check, digest_of
+    from nmt_pbt.tasks.translation.metrics import check_tokenizer
 
     check_engine(settings.engine)
+    check_tokenizer(settings.bleu_tokenizer)
     text, subwords = check(settings.corpus, settings.seed)
     if corpus is not None and digest_of(text, subwords, settings.corpus.max_length) != corpus.digest:
         raise UsageError(f"{settings.corpus.name}: {corpus.otherwise}")

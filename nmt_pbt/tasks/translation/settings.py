@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
+from nmt_pbt.base.errors import suggest
 from nmt_pbt.base.section import Count, FileName, Positive, Rate, Section
 from nmt_pbt.space.hyperparameters import Searchable
+from nmt_pbt.tasks.translation.bleu_tokenizer import DEFAULT, TOKENIZERS
 
 
 class CorpusSettings(Section):
@@ -112,6 +115,8 @@ class EvaluationSettings(Section):
     """How translations are made and scored."""
 
     decides_nothing: ClassVar[frozenset[str]] = frozenset({"samples", "kept_models"})
+    decides_if_set: ClassVar[frozenset[str]] = frozenset({"tokenize"})
+    earlier_values: ClassVar[Mapping[str, object]] = {"tokenize": DEFAULT}
 
     batch_size: Count = 128
     """Sentences decoded together"""
@@ -126,3 +131,13 @@ class EvaluationSettings(Section):
     kept_models: Count = 1
     """Models of each search that stay on the disk: its winner, and the best other members of its population, which can
     translate together with it"""
+    tokenize: str | None = None
+    """sacrebleu's tokenizer of BLEU: `13a`, `zh`, `ja-mecab`, `ko-mecab`, `char`, `intl`, `flores200`, ... null takes
+    that of sacrebleu's own command for the target language, characters for Thai and its like"""
+
+    @field_validator("tokenize")
+    @classmethod
+    def _known_tokenizer(cls, name: str | None) -> str | None:
+        if name is not None and name not in TOKENIZERS:
+            raise ValueError(f"sacrebleu has no tokenizer '{name}'{suggest(name, TOKENIZERS)}")
+        return name

@@ -102,11 +102,12 @@ class TranslationTask:
         test, how = self.prepared.corpus.test, self.settings.evaluation
         found = translator.translate_n_best(list(test.source), how.beam, how.length_penalty, 1, how.coverage_penalty)
         translations = first_texts(found)
-        scores = score_translations(translations, list(test.target))
+        references, tokenize = list(test.target), self.settings.bleu_tokenizer
+        scores = score_translations(translations, references, tokenize)
         file = run / TRANSLATIONS / f"{name}.txt"
         replace_file(file, "".join(text + "\n" for text in translations).encode("utf-8"))
         # What significance tests need of the references, so that the report can make them without the corpus.
-        write_counts(counts_path(file), sentence_counts(translations, list(test.target)))
+        write_counts(counts_path(file), sentence_counts(translations, references, tokenize))
         lines = [line for line in self._shown() if found[line]]
         looked = translator.attention([test.source[line] for line in lines], [found[line][0] for line in lines])
         write_attention(attention_path(file), [replace(sentence, line=lines[sentence.line]) for sentence in looked])
