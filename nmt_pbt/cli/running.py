@@ -15,6 +15,7 @@ import typer
 from nmt_pbt.base.errors import UsageError
 from nmt_pbt.base.text import counted
 from nmt_pbt.cli.startup import start_tensorflow
+from nmt_pbt.cli.streams import warn
 
 if TYPE_CHECKING:
     from nmt_pbt.run.run_directory import RunDirectory
@@ -69,7 +70,7 @@ def begin_run(settings: TranslationSettings, out: Path | None, corpus: ExpectedC
     run = RunDirectory(out or Path("results") / settings.run_name)
     run.check_new()
     if settings.evaluation.tokenize is None and (missing := missing_tokenizer(settings.corpus.target_language)):
-        typer.echo(missing, err=True)
+        warn(missing)
     _run(run, for_new_run(settings), corpus)
 
 
@@ -169,7 +170,7 @@ def _report(run: RunDirectory, settings: TranslationSettings) -> None:
     from nmt_pbt.report.page import write_report
     from nmt_pbt.report.run import load_run
 
-    page = write_report(run.path)
+    page = write_report(run.path, tell=warn)
     CONSOLE.print(results_table(load_run(run.path).tested, settings.search.objective))
     typer.echo(str(page))
 

@@ -7,7 +7,7 @@ import difflib
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from nmt_pbt.report import statistics, tables
 from nmt_pbt.report.answer import answer, main_metric
 from nmt_pbt.report.drawing import Drawing
 from nmt_pbt.report.export import csv_text, frames
+from nmt_pbt.report.figures.fonts import missing_text
 from nmt_pbt.report.figures.inline import inline_svg
 from nmt_pbt.report.figures.palette import COLORS
 from nmt_pbt.report.figures.style import render
@@ -61,6 +62,7 @@ def write_report(
     runs: Path | str | Sequence[Path | str],
     out: Path | None = None,
     refresh: float | None = None,
+    tell: Callable[[str], None] = lambda text: None,
 ) -> Path:
     """Draw the report of a run, or of several together, from their directories alone, without TensorFlow.
 
@@ -72,6 +74,7 @@ def write_report(
         out: The folder to write to. Of an earlier report there, what it wrote is replaced; other files stay. Without
             it, `report` in the run, or for several runs a folder beside the first, named after all of them.
         refresh: Seconds after which the page loads itself again; None for a page that stays as it is.
+        tell: Told, in a line, of characters that no font on this machine has; the page says it, too.
 
     Returns:
         The page, `index.html` in that folder.
@@ -96,9 +99,11 @@ def write_report(
     with_reference = {metric: statistics.against(table, reference) for metric, table in pairs.items()}
     files: dict[str, bytes] = {}
     glyphs: dict[str, str] = {}
+    missing: set[str] = set()
     shown: dict[str, list[_Shown]] = {section: [] for section in _SECTIONS}
     for drawing in drawings(loaded, summary, with_reference):
         made = render(drawing.draw, drawing.width, drawing.height, dark=True)
+        missing |= made.missing
         files[f"figures/{drawing.name}.svg"] = made.file_svg.encode("utf-8")
         files[f"figures/{drawing.name}.png"] = made.png
         files[f"figures/{drawing.name}-dark.png"] = made.dark_png
@@ -130,9 +135,13 @@ def write_report(
         "schedules": list(schedules),
         "schema": SCHEMA_VERSION,
         "languages": _languages(loaded),
+        "missing": missing_text(missing),
     }
     files["index.html"] = _page(context).encode("utf-8")
-    return write_files(folder, files)
+    page = write_files(folder, files)
+    if missing:
+        tell(missing_text(missing))
+    return page
 
 
 def _page(context: Mapping[str, Any]) -> str:
