@@ -108,6 +108,7 @@ def prepare_run(
     """
     from nmt_pbt.run.preflight import check_engine, check_room, need_of
     from nmt_pbt.tasks.translation.corpus.prepared import check, digest_of
+    from nmt_pbt.tasks.translation.foresight import foreseen
     from nmt_pbt.tasks.translation.metrics import check_tokenizer
 
     check_engine(settings.engine)
@@ -129,6 +130,8 @@ def prepare_run(
     CONSOLE.print(f"{run.path} takes {need}", highlight=False)
     for split, blank in text.dropped.items():
         CONSOLE.print(f"{text.name}: left out {counted(blank, f'{split} pair')} with a blank line")
+    for line in foreseen(text, subwords, settings.search.objective, settings.bleu_tokenizer):
+        CONSOLE.print(line, highlight=False, markup=False)
     with CONSOLE.status("Starting TensorFlow"):
         start_tensorflow()
         from nmt_pbt.tasks.translation.corpus.prepared import prepare

@@ -17,6 +17,7 @@ class CorpusSettings(Section):
     """Which sentence pairs, how many, and how they are cut into subwords."""
 
     decides_nothing: ClassVar[frozenset[str]] = frozenset({"name"})
+    earlier_values: ClassVar[Mapping[str, object]] = {"normalization": "nmt_nfkc"}
 
     name: str = "toy"
     """A corpus of the catalog (`nmt-pbt data list`) or a folder with train.SRC, train.TGT, val.*, test*.*"""
@@ -32,8 +33,12 @@ class CorpusSettings(Section):
     """Use only the first so many test pairs; null uses all of them"""
     max_length: Annotated[int, Field(ge=4)] = 60
     """Training pairs with more subwords than this on either side are left out, and counted"""
-    vocabulary_size: Annotated[int, Field(ge=16)] = 400
-    """Subwords in the joint vocabulary of both languages"""
+    vocabulary_size: Annotated[int, Field(ge=6)] = 400
+    """Subwords in the joint vocabulary of both languages, four that are no text among them"""
+    normalization: Literal["nfc", "nmt_nfkc"] = "nfc"
+    """What is done to text before it is cut into subwords. `nfc` loses nothing: a letter and its accents become one
+    character. `nmt_nfkc`, as most translation models have it, folds what is alike too, so that a model never writes
+    ½, …, № or full-width letters, which become 1/2, ..., No and plain ones"""
 
 
 class ModelSettings(Section):
