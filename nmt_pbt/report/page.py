@@ -37,6 +37,7 @@ from nmt_pbt.report.series import SCHEMA_VERSION
 from nmt_pbt.report.several import load_runs
 from nmt_pbt.run.schedule import dump_schedule, found_schedule
 from nmt_pbt.space.settings import ChoiceDomain, Domain
+from nmt_pbt.tasks.translation.bleu_tokenizer import is_unspaced
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _SECTIONS = {
@@ -215,6 +216,9 @@ def _examples(run: Run) -> Iterator[dict[str, Any]]:
         if row["seed"] == first[row["method"]]
     }
     methods = [str(method) for method in dict.fromkeys(run.tests["method"])]
+    corpus = run.settings.get("corpus")
+    target = str(corpus.get("target_language", "")) if isinstance(corpus, Mapping) else ""
+    between = "" if is_unspaced(target) else " "
     for sample in run.samples:
         translations = []
         for method in methods:
@@ -224,29 +228,30 @@ def _examples(run: Run) -> Iterator[dict[str, Any]]:
                     f"{run.path / 'translations' / 'sample.json'}: line {sample.line} is not in the translations by "
                     f"{method}; restore both from the same run"
                 )
-            translations.append((method, agreement(str(text), sample.reference)))
-        yield {"sample": sample, "translations": translations}
+            translations.append((method, agreement(str(text), sample.reference, between)))
+        yield {"sample": sample, "translations": translations, "between": between}
 
 
-def agreement(translation: str, reference: str) -> list[tuple[str, bool]]:
+def agreement(translation: str, reference: str, between: str = " ") -> list[tuple[str, bool]]:
     """Split a translation into segments of words that are, or are not, in the reference in the same order.
 
     Args:
         translation: A sentence.
         reference: What it is compared with.
+        between: What stands between words: a space, or nothing, when each character counts as a word.
 
     Returns:
-        Pairs of text and whether it agrees; joined by spaces they are the translation's words.
+        Pairs of text and whether it agrees; joined by `between` they are the translation's words.
     """
-    words = translation.split()
-    matcher = difflib.SequenceMatcher(a=words, b=reference.split(), autojunk=False)
+    words, others = (text.split() if between else list(text) for text in (translation, reference))
+    matcher = difflib.SequenceMatcher(a=words, b=others, autojunk=False)
     found: list[tuple[str, bool]] = []
     place = 0
     for block in matcher.get_matching_blocks():
         if block.a > place:
-            found.append((" ".join(words[place : block.a]), False))
+            found.append((between.join(words[place : block.a]), False))
         if block.size:
-            found.append((" ".join(words[block.a : block.a + block.size]), True))
+            found.append((between.join(words[block.a : block.a + block.size]), True))
         place = block.a + block.size
     return found
 

@@ -55,9 +55,9 @@ def with_earlier_values(tree: Mapping[str, Any], kind: type[Section]) -> dict[st
     """
     whole = {**kind.earlier_values, **tree}
     for name, section in _sections(kind):
-        below = whole.get(name, {})
-        if isinstance(below, Mapping):
-            whole[name] = with_earlier_values(below, section)
+        below = tree.get(name, {})
+        if isinstance(below, Mapping) and (found := with_earlier_values(below, section)):
+            whole[name] = found
     return whole
 
 
