@@ -26,6 +26,7 @@ ORDER = [
     "tasks.translation.corpus",
     "tasks.translation.model",
     "tasks.translation.settings",
+    "tasks.translation.bleu_tokenizer",
     "settings",
     "search",
     "tasks",  # what every task keeps to
@@ -43,6 +44,7 @@ NEVER: dict[str, set[str]] = {
     "tasks.translation": {"keras_tuner"},
     "tasks.translation.corpus": {"keras_tuner", "tasks.translation.model", "search"},
     "tasks.translation.settings": HEAVY,
+    "tasks.translation.bleu_tokenizer": HEAVY | {"sacrebleu"},
     "tasks.translation.model": {"keras_tuner", "search", "settings", "space", "tasks", "tasks.translation.settings"},
     "search": TENSORFLOW,
     **dict.fromkeys(["settings", "space", "base"], HEAVY),

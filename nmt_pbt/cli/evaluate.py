@@ -49,13 +49,20 @@ def evaluate_command(
     ensemble: Ensemble = 1,
     beam: Beam = None,
     split_sentences: SplitSentences = False,
+    tokenize: Annotated[
+        str | None, typer.Option(help="sacrebleu's tokenizer of BLEU, for instance zh; without it, the run's.")
+    ] = None,
 ) -> None:
     """Translate a text and score it: BLEU, chrF and TER, each with its signature, and BLEU as the literature has it."""
     from nmt_pbt.run.choice import choose_models
+    from nmt_pbt.tasks.translation.bleu_tokenizer import check_known
     from nmt_pbt.tasks.translation.tree import TranslationSettings
 
     check_open()
+    if tokenize is not None:
+        check_known(tokenize, "--tokenize")
     chosen = choose_models(run, TranslationSettings, method, seed, ensemble)
+    from nmt_pbt.tasks.translation.metrics import check_tokenizer
     from nmt_pbt.tasks.translation.text import read_translations, same_direction
 
     rivals: tuple[KeptModel[TranslationSettings], ...] = ()
@@ -64,12 +71,14 @@ def evaluate_command(
         same_direction(chosen, rivals)
     text = _text(chosen[0], src, ref, split, test, corpus)
     given = read_translations(against, text) if against is not None and not rivals else None
+    tokenize = tokenize or chosen[0].settings.bleu_tokenizer
+    check_tokenizer(tokenize)
     start_tensorflow()
     from nmt_pbt.tasks.translation.evaluation import compare_scores, score_text
 
     language = chosen[0].settings.corpus.target_language
     references = text.pairs.target
-    scores = score_text(_translate(chosen, beam, text, split_sentences), references, language)
+    scores = score_text(_translate(chosen, beam, text, split_sentences), references, language, tokenize)
     names = " + ".join(f"{model.name} (trial {model.trial})" for model in chosen)
     size, width = counted(len(text.pairs), "sentence"), beam or chosen[0].settings.evaluation.beam
     typer.echo(f"{names}: {text.name}, {size}, beam {width}{', sentence by sentence' if split_sentences else ''}")
@@ -82,7 +91,7 @@ def evaluate_command(
     if against is None:
         return
     translations = given if given is not None else _translate(rivals, beam, text, split_sentences)
-    theirs = score_text(translations, references, language)
+    theirs = score_text(translations, references, language, tokenize)
     which = f"{rivals[0].name} of {against}" if rivals else str(against)
     typer.echo(f"against {which}:")
     for line in _difference_lines(scores, theirs, compare_scores(scores, theirs)):

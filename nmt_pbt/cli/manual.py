@@ -10,6 +10,7 @@ import typer
 from nmt_pbt.base.errors import UsageError
 from nmt_pbt.cli.options import AcceptChanges, MovedCorpus, Run
 from nmt_pbt.cli.running import corpus_of, dev_samples, going_on, prepare_run
+from nmt_pbt.cli.streams import warn
 
 if TYPE_CHECKING:
     from nmt_pbt.base.types import Value
@@ -68,7 +69,7 @@ def _guess(run: RunDirectory, settings: TranslationSettings, values: dict[str, V
         guess(run, settings, task, values, test, progress)
     from nmt_pbt.report.page import write_report
 
-    page = write_report(run.path)
+    page = write_report(run.path, tell=warn)
     typer.echo("")
     _show_tried(run, settings, latest=True)
     typer.echo(str(page))

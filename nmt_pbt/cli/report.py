@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from nmt_pbt.base.errors import UsageError
+from nmt_pbt.cli.streams import warn
 
 
 def report_command(
@@ -31,11 +32,11 @@ def report_command(
         from nmt_pbt.report.watch import watch as watch_run
 
         with suppress(KeyboardInterrupt):
-            watch_run(runs[0], lambda page: typer.echo(str(page)))
+            watch_run(runs[0], lambda page: typer.echo(str(page)), tell=warn)
         return
     from nmt_pbt.report.several import load_runs
 
-    page = write_report(runs, out=out)
+    page = write_report(runs, out=out, tell=warn)
     if parquet is not None:
         from nmt_pbt.report.export import write_parquet
 

@@ -15,6 +15,7 @@ import typer
 from nmt_pbt.base.errors import UsageError
 from nmt_pbt.base.text import counted
 from nmt_pbt.cli.startup import start_tensorflow
+from nmt_pbt.cli.streams import warn
 
 if TYPE_CHECKING:
     from nmt_pbt.run.run_directory import RunDirectory
@@ -64,10 +65,14 @@ def resume_run(folder: Path, accept_changes: bool, assignments: list[str], overr
 def begin_run(settings: TranslationSettings, out: Path | None, corpus: ExpectedCorpus | None = None) -> None:
     """Begin a run in a new folder."""
     from nmt_pbt.run.run_directory import RunDirectory
+    from nmt_pbt.tasks.translation.bleu_tokenizer import missing_tokenizer
+    from nmt_pbt.tasks.translation.tree import for_new_run
 
     run = RunDirectory(out or Path("results") / settings.run_name)
     run.check_new()
-    _run(run, settings, corpus)
+    if settings.evaluation.tokenize is None and (missing := missing_tokenizer(settings.corpus.target_language)):
+        warn(missing)
+    _run(run, for_new_run(settings), corpus)
 
 
 @dataclass(frozen=True)
@@ -104,8 +109,11 @@ def prepare_run(
     """
     from nmt_pbt.run.preflight import check_engine, check_memory, check_room, need_of
     from nmt_pbt.tasks.translation.corpus.prepared import check, corpus_of_run
+    from nmt_pbt.tasks.translation.foresight import foreseen
+    from nmt_pbt.tasks.translation.metrics import check_tokenizer
 
     check_engine(settings.engine)
+    check_tokenizer(settings.bleu_tokenizer)
     text, subwords = check(settings.corpus, settings.seed)
     if corpus is not None:
         as_begun = corpus_of_run(text, subwords, settings.corpus.max_length, corpus.digest)
@@ -125,7 +133,8 @@ def prepare_run(
     from nmt_pbt.cli.progress import CONSOLE
 
     CONSOLE.print(f"{run.path} takes {need}", highlight=False, soft_wrap=True)
-    for note in notes_of(text):
+    expected = foreseen(text, subwords, settings.search.objective, settings.bleu_tokenizer)
+    for note in (*notes_of(text), *expected):
         CONSOLE.print(note, highlight=False, markup=False, soft_wrap=True)
     with CONSOLE.status("Starting TensorFlow"):
         start_tensorflow()
@@ -180,7 +189,7 @@ def _report(run: RunDirectory, settings: TranslationSettings) -> None:
     from nmt_pbt.report.page import write_report
     from nmt_pbt.report.run import load_run
 
-    page = write_report(run.path)
+    page = write_report(run.path, tell=warn)
     CONSOLE.print(results_table(load_run(run.path).tested, settings.search.objective))
     typer.echo(str(page))
 

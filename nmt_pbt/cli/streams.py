@@ -98,3 +98,8 @@ def check_open(input_too: bool = False) -> None:
         raise UsageError("standard output is closed; say where the result is to go, for instance with > FILE")
     if input_too and isinstance(sys.stdin, ClosedStream):
         raise UsageError("standard input is closed; give it text, for instance with < FILE")
+
+
+def warn(text: str) -> None:
+    """Say something in a line on standard error, beside what a command is asked for."""
+    sys.stderr.write(f"nmt-pbt: {text}\n")

@@ -15,7 +15,7 @@ from nmt_pbt.base.errors import UsageError
 from nmt_pbt.base.text import counted
 from nmt_pbt.cli.options import Beam, Ensemble, Method, Run, Seed, SplitSentences
 from nmt_pbt.cli.startup import start_tensorflow
-from nmt_pbt.cli.streams import check_open
+from nmt_pbt.cli.streams import check_open, warn
 
 if TYPE_CHECKING:
     from nmt_pbt.tasks.translation.decoder import Translation
@@ -171,12 +171,15 @@ def _draw(path: Path, translator: Translator, lines: Sequence[str], found: Seque
     """Draw the best translation of each line that has one."""
     from nmt_pbt.base.files import replace_file
     from nmt_pbt.report.figures.attention import render_attention
+    from nmt_pbt.report.figures.fonts import missing_text
     from nmt_pbt.tasks.translation.decoder import NOTHING
 
     looked = translator.attention(lines, [translations[0] if translations else NOTHING for translations in found])
     if not looked:
         raise UsageError(f"--attention {path}: no line has a translation to draw; give another")
     figure = render_attention(looked)
+    if figure.missing:
+        warn(missing_text(figure.missing))
     replace_file(path, figure.file_svg.encode("utf-8") if path.suffix == ".svg" else figure.png)
 
 

@@ -7,7 +7,7 @@ import difflib
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from nmt_pbt.report import statistics, tables
 from nmt_pbt.report.answer import answer, main_metric
 from nmt_pbt.report.drawing import Drawing
 from nmt_pbt.report.export import csv_text, frames
+from nmt_pbt.report.figures.fonts import missing_text
 from nmt_pbt.report.figures.inline import inline_svg
 from nmt_pbt.report.figures.palette import COLORS
 from nmt_pbt.report.figures.style import render
@@ -36,6 +37,7 @@ from nmt_pbt.report.series import SCHEMA_VERSION
 from nmt_pbt.report.several import load_runs
 from nmt_pbt.run.schedule import dump_schedule, found_schedule
 from nmt_pbt.space.settings import ChoiceDomain, Domain
+from nmt_pbt.tasks.translation.bleu_tokenizer import is_unspaced
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _SECTIONS = {
@@ -61,6 +63,7 @@ def write_report(
     runs: Path | str | Sequence[Path | str],
     out: Path | None = None,
     refresh: float | None = None,
+    tell: Callable[[str], None] = lambda text: None,
 ) -> Path:
     """Draw the report of a run, or of several together, from their directories alone, without TensorFlow.
 
@@ -72,6 +75,7 @@ def write_report(
         out: The folder to write to. Of an earlier report there, what it wrote is replaced; other files stay. Without
             it, `report` in the run, or for several runs a folder beside the first, named after all of them.
         refresh: Seconds after which the page loads itself again; None for a page that stays as it is.
+        tell: Told, in a line, of characters that no font on this machine has; the page says it, too.
 
     Returns:
         The page, `index.html` in that folder.
@@ -96,9 +100,11 @@ def write_report(
     with_reference = {metric: statistics.against(table, reference) for metric, table in pairs.items()}
     files: dict[str, bytes] = {}
     glyphs: dict[str, str] = {}
+    missing: set[str] = set()
     shown: dict[str, list[_Shown]] = {section: [] for section in _SECTIONS}
     for drawing in drawings(loaded, summary, with_reference):
         made = render(drawing.draw, drawing.width, drawing.height, dark=True)
+        missing |= made.missing
         files[f"figures/{drawing.name}.svg"] = made.file_svg.encode("utf-8")
         files[f"figures/{drawing.name}.png"] = made.png
         files[f"figures/{drawing.name}-dark.png"] = made.dark_png
@@ -130,9 +136,13 @@ def write_report(
         "schedules": list(schedules),
         "schema": SCHEMA_VERSION,
         "languages": _languages(loaded),
+        "missing": missing_text(missing),
     }
     files["index.html"] = _page(context).encode("utf-8")
-    return write_files(folder, files)
+    page = write_files(folder, files)
+    if missing:
+        tell(missing_text(missing))
+    return page
 
 
 def _page(context: Mapping[str, Any]) -> str:
@@ -206,6 +216,9 @@ def _examples(run: Run) -> Iterator[dict[str, Any]]:
         if row["seed"] == first[row["method"]]
     }
     methods = [str(method) for method in dict.fromkeys(run.tests["method"])]
+    corpus = run.settings.get("corpus")
+    target = str(corpus.get("target_language", "")) if isinstance(corpus, Mapping) else ""
+    between = "" if is_unspaced(target) else " "
     for sample in run.samples:
         translations = []
         for method in methods:
@@ -215,29 +228,30 @@ def _examples(run: Run) -> Iterator[dict[str, Any]]:
                     f"{run.path / 'translations' / 'sample.json'}: line {sample.line} is not in the translations by "
                     f"{method}; restore both from the same run"
                 )
-            translations.append((method, agreement(str(text), sample.reference)))
-        yield {"sample": sample, "translations": translations}
+            translations.append((method, agreement(str(text), sample.reference, between)))
+        yield {"sample": sample, "translations": translations, "between": between}
 
 
-def agreement(translation: str, reference: str) -> list[tuple[str, bool]]:
+def agreement(translation: str, reference: str, between: str = " ") -> list[tuple[str, bool]]:
     """Split a translation into segments of words that are, or are not, in the reference in the same order.
 
     Args:
         translation: A sentence.
         reference: What it is compared with.
+        between: What stands between words: a space, or nothing, when each character counts as a word.
 
     Returns:
-        Pairs of text and whether it agrees; joined by spaces they are the translation's words.
+        Pairs of text and whether it agrees; joined by `between` they are the translation's words.
     """
-    words = translation.split()
-    matcher = difflib.SequenceMatcher(a=words, b=reference.split(), autojunk=False)
+    words, others = (text.split() if between else list(text) for text in (translation, reference))
+    matcher = difflib.SequenceMatcher(a=words, b=others, autojunk=False)
     found: list[tuple[str, bool]] = []
     place = 0
     for block in matcher.get_matching_blocks():
         if block.a > place:
-            found.append((" ".join(words[place : block.a]), False))
+            found.append((between.join(words[place : block.a]), False))
         if block.size:
-            found.append((" ".join(words[block.a : block.a + block.size]), True))
+            found.append((between.join(words[block.a : block.a + block.size]), True))
         place = block.a + block.size
     return found
 

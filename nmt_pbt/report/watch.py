@@ -15,7 +15,11 @@ EVERY = 30.0
 
 
 def watch(
-    path: Path, drawn: Callable[[Path], None], every: float = EVERY, sleep: Callable[[float], None] = time.sleep
+    path: Path,
+    drawn: Callable[[Path], None],
+    every: float = EVERY,
+    sleep: Callable[[float], None] = time.sleep,
+    tell: Callable[[str], None] = lambda text: None,
 ) -> None:
     """Draw a run's report now, and again after every `every` seconds in which its journal grew, until the run is over.
 
@@ -26,19 +30,26 @@ def watch(
         drawn: Told of the page each time it was drawn.
         every: Seconds between two looks at the journal.
         sleep: Waits so many seconds.
+        tell: Told what `write_report` tells, each text once.
 
     Raises:
         UsageError: The directory is not a run.
         JournalError: Its journal is damaged.
     """
-    seen = -1
+    seen, told = -1, set[str]()
+
+    def tell_once(text: str) -> None:
+        if text not in told:
+            told.add(text)
+            tell(text)
+
     while True:
         size = (path / "journal.jsonl").stat().st_size if (path / "journal.jsonl").exists() else 0
         if size != seen:
             run = load_run(path)
             over = is_over(run)
             if not run.winners.empty:
-                drawn(write_report(path, refresh=None if over else every))
+                drawn(write_report(path, refresh=None if over else every, tell=tell_once))
             if over:
                 return
             seen = size

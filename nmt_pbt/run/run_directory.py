@@ -16,7 +16,7 @@ from nmt_pbt.base.files import TEMPORARY, refuse_links, replace_file
 from nmt_pbt.base.yaml_text import dump_yaml, read_yaml
 from nmt_pbt.run.journal import AnyRecord, Journal, RunStarted, read_journal, read_start
 from nmt_pbt.settings.fingerprint import deciding_settings, settings_hash, undecided
-from nmt_pbt.settings.loading import dump_settings, load
+from nmt_pbt.settings.loading import JOURNAL_FILE, LOCK_FILE, SETTINGS_FILE, dump_settings, load
 from nmt_pbt.settings.tree import RunSettings
 
 Settings = TypeVar("Settings", bound=RunSettings)
@@ -35,10 +35,10 @@ class RunDirectory:
     def __init__(self, path: Path, accept_changes: bool = False) -> None:
         self.path = path
         self._accept_changes = accept_changes
-        self.lock_file = path / "lock"
-        self.settings_file = path / "settings.yaml"
+        self.lock_file = path / LOCK_FILE
+        self.settings_file = path / SETTINGS_FILE
         self.environment_file = path / "environment.json"
-        self.journal_file = path / "journal.jsonl"
+        self.journal_file = path / JOURNAL_FILE
         self.states = path / "states"
         self.models = path / "models"
 

@@ -20,15 +20,17 @@ def deciding_settings(tree: Mapping[str, Any], kind: type[Section]) -> dict[str,
         tree: A settings tree as plain data.
         kind: The class of the settings.
     """
-    kept = {
-        name: value
-        for name, value in tree.items()
-        if name not in kind.decides_nothing and (value or name not in kind.decides_if_set)
-    }
+    kept = {name: value for name, value in tree.items() if _decides(kind, name, value)}
     for name, section in _sections(kind):
         if isinstance(kept.get(name), Mapping):
             kept[name] = deciding_settings(kept[name], section)
     return kept
+
+
+def _decides(kind: type[Section], name: str, value: Any) -> bool:
+    if name in kind.decides_nothing or (name in kind.decides_if_set and not value):
+        return False
+    return name not in kind.earlier_values or value != kind.earlier_values[name]
 
 
 def settings_hash(tree: Mapping[str, Any], kind: type[Section]) -> str:
@@ -42,6 +44,21 @@ def settings_hash(tree: Mapping[str, Any], kind: type[Section]) -> str:
     """
     text = json.dumps(deciding_settings(tree, kind), sort_keys=True)
     return hashlib.sha256(text.encode("utf-8")).hexdigest()
+
+
+def with_earlier_values(tree: Mapping[str, Any], kind: type[Section]) -> dict[str, Any]:
+    """Return the settings tree of a run's file in which settings that it is older than have the values it meant.
+
+    Args:
+        tree: A settings tree as plain data.
+        kind: The class of the settings.
+    """
+    whole = {**kind.earlier_values, **tree}
+    for name, section in _sections(kind):
+        below = tree.get(name, {})
+        if isinstance(below, Mapping) and (found := with_earlier_values(below, section)):
+            whole[name] = found
+    return whole
 
 
 def undecided(before: dict[str, Any], settings: Section) -> dict[str, Any]:

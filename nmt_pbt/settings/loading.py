@@ -13,8 +13,13 @@ from typing import Any, TypeVar, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 
 from nmt_pbt.base.errors import UsageError, suggest
+from nmt_pbt.base.section import Section
 from nmt_pbt.base.yaml_text import dump_yaml, parse_yaml, read_yaml
+from nmt_pbt.settings.fingerprint import with_earlier_values
 from nmt_pbt.space.settings import ChoiceDomain, NumberDomain
+
+SETTINGS_FILE, JOURNAL_FILE, LOCK_FILE = "settings.yaml", "journal.jsonl", "lock"
+"""Names of files in the folder of a run."""
 
 Model = TypeVar("Model", bound=BaseModel)
 _DOMAIN_NAMES = [*NumberDomain.model_fields, *ChoiceDomain.model_fields]
@@ -97,7 +102,8 @@ def load(
 
     Args:
         kind: The class of the settings.
-        path: A YAML file; None takes the defaults.
+        path: A YAML file; None takes the defaults. That of a run means what it meant when the run was begun: see
+            `Section.earlier_values`.
         assignments: Dotted `key=value` texts; the value is YAML, for instance `search.pbt.fraction=0.2`.
         overrides: Dotted keys to values, for options of the command line that have a name of their own.
 
@@ -109,6 +115,8 @@ def load(
     """
     where = str(path) if path is not None else "settings"
     written = read_yaml(path) if path is not None else {}
+    if path is not None and _is_of_a_run(path) and issubclass(kind, Section):
+        written = with_earlier_values(written, kind)
     _import_plugins(written.get("plugins"), where)
     for text in assignments:
         key, _, value = text.partition("=")
@@ -129,6 +137,11 @@ def load(
             raise UsageError(f"--set {shortened(text)}: expected key=value, for instance --set training.dropout=0.3")
         _assign(tree, key.strip(), parse_yaml(value, f"--set {shortened(text)}"))
     return checked(kind, tree, where)
+
+
+def _is_of_a_run(path: Path) -> bool:
+    """Return whether a file of settings lies where a run was begun."""
+    return path.name == SETTINGS_FILE and any(path.with_name(name).exists() for name in (JOURNAL_FILE, LOCK_FILE))
 
 
 def _import_plugins(names: object, where: str) -> None:

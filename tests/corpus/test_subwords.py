@@ -54,7 +54,7 @@ def test_too_small_a_vocabulary_is_refused_with_the_smallest_that_works() -> Non
 
 def test_text_without_characters_is_refused() -> None:
     with pytest.raises(UsageError, match="cannot be trained"):
-        Subwords.train(["\u200b", "\u200b"], 16, 0)
+        Subwords.train(["\u200b", "\u200b"], 16, 0, "nmt_nfkc")
 
 
 def test_every_character_of_the_text_is_known() -> None:

@@ -265,3 +265,7 @@ def test_words_that_agree_with_the_reference_are_told_from_those_that_do_not():
     assert agreement("", "a b") == []
     assert agreement("x y", "a b") == [("x y", False)]
     assert agreement("a b", "a b") == [("a b", True)]
+
+
+def test_translations_without_spaces_are_compared_character_by_character():
+    assert agreement("那个老师睡觉", "那位老师睡觉", "") == [("那", True), ("个", False), ("老师睡觉", True)]

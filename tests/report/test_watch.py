@@ -40,7 +40,9 @@ def test_the_report_is_drawn_whenever_the_run_has_come_further_until_it_is_over(
 
     drawn = []
     write = module.write_report
-    monkeypatch.setattr(module, "write_report", lambda run, refresh: drawn.append(refresh) or write(run, None, refresh))
+    monkeypatch.setattr(
+        module, "write_report", lambda run, refresh, tell: drawn.append(refresh) or write(run, None, refresh)
+    )
     watch(path, shown.append, every=7.0, sleep=go_on)
     assert not lines
     assert drawn == [7] * (len(drawn) - 1) + [None]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import pty
+import shutil
 import signal
 import subprocess
 import sys
@@ -172,6 +173,17 @@ def test_evaluate_prints_each_score_with_its_signature(run, command):
     assert command("evaluate", str(run), "--split=dev", "--beam=1")[0].endswith("dev of toy, 8 sentences, beam 1")
     both = command("evaluate", str(run), "--ensemble=2")[0]
     assert both.startswith("pbt-seed0 (trial 0) + pbt-seed0-trial1-interval0 (trial 1): test of toy")
+
+
+def test_evaluate_scores_by_the_tokenizer_of_the_run_or_by_the_one_that_is_named(run, command, tmp_path):
+    assert "tok:char" in command("evaluate", str(run), "--tokenize", "char")[1]
+    (line,) = command("evaluate", str(run), "--tokenize", "cher", code=2)
+    assert "--tokenize cher: sacrebleu has no such tokenizer; did you mean 'char'?" in line
+    copy = tmp_path / "run"
+    shutil.copytree(run, copy)
+    text = (copy / "settings.yaml").read_text(encoding="utf-8")
+    (copy / "settings.yaml").write_text(text.replace("tokenize: null", "tokenize: intl"), encoding="utf-8")
+    assert "tok:intl" in command("evaluate", str(copy))[1]
 
 
 def test_evaluate_tells_of_pairs_that_are_left_out(run, command, tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 
 import numpy as np
@@ -61,10 +62,15 @@ def draw_attention(
 def attention_size(source_subwords: Sequence[str], target_subwords: Sequence[str]) -> tuple[float, float]:
     """Return the width and height, in inches, of a figure whose cells and labels are large enough to read."""
     across, down = (
-        _CELL * len(cells) + _LETTER * max((len(label) for label in labels), default=0) + 0.3
+        _CELL * len(cells) + _LETTER * max(map(_letters, labels), default=0) + 0.3
         for cells, labels in ((source_subwords, target_subwords), (target_subwords, source_subwords))
     )
     return max(across, 1.5), max(down, 1.5)
+
+
+def _letters(label: str) -> int:
+    """Return how many letters wide a label is; a Chinese character is as wide as two."""
+    return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in label)
 
 
 def render_attention(sentences: Sequence[SentenceAttention]) -> Rendered:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,14 +14,16 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullFormatter, NullLocator
 
 from nmt_pbt.report.figures.dark import darken, with_dark_rules
+from nmt_pbt.report.figures.fonts import FONT, fonts_for
 from nmt_pbt.report.figures.palette import GRID, INK, MUTED, PAPER
 from nmt_pbt.space.settings import ChoiceDomain, Domain, NumberDomain
 
 STYLE: dict[Any, Any] = {
-    "font.family": "DejaVu Sans",
+    "font.family": FONT,
     "font.size": 9.0,
     "axes.labelsize": 9.0,
     "axes.edgecolor": MUTED,
@@ -73,11 +76,13 @@ class Rendered:
         svg: The figure as SVG text, in light colours.
         png: It as PNG bytes, on a light ground.
         dark_png: It as PNG bytes, on a dark ground; empty where that was not asked for.
+        missing: Characters that no font on this machine has; they are drawn as boxes.
     """
 
     svg: str
     png: bytes
     dark_png: bytes = b""
+    missing: frozenset[str] = frozenset()
 
     @property
     def file_svg(self) -> str:
@@ -102,9 +107,14 @@ def render(draw: Callable[[Axes], None], width: float = 4.6, height: float = 3.1
 
 def render_figure(draw: Callable[[Figure], None], width: float, height: float, dark: bool = False) -> Rendered:
     """Make one figure; see `render`, but that `draw` makes the Axes itself."""
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(width, height), dpi=DOTS_PER_INCH, layout="constrained")
-        draw(figure)
+    with mpl.rc_context(STYLE), warnings.catch_warnings():
+        # What no font has is told once, by whoever asks for the figures.
+        warnings.filterwarnings("ignore", message=r"Glyph \d+ .* missing from font")
+        figure = _drawn(draw, width, height)
+        fonts = fonts_for(_texts(figure))
+        if fonts.families != (FONT,):
+            mpl.rcParams["font.family"] = list(fonts.families)
+            figure = _drawn(draw, width, height)
         layout = figure.get_layout_engine()
         if layout is not None:
             layout.execute(figure)
@@ -114,9 +124,23 @@ def render_figure(draw: Callable[[Figure], None], width: float, height: float, d
         canvas: Any = FigureCanvasSVG(figure)
         canvas.print_svg(svg, metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
         if not dark:
-            return Rendered(svg.getvalue(), png)
+            return Rendered(svg.getvalue(), png, missing=fonts.missing)
         darken(figure)
-        return Rendered(svg.getvalue(), png, _png(figure))
+        return Rendered(svg.getvalue(), png, _png(figure), fonts.missing)
+
+
+def _drawn(draw: Callable[[Figure], None], width: float, height: float) -> Figure:
+    figure = Figure(figsize=(width, height), dpi=DOTS_PER_INCH, layout="constrained")
+    draw(figure)
+    return figure
+
+
+def _texts(figure: Figure) -> list[str]:
+    """Return all text of a figure, that of its axes' ticks included, which come into being as they are asked for."""
+    for ax in figure.axes:
+        ax.get_xticklabels(which="both")
+        ax.get_yticklabels(which="both")
+    return [text.get_text() for text in figure.findobj(Text) if isinstance(text, Text)]
 
 
 def _png(figure: Figure) -> bytes:

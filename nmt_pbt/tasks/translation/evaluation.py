@@ -11,6 +11,13 @@ import numpy as np
 
 from nmt_pbt.base.errors import UsageError
 from nmt_pbt.base.randomness import generator
+from nmt_pbt.tasks.translation.bleu_tokenizer import (
+    is_split_for_ter,
+    is_unspaced,
+    language_code,
+    tokenizer_for,
+)
+from nmt_pbt.tasks.translation.metrics import bleu_metric
 from nmt_pbt.tasks.translation.significance import (
     Counts,
     PairedResult,
@@ -18,6 +25,13 @@ from nmt_pbt.tasks.translation.significance import (
     corpus_scores,
     paired_bootstrap,
 )
+
+
+def has_moses_rules(language: str) -> bool:
+    """Return whether Moses' tokenizer knows a language, and cuts it into words."""
+    from sacremoses.corpus import NonbreakingPrefixes
+
+    return language_code(language) in NonbreakingPrefixes().available_langs.values() and not is_unspaced(language)
 
 
 class MosesText:
@@ -77,21 +91,25 @@ class Difference:
     randomisation: PairedResult
 
 
-def score_text(translations: Sequence[str], references: Sequence[str], language: str) -> list[MetricScore]:
-    """Score translations by every metric.
+def score_text(
+    translations: Sequence[str], references: Sequence[str], language: str, tokenize: str | None = None
+) -> list[MetricScore]:
+    """Score translations by every metric that means something in their language.
 
     Args:
         translations: Detokenised, cased text, one sentence an item.
         references: One reference for each.
-        language: Theirs, for instance `de`: Moses' rules of tokenisation depend on it.
+        language: Theirs, for instance `de`.
+        tokenize: The tokenizer of BLEU; None takes the language's.
 
     Returns:
-        BLEU, chrF2 and TER of the text as it is, and BLEU of it tokenised and lower-cased.
+        BLEU, chrF2 and TER of the text as it is, and BLEU of it tokenised and lower-cased. TER, which counts words,
+        takes the characters of Chinese and Japanese for words, and is left out where other languages have no spaces
+        between words; the last is left out where Moses has no rules for the language.
 
     Raises:
         UsageError: There is nothing to score, or the two differ in number.
     """
-    from sacrebleu.metrics.bleu import BLEU
     from sacrebleu.metrics.chrf import CHRF
     from sacrebleu.metrics.ter import TER
 
@@ -99,18 +117,20 @@ def score_text(translations: Sequence[str], references: Sequence[str], language:
         raise UsageError(f"{len(translations)} translations but {len(references)} references; give as many of each")
     if not translations:
         raise UsageError("nothing to score: no sentence was given; check the files")
-    # `force` silences a guess, by final full stops, at whether the text is detokenised; it changes nothing.
-    found = [
-        _score(label, metric, scorer, translations, references)
-        for label, metric, scorer in (
-            ("BLEU", "bleu", BLEU(force=True)),
-            ("chrF", "chrf", CHRF()),
-            ("TER", "ter", TER()),
-        )
+    scorers: list[tuple[str, str, Any]] = [
+        ("BLEU", "bleu", bleu_metric(tokenize or tokenizer_for(language))),
+        ("chrF", "chrf", CHRF()),
     ]
-    moses = MosesText(language)
+    if is_split_for_ter(language):
+        scorers.append(("TER", "ter", TER(normalized=True, asian_support=True)))
+    elif not is_unspaced(language):
+        scorers.append(("TER", "ter", TER()))
+    found = [_score(label, metric, scorer, translations, references) for label, metric, scorer in scorers]
+    if not has_moses_rules(language):
+        return found
+    moses = MosesText(language_code(language))
     prepared = moses.prepare(translations), moses.prepare(references)
-    literature = _score("BLEU, tokenised and lower-cased", "bleu", BLEU(tokenize="none", force=True), *prepared)
+    literature = _score("BLEU, tokenised and lower-cased", "bleu", bleu_metric("none"), *prepared)
     return [*found, MetricScore(**{**vars(literature), "signature": f"{literature.signature}|{moses.signature}"})]
 
 

@@ -15,6 +15,7 @@ from nmt_pbt.base.environment import environment
 from nmt_pbt.base.errors import UsageError, first_line
 from nmt_pbt.base.files import check_new_folder, named
 from nmt_pbt.tasks.kept_model import KeptModel
+from nmt_pbt.tasks.translation.corpus.normalization import BREAKS
 from nmt_pbt.tasks.translation.corpus.subwords import EOS, FIRST_WORD, PAD
 from nmt_pbt.tasks.translation.decoder import TextDecoder
 from nmt_pbt.tasks.translation.translator import Translator
@@ -61,7 +62,7 @@ class SavedTranslator(tf.Module):
         tokens, lengths = found.tokens[:, 0], found.lengths[:, 0]
         text = (tokens >= FIRST_WORD) & (tf.range(tf.shape(tokens)[1]) < lengths[:, None])
         written = self._tokenizer.detokenize(tf.ragged.boolean_mask(tokens, text))
-        written = tf.strings.strip(tf.strings.regex_replace(written, r"\s+", " "))
+        written = tf.strings.regex_replace(tf.strings.regex_replace(written, f"[ {BREAKS}]+", " "), "^ | $", "")
         return {
             "translations": tf.where(blank, "", written)[:batch],
             "log_probabilities": tf.where(blank, 0.0, found.log_probabilities[:, 0])[:batch],

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from sacrebleu.metrics import BLEU, CHRF
 
-from nmt_pbt.base.errors import UsageError
+from nmt_pbt.base.errors import UsageError, first_line
+from nmt_pbt.tasks.translation.bleu_tokenizer import DEFAULT, how_to_get
 
 
 @dataclass(frozen=True)
@@ -25,12 +27,42 @@ class Scores:
     signatures: dict[str, str]
 
 
-def score_translations(translations: Sequence[str], references: Sequence[str]) -> Scores:
+@lru_cache(maxsize=4)
+def bleu_metric(tokenize: str = DEFAULT) -> BLEU:
+    """Return sacrebleu's BLEU; kept, so that the references of an evaluation are cut into words only once.
+
+    Args:
+        tokenize: The name of a tokenizer, one of `bleu_tokenizer.TOKENIZERS`.
+    """
+    # `force` silences a guess, by final full stops, at whether the text is detokenised; it changes nothing.
+    return BLEU(tokenize=tokenize, force=True)
+
+
+def check_tokenizer(tokenize: str) -> None:
+    """Refuse a tokenizer that cannot be used on this machine.
+
+    Args:
+        tokenize: One of `bleu_tokenizer.TOKENIZERS`.
+
+    Raises:
+        UsageError: A package is missing, or a model cannot be downloaded.
+    """
+    try:
+        bleu_metric(tokenize)
+    except (ImportError, RuntimeError, OSError, KeyError, AssertionError) as error:
+        reason = first_line(error, type(error).__name__)
+        raise UsageError(
+            f"evaluation.tokenize {tokenize}: cannot be used here ({reason}); {how_to_get(tokenize)}"
+        ) from None
+
+
+def score_translations(translations: Sequence[str], references: Sequence[str], tokenize: str = DEFAULT) -> Scores:
     """Score translations against one reference each.
 
     Args:
         translations: Detokenised, cased text, one sentence an item.
         references: As many references.
+        tokenize: The tokenizer of BLEU.
 
     Returns:
         The corpus scores.
@@ -39,8 +71,7 @@ def score_translations(translations: Sequence[str], references: Sequence[str]) -
         UsageError: There is nothing to score, or the two differ in number.
     """
     _check(translations, references)
-    # `force` silences a guess, by final full stops, at whether the text is detokenised; it changes nothing.
-    bleu, chrf = BLEU(force=True), CHRF()
+    bleu, chrf = bleu_metric(tokenize), CHRF()
     bleu_score = bleu.corpus_score(list(translations), [list(references)])
     chrf_score = chrf.corpus_score(list(translations), [list(references)])
     return Scores(

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
+from nmt_pbt.base.errors import suggest
 from nmt_pbt.base.section import Count, FileName, NotNegative, Positive, Rate, Section
 from nmt_pbt.space.hyperparameters import Searchable
+from nmt_pbt.tasks.translation.bleu_tokenizer import DEFAULT, TOKENIZERS
 
 Pairs = Annotated[int, Field(ge=1, le=1_000_000_000)]
 BatchSize = Annotated[int, Field(ge=1, le=100_000)]
@@ -22,6 +25,7 @@ class CorpusSettings(Section):
 
     decides_nothing: ClassVar[frozenset[str]] = frozenset({"name"})
     decides_if_set: ClassVar[frozenset[str]] = frozenset({"test_set"})
+    earlier_values: ClassVar[Mapping[str, object]] = {"normalization": "nmt_nfkc"}
 
     name: str = "toy"
     """A corpus of the catalog (`nmt-pbt data list`) or a folder with train.SRC, train.TGT, val.*, test*.*"""
@@ -40,8 +44,12 @@ class CorpusSettings(Section):
     scored on all of them"""
     max_length: Annotated[int, Field(ge=4, le=10_000)] = 60
     """Training pairs with more subwords than this on either side are left out, and counted"""
-    vocabulary_size: Annotated[int, Field(ge=16, le=1_000_000)] = 400
-    """Subwords in the joint vocabulary of both languages"""
+    vocabulary_size: Annotated[int, Field(ge=6, le=1_000_000)] = 400
+    """Subwords in the joint vocabulary of both languages, four that are no text among them"""
+    normalization: Literal["nfc", "nmt_nfkc"] = "nfc"
+    """What is done to text before it is cut into subwords. `nfc` loses nothing: a letter and its accents become one
+    character. `nmt_nfkc`, as most translation models have it, folds what is alike too, so that a model never writes
+    ½, …, № or full-width letters, which become 1/2, ..., No and plain ones"""
 
 
 class ModelSettings(Section):
@@ -123,6 +131,8 @@ class EvaluationSettings(Section):
     """How translations are made and scored."""
 
     decides_nothing: ClassVar[frozenset[str]] = frozenset({"samples", "kept_models"})
+    decides_if_set: ClassVar[frozenset[str]] = frozenset({"tokenize"})
+    earlier_values: ClassVar[Mapping[str, object]] = {"tokenize": DEFAULT}
 
     batch_size: BatchSize = 128
     """Sentences decoded together"""
@@ -137,3 +147,13 @@ class EvaluationSettings(Section):
     kept_models: Count = 1
     """Models of each search that stay on the disk: its winner, and the best other members of its population, which can
     translate together with it"""
+    tokenize: str | None = None
+    """sacrebleu's tokenizer of BLEU: `13a`, `zh`, `ja-mecab`, `ko-mecab`, `char`, `intl`, `flores200`, ... null takes
+    that of sacrebleu's own command for the target language, characters for Thai and its like"""
+
+    @field_validator("tokenize")
+    @classmethod
+    def _known_tokenizer(cls, name: str | None) -> str | None:
+        if name is not None and name not in TOKENIZERS:
+            raise ValueError(f"sacrebleu has no tokenizer '{name}'{suggest(name, TOKENIZERS)}")
+        return name

@@ -28,6 +28,7 @@ import numpy.typing as npt
 
 from nmt_pbt.base.errors import JournalError, UsageError
 from nmt_pbt.base.files import replace_file
+from nmt_pbt.tasks.translation.bleu_tokenizer import DEFAULT
 
 Counts = npt.NDArray[np.int64]
 Scores = npt.NDArray[np.float64]
@@ -69,12 +70,13 @@ class PairedResult:
     samples: int
 
 
-def sentence_counts(hypotheses: Sequence[str], references: Sequence[str]) -> dict[str, Counts]:
-    """Count what BLEU and chrF2 of these translations are made of, with sacrebleu's default settings.
+def sentence_counts(hypotheses: Sequence[str], references: Sequence[str], tokenize: str = DEFAULT) -> dict[str, Counts]:
+    """Count what BLEU and chrF2 of these translations are made of; but for the tokenizer with sacrebleu's defaults.
 
     Args:
         hypotheses: Translations, detokenised, one a sentence.
         references: One reference for each.
+        tokenize: The tokenizer of BLEU.
 
     Returns:
         `bleu` and `chrf`, each `(sentences, columns)`.
@@ -82,16 +84,16 @@ def sentence_counts(hypotheses: Sequence[str], references: Sequence[str]) -> dic
     Raises:
         UsageError: There are not as many hypotheses as references.
     """
-    from sacrebleu.metrics.bleu import BLEU
     from sacrebleu.metrics.chrf import CHRF
+
+    from nmt_pbt.tasks.translation.metrics import bleu_metric
 
     if len(hypotheses) != len(references):
         raise UsageError(
             f"{len(hypotheses)} translations for {len(references)} references; give one translation a line"
         )
     counts = {}
-    # `force` silences a guess, by final full stops, at whether the text is detokenised; it changes no count.
-    metrics: dict[str, Any] = {"bleu": BLEU(force=True), "chrf": CHRF()}
+    metrics: dict[str, Any] = {"bleu": bleu_metric(tokenize), "chrf": CHRF()}
     for name, metric in metrics.items():
         rows = metric._extract_corpus_statistics(list(hypotheses), [list(references)])
         counts[name] = np.asarray(rows, dtype=np.int64).reshape(len(hypotheses), len(COLUMNS[name]))

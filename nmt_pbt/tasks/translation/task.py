@@ -103,15 +103,16 @@ class TranslationTask:
         test, others = corpus.test, corpus.other_tests
         found = self._translate(translator, test)
         translations = first_texts(found)
+        tokenize = self.settings.bleu_tokenizer
         file = run / TRANSLATIONS / f"{name}.txt"
         file.parent.mkdir(exist_ok=True)
         _write_translations(file, translations)
         # What significance tests need of the references, so that the report can make them without the corpus.
-        write_counts(counts_path(file), sentence_counts(translations, list(test.target)))
+        write_counts(counts_path(file), sentence_counts(translations, list(test.target), tokenize))
         lines = [line for line in self._shown() if found[line]]
         looked = translator.attention([test.source[line] for line in lines], [found[line][0] for line in lines])
         write_attention(attention_path(file), [replace(sentence, line=lines[sentence.line]) for sentence in looked])
-        result = _test_result(translations, test, file.relative_to(run).as_posix())
+        result = self._test_result(translations, test, file.relative_to(run).as_posix())
         if not others:
             return result
         return replace(
@@ -126,7 +127,11 @@ class TranslationTask:
         translations = first_texts(self._translate(translator, test))
         file = run / TRANSLATIONS / f"{name}.{test_set}.txt"
         _write_translations(file, translations)
-        return replace(_test_result(translations, test, file.relative_to(run).as_posix()), test_set=test_set)
+        return replace(self._test_result(translations, test, file.relative_to(run).as_posix()), test_set=test_set)
+
+    def _test_result(self, translations: Sequence[str], test: ParallelText, outputs: str) -> TestResult:
+        scores = score_translations(translations, list(test.target), self.settings.bleu_tokenizer)
+        return TestResult({"bleu": scores.bleu, "chrf": scores.chrf}, scores.signatures, outputs)
 
     def _translate(self, translator: TranslationTrainable, test: ParallelText) -> list[list[Translation]]:
         how = self.settings.evaluation
@@ -139,11 +144,6 @@ class TranslationTask:
 
 def _write_translations(file: Path, translations: Sequence[str]) -> None:
     replace_file(file, "".join(text + "\n" for text in translations).encode("utf-8"))
-
-
-def _test_result(translations: Sequence[str], test: ParallelText, outputs: str) -> TestResult:
-    scores = score_translations(translations, list(test.target))
-    return TestResult({"bleu": scores.bleu, "chrf": scores.chrf}, scores.signatures, outputs)
 
 
 def _write_sample(file: Path, text: ParallelText, lines: Sequence[int]) -> None:

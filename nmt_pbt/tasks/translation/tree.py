@@ -19,6 +19,7 @@ from nmt_pbt.space.settings import ChoiceDomain, NumberDomain
 from nmt_pbt.space.space import Space
 from nmt_pbt.tasks.protocol import Objective
 from nmt_pbt.tasks.translation import strategies  # noqa: F401 - registers its exploit strategies
+from nmt_pbt.tasks.translation.bleu_tokenizer import tokenizer_for
 from nmt_pbt.tasks.translation.hyperparameters import MUTABLE, SEARCHABLE, STRUCTURAL, check_domain, check_value
 from nmt_pbt.tasks.translation.settings import CorpusSettings, EvaluationSettings, ModelSettings, TrainingSettings
 
@@ -44,6 +45,11 @@ class TranslationSettings(RunSettings):
     def epochs(self) -> float:
         """Epochs that each trial trains, and each member of a population."""
         return self.training.epochs
+
+    @property
+    def bleu_tokenizer(self) -> str:
+        """The tokenizer of BLEU: that of the settings, else that of the target language."""
+        return self.evaluation.tokenize or tokenizer_for(self.corpus.target_language)
 
     @property
     def kept_models(self) -> int:
@@ -144,6 +150,12 @@ def without_search(settings: TranslationSettings) -> TranslationSettings:
     space = {name: ChoiceDomain(choices=[getattr(settings.training, name)]) for name in MUTABLE}
     search = settings.search.model_copy(update={"space": space})
     return settings.model_copy(update={"search": search})
+
+
+def for_new_run(settings: TranslationSettings) -> TranslationSettings:
+    """Return settings as a new run records them: what follows from the language and the machine is written out."""
+    evaluation = settings.evaluation.model_copy(update={"tokenize": settings.bleu_tokenizer})
+    return settings.model_copy(update={"evaluation": evaluation})
 
 
 def load_settings(

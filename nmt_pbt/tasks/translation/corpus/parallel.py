@@ -12,8 +12,10 @@ from pathlib import Path
 
 from nmt_pbt.base.errors import UsageError, suggest
 from nmt_pbt.base.text import counted
+from nmt_pbt.tasks.translation.corpus.normalization import BREAKS
 
 _LANGUAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+_SPACES = re.compile(f"[ {BREAKS}]+")
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _DEV_SETS = ("val", "dev", "valid", "validation")
@@ -102,8 +104,11 @@ def text_digest(*texts: ParallelText) -> str:
 
 
 def one_line(text: str) -> str:
-    """Return a text as one line of a file, whatever white space it holds."""
-    return " ".join(text.split())
+    """Return a text as one line of a file, whatever it holds: ends of lines, tabs and several spaces become a space.
+
+    No-break and other spaces stay: they are part of the text.
+    """
+    return _SPACES.sub(" ", text).strip(" ")
 
 
 def sample_lines(seed: int, lines: int, count: int) -> list[int]:

@@ -105,7 +105,8 @@ def check(settings: CorpusSettings, seed: int) -> tuple[Corpus, Subwords]:
     """
     corpus = load_corpus(settings, seed)
     train = corpus.train
-    subwords = Subwords.train((*train.source, *train.target), settings.vocabulary_size, seed)
+    text = (*train.source, *train.target)
+    subwords = Subwords.train(text, settings.vocabulary_size, seed, settings.normalization)
     longest = settings.max_length
     if all(
         subwords.count(source) > longest or subwords.count(target) > longest

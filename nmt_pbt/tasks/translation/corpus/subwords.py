@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import tempfile
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from itertools import chain
@@ -13,6 +14,7 @@ import numpy as np
 
 from nmt_pbt.base.errors import UsageError
 from nmt_pbt.base.randomness import generator
+from nmt_pbt.tasks.translation.corpus.normalization import BREAKS, Normalization, trainer_arguments, without_path
 
 PAD, UNK, BOS, EOS = 0, 1, 2, 3
 """Ids that are no text: padding, unknown, begin and end of a sentence."""
@@ -28,6 +30,8 @@ _LARGE_ALPHABET = 1_000  # more characters than this are a script like Chinese's
 _BATCH = 8192
 _TOO_LARGE = re.compile(r"Vocabulary size too high.*<= (\d+)")
 _TOO_SMALL = re.compile(r"Vocabulary size is smaller than required_chars\. \d+ vs (\d+)")
+_NO_TEXT = ("!sentences_.empty()", "(all_chars_count) > (0)")
+_WHERE = re.compile(r"^[A-Z_]+: \S+\(\d+\) ")  # kind of error, and place in SentencePiece's own text
 
 
 class Subwords:
@@ -59,13 +63,16 @@ class Subwords:
         self._processor = processor
 
     @classmethod
-    def train(cls, texts: Iterable[str], vocabulary_size: int, seed: int) -> Subwords:
+    def train(
+        cls, texts: Iterable[str], vocabulary_size: int, seed: int, normalization: Normalization = "nfc"
+    ) -> Subwords:
         """Train a unigram vocabulary; the same texts, size and seed give the same model. TensorFlow is not needed.
 
         Args:
             texts: Sentences of both languages.
             vocabulary_size: Subwords, the four special ones included.
             seed: Decides which texts are used where there are more than 400,000.
+            normalization: What is done to text before it is cut; see `normalization`.
 
         Returns:
             The vocabulary.
@@ -82,26 +89,28 @@ class Subwords:
         alphabet = len(set(chain.from_iterable(lines)))
         model = io.BytesIO()
         try:
-            sentencepiece.SentencePieceTrainer.train(
-                sentence_iterator=iter(lines),
-                model_writer=model,
-                model_type="unigram",
-                vocab_size=vocabulary_size,
-                hard_vocab_limit=True,
-                byte_fallback=False,
-                character_coverage=1.0 if alphabet <= _LARGE_ALPHABET else 0.9995,
-                pad_id=PAD,
-                unk_id=UNK,
-                bos_id=BOS,
-                eos_id=EOS,
-                # A line longer than the limit, in bytes, would be left out without a word.
-                max_sentence_length=max((4 * len(line) for line in lines), default=0) + 1,
-                num_threads=1,
-                minloglevel=2,
-            )
+            with tempfile.TemporaryDirectory() as folder:
+                sentencepiece.SentencePieceTrainer.train(
+                    sentence_iterator=iter(lines),
+                    model_writer=model,
+                    model_type="unigram",
+                    vocab_size=vocabulary_size,
+                    hard_vocab_limit=True,
+                    byte_fallback=False,
+                    character_coverage=1.0 if alphabet <= _LARGE_ALPHABET else 0.9995,
+                    pad_id=PAD,
+                    unk_id=UNK,
+                    bos_id=BOS,
+                    eos_id=EOS,
+                    # A line longer than the limit, in bytes, would be left out without a word; it is at least 10.
+                    max_sentence_length=max(10, max((4 * len(line) for line in lines), default=0) + 1),
+                    num_threads=1,
+                    minloglevel=2,
+                    **trainer_arguments(normalization, folder),
+                )
         except RuntimeError as error:
             raise _refusal(str(error), vocabulary_size) from None
-        return cls(model.getvalue())
+        return cls(without_path(model.getvalue()) if normalization == "nfc" else model.getvalue())
 
     @classmethod
     def load(cls, model: bytes) -> Subwords:
@@ -151,6 +160,13 @@ class Subwords:
     def count(self, text: str) -> int:
         """Return how many subwords a text has, without TensorFlow."""
         return len(self._processor.EncodeAsIds(text))
+
+    def can_write(self, character: str) -> bool:
+        """Return whether a model with these subwords could write a character."""
+        if character == " " or character in BREAKS:
+            return True  # as a space
+        ids = self._processor.EncodeAsIds(character)
+        return UNK not in ids and bool(self._processor.DecodeIds(ids) == character)
 
     def begins_word(self, subword: int) -> bool:
         """Tell whether a subword begins a word."""
@@ -206,7 +222,10 @@ def _refusal(message: str, vocabulary_size: int) -> UsageError:
             f"corpus.vocabulary_size: {vocabulary_size:,} subwords are too few for the text's characters; "
             f"the smallest is {found[1]}"
         )
-    return UsageError(f"subwords cannot be trained ({' '.join(message.split())}); check the training text")
+    if any(check in message for check in _NO_TEXT):
+        return UsageError("subwords cannot be trained: the training text has no character to make them of; check it")
+    reason = " ".join(_WHERE.sub("", message).split())
+    return UsageError(f"subwords cannot be trained ({reason}); check the training text")
 
 
 def _without_special(sentence: Sequence[int] | np.ndarray) -> np.ndarray:
