@@ -108,12 +108,14 @@ def prepare_run(
         corpus: Which corpus it has to be; None takes any.
     """
     from nmt_pbt.run.preflight import check_engine, check_memory, check_room, need_of
+    from nmt_pbt.tasks.translation.bleu_tokenizer import SELF_CONTAINED
     from nmt_pbt.tasks.translation.corpus.prepared import check, corpus_of_run
-    from nmt_pbt.tasks.translation.foresight import foreseen
-    from nmt_pbt.tasks.translation.metrics import check_tokenizer
 
     check_engine(settings.engine)
-    check_tokenizer(settings.bleu_tokenizer)
+    if settings.bleu_tokenizer not in SELF_CONTAINED:
+        from nmt_pbt.tasks.translation.metrics import check_tokenizer  # brings sacrebleu along
+
+        check_tokenizer(settings.bleu_tokenizer)
     text, subwords = check(settings.corpus, settings.seed)
     if corpus is not None:
         as_begun = corpus_of_run(text, subwords, settings.corpus.max_length, corpus.digest)
@@ -131,6 +133,7 @@ def prepare_run(
         )
 
     from nmt_pbt.cli.progress import CONSOLE
+    from nmt_pbt.tasks.translation.foresight import foreseen
 
     CONSOLE.print(f"{run.path} takes {need}", highlight=False, soft_wrap=True)
     expected = foreseen(text, subwords, settings.search.objective, settings.bleu_tokenizer)

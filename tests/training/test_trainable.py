@@ -340,6 +340,25 @@ def test_sentence_counts_add_up_to_the_bleu_of_the_evaluation(trainable):
     assert trainable.evaluate().evidence is None
 
 
+def test_the_objective_and_its_evidence_are_of_the_tokenizer_of_the_settings(trainable, small_settings, monkeypatch):
+    """Numbers written without spaces are one word to 13a, as a Chinese sentence is."""
+    trainable.reset(0)
+    trainable.train(300)
+    spaced, dev = trainable.subwords.decode, trainable.prepared.corpus.dev
+    joined = [line.replace(" ", "") for line in dev.target]
+    monkeypatch.setattr(trainable.subwords, "decode", lambda ids: [text.replace(" ", "") for text in spaced(ids)])
+    monkeypatch.setattr(dev, "target", joined)
+    found = []
+    for tokenize in ("13a", "char"):
+        evaluation = small_settings.evaluation.model_copy(update={"tokenize": tokenize})
+        monkeypatch.setattr(trainable, "settings", small_settings.model_copy(update={"evaluation": evaluation}))
+        found.append(trainable.evaluate(evidence=True))
+        counts = unpack_counts("bleu", found[-1].evidence)
+        assert corpus_scores("bleu", counts.sum(axis=0)) == pytest.approx(found[-1].metrics["val_bleu"])
+    assert found[0].metrics["val_bleu"] == 0
+    assert found[1].metrics["val_bleu"] > 0
+
+
 class NoisyTraining(TrainingSettings):
     """The section with one more hyperparameter."""
 

@@ -86,7 +86,7 @@ class Subwords:
         if len(lines) > _MOST_TEXTS:
             drawn = np.sort(generator(seed, "subwords").choice(len(lines), _MOST_TEXTS, replace=False))
             lines = [lines[index] for index in drawn.tolist()]
-        alphabet = len(set(chain.from_iterable(lines)))
+        alphabet = set(chain.from_iterable(lines))
         model = io.BytesIO()
         try:
             with tempfile.TemporaryDirectory() as folder:
@@ -97,7 +97,7 @@ class Subwords:
                     vocab_size=vocabulary_size,
                     hard_vocab_limit=True,
                     byte_fallback=False,
-                    character_coverage=1.0 if alphabet <= _LARGE_ALPHABET else 0.9995,
+                    character_coverage=1.0 if len(alphabet) <= _LARGE_ALPHABET else 0.9995,
                     pad_id=PAD,
                     unk_id=UNK,
                     bos_id=BOS,
@@ -106,7 +106,7 @@ class Subwords:
                     max_sentence_length=max(10, max((4 * len(line) for line in lines), default=0) + 1),
                     num_threads=1,
                     minloglevel=2,
-                    **trainer_arguments(normalization, folder),
+                    **trainer_arguments(normalization, folder, alphabet),
                 )
         except RuntimeError as error:
             raise _refusal(str(error), vocabulary_size) from None
