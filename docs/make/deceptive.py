@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
 
-from nmt_pbt.report.figures.palette import BLUE, GREEN, MUTED, ORANGE, PURPLE, VERMILLION
+from nmt_pbt.report.figures.palette import BLUE, GREEN, MUTED, ORANGE, PURPLE, SKY, VERMILLION
 from nmt_pbt.report.figures.style import Rendered, render_figure
 from nmt_pbt.search.exploit import Exploit, Truncation
-from nmt_pbt.search.explore import Explorer, Perturb
+from nmt_pbt.search.explore import Perturb
+from nmt_pbt.search.fire import FIRE, LONGEST_EVALUATION
 from nmt_pbt.search.frequencies import MultiFrequency
 from nmt_pbt.search.pb2 import PB2
 
@@ -25,12 +27,13 @@ _SEEDS_OF_PB2 = 5  # one takes some seconds
 def draw() -> Rendered:
     """On the left the schedules of one seed; on the right the score of each search, above its method's median."""
     searches: dict[str, list[Found]] = {
-        "no exploit": _searches(None, _SEEDS),
-        "PBT": _searches(Truncation(), _SEEDS),
+        "no exploit": _searches(lambda: None),
+        "PBT": _searches(Truncation),
         "PB2": [search(True, seed, Truncation(), PB2()) for seed in range(_SEEDS_OF_PB2)],
-        "MF-PBT": _searches(MultiFrequency(MEMBERS, (1, 5)), _SEEDS),
+        "FIRE-PBT": _searches(lambda: FIRE(MEMBERS, 0.25, 0.25, 0.01, LONGEST_EVALUATION)),
+        "MF-PBT": _searches(lambda: MultiFrequency(MEMBERS, (1, 5))),
     }
-    colors = dict(zip(searches, (GREEN, BLUE, PURPLE, VERMILLION), strict=True))
+    colors = dict(zip(searches, (GREEN, BLUE, PURPLE, SKY, VERMILLION), strict=True))
     constant = max((float(h) for h in np.linspace(0.0, 1.1, 1101)), key=lambda h: by_schedule([h] * DECISIONS, True))
     falling = [line(age) for age in range(DECISIONS)]
 
@@ -38,7 +41,7 @@ def draw() -> Rendered:
         schedules, scores = figure.subplots(1, 2, width_ratios=(1.25, 1))
         schedules.plot(range(DECISIONS), falling, color=MUTED, linestyle=(0, (4, 2)))
         schedules.axhline(constant, color=ORANGE, linestyle=(0, (1.2, 1.2)), linewidth=2)
-        for name in ("PBT", "PB2", "MF-PBT"):
+        for name in ("PBT", "PB2", "FIRE-PBT", "MF-PBT"):
             typical = sorted(searches[name], key=lambda found: found.score)[len(searches[name]) // 2]
             edges = np.arange(len(typical.schedule) + 1)
             schedules.stairs(typical.schedule, edges, color=colors[name], linewidth=1.8, baseline=None)
@@ -64,6 +67,5 @@ def draw() -> Rendered:
     return render_figure(draw_on, 7.6, 2.7, dark=True)
 
 
-def _searches(exploit: Exploit | None, seeds: int) -> list[Found]:
-    explore: Explorer = Perturb()
-    return [search(True, seed, exploit, explore) for seed in range(seeds)]
+def _searches(exploit: Callable[[], Exploit | None]) -> list[Found]:
+    return [search(True, seed, exploit(), Perturb()) for seed in range(_SEEDS)]

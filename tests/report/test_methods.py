@@ -49,3 +49,10 @@ def test_what_is_computed_and_said_needs_no_matplotlib() -> None:
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     made = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, env=environment)
     assert made.stdout.split() == ["False", "False"]
+
+
+def test_every_method_is_told_apart_by_its_label_and_its_look():
+    known = [method_info(name) for name in METHODS.names]
+    assert len({info.label for info in known}) == len(known)
+    assert len({(info.color, info.line, info.marker) for info in known}) == len(known)
+    assert {"PB2-Mix", "FIRE-PBT", "PBT, Sobol start"} <= {info.label for info in known}

@@ -40,6 +40,7 @@ STRATEGIES = {
     "backtracking": ["search.pbt.exploit=backtrack"],
     "two frequencies": ["search.population=8", "training.epochs=6.0", "search.pbt.frequencies=[1, 2]"],
     "truncation and PB2": ["search.pbt.explore=pb2"],
+    "truncation and PB2-Mix": ["search.pbt.explore=pb2-mix", "search.pbt.sobol_start=true"],
 }
 WITH_SETTINGS = ("pbt", "manual", "replay", "final-values")
 MODES = {
@@ -51,6 +52,7 @@ MODES = {
     "manual": ("manual", [f"search.manual.guesses={json.dumps(GUESSES)}"]),
     "pbt with burn-in": ("pbt", ["search.pbt.burn_in=3.0"]),
     "pbt minimising": ("pbt", ["search.objective=val_loss"]),
+    "fire-pbt": ("fire-pbt", []),
     "pbt with an interval that does not divide": ("pbt", ["search.interval=1.5"]),
     "exploit-only, asynchronous": ("exploit-only", [ASYNCHRONOUS]),
     "explore-only, asynchronous": ("explore-only", [ASYNCHRONOUS]),

@@ -59,6 +59,11 @@ def test_names_and_budgets_are_checked_without_importing_keras_tuner() -> None:
         (["search.pbt.frequencies=[1, 4]"], "a population of 6 has no 2 equal parts of at least 4 members"),
         (["search.pbt.frequencies=[4, 1]", "search.population=8"], "give at least two, rising"),
         (
+            ["search.population=4", "search.pbt.evaluators=0.25"],
+            "a population of 4 has less than 2 children",
+        ),
+        (["search.pbt.evaluators=0.25", "search.pbt.synchronous=false"], "search.pbt.evaluators: needs exploit trunc"),
+        (
             ["search.pbt.frequencies=[1, 4]", "search.population=8", "search.pbt.exploit=tournament"],
             r"exploit tournament: sub-populations .* select by truncation",
         ),

@@ -7,6 +7,7 @@ import pytest
 
 from nmt_pbt.search.exploit import Exploit, Truncation
 from nmt_pbt.search.explore import Perturb
+from nmt_pbt.search.fire import FIRE, LONGEST_EVALUATION
 from nmt_pbt.search.frequencies import MultiFrequency
 from nmt_pbt.search.pb2 import PB2
 from tests.pbt_zoo import DECISIONS, MEMBERS, by_schedule, line, search
@@ -45,6 +46,13 @@ def test_where_greed_is_wrong_pbt_is_worse_than_a_constant_and_than_no_exploit()
 
 def test_where_greed_is_wrong_parts_that_decide_seldom_find_nearly_the_best_schedule() -> None:
     assert mean(True, MultiFrequency(MEMBERS, (1, 5))) >= 1.15
+
+
+def test_where_greed_is_wrong_improvement_rates_are_a_better_guide_than_scores() -> None:
+    fire = [FIRE(MEMBERS, 0.25, 0.25, 0.01, LONGEST_EVALUATION) for _ in range(8)]
+    reached = [search(True, seed, exploit, Perturb()).score for seed, exploit in enumerate(fire[:7])]
+    assert np.mean(reached) >= 0.98
+    assert search(False, 0, fire[7], Perturb()).score >= 1.199
 
 
 def test_where_greed_is_wrong_pb2_is_as_greedy() -> None:

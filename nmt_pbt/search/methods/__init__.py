@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from nmt_pbt.search.methods.ablations import EXPLOIT_ONLY, EXPLORE_ONLY
 from nmt_pbt.search.methods.bayes import BAYES
+from nmt_pbt.search.methods.fire import FIRE_PBT
 from nmt_pbt.search.methods.grid import GRID
 from nmt_pbt.search.methods.hyperband import HYPERBAND
 from nmt_pbt.search.methods.manual import MANUAL
@@ -13,5 +14,5 @@ from nmt_pbt.search.methods.registry import register_method
 from nmt_pbt.search.methods.replay import FINAL_VALUES, REPLAY
 
 _ABLATIONS = (EXPLOIT_ONLY, EXPLORE_ONLY, REPLAY, FINAL_VALUES)
-for spec in (PBT, RANDOM, GRID, BAYES, HYPERBAND, MANUAL, *_ABLATIONS, *VARIANTS):
+for spec in (PBT, RANDOM, GRID, BAYES, HYPERBAND, MANUAL, *_ABLATIONS, *VARIANTS, FIRE_PBT):
     register_method(spec)

@@ -14,6 +14,7 @@ from nmt_pbt.base.text import counted
 from nmt_pbt.base.types import Value
 from nmt_pbt.search.budget import Budget
 from nmt_pbt.search.exploit import Exploit
+from nmt_pbt.search.fire import FIRE, LONGEST_EVALUATION
 from nmt_pbt.search.frequencies import MultiFrequency
 from nmt_pbt.search.member import check_population, last_decision
 from nmt_pbt.search.methods.registry import MethodSpec
@@ -30,7 +31,9 @@ if TYPE_CHECKING:
 class PBTSettings(Section):
     """Population Based Training (Jaderberg et al. 2017)."""
 
-    decides_if_set: ClassVar[frozenset[str]] = frozenset({"population", "sobol_start"})
+    decides_if_set: ClassVar[frozenset[str]] = frozenset(
+        {"population", "sobol_start", "evaluators", "longest_evaluation"}
+    )
 
     synchronous: bool = True
     """All members finish a generation before any of them adopts another; false lets free workers go on at once, for
@@ -40,7 +43,8 @@ class PBTSettings(Section):
     fraction: Annotated[float, Field(gt=0.0, le=0.5)] = 0.25
     """Share of the population that is at the bottom, and at the top: for `truncation` and `backtrack`"""
     significance: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.05
-    """Largest p-value that counts as a difference: for `ttest` (one-sided) and `bootstrap` (two-sided)"""
+    """Largest p-value that counts as a difference: for `ttest` and evaluators (one-sided), and `bootstrap`
+    (two-sided)"""
     evaluations: Annotated[int, Field(ge=2, le=10)] = 5
     """Last evaluations that are compared: for `ttest`"""
     explore: Annotated[str, EXPLORES] = "perturb"
@@ -48,6 +52,12 @@ class PBTSettings(Section):
     frequencies: list[Count] = []
     """Sub-populations, each deciding within itself after so many intervals, for instance [1, 4], with migration between
     them: against greed (Doulazmi et al. 2025). Empty: one population that decides after every interval"""
+    evaluators: Annotated[float, Field(ge=0.0, le=0.5)] = 0.0
+    """Share of the population that finds out how fast others improve, against greed (FIRE PBT, Dalibard & Jaderberg
+    2021); of the others one half selects by scores, and the other by improvement rates. 0: all select by scores"""
+    longest_evaluation: Count | None = None
+    """Intervals after which an evaluator has to be better, by `significance`, or is given another member to evaluate;
+    null: 10"""
     burn_in: NotNegative = 0.0
     """Epochs of training before a member may adopt or be adopted from"""
     factor: Annotated[float, Field(gt=1.0, le=1000.0)] = 1.25
@@ -151,6 +161,8 @@ def _space(plan: SearchPlan, section: PBTSettings) -> Space:
 
 
 def _exploit(plan: SearchPlan, section: PBTSettings) -> Exploit:
+    if section.evaluators:
+        return _fire(plan, section)
     if section.frequencies:
         if section.exploit != "truncation":
             raise UsageError(
@@ -160,6 +172,21 @@ def _exploit(plan: SearchPlan, section: PBTSettings) -> Exploit:
         return MultiFrequency(members(plan, section), tuple(section.frequencies), plan.space.structural)
     EXPLOITS.get(section.exploit).check(plan.objective)
     return exploit_named(section.exploit, section)
+
+
+def _fire(plan: SearchPlan, section: PBTSettings) -> Exploit:
+    if section.exploit != "truncation" or section.frequencies or not section.synchronous:
+        raise UsageError(
+            "search.pbt.evaluators: needs exploit truncation, no frequencies, and synchronous true; correct that, or "
+            "leave the evaluators out"
+        )
+    return FIRE(
+        members(plan, section),
+        section.evaluators,
+        section.fraction,
+        section.significance,
+        section.longest_evaluation or LONGEST_EVALUATION,
+    )
 
 
 def _build(
@@ -182,20 +209,21 @@ PBT = MethodSpec(
 )
 
 
-def _variant(name: str, label: str, **overrides: object) -> MethodSpec[PBTSettings]:
+def variant(name: str, label: str, **overrides: object) -> MethodSpec[PBTSettings]:
+    """Declare a method that is PBT with some settings of its own."""
     # What makes up one variant is not to be mixed with what the section sets for `pbt` itself.
-    plain = {"exploit": "truncation", "explore": "perturb", "frequencies": []}
+    plain = {"exploit": "truncation", "explore": "perturb", "frequencies": [], "evaluators": 0.0}
     return replace(PBT, name=name, label=label, overrides={**plain, **overrides})
 
 
 VARIANTS = (
-    _variant("pb2", "PB2", explore="pb2"),
-    _variant("mf-pbt", "MF-PBT", frequencies=[1, 4]),
-    _variant("pbt-backtrack", "PBT, backtrack", exploit="backtrack"),
-    _variant("pbt-tournament", "PBT, tournament", exploit="tournament"),
-    _variant("pbt-ttest", "PBT, t-test", exploit="ttest"),
-    _variant("pbt-bootstrap", "PBT, bootstrap", exploit="bootstrap"),
-    _variant("pb2-mix", "PB2-Mix", explore="pb2-mix"),
-    _variant("pbt-sobol", "PBT, Sobol start", sobol_start=True),
+    variant("pb2", "PB2", explore="pb2"),
+    variant("mf-pbt", "MF-PBT", frequencies=[1, 4]),
+    variant("pbt-backtrack", "PBT, backtrack", exploit="backtrack"),
+    variant("pbt-tournament", "PBT, tournament", exploit="tournament"),
+    variant("pbt-ttest", "PBT, t-test", exploit="ttest"),
+    variant("pbt-bootstrap", "PBT, bootstrap", exploit="bootstrap"),
+    variant("pb2-mix", "PB2-Mix", explore="pb2-mix"),
+    variant("pbt-sobol", "PBT, Sobol start", sobol_start=True),
 )
 """Other exploit and explore strategies, and another start, as methods of their own."""
