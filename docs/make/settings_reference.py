@@ -28,8 +28,8 @@ A run's settings are one tree. Each comes from the first of these that names it:
 `--seeds`), the YAML file after `--config`, and the default below. `compare` without `--config` takes
 [nmt_pbt/embedded.yaml](../nmt_pbt/embedded.yaml), which trains for fewer epochs than the default. What a run was made
 with stands, whole, in its `settings.yaml`, which is itself a file for `--config`. A name that is not listed here is
-refused, with the nearest one that is. Every number has an upper bound, and a model that does not fit into this machine's
-memory is refused before anything is built.
+refused, with the nearest one that is. Every number has an upper bound, and a model that does not fit into this
+machine's memory is refused before anything is built.
 
 ```sh
 nmt-pbt compare --config configs/multi30k-small.yaml --set training.epochs=4 --set search.population=4
