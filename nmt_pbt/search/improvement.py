@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 
@@ -28,6 +29,11 @@ def smoothed(curve: Curve) -> np.ndarray:
     Args:
         curve: At least one score.
     """
+    return _smoothed(tuple(curve))
+
+
+@lru_cache(maxsize=1024)  # each curve is compared with all others
+def _smoothed(curve: tuple[float, ...]) -> np.ndarray:
     scores = np.asarray(curve, dtype=np.float64)
     spread = float(scores.std())
     if len(scores) < 3 or spread < 1e-12:
@@ -48,17 +54,18 @@ def smoothed(curve: Curve) -> np.ndarray:
     return np.asarray(likeliest * spread + scores.mean())
 
 
-def overlap(one: Curve, other: Curve) -> tuple[int, int, int] | None:
+def overlap(one: Curve, other: Curve, shift: float = 0.0) -> tuple[int, int, int] | None:
     """Return from where two curves are equally good.
 
     Args:
         one: A curve.
         other: Another one.
+        shift: How far down the first one is moved before.
 
     Returns:
         The first place in either curve, and how many scores both have from there; None where one is better throughout.
     """
-    first, second = smoothed(one), smoothed(other)
+    first, second = smoothed(one) - shift, smoothed(other)
     if first[0] < second[0]:
         reached = np.flatnonzero(first >= second[0])
         start = (int(reached[0]), 0) if len(reached) else None
@@ -82,19 +89,16 @@ def faster_by(one: Curve, other: Curve) -> float:
     least, most = min(one) - max(other), min(one) - min(other)
     if least <= 0 or most - least < 1e-12:
         return 0.0
-    moved = [
-        _faster_by([score - shift for score in one], other)
-        for shift in np.linspace(least, most, _SHIFTS, endpoint=False)
-    ]
+    moved = [_faster_by(one, other, float(shift)) for shift in np.linspace(least, most, _SHIFTS, endpoint=False)]
     return max([0.0, *(difference for difference in moved if difference is not None)])
 
 
-def _faster_by(one: Curve, other: Curve) -> float | None:
-    common = overlap(one, other)
+def _faster_by(one: Curve, other: Curve, shift: float = 0.0) -> float | None:
+    common = overlap(one, other, shift)
     if common is None:
         return None
     first, second, length = common
-    return max(one[first : first + length]) - max(other[second : second + length])
+    return max(one[first : first + length]) - shift - max(other[second : second + length])
 
 
 def chance_of_being_better(one: Curve, other: Curve) -> float:
