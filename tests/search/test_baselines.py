@@ -18,6 +18,7 @@ from nmt_pbt.search.manual import ManualOracle
 from nmt_pbt.search.pb2 import minimise
 from nmt_pbt.space.domains import Choice, Integer, Real
 from nmt_pbt.space.space import Space
+from nmt_pbt.tasks.translation.tree import load_settings
 from tests.search.driving import Session
 
 BLEU = keras_tuner.Objective("val_bleu", "max")
@@ -120,8 +121,9 @@ def test_grid_workers_do_not_wait_for_each_other() -> None:
 
 
 def test_grid_levels_that_are_not_of_the_space_are_refused() -> None:
+    settings = load_settings(None, ["search.methods=[grid]", "search.grid.levels={dropout: [0.9]}"])
     with pytest.raises(UsageError, match=r"levels\.dropout: 0\.9"):
-        session(GridOracle, levels={"dropout": [0.9]})
+        settings.check_searches()
 
 
 # Bayes
