@@ -55,7 +55,9 @@ def recorded(schedule: Schedule) -> list[tuple[int, dict[str, object]]]:
 
 def test_replays_come_after_pbt_and_spend_as_much(folder: Path) -> None:
     records = journal(folder / "run")
-    assert [record.method for record in records if isinstance(record, Tested)] == ["pbt", "final-values", "replay"]
+    tested = [record.method for record in records if isinstance(record, Tested)]
+    assert tested[0] == "pbt"
+    assert sorted(tested) == ["final-values", "pbt", "replay"]
     assert {record.spent_pairs for record in records if isinstance(record, SearchEnded)} == {3 * 2 * 200}
     page = (folder / "run" / "report" / "index.html").read_text(encoding="utf-8")
     assert "trained from other initial weights" in page

@@ -192,6 +192,7 @@ class Driver:
         """Tell whether there is a job for a free worker; where results count as they come in, decide on one now."""
         if not self._waiting and not self._ended and not self._oracle.takes_results_in_order:
             self._give_out()
+            self._drop_needless()
         return bool(self._waiting)
 
     @property
@@ -346,6 +347,9 @@ class Driver:
             self._end(progress)
         else:
             self._make_ready(progress)
+        self._drop_needless()
+
+    def _drop_needless(self) -> None:
         self._store.drop(self._states.needless() - self._repairs.in_use)
 
     def _is_best(self, result: JobResult) -> bool:

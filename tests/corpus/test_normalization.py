@@ -17,7 +17,7 @@ from nmt_pbt.run.run_directory import RunDirectory
 from nmt_pbt.tasks.translation.corpus.catalog import load_corpus
 from nmt_pbt.tasks.translation.corpus.normalization import BREAKS, Normalization
 from nmt_pbt.tasks.translation.corpus.parallel import Corpus, ParallelText, one_line
-from nmt_pbt.tasks.translation.corpus.prepared import check, digest_of
+from nmt_pbt.tasks.translation.corpus.prepared import PreparedCorpus, check, corpus_of_run
 from nmt_pbt.tasks.translation.corpus.subwords import UNK, Subwords
 from nmt_pbt.tasks.translation.foresight import foreseen, unwritable_text
 from nmt_pbt.tasks.translation.settings import CorpusSettings
@@ -97,7 +97,7 @@ def test_a_run_that_was_begun_before_there_was_a_choice_goes_on_with_its_own_sub
     begun = load_settings(None, chosen)
     corpus, subwords = check(begun.corpus, begun.seed)
     run = RunDirectory(tmp_path / "run")
-    digest = digest_of(corpus, subwords, begun.corpus.max_length)
+    digest = PreparedCorpus(corpus, subwords, *[[]] * 6, too_long=0, max_length=begun.corpus.max_length).digest()
     with run.writing(begun, digest):
         pass
     tree = read_yaml(run.settings_file)
@@ -106,7 +106,7 @@ def test_a_run_that_was_begun_before_there_was_a_choice_goes_on_with_its_own_sub
     settings = run.read_settings(TranslationSettings)
     assert settings.corpus.normalization == "nmt_nfkc"
     run.check_same(settings)
-    assert digest_of(*check(settings.corpus, settings.seed), settings.corpus.max_length) == digest
+    assert corpus_of_run(*check(settings.corpus, settings.seed), settings.corpus.max_length, digest) is not None
     again = load_settings(run.settings_file, ["name=again"])  # repeated under another name
     assert again.corpus.normalization == "nmt_nfkc"
     assert TranslationSettings().corpus.normalization == "nfc"

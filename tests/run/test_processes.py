@@ -93,13 +93,24 @@ def kill_again_and_again(folder: Path, kills: int, seed: int) -> int:
         assert process.returncode == -signal.SIGKILL or "workers died at it" in error, error
 
 
-@pytest.mark.parametrize("kills", [4, pytest.param(100, marks=pytest.mark.slow)])
 def test_whoever_is_killed_each_search_has_the_records_of_one_that_was_not(
-    tmp_path: Path, alone: dict[tuple[str, int], list[dict[str, Any]]], kills: int
+    tmp_path: Path, alone: dict[tuple[str, int], list[dict[str, Any]]]
 ) -> None:
-    folder = tmp_path / "run"
-    assert kill_again_and_again(folder, kills, seed=kills) >= kills // 2
-    assert by_search(folder) == alone
+    assert kill_again_and_again(tmp_path / "run", 4, seed=4) >= 2
+    assert by_search(tmp_path / "run") == alone
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3000)
+def test_a_hundred_kills_change_no_record(tmp_path: Path, alone: dict[tuple[str, int], list[dict[str, Any]]]) -> None:
+    killed = kill_again_and_again(tmp_path / "run0", 100, seed=0)
+    assert by_search(tmp_path / "run0") == alone
+    for number in itertools.count(1):  # a run may be over before so many were killed
+        if killed >= 100:
+            return
+        folder = tmp_path / f"run{number}"
+        killed += kill_again_and_again(folder, 100 - killed, seed=number)
+        assert by_search(folder) == alone
 
 
 def test_ctrl_c_ends_all_workers_at_once_and_the_run_goes_on(
@@ -114,8 +125,9 @@ def test_ctrl_c_ends_all_workers_at_once_and_the_run_goes_on(
     os.kill(process.pid, signal.SIGINT)
     began = time.monotonic()
     process.communicate(timeout=20)
-    assert time.monotonic() - began < 10
-    assert not running(workers)
+    while running(workers):  # among them the one that keeps account of shared resources, which follows
+        assert time.monotonic() - began < 10
+        time.sleep(0.05)
     process_program.main(tmp_path / "run", 2)
     assert by_search(tmp_path / "run") == alone
 

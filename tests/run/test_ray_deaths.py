@@ -140,6 +140,6 @@ def test_what_ray_itself_cannot_do_ends_the_search_in_one_line(
 def test_workers_that_die_again_and_again_end_the_search_with_the_reason(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str
 ) -> None:
-    told = "died training it" if moment == "run" else r"died before it was up \(the actor died\)"
+    told = "3 workers died at it" if moment == "run" else r"died before it was up \(the actor died\)"
     with pytest.raises(SearchError, match=told):
         results(tmp_path, monkeypatch, StandIn(*[moment] * MAX_DEATHS))

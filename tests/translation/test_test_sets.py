@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from nmt_pbt.base.errors import UsageError
-from nmt_pbt.run import compare
 from nmt_pbt.run.jobs import StateReference, Winner
-from nmt_pbt.run.journal import Journal, RunStarted, read_journal
+from nmt_pbt.run.journal import Journal, RunStarted, SearchStarted, read_journal
 from nmt_pbt.run.run_directory import RunDirectory
-from nmt_pbt.run.worker import LiveTrainable
+from nmt_pbt.run.winner_test import WinnerTest
+from nmt_pbt.run.worker import LiveTrainable, Worker
 from nmt_pbt.settings.fingerprint import deciding_settings
 from nmt_pbt.tasks.protocol import MemberState
 from nmt_pbt.tasks.state import StateStore
@@ -61,17 +61,29 @@ class Shouting:
 def test_each_test_set_is_translated_once_and_told_in_the_journal(tmp_path: Path) -> None:
     (tmp_path / "translations").mkdir()
     prepared = PreparedCorpus(CORPUS, cast(Any, Characters()), *[[]] * 6, too_long=0, max_length=60)
-    task = TranslationTask(load_settings(), prepared)
+    prepared_task = TranslationTask(load_settings(), prepared)
     run, states = RunDirectory(tmp_path), StateStore(tmp_path / "states")
     state = MemberState({"weights/w": np.zeros(1)}, 2)
     reference = StateReference("one", states.save("one", state))
     winner = Winner(trial="0", interval_index=0, trained_pairs=2, metrics={"val_bleu": 9.0}, state=reference, values={})
 
     class Pool:
+        task = prepared_task
+
         def get(self, values: object) -> LiveTrainable:
             return LiveTrainable(cast(Any, Shouting()))
 
-    tested = compare.test_winner(run, task, cast(Any, Pool()), states, "pbt", 0, winner)
+    start = SearchStarted(
+        method="pbt",
+        seed=0,
+        objective="val_bleu",
+        direction="max",
+        **dict.fromkeys(("budget_pairs", "interval_pairs", "pairs_per_epoch", "population"), 1),
+    )
+    how = WinnerTest(run)
+    result = Worker("worker0", cast(Any, Pool()), states).test(how.job(start, winner))
+    how.keep(start, winner, [], result, states)
+    tested = how.record(start, winner, result)
     assert (tested.test_set, tested.test["bleu"]) == ("test2016", pytest.approx(100.0))
     (other,) = tested.others
     assert (other.test_set, other.outputs) == ("test2017", "translations/pbt-seed0.test2017.txt")
