@@ -260,6 +260,7 @@ class Driver:
             if trial is None:
                 break
             self._take_in(self._under_way[trial], self._came.pop(trial)[1])
+        self._drop_needless()
         if not self._under_way:
             spent = "stopped early" if self._stopped else "budget spent"
             reason = self._given_up or (spent if self.winner is not None else "every trial failed")
@@ -347,7 +348,6 @@ class Driver:
             self._end(progress)
         else:
             self._make_ready(progress)
-        self._drop_needless()
 
     def _drop_needless(self) -> None:
         self._store.drop(self._states.needless() - self._repairs.in_use)
