@@ -55,24 +55,30 @@ def evaluate_command(
 ) -> None:
     """Translate a text and score it: BLEU, chrF and TER, each with its signature, and BLEU as the literature has it."""
     from nmt_pbt.run.choice import choose_models
-    from nmt_pbt.tasks.translation.bleu_tokenizer import check_known
+    from nmt_pbt.tasks.translation.bleu_tokenizer import SELF_CONTAINED, check_known
     from nmt_pbt.tasks.translation.tree import TranslationSettings
 
     check_open()
     if tokenize is not None:
         check_known(tokenize, "--tokenize")
     chosen = choose_models(run, TranslationSettings, method, seed, ensemble)
-    from nmt_pbt.tasks.translation.metrics import check_tokenizer
-    from nmt_pbt.tasks.translation.text import read_translations, same_direction
+    from nmt_pbt.tasks.translation.text import pair_up, read_translations, same_direction
 
     rivals: tuple[KeptModel[TranslationSettings], ...] = ()
+    given: list[str] | None = None
     if against is not None and against.is_dir():
         rivals = choose_models(against, TranslationSettings)
         same_direction(chosen, rivals)
+    elif against is not None:
+        given = read_translations(against)
     text = _text(chosen[0], src, ref, split, test, corpus)
-    given = read_translations(against, text) if against is not None and not rivals else None
+    if against is not None and given is not None:
+        pair_up(against, given, text)
     tokenize = tokenize or chosen[0].settings.bleu_tokenizer
-    check_tokenizer(tokenize)
+    if tokenize not in SELF_CONTAINED:
+        from nmt_pbt.tasks.translation.metrics import check_tokenizer  # brings sacrebleu along
+
+        check_tokenizer(tokenize)
     start_tensorflow()
     from nmt_pbt.tasks.translation.evaluation import compare_scores, score_text
 

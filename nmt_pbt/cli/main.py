@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 import sys
 from typing import Annotated
@@ -57,6 +58,7 @@ def _stop(signum: int, frame: object) -> None:
 
 def main() -> None:
     """Run the command line: exit code 0 done, 2 wrong use or bad input, 130 interrupted."""
+    gc.set_threshold(50_000, 20, 20)  # what is imported stays; looking through it again and again takes time
     open_streams()
     name_streams()
     speak_utf_8()

@@ -89,7 +89,7 @@ def test_two_workers_find_what_one_process_finds(tmp_path: Path, engine: RayEngi
     assert listening(os.getpid()) <= LOOPBACK
     with opened(tmp_path) as journal:
         search("pbt", SETTINGS, CheapTask(), engine, journal)
-        workers = {record.worker for record in journal.records if isinstance(record, Assigned)}
+        workers = {record.worker for record in journal.records if isinstance(record, Evaluated)}
     assert workers == {"worker0", "worker1"}
     assert lineage(tmp_path) == expected
     for method in ("random", "grid"):  # whatever the method, and the same worker processes

@@ -12,7 +12,14 @@ from nmt_pbt.settings.loading import dump_settings
 from nmt_pbt.tasks.kept_model import KeptModel
 from nmt_pbt.tasks.translation.corpus.catalog import load_corpus
 from nmt_pbt.tasks.translation.corpus.parallel import ParallelText
-from nmt_pbt.tasks.translation.text import EvaluatedText, given_text, own_text, read_translations, same_direction
+from nmt_pbt.tasks.translation.text import (
+    EvaluatedText,
+    given_text,
+    own_text,
+    pair_up,
+    read_translations,
+    same_direction,
+)
 from nmt_pbt.tasks.translation.tree import TranslationSettings, load_settings
 from tests.translation.made_run import make_run, write_corpus
 
@@ -75,11 +82,13 @@ def test_translations_to_compare_with_are_as_many_as_the_pairs(tmp_path):
     file = tmp_path / "theirs"
     file.write_text("eins\n\n", encoding="utf-8")
     pairs = ParallelText(("one", "two"), ("eins", "zwei"))
-    assert read_translations(file, EvaluatedText("a", pairs, 0)) == ["eins", ""]
+    lines = read_translations(file)
+    assert lines == ["eins", ""]
+    pair_up(file, lines, EvaluatedText("a", pairs, 0))
     with pytest.raises(UsageError, match=r"has 2 lines, a has 1 pair \(left out: 1 pair with a blank line\)"):
-        read_translations(file, EvaluatedText("a", pairs.head(1), 1))
+        pair_up(file, lines, EvaluatedText("a", pairs.head(1), 1))
     with pytest.raises(UsageError, match="nowhere: cannot be read"):
-        read_translations(tmp_path / "nowhere", EvaluatedText("a", pairs, 0))
+        read_translations(tmp_path / "nowhere")
 
 
 def test_runs_of_different_directions_are_not_compared(bare_run):

@@ -14,7 +14,6 @@ from nmt_pbt.base.text import counted
 from nmt_pbt.base.types import Value
 from nmt_pbt.search.budget import Budget
 from nmt_pbt.search.exploit import Exploit
-from nmt_pbt.search.fire import FIRE, LONGEST_EVALUATION
 from nmt_pbt.search.frequencies import MultiFrequency
 from nmt_pbt.search.member import check_population, last_decision
 from nmt_pbt.search.methods.registry import MethodSpec
@@ -180,6 +179,8 @@ def _fire(plan: SearchPlan, section: PBTSettings) -> Exploit:
             "search.pbt.evaluators: needs exploit truncation, no frequencies, and synchronous true; correct that, or "
             "leave the evaluators out"
         )
+    from nmt_pbt.search.fire import FIRE, LONGEST_EVALUATION  # brings NumPy along, which refusals need not wait for
+
     return FIRE(
         members(plan, section),
         section.evaluators,

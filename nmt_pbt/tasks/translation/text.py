@@ -83,31 +83,39 @@ def own_text(
     return EvaluatedText(f"{name} of {corpus.name}", corpus.tests[name], dropped)
 
 
-def read_translations(path: Path, text: EvaluatedText) -> list[str]:
+def read_translations(path: Path) -> list[str]:
     """Read somebody's translations of a text.
 
     Args:
         path: UTF-8, a sentence a line.
-        text: What they translate.
-
-    Returns:
-        As many as the text has pairs.
 
     Raises:
-        UsageError: The file cannot be read, or has another number of lines.
+        UsageError: The file cannot be read.
     """
     try:
         with open(path, "rb") as file:
-            lines = list(read_lines(file, str(path)))
+            return list(read_lines(file, str(path)))
     except OSError as error:
         raise UsageError(f"{path}: cannot be read ({error.strerror}); name a run or a file of translations") from None
+
+
+def pair_up(path: Path, lines: Sequence[str], text: EvaluatedText) -> None:
+    """Refuse translations that are not those of a text.
+
+    Args:
+        path: Where they were read.
+        lines: The translations.
+        text: What they are to translate.
+
+    Raises:
+        UsageError: There are more or fewer than the text has pairs.
+    """
     if len(lines) != len(text.pairs):
         left_out = f" (left out: {counted(text.dropped, 'pair')} with a blank line)" if text.dropped else ""
         raise UsageError(
             f"{path}: has {counted(len(lines), 'line')}, {text.name} has {counted(len(text.pairs), 'pair')}{left_out}; "
             "give one translation a pair"
         )
-    return lines
 
 
 def same_direction(

@@ -174,7 +174,9 @@ class Grammar:
     def _write(self, node: Node, side: int, variant: str, keys: tuple[str, ...], words: list[str]) -> None:
         """Append the words of a node, in one language, to `words`."""
         if isinstance(node, Word):
-            form = self._form(node.forms[side], keys)
+            form = node.forms[side]
+            if not isinstance(form, str):
+                form = self._form(form, keys)
             if form:
                 words.append(form)
             return
@@ -186,8 +188,9 @@ class Grammar:
             if isinstance(piece, str):
                 words.append(piece)
             else:
-                below = tuple([self._key(key, node, keys) for key in piece.keys])
-                self._write(self._follow(node, piece.path), side, piece.variant, below, words)
+                below = tuple([key.constant or self._key(key, node, keys) for key in piece.keys]) if piece.keys else ()
+                part = node.children.get(piece.path[0]) if len(piece.path) == 1 else None
+                self._write(part or self._follow(node, piece.path), side, piece.variant, below, words)
 
     def _form(self, form: Forms, keys: tuple[str, ...]) -> str:
         for key in keys:
@@ -203,8 +206,6 @@ class Grammar:
         return form
 
     def _key(self, key: Key, phrase: Phrase, keys: tuple[str, ...]) -> str:
-        if key.constant:
-            return key.constant
         if key.path:
             return self._feature(phrase, key.path)
         if key.position >= len(keys):
