@@ -6,12 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from nmt_pbt.base.errors import SearchError
-from nmt_pbt.run.driver import Driver, Listener, search_started
+from nmt_pbt.run.driver import Driver, Listener
 from nmt_pbt.run.engines import build_engine
 from nmt_pbt.run.journal import Journal, SearchEnded, SearchRecord, Tested
 from nmt_pbt.run.run_directory import RunDirectory
 from nmt_pbt.run.schedule import found_schedule
 from nmt_pbt.run.scheduler import Scheduler
+from nmt_pbt.run.search_start import search_started
 from nmt_pbt.run.winner_test import WinnerTest
 from nmt_pbt.search.methods.registry import build_method, in_order, waits_for_pbt
 from nmt_pbt.search.segments import Segment

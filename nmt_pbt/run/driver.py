@@ -11,16 +11,13 @@ they are and whatever else they do. An asynchronous population alone takes resul
 
 from __future__ import annotations
 
-import heapq
-import itertools
 import math
 import time
-from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from nmt_pbt.base.errors import AllFailedError, StateError
+from nmt_pbt.run.job_queue import JobQueue, Ticket
 from nmt_pbt.run.jobs import (
     Job,
     JobResult,
@@ -44,9 +41,9 @@ from nmt_pbt.run.journal import (
     Tested,
 )
 from nmt_pbt.run.journal_check import JournalCheck
+from nmt_pbt.run.logical_order import LogicalOrder
 from nmt_pbt.run.states import Repairs, RetainedStates, SavedStates
 from nmt_pbt.run.winner_test import WinnerTest
-from nmt_pbt.search.plan import SearchPlan
 
 if TYPE_CHECKING:
     from keras_tuner.engine.trial import Trial
@@ -55,43 +52,6 @@ if TYPE_CHECKING:
     from nmt_pbt.search.oracles import JournaledOracle
 
 Listener = Callable[[SearchRecord], None]
-_LOOKED_AT = 64
-"""So many of the jobs that wait are looked at when one is chosen for a worker."""
-
-
-def search_started(method: str, oracle: JournaledOracle, plan: SearchPlan, seed: int) -> SearchStarted:
-    """Return the record that opens a search.
-
-    Args:
-        method: Its method's name.
-        oracle: The oracle that was built for it.
-        plan: What it searches.
-        seed: Its seed.
-    """
-    budget, objective = oracle.budget, oracle.objective
-    return SearchStarted(
-        method=method,
-        seed=seed,
-        objective=objective.name,
-        direction=objective.direction,
-        budget_pairs=budget.total,
-        interval_pairs=budget.pairs(plan.settings.interval),
-        pairs_per_epoch=budget.pairs_per_epoch,
-        population=oracle.population_size or plan.settings.population,
-    )
-
-
-@dataclass(frozen=True)
-class Ticket:
-    """A job that waits for a worker, or has one.
-
-    Attributes:
-        purpose: What it is for: the trial that it brings forward, or a state that is to be there again.
-        job: The job.
-    """
-
-    purpose: str
-    job: Job
 
 
 class Driver:
@@ -127,10 +87,10 @@ class Driver:
         self._test = test
         self._concurrent = oracle.concurrent_trials or start.population
         self._under_way: dict[str, Progress] = {}
-        self._logical_order: list[tuple[int, int, str]] = []
-        self._now = self._entered = self._came_in = 0
-        self._came: dict[str, tuple[int, JobResult]] = {}
-        self._waiting: OrderedDict[str, Ticket] = OrderedDict()
+        self._in_order = oracle.takes_results_in_order
+        self._order = LogicalOrder(self._in_order)
+        # Where results count as they come in, what goes out first may decide: a resumed run has to do as this one does.
+        self._waiting = JobQueue(choosy=self._in_order)
         self._wanted: set[str] = set()
         self._states = RetainedStates(oracle)
         self._jobs = TrainingJobs(start.method, start.seed, oracle.needs_evidence is not None)
@@ -190,7 +150,7 @@ class Driver:
 
     def has_job(self) -> bool:
         """Tell whether there is a job for a free worker; where results count as they come in, decide on one now."""
-        if not self._waiting and not self._ended and not self._oracle.takes_results_in_order:
+        if not self._waiting and not self._ended and not self._in_order:
             self._give_out()
             self._drop_needless()
         return bool(self._waiting)
@@ -206,9 +166,7 @@ class Driver:
         Args:
             fit: How well a job fits the worker; of those that fit best the one that waits for longest is taken.
         """
-        # Where results count as they come in, what goes out first may decide: a resumed run has to do as this one does.
-        oldest = itertools.islice(self._waiting.values(), _LOOKED_AT if self._oracle.takes_results_in_order else 1)
-        return self._waiting.pop(max(oldest, key=lambda ticket: fit(ticket.job)).purpose)
+        return self._waiting.take(fit)
 
     def take(self, ticket: Ticket, result: Result) -> None:
         """Take in what came of a job.
@@ -225,14 +183,15 @@ class Driver:
         if result.lost is not None:
             if ticket.job.start is None:
                 raise StateError(result.lost)
-            self._give(purpose, self._repairs.begin(purpose, ticket.job.start, result.lost, ticket.job), first=True)
+            self._waiting.put(
+                purpose, self._repairs.begin(purpose, ticket.job.start, result.lost, ticket.job), first=True
+            )
         elif isinstance(result, TestingResult):
             self._take_in_test(result)
         elif self._repairs.is_under_way(purpose):
             self._go_on_repairing(purpose, result)
         else:
-            self._came_in += 1
-            self._came[result.trial] = self._came_in, result
+            self._order.come_in(result)
             self._advance()
 
     def runners_up(self, count: int) -> list[Winner]:
@@ -254,12 +213,12 @@ class Driver:
         if self._ended:
             return
         while True:
-            if self._oracle.takes_results_in_order or not self._under_way:
+            if self._in_order or not self._under_way:
                 self._give_out()
-            trial = self._next_in_order()
-            if trial is None:
+            result = self._order.take()
+            if result is None:
                 break
-            self._take_in(self._under_way[trial], self._came.pop(trial)[1])
+            self._take_in(self._under_way[result.trial], result)
         self._drop_needless()
         if not self._under_way:
             spent = "stopped early" if self._stopped else "budget spent"
@@ -268,15 +227,6 @@ class Driver:
                 SearchEnded(method=self._start.method, seed=self._start.seed, spent_pairs=self._spent, reason=reason)
             )
             self._finish()
-
-    def _next_in_order(self) -> str | None:
-        """Return the trial whose result is to be applied next; None when that has not come in."""
-        if not self._came:
-            return None
-        if not self._oracle.takes_results_in_order:
-            return min(self._came, key=lambda trial: self._came[trial][0])
-        first = self._logical_order[0][2]
-        return first if first in self._came else None
 
     def _give_out(self) -> None:
         # Each trial under way has a state on the disk: however many workers there are, they are to stay within bounds.
@@ -289,7 +239,7 @@ class Driver:
             progress = self._under_way[trial.trial_id]
             progress.decided = time.perf_counter() - began
             self._make_ready(progress)
-            if not self._oracle.takes_results_in_order:
+            if not self._in_order:
                 return  # the next one is decided on when a worker is free for it, by what is known then
 
     def _assigned_to(self, trial: Trial) -> Assigned:
@@ -303,11 +253,7 @@ class Driver:
     def _make_ready(self, progress: Progress) -> None:
         start = self._start_of(progress)
         job = self._jobs.job(progress.assignment, progress.done, progress.intervals[progress.done], start)
-        self._give(progress.assignment.trial, job)
-
-    def _give(self, purpose: str, job: Job, first: bool = False) -> None:
-        self._waiting[purpose] = Ticket(purpose, job)
-        self._waiting.move_to_end(purpose, last=not first)
+        self._waiting.put(progress.assignment.trial, job)
 
     def _start_of(self, progress: Progress) -> StateReference | None:
         """Return the state the next interval of a trial starts from; None for fresh weights."""
@@ -324,25 +270,8 @@ class Driver:
 
     def _take_in(self, progress: Progress, result: JobResult) -> None:
         """Write down a result and act on it."""
-        start = self._start_of(progress)
-        self._append(
-            Evaluated(
-                method=self._start.method,
-                seed=self._start.seed,
-                trial=result.trial,
-                interval_index=progress.done,
-                worker=result.worker,
-                trained_pairs=result.trained_pairs,
-                spent_pairs=self._spent + progress.intervals[progress.done],
-                metrics=dict(result.metrics) if result.failure is None else {self._start.objective: None},
-                started=start.hash if start is not None else None,
-                state=result.state.hash if result.state is not None else None,
-                failure=result.failure,
-                evidence=result.evidence,
-                samples=list(result.samples) if self._is_best(result) else [],
-                seconds=result.seconds.model_copy(update={"decide": round(progress.decided, 6)}),
-            )
-        )
+        best = result.failure is None and self._results.is_best(result.metrics)
+        self._append(self._jobs.evaluated(progress, result, self._start_of(progress), self._start, self._spent, best))
         progress.decided = 0.0
         if progress.over:
             self._end(progress)
@@ -351,9 +280,6 @@ class Driver:
 
     def _drop_needless(self) -> None:
         self._store.drop(self._states.needless() - self._repairs.in_use)
-
-    def _is_best(self, result: JobResult) -> bool:
-        return result.failure is None and self._results.is_best(result.metrics)
 
     def _end(self, progress: Progress) -> None:
         stopped = f"no better {self._start.objective} {self._patience} times" if progress.stopped else ""
@@ -384,12 +310,12 @@ class Driver:
             problem = self._store.problem(state.name, state.hash)
             if problem is not None:
                 self._wanted.add(state.name)
-                self._give(state.name, self._repairs.begin(state.name, state, problem))
+                self._waiting.put(state.name, self._repairs.begin(state.name, state, problem))
         self._have_tested()
 
     def _have_tested(self) -> None:
         if self._test is not None and self.winner is not None and not self._wanted:
-            self._give("test", self._test.job(self._start, self.winner))
+            self._waiting.put("test", self._test.job(self._start, self.winner))
 
     def _take_in_test(self, result: TestingResult) -> None:
         test, winner = self._test, self.winner
@@ -404,7 +330,7 @@ class Driver:
         if used is not None:
             self._store.drop(frozenset({used.name}) - self._states.needed() - self._repairs.in_use)
         if following is not None:
-            self._give(purpose, following, first=True)
+            self._waiting.put(purpose, following, first=True)
         elif purpose in self._wanted:
             self._wanted.remove(purpose)
             self._have_tested()
@@ -439,7 +365,7 @@ class Driver:
                 progress = self._under_way[record.trial] = self._progress_of(record.trial)
                 self._states.use(progress.source)
                 self._assigned += 1
-                self._await(progress)
+                self._order.begin(record.trial, progress.intervals[0])
             case Evaluated():
                 self._apply_evaluated(record)
             case Ended():
@@ -457,23 +383,12 @@ class Driver:
                 self._tested = record
         self._listener(record)
 
-    def _await(self, progress: Progress) -> None:
-        """Put the interval under way of a trial into the logical order."""
-        if not self._oracle.takes_results_in_order:
-            return
-        self._entered += 1
-        end = self._now + progress.intervals[progress.done]
-        heapq.heappush(self._logical_order, (end, self._entered, progress.assignment.trial))
-
     def _apply_evaluated(self, record: Evaluated) -> None:
         # In the order in which they were submitted: a resumed run gives them out in it again.
         progress = self._under_way[record.trial] = self._under_way.pop(record.trial)
-        if self._oracle.takes_results_in_order:
-            if self._logical_order[0][2] != record.trial:
-                raise self._recorded.differs(
-                    f"trial {record.trial} was evaluated", f"it is the turn of trial {self._logical_order[0][2]}"
-                )
-            self._now = heapq.heappop(self._logical_order)[0]
+        turn_of = self._order.end(record.trial)
+        if turn_of is not None:
+            raise self._recorded.differs(f"trial {record.trial} was evaluated", f"it is the turn of trial {turn_of}")
         source = progress.source
         progress.done += 1
         progress.failure = record.failure
@@ -483,7 +398,7 @@ class Driver:
         if record.state is not None:
             self._apply_score(record, progress)
         if not progress.over:
-            self._await(progress)
+            self._order.begin(record.trial, progress.intervals[progress.done])
 
     def _apply_score(self, record: Evaluated, progress: Progress) -> None:
         metrics = {name: value for name, value in record.metrics.items() if value is not None}

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from nmt_pbt.base.randomness import derive_seed
 from nmt_pbt.base.types import Value
-from nmt_pbt.run.journal import Assigned, SearchStarted, Seconds
+from nmt_pbt.run.journal import Assigned, Evaluated, SearchStarted, Seconds
 from nmt_pbt.search.assignment import Assignment
 from nmt_pbt.tasks.protocol import TestResult
 
@@ -226,6 +226,42 @@ class TrainingJobs:
             inherited=assignment.inherited,
             values=dict(assignment.values),
             pairs=sum(intervals),
+        )
+
+    def evaluated(
+        self,
+        progress: Progress,
+        result: JobResult,
+        start: StateReference | None,
+        search: SearchStarted,
+        spent_pairs: int,
+        best: bool,
+    ) -> Evaluated:
+        """Return the record of a result.
+
+        Args:
+            progress: The trial, before the result counts.
+            result: The result.
+            start: The state that the interval began with; None for fresh weights.
+            search: The record that opened the search.
+            spent_pairs: What the search had trained before.
+            best: Whether it is the best evaluation so far: its samples are kept then.
+        """
+        return Evaluated(
+            method=self.method,
+            seed=self.seed,
+            trial=result.trial,
+            interval_index=progress.done,
+            worker=result.worker,
+            trained_pairs=result.trained_pairs,
+            spent_pairs=spent_pairs + progress.intervals[progress.done],
+            metrics=dict(result.metrics) if result.failure is None else {search.objective: None},
+            started=start.hash if start is not None else None,
+            state=result.state.hash if result.state is not None else None,
+            failure=result.failure,
+            evidence=result.evidence,
+            samples=list(result.samples) if best else [],
+            seconds=result.seconds.model_copy(update={"decide": round(progress.decided, 6)}),
         )
 
     def job(self, assignment: Assignment, interval: int, pairs: int, start: StateReference | None) -> TrainingJob:

@@ -239,9 +239,10 @@ def guess(
         UsageError: Another process writes this run, or settings, data or program are not those of the run.
         JournalError: The journal is damaged, or does not replay.
     """
-    from nmt_pbt.run.driver import Driver, search_started
+    from nmt_pbt.run.driver import Driver
     from nmt_pbt.run.engines import build_engine
     from nmt_pbt.run.scheduler import Scheduler
+    from nmt_pbt.run.search_start import search_started
     from nmt_pbt.run.winner_test import WinnerTest
     from nmt_pbt.search.methods.manual import build_search_by_hand
     from nmt_pbt.search.methods.registry import build_method

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 
 from nmt_pbt.base.errors import SearchError
 from nmt_pbt.base.types import Value
-from nmt_pbt.run.driver import Driver, Ticket
+from nmt_pbt.run.driver import Driver
+from nmt_pbt.run.job_queue import Ticket
 from nmt_pbt.run.jobs import Engine, Job, JobResult, Result, StateReference
 
 

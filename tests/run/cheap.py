@@ -14,10 +14,11 @@ import numpy as np
 
 from nmt_pbt.base.errors import OutOfMemoryError
 from nmt_pbt.base.types import Value
-from nmt_pbt.run.driver import Driver, search_started
+from nmt_pbt.run.driver import Driver
 from nmt_pbt.run.jobs import Engine, Job, Result, Winner
 from nmt_pbt.run.journal import Guessed, Journal, RunStarted
 from nmt_pbt.run.scheduler import Scheduler
+from nmt_pbt.run.search_start import search_started
 from nmt_pbt.run.worker import TrainablePool, Worker
 from nmt_pbt.search.methods.registry import build_method
 from nmt_pbt.tasks.protocol import Evaluation, MemberState, TestResult, Trainable
