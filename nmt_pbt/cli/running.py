@@ -116,6 +116,7 @@ def prepare_run(
         from nmt_pbt.tasks.translation.metrics import check_tokenizer  # brings sacrebleu along
 
         check_tokenizer(settings.bleu_tokenizer)
+    check_memory(need_of(settings, settings.corpus.vocabulary_size), settings.engine)
     text, subwords = check(settings.corpus, settings.seed)
     if corpus is not None:
         as_begun = corpus_of_run(text, subwords, settings.corpus.max_length, corpus.digest)
@@ -123,7 +124,6 @@ def prepare_run(
             raise UsageError(f"{settings.corpus.name}: {corpus.otherwise}")
         text = as_begun
     need = need_of(settings, subwords.size)
-    check_memory(need, settings.engine)
     check_room(need, run.path)
 
     if settings.search.interval * len(text.train) < 1:
