@@ -109,7 +109,8 @@ def prepare_run(
     """
     from nmt_pbt.run.preflight import check_engine, check_memory, check_room, need_of
     from nmt_pbt.tasks.translation.bleu_tokenizer import SELF_CONTAINED
-    from nmt_pbt.tasks.translation.corpus.prepared import check, corpus_of_run
+    from nmt_pbt.tasks.translation.corpus.catalog import load_corpus
+    from nmt_pbt.tasks.translation.corpus.prepared import corpus_of_run, train_subwords
 
     check_engine(settings.engine)
     if settings.bleu_tokenizer not in SELF_CONTAINED:
@@ -117,7 +118,13 @@ def prepare_run(
 
         check_tokenizer(settings.bleu_tokenizer)
     check_memory(need_of(settings, settings.corpus.vocabulary_size), settings.engine)
-    text, subwords = check(settings.corpus, settings.seed)
+    text = load_corpus(settings.corpus, settings.seed)
+    if settings.search.interval * len(text.train) < 1:
+        raise UsageError(
+            f"search.interval {settings.search.interval:g}: less than one of "
+            f"{counted(len(text.train), 'sentence pair')}; raise it"
+        )
+    subwords = train_subwords(text, settings.corpus, settings.seed)
     if corpus is not None:
         as_begun = corpus_of_run(text, subwords, settings.corpus.max_length, corpus.digest)
         if as_begun is None:
@@ -125,12 +132,6 @@ def prepare_run(
         text = as_begun
     need = need_of(settings, subwords.size)
     check_room(need, run.path)
-
-    if settings.search.interval * len(text.train) < 1:
-        raise UsageError(
-            f"search.interval {settings.search.interval:g}: less than one of "
-            f"{counted(len(text.train), 'sentence pair')}; raise it"
-        )
 
     from nmt_pbt.cli.progress import CONSOLE
     from nmt_pbt.tasks.translation.foresight import foreseen

@@ -104,6 +104,20 @@ def check(settings: CorpusSettings, seed: int) -> tuple[Corpus, Subwords]:
         UsageError: The corpus or the vocabulary cannot be had, or every training pair is too long.
     """
     corpus = load_corpus(settings, seed)
+    return corpus, train_subwords(corpus, settings, seed)
+
+
+def train_subwords(corpus: Corpus, settings: CorpusSettings, seed: int) -> Subwords:
+    """Train subwords on a corpus's training split, without TensorFlow.
+
+    Args:
+        corpus: The corpus.
+        settings: How it is cut.
+        seed: The run's seed.
+
+    Raises:
+        UsageError: The vocabulary cannot be had, or every training pair is too long.
+    """
     train = corpus.train
     text = (*train.source, *train.target)
     subwords = Subwords.train(text, settings.vocabulary_size, seed, settings.normalization)
@@ -115,7 +129,7 @@ def check(settings: CorpusSettings, seed: int) -> tuple[Corpus, Subwords]:
         raise UsageError(
             f"corpus.max_length: every training pair of '{corpus.name}' has more than {longest} subwords; raise it"
         )
-    return corpus, subwords
+    return subwords
 
 
 def prepare(corpus: Corpus, subwords: Subwords, settings: CorpusSettings) -> PreparedCorpus:
