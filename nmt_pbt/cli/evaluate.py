@@ -13,7 +13,7 @@ from nmt_pbt.base.errors import UsageError
 from nmt_pbt.base.text import counted
 from nmt_pbt.cli.options import Beam, Ensemble, Method, MovedCorpus, Run, Seed, SplitSentences
 from nmt_pbt.cli.startup import start_tensorflow
-from nmt_pbt.cli.streams import check_open
+from nmt_pbt.cli.streams import check_open, warn
 
 if TYPE_CHECKING:
     from nmt_pbt.tasks.kept_model import KeptModel
@@ -55,13 +55,14 @@ def evaluate_command(
 ) -> None:
     """Translate a text and score it: BLEU, chrF and TER, each with its signature, and BLEU as the literature has it."""
     from nmt_pbt.run.choice import choose_models
-    from nmt_pbt.tasks.translation.bleu_tokenizer import SELF_CONTAINED, check_known
+    from nmt_pbt.tasks.translation.bleu_tokenizer import check_known
     from nmt_pbt.tasks.translation.tree import TranslationSettings
 
     check_open()
     if tokenize is not None:
         check_known(tokenize, "--tokenize")
     chosen = choose_models(run, TranslationSettings, method, seed, ensemble)
+    from nmt_pbt.tasks.translation.metrics import check_tokenizer
     from nmt_pbt.tasks.translation.text import pair_up, read_translations, same_direction
 
     rivals: tuple[KeptModel[TranslationSettings], ...] = ()
@@ -75,10 +76,7 @@ def evaluate_command(
     if against is not None and given is not None:
         pair_up(against, given, text)
     tokenize = tokenize or chosen[0].settings.bleu_tokenizer
-    if tokenize not in SELF_CONTAINED:
-        from nmt_pbt.tasks.translation.metrics import check_tokenizer  # brings sacrebleu along
-
-        check_tokenizer(tokenize)
+    check_tokenizer(tokenize)
     start_tensorflow()
     from nmt_pbt.tasks.translation.evaluation import compare_scores, score_text
 
@@ -138,7 +136,7 @@ def _translate(
     translator = Translator(chosen, beam, split_sentences)
     translations = translator.translate(text.pairs.source)
     if translator.warning is not None:
-        typer.echo(f"nmt-pbt: {text.name}: {translator.warning}", err=True)
+        warn(f"{text.name}: {translator.warning}")
     return translations
 
 

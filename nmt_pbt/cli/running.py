@@ -108,16 +108,14 @@ def prepare_run(
         corpus: Which corpus it has to be; None takes any.
     """
     from nmt_pbt.run.preflight import check_engine, check_memory, check_room, need_of
-    from nmt_pbt.tasks.translation.bleu_tokenizer import SELF_CONTAINED
     from nmt_pbt.tasks.translation.corpus.catalog import load_corpus
     from nmt_pbt.tasks.translation.corpus.prepared import corpus_of_run, train_subwords
+    from nmt_pbt.tasks.translation.metrics import check_tokenizer
 
     check_engine(settings.engine)
-    if settings.bleu_tokenizer not in SELF_CONTAINED:
-        from nmt_pbt.tasks.translation.metrics import check_tokenizer  # brings sacrebleu along
-
-        check_tokenizer(settings.bleu_tokenizer)
-    check_memory(need_of(settings, settings.corpus.vocabulary_size), settings.engine)
+    check_tokenizer(settings.bleu_tokenizer)
+    need = need_of(settings, settings.corpus.vocabulary_size)
+    check_memory(need, settings.engine)
     text = load_corpus(settings.corpus, settings.seed)
     if settings.search.interval * len(text.train) < 1:
         raise UsageError(
@@ -130,7 +128,6 @@ def prepare_run(
         if as_begun is None:
             raise UsageError(f"{settings.corpus.name}: {corpus.otherwise}")
         text = as_begun
-    need = need_of(settings, subwords.size)
     check_room(need, run.path)
 
     from nmt_pbt.cli.progress import CONSOLE

@@ -102,16 +102,12 @@ def translate_command(
         first += len(chunk)
         ends += sum("\r" in line for line in chunk)
     if ends:
-        _tell(
+        warn(
             f"{STANDARD_INPUT}: {counted(ends, 'line')} with carriage returns inside, which end no line here; if they "
             "are to, put tr '\\r' '\\n' before"
         )
     if translator.warning is not None:
-        _tell(f"{STANDARD_INPUT}: {translator.warning}")
-
-
-def _tell(note: str) -> None:
-    typer.echo(f"nmt-pbt: {note}", err=True)
+        warn(f"{STANDARD_INPUT}: {translator.warning}")
 
 
 def _check_options(
@@ -199,12 +195,12 @@ def _converse(answer: Callable[[Sequence[str], int], Iterator[str]], warning: Ca
             typer.echo("", err=True)
             return
         except UnicodeError:
-            typer.echo("nmt-pbt: this line is not UTF-8; write it again", err=True)
+            warn("this line is not UTF-8; write it again")
             continue
         for translation in answer([line], first):
             sys.stdout.write(translation + "\n")
         sys.stdout.flush()
         first += 1
         if not warned and (told := warning()) is not None:
-            _tell(told)
+            warn(told)
             warned = True

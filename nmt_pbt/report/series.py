@@ -439,9 +439,8 @@ def test_sets(records: Sequence[AnyRecord]) -> pd.DataFrame:
     Returns:
         Columns: method, seed, test_set, outputs, then `test_X` and `signature_X` for each metric X, as in `tests`.
     """
-    found = {(record.method, record.seed): record for record in records if isinstance(record, Tested)}
     rows: list[dict[str, Any]] = []
-    for record in found.values():
+    for record in latest_tests(records):
         several: list[Tested | OtherTest] = [record, *record.others]
         for one in several:
             if one.test_set is not None:

@@ -15,6 +15,7 @@ from nmt_pbt.run.scheduler import Scheduler
 from nmt_pbt.run.search_start import search_started
 from nmt_pbt.run.winner_test import WinnerTest
 from nmt_pbt.search.methods.registry import build_method, in_order, waits_for_pbt
+from nmt_pbt.search.plan import SearchPlan
 from nmt_pbt.search.segments import Segment
 from nmt_pbt.settings.tree import RunSettings
 from nmt_pbt.tasks.protocol import Task
@@ -66,7 +67,7 @@ class _Searches:
     journal: Journal
     states: StateStore
     listener: Listener
-    _begun: set[tuple[str, int]] = field(default_factory=set)
+    _begun: dict[tuple[str, int], Driver | None] = field(default_factory=dict)  # None: nothing is left to do
 
     def ready(self) -> list[Driver]:
         """Begin the searches that can begin now and have not: each one, but a replay of what is yet to be found."""
@@ -78,17 +79,17 @@ class _Searches:
                     continue
                 if waits_for_pbt(name, plan) and not self._is_over("pbt", seed):
                     continue
-                self._begun.add((name, seed))
+                driver = None
                 if done := self._tested(name, seed):
                     self.listener(done)
-                elif (driver := self._driver(name, seed)) is not None:
+                elif (driver := self._driver(plan, name, seed)) is not None:
                     driver.begin()
                     found.append(driver)
+                self._begun[name, seed] = driver
         return [driver for driver in found if not driver.done]
 
-    def _driver(self, name: str, seed: int) -> Driver | None:
+    def _driver(self, plan: SearchPlan, name: str, seed: int) -> Driver | None:
         schedule: list[Segment] = []
-        plan = self.settings.search_plan()
         if waits_for_pbt(name, plan):
             found = found_schedule(self.journal.of("pbt", seed), "pbt", seed, self.run.path.name)
             if found is None:
@@ -103,7 +104,10 @@ class _Searches:
         return next((record for record in self.journal.of(method, seed) if isinstance(record, Tested)), None)
 
     def _is_over(self, method: str, seed: int) -> bool:
-        return any(isinstance(record, SearchEnded) for record in self.journal.of(method, seed))
+        if (method, seed) not in self._begun:
+            return False
+        driver = self._begun[method, seed]
+        return driver is None or driver.ended
 
 
 def _check_any_succeeded(run: RunDirectory, journal: Journal) -> None:

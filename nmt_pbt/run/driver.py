@@ -139,6 +139,11 @@ class Driver:
         return self._results.winner
 
     @property
+    def ended(self) -> bool:
+        """Whether the search is over, be its winner tested or not."""
+        return self._ended
+
+    @property
     def done(self) -> bool:
         """Whether the search is over, its winner was tested if it is to be, and all states that are kept are there."""
         return self._ended and not self._wanted and (self._tested is not None or self._test is None or not self.winner)

@@ -12,6 +12,9 @@ from nmt_pbt.run.journal import Assigned, Evaluated, SearchStarted, Seconds
 from nmt_pbt.search.assignment import Assignment
 from nmt_pbt.tasks.protocol import TestResult
 
+MAX_DEATHS = 3
+"""A job during which so many workers died is not tried again: it is what kills them."""
+
 
 @dataclass(frozen=True)
 class StateReference:

@@ -18,13 +18,10 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from nmt_pbt.base.errors import NmtPbtError, SearchError
-from nmt_pbt.run.jobs import Job, Result
+from nmt_pbt.run.jobs import MAX_DEATHS, Job, Result
 from nmt_pbt.run.worker import TrainablePool, Worker
 from nmt_pbt.tasks.protocol import Task
 from nmt_pbt.tasks.state import StateStore
-
-MAX_DEATHS = 3
-"""A job during which so many workers died is not tried again: it is what kills them."""
 
 
 @dataclass

@@ -15,15 +15,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from nmt_pbt.base.errors import NmtPbtError, SearchError, StateError, UsageError, first_line
-from nmt_pbt.run.jobs import Job, JobResult, Result, StateReference, TestingJob, TrainingJob, lost
+from nmt_pbt.run.jobs import MAX_DEATHS, Job, JobResult, Result, StateReference, TestingJob, TrainingJob, lost
 from nmt_pbt.run.worker import TrainablePool, Worker
 from nmt_pbt.tasks.protocol import MemberState, Task
 from nmt_pbt.tasks.state import StateStore, content_hash
 
 _CLUSTERS = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
 """Environment variable of Ray, read when it is imported: 0 keeps it to the loopback address, on any system."""
-MAX_DEATHS = 3
-"""A job during which so many workers died is not tried again: it is what kills them."""
 
 
 class _CarriedStates:

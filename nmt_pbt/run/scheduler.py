@@ -37,10 +37,9 @@ class Scheduler:
         self._engine = engine
         self._structural = structural
         self._searches: list[Driver] = []
-        self._given: dict[str, tuple[Driver, Ticket]] = {}
+        self._given: dict[str, tuple[Driver, Ticket, float]] = {}  # and how long the worker was idle before, in seconds
         self._live: dict[str, _Live] = {}
         self._free_since: dict[str, float] = {}
-        self._idle: dict[str, float] = {}
 
     def run(self, searches: Sequence[Driver], more: Callable[[], Sequence[Driver]] = tuple) -> None:
         """Run searches side by side.
@@ -72,9 +71,7 @@ class Scheduler:
             if chosen is None:
                 return  # nor is there anything for the others
             search, ticket = chosen
-            now = time.perf_counter()
-            self._idle[worker] = now - self._free_since.get(worker, began)
-            self._given[worker] = search, ticket
+            self._given[worker] = search, ticket, time.perf_counter() - self._free_since.get(worker, began)
             self._engine.submit(worker, ticket.job)
 
     def _choose(self, worker: str) -> tuple[Driver, Ticket] | None:
@@ -93,12 +90,11 @@ class Scheduler:
     def _take_in(self, result: Result | None) -> None:
         if result is None:
             return  # a worker has joined
-        search, ticket = self._given.pop(result.worker)
+        search, ticket, idle = self._given.pop(result.worker)
         self._free_since[result.worker] = time.perf_counter()
         at = None
         if isinstance(result, JobResult):
             at = result.state
-            idle = round(self._idle[result.worker], 6)
-            result = replace(result, seconds=result.seconds.model_copy(update={"idle": idle}))
+            result = replace(result, seconds=result.seconds.model_copy(update={"idle": round(idle, 6)}))
         self._live[result.worker] = _Live(self._shape(ticket.job), at)
         search.take(ticket, result)

@@ -11,7 +11,8 @@ import pytest
 
 from nmt_pbt.base.errors import SearchError, UsageError
 from nmt_pbt.run import ray_engine
-from nmt_pbt.run.ray_engine import MAX_DEATHS, RayEngine
+from nmt_pbt.run.jobs import MAX_DEATHS
+from nmt_pbt.run.ray_engine import RayEngine
 from nmt_pbt.tasks.state import StateStore
 from tests.run.cheap import CheapTask, cheap_settings, inline, opened, search
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-
-from sacrebleu.metrics import BLEU, CHRF
+from typing import TYPE_CHECKING
 
 from nmt_pbt.base.errors import UsageError, first_line
-from nmt_pbt.tasks.translation.bleu_tokenizer import DEFAULT, how_to_get
+from nmt_pbt.tasks.translation.bleu_tokenizer import DEFAULT, SELF_CONTAINED, how_to_get
+
+if TYPE_CHECKING:
+    from sacrebleu.metrics.bleu import BLEU
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,8 @@ def bleu_metric(tokenize: str = DEFAULT) -> BLEU:
     Args:
         tokenize: The name of a tokenizer, one of `bleu_tokenizer.TOKENIZERS`.
     """
+    from sacrebleu.metrics.bleu import BLEU  # 0.1 s, which refusals need not wait for
+
     # `force` silences a guess, by final full stops, at whether the text is detokenised; it changes nothing.
     return BLEU(tokenize=tokenize, force=True)
 
@@ -47,6 +51,8 @@ def check_tokenizer(tokenize: str) -> None:
     Raises:
         UsageError: A package is missing, or a model cannot be downloaded.
     """
+    if tokenize in SELF_CONTAINED:
+        return
     try:
         bleu_metric(tokenize)
     except (ImportError, RuntimeError, OSError, KeyError, AssertionError) as error:
@@ -70,6 +76,8 @@ def score_translations(translations: Sequence[str], references: Sequence[str], t
     Raises:
         UsageError: There is nothing to score, or the two differ in number.
     """
+    from sacrebleu.metrics.chrf import CHRF
+
     _check(translations, references)
     bleu, chrf = bleu_metric(tokenize), CHRF()
     bleu_score = bleu.corpus_score(list(translations), [list(references)])
