@@ -13,6 +13,7 @@ ARGS ?=
 # An installation is repeated when one of these is newer than it.
 INSTALLS_FROM := setup.py pyproject.toml constraints.txt $(BIN)/python
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
+COMPILE := $(BIN)/python -m compileall -q nmt_pbt # pip compiles what it copies, not what stays here
 
 QUICK := not slow and not peer
 
@@ -67,11 +68,13 @@ clean: ## Remove .venv and what tools leave behind; results stay
 $(VENV)/installed: $(INSTALLS_FROM)
 	@echo "Installing nmt-pbt and its dependencies into $(VENV); this takes some minutes, once"
 	@$(INSTALL) .
+	@$(COMPILE)
 	@touch $@
 
 $(VENV)/installed-test: $(INSTALLS_FROM)
 	@echo "Installing nmt-pbt, its dependencies and its test tools into $(VENV); this takes some minutes, once"
 	@$(INSTALL) '.[test]'
+	@$(COMPILE)
 	@touch $(VENV)/installed $@
 
 # A candidate has to be run to know it: a launcher on the path may stand for a version that is not there.

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
+import itertools
 import json
 import math
+import textwrap
 import types
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -46,6 +49,7 @@ def reference() -> str:
 
 def _section(name: str, section: type[BaseModel]) -> Iterator[str]:
     """Yield a section's table, then its sub-sections."""
+    descriptions = _descriptions(section)
     leaves = {key: field for key, field in section.model_fields.items() if not _is_section(field)}
     if name:
         yield f"## `{name}`\n\n{_words(inspect.getdoc(section) or '')}\n\n"
@@ -54,18 +58,33 @@ def _section(name: str, section: type[BaseModel]) -> Iterator[str]:
         for key, field in leaves.items():
             full = f"{name}.{key}" if name else key
             default = _cell(_default(field))
-            yield f"| `{full}` | {_cell(_kind(field))} | {default} | {_cell(_described(field))} |\n"
+            described = _described(field, descriptions.get(key, ""))
+            yield f"| `{full}` | {_cell(_kind(field))} | {default} | {_cell(described)} |\n"
         yield "\n"
     for key, field in section.model_fields.items():
         if _is_section(field):
             yield from _section(f"{name}.{key}" if name else key, _model(field))
 
 
-def _described(field: FieldInfo) -> str:
+def _descriptions(section: type[BaseModel]) -> dict[str, str]:
+    """Return what stands below each attribute of a class, and of those that it is derived from, in their source."""
+    found: dict[str, str] = {}
+    for kind in reversed(section.__mro__):
+        if issubclass(kind, BaseModel) and kind is not BaseModel:
+            (definition,) = ast.parse(textwrap.dedent(inspect.getsource(kind))).body
+            assert isinstance(definition, ast.ClassDef)
+            for attribute, below in itertools.pairwise(definition.body):
+                match attribute, below:
+                    case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(text))):
+                        found[name] = text
+    return found
+
+
+def _described(field: FieldInfo, description: str) -> str:
     """Return what a setting does; of one that names something registered, what each name means."""
     named = [bound for bound in _flat(field.metadata) if isinstance(bound, Registry)]
     meanings = "".join(f". `{spec.name}`: {spec.summary}" for registry in named for spec in registry)
-    return _words(field.description or "") + meanings
+    return _words(description) + meanings
 
 
 def _space() -> str:
@@ -78,8 +97,9 @@ def _space() -> str:
     text += "values.\n\n"
     for title, domain in (("From a least to a greatest value", NumberDomain), ("One of a list", ChoiceDomain)):
         text += f"### {title}\n\n| name | takes | default | |\n| --- | --- | --- | --- |\n"
+        descriptions = _descriptions(domain)
         for key, field in domain.model_fields.items():
-            row = (f"`{key}`", _cell(_kind(field)), _cell(_default(field)), _cell(_words(field.description or "")))
+            row = (f"`{key}`", _cell(_kind(field)), _cell(_default(field)), _cell(_words(descriptions.get(key, ""))))
             text += f"| {' | '.join(row)} |\n"
         text += "\n"
     return text

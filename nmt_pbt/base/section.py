@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterator, Mapping
 from typing import Annotated, ClassVar
 
@@ -20,9 +19,7 @@ FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_len
 class Section(BaseModel):
     """Settings that belong together: checked strictly, and not changed once made."""
 
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, strict=True, allow_inf_nan=False, use_attribute_docstrings=True
-    )
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False, defer_build=True)
 
     decides_nothing: ClassVar[frozenset[str]] = frozenset()
     """Settings that do not change what a search finds: a run may be continued with other ones"""
@@ -41,15 +38,13 @@ def add_section(kind: type[Section], name: str, section: type[Section]) -> None:
         name: The section's name.
         section: The section's class; all its settings have defaults.
     """
-    kind.model_fields[name] = FieldInfo(
-        annotation=section, default_factory=section, description=inspect.getdoc(section)
-    )
-    kind.model_rebuild(force=True)
+    kind.model_fields[name] = FieldInfo(annotation=section, default_factory=section)
     changed = {kind}
-    for holder in _below(Section):
-        if any(field.annotation in changed for field in holder.model_fields.values()):
-            holder.model_rebuild(force=True)
-            changed.add(holder)
+    for changing in (kind, *_below(Section)):
+        if changing is kind or any(field.annotation in changed for field in changing.model_fields.values()):
+            if changing.__pydantic_complete__:
+                changing.model_rebuild(force=True)
+            changed.add(changing)
 
 
 def _below(kind: type[Section]) -> Iterator[type[Section]]:

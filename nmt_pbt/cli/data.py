@@ -27,8 +27,10 @@ def data_fetch_command(
     to: Annotated[Path, typer.Option(help="Folder to keep corpora in.")] = Path("data"),
 ) -> None:
     """Download a corpus; goes on where an earlier download stopped, and refuses a wrong file."""
+    from nmt_pbt.tasks.translation.corpus.fetch import check_fetchable, fetch
+
+    check_fetchable(name)
     from nmt_pbt.cli.progress import DownloadProgress
-    from nmt_pbt.tasks.translation.corpus.fetch import fetch
 
     with DownloadProgress() as progress:
         folder = fetch(name, to / name, progress=progress)

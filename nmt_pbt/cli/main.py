@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import signal
 import sys
 from typing import Annotated
@@ -59,6 +60,7 @@ def _stop(signum: int, frame: object) -> None:
 def main() -> None:
     """Run the command line: exit code 0 done, 2 wrong use or bad input, 130 interrupted."""
     gc.set_threshold(50_000, 20, 20)  # what is imported stays; looking through it again and again takes time
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # looking for some reads what every package says
     open_streams()
     name_streams()
     speak_utf_8()

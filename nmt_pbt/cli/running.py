@@ -108,20 +108,20 @@ def prepare_run(
         corpus: Which corpus it has to be; None takes any.
     """
     from nmt_pbt.run.preflight import check_engine, check_memory, check_room, need_of
-    from nmt_pbt.tasks.translation.corpus.catalog import load_corpus
-    from nmt_pbt.tasks.translation.corpus.prepared import corpus_of_run, train_subwords
+    from nmt_pbt.tasks.translation.corpus.catalog import known_train_pairs, load_corpus
     from nmt_pbt.tasks.translation.metrics import check_tokenizer
 
     check_engine(settings.engine)
     check_tokenizer(settings.bleu_tokenizer)
     need = need_of(settings, settings.corpus.vocabulary_size)
     check_memory(need, settings.engine)
+    known = known_train_pairs(settings.corpus)
+    if known is not None:
+        _check_interval(settings.search.interval, known)
     text = load_corpus(settings.corpus, settings.seed)
-    if settings.search.interval * len(text.train) < 1:
-        raise UsageError(
-            f"search.interval {settings.search.interval:g}: less than one of "
-            f"{counted(len(text.train), 'sentence pair')}; raise it"
-        )
+    _check_interval(settings.search.interval, len(text.train))
+    from nmt_pbt.tasks.translation.corpus.prepared import corpus_of_run, train_subwords
+
     subwords = train_subwords(text, settings.corpus, settings.seed)
     if corpus is not None:
         as_begun = corpus_of_run(text, subwords, settings.corpus.max_length, corpus.digest)
@@ -151,6 +151,13 @@ def prepare_run(
     from nmt_pbt.tasks.translation.task import TranslationTask
 
     return TranslationTask(settings, prepared)
+
+
+def _check_interval(interval_epochs: float, train_pairs: int) -> None:
+    if interval_epochs * train_pairs < 1:
+        raise UsageError(
+            f"search.interval {interval_epochs:g}: less than one of {counted(train_pairs, 'sentence pair')}; raise it"
+        )
 
 
 def notes_of(corpus: Corpus) -> Iterator[str]:

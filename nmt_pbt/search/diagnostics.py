@@ -12,8 +12,6 @@ from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from nmt_pbt.base.types import Value
 from nmt_pbt.search.assignment import Assignment
 from nmt_pbt.space.domains import Choice, Constant, Domain
@@ -140,6 +138,8 @@ def spread(domain: Domain, values: Sequence[Value]) -> float:
     """
     if isinstance(domain, Choice) and not domain.ordered:
         return (1 - 1 / effective_number(values)) / (1 - 1 / domain.size) if domain.size > 1 else 0.0
+    import numpy as np  # 0.1 s, which a refusal need not pay
+
     return float(np.std([domain.to_unit(value) for value in values])) * math.sqrt(12)
 
 

@@ -16,8 +16,6 @@ from nmt_pbt.base.text import counted
 from nmt_pbt.tasks.kept_model import KeptModel
 from nmt_pbt.tasks.translation.corpus.catalog import load_corpus
 from nmt_pbt.tasks.translation.corpus.parallel import ParallelText, one_line, read_pair
-from nmt_pbt.tasks.translation.corpus.prepared import corpus_of_run
-from nmt_pbt.tasks.translation.corpus.subwords import SUBWORDS, Subwords
 from nmt_pbt.tasks.translation.tree import TranslationSettings
 
 if TYPE_CHECKING:
@@ -65,6 +63,10 @@ def own_text(
     Raises:
         UsageError: The corpus is not there, or not what it was when the run was begun, or has no such test set.
     """
+    # NumPy, which these need, takes 0.1 s: what refuses a text does without.
+    from nmt_pbt.tasks.translation.corpus.prepared import corpus_of_run
+    from nmt_pbt.tasks.translation.corpus.subwords import SUBWORDS, Subwords
+
     settings = chosen.settings
     moved = settings.corpus if lies is None else settings.corpus.model_copy(update={"name": lies})
     corpus = load_corpus(moved, settings.seed)

@@ -6,8 +6,7 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from nmt_pbt.base.errors import UsageError, suggest
 from nmt_pbt.base.randomness import generator
@@ -15,6 +14,9 @@ from nmt_pbt.tasks.translation.corpus.grammar_file import toy_grammar
 from nmt_pbt.tasks.translation.corpus.parallel import Corpus, ParallelText, read_folder
 from nmt_pbt.tasks.translation.corpus.synthetic import TASKS, digit_lines, digit_pairs
 from nmt_pbt.tasks.translation.settings import CorpusSettings
+
+if TYPE_CHECKING:
+    import numpy as np
 
 MOST_GENERATED = 1_000_000
 """Most pairs of a generated corpus, of all splits together."""
@@ -87,6 +89,12 @@ def load_corpus(settings: CorpusSettings, seed: int) -> Corpus:
     return _limit(read_folder(folder, *_languages(settings), settings.test_set), settings, seed)
 
 
+def known_train_pairs(settings: CorpusSettings) -> int | None:
+    """Return how many training pairs `load_corpus` will return, where the settings tell; else None."""
+    sizes = next((entry.sizes for entry in _ENTRIES if entry.name == settings.name), None)
+    return settings.train_pairs or (sizes[0] if sizes else None)
+
+
 def _languages(settings: CorpusSettings) -> tuple[str, str]:
     return settings.source_language, settings.target_language
 
@@ -121,7 +129,7 @@ def _limit(corpus: Corpus, settings: CorpusSettings, seed: int) -> Corpus:
             )
     if settings.train_pairs is not None and settings.train_pairs < len(train):
         drawn = generator(seed, "corpus", "train pairs").choice(len(train), settings.train_pairs, replace=False)
-        train = train.select(np.sort(drawn).tolist())
+        train = train.select(sorted(drawn.tolist()))
     dev = dev.head(settings.dev_pairs or len(dev))
     test = test.head(settings.test_pairs or len(test))
     others = {name: text.head(settings.test_pairs or len(text)) for name, text in corpus.other_tests.items()}

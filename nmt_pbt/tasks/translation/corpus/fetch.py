@@ -59,6 +59,16 @@ SOURCES = {
 }
 
 
+def check_fetchable(name: str) -> None:
+    """Refuse the name of a corpus that cannot be downloaded.
+
+    Raises:
+        UsageError: It is none of `SOURCES`.
+    """
+    if name not in SOURCES:
+        raise UsageError(f"corpus {name!r} cannot be fetched{suggest(name, SOURCES)}")
+
+
 def fetch(name: str, destination: Path, *, base_url: str | None = None, progress: Progress | None = None) -> Path:
     """Download a corpus. What is there already and right is left alone; what was begun is gone on with.
 
@@ -75,8 +85,7 @@ def fetch(name: str, destination: Path, *, base_url: str | None = None, progress
         UsageError: Unknown name, the network or the disk fails, or a file is not the pinned one. Of a file that fails
             on the way, what has come stays in `FILE.part` and is gone on with by the next call.
     """
-    if name not in SOURCES:
-        raise UsageError(f"corpus {name!r} cannot be fetched{suggest(name, SOURCES)}")
+    check_fetchable(name)
     source = SOURCES[name]
     try:
         destination.mkdir(parents=True, exist_ok=True)

@@ -12,10 +12,12 @@ from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from nmt_pbt.base.errors import UsageError
+
+if TYPE_CHECKING:
+    import numpy as np
 
 _DRAWS_AT_ONCE = 4096
 _MOST_REJECTED = 10_000
@@ -75,7 +77,7 @@ class Alternative:
     templates: tuple[Mapping[str, Template], Mapping[str, Template]]
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)  # frozen ones take several times as long to make
 class Phrase:
     """An expanded alternative."""
 
@@ -161,7 +163,10 @@ class Grammar:
             option = self.symbols[option].draw(next(uniform))
         if isinstance(option, Word):
             return option
-        return Phrase(option, {name: self._expand(below, uniform) for name, below in option.parts})
+        children: dict[str, Node] = {}
+        for name, below in option.parts:
+            children[name] = self._expand(below, uniform)
+        return Phrase(option, children)
 
     def _sentence(self, derivation: Node, side: int) -> str:
         words: list[str] = []
@@ -174,10 +179,7 @@ class Grammar:
     def _write(self, node: Node, side: int, variant: str, keys: tuple[str, ...], words: list[str]) -> None:
         """Append the words of a node, in one language, to `words`."""
         if isinstance(node, Word):
-            form = node.forms[side]
-            if not isinstance(form, str):
-                form = self._form(form, keys)
-            if form:
+            if form := self._form(node.forms[side], keys):
                 words.append(form)
             return
         templates = node.alternative.templates[side]
@@ -187,12 +189,17 @@ class Grammar:
         for piece in template:
             if isinstance(piece, str):
                 words.append(piece)
-            else:
-                below = tuple([key.constant or self._key(key, node, keys) for key in piece.keys]) if piece.keys else ()
-                part = node.children.get(piece.path[0]) if len(piece.path) == 1 else None
-                self._write(part or self._follow(node, piece.path), side, piece.variant, below, words)
+                continue
+            below = tuple([key.constant or self._key(key, node, keys) for key in piece.keys]) if piece.keys else ()
+            part = self._follow(node, piece.path)
+            if not isinstance(part, Word):
+                self._write(part, side, piece.variant, below, words)
+            elif form := self._form(part.forms[side], below):
+                words.append(form)
 
     def _form(self, form: Forms, keys: tuple[str, ...]) -> str:
+        if isinstance(form, str):
+            return form
         for key in keys:
             if isinstance(form, str):
                 return form
@@ -225,9 +232,10 @@ class Grammar:
     def _follow(self, phrase: Phrase, path: tuple[str, ...]) -> Node:
         node: Node = phrase
         for name in path:
-            if isinstance(node, Word) or name not in node.children:
+            below = node.children.get(name) if isinstance(node, Phrase) else None
+            if below is None:
                 raise self._error(phrase, f"asks for {'.'.join(path)}, and there is no such part")
-            node = node.children[name]
+            node = below
         return node
 
     def _error(self, phrase: Phrase, problem: str) -> UsageError:

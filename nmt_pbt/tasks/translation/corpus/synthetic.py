@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import product
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from nmt_pbt.base.errors import UsageError
+
+if TYPE_CHECKING:
+    import numpy as np
 
 TASKS = ("copy", "reverse", "sort")
 
