@@ -46,7 +46,9 @@ _ENTRIES = (
     Entry("copy", "digit sequences, the same again", (10_000, 500, 500)),
     Entry("reverse", "digit sequences, from the last to the first", (10_000, 500, 500)),
     Entry("sort", "digit sequences, in ascending order", (10_000, 500, 500)),
-    Entry("multi30k", "English and German picture captions; `nmt-pbt data fetch multi30k` (research use only)", None),
+    Entry(
+        "multi30k", "captions: English, German, French, Czech; `nmt-pbt data fetch multi30k` (research use only)", None
+    ),
 )
 
 
