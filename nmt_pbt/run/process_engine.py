@@ -15,6 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
+from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 
 from nmt_pbt.base.errors import NmtPbtError, SearchError
@@ -42,13 +43,13 @@ class ProcessEngine:
     with this process, however that ends.
 
     Args:
-        task: Builds the trainables; sent to each worker once.
+        task: Builds the trainables; pickled once, for all workers.
         states: Where states are saved.
         workers: How many processes.
     """
 
     def __init__(self, task: Task, states: StateStore, workers: int) -> None:
-        self._task = task
+        self._task = bytes(ForkingPickler.dumps(task))
         self._states = states
         self._context = multiprocessing.get_context("spawn")  # TensorFlow does not outlive a fork
         self._logs = tempfile.TemporaryDirectory(prefix="nmt-pbt-")
@@ -136,14 +137,14 @@ def _cause(member: _Member) -> str:
     return next((line.strip() for line in reversed(lines) if line.strip()), f"exit code {code}")
 
 
-def _work(name: str, pipe: Connection, task: Task, states: Path, log: Path) -> None:
+def _work(name: str, pipe: Connection, pickled_task: bytes, states: Path, log: Path) -> None:
     """Run jobs until the other side closes the pipe; what a worker's process does."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all; the one that waits for us decides
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     with open(log, "wb") as file:
-        os.dup2(file.fileno(), 2)  # TensorFlow's start-up messages, once for each worker
-    worker = Worker(name, TrainablePool(task), StateStore(states))
+        os.dup2(file.fileno(), 2)  # TensorFlow's start-up messages, once for each worker; unpickling a task imports it
+    worker = Worker(name, TrainablePool(ForkingPickler.loads(pickled_task)), StateStore(states))
     while True:
         try:
             job = pipe.recv()

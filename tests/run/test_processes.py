@@ -65,6 +65,27 @@ def test_searches_side_by_side_on_processes_find_what_each_finds_in_one(
     assert StateStore(tmp_path / "run" / "states").names() == set()
 
 
+class LoudTask(CheapTask):
+    """A task whose libraries write when they are imported, as TensorFlow does."""
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        os.write(2, b"could not find cuda drivers\n")
+        self.__dict__.update(state)
+
+
+def test_what_libraries_of_a_worker_write_does_not_reach_the_terminal(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    import keras_tuner  # noqa: F401 - writes as well, here
+
+    capfd.readouterr()
+    engine = ProcessEngine(LoudTask(), StateStore(tmp_path / "states"), 1)
+    with opened(tmp_path) as journal:
+        search("random", cheap_settings(), CheapTask(), engine, journal)
+    engine.close()
+    assert capfd.readouterr().err == ""
+
+
 def kill_again_and_again(folder: Path, kills: int, seed: int) -> int:
     """Run the comparison, and kill workers or the one that decides at random moments; return how many were killed."""
     draw = random.Random(seed)
