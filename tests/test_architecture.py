@@ -22,6 +22,7 @@ ORDER = [
     "tasks.keras",
     "report",
     "run",
+    "testing",
     "tasks.translation",
     "tasks.translation.corpus",
     "tasks.translation.model",

@@ -9,18 +9,19 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from nmt_pbt.report import statistics, tables
-from nmt_pbt.report.answer import answer, main_metric
-from nmt_pbt.report.labels import metric_label, score_text, value_label, value_text
+from nmt_pbt.report.answer import answer
+from nmt_pbt.report.comparisons import reference_method
+from nmt_pbt.report.labels import duration, metric_label, score_text, value_label, value_text
 from nmt_pbt.report.methods import method_info
 from nmt_pbt.report.run import Run, load_run
-from nmt_pbt.report.series import hyperparameters
-from nmt_pbt.report.statistics import reference_method
+from nmt_pbt.report.statistics import Results, results_of
 from nmt_pbt.report.trends import direction_counts, trends, typical
 
 BLOCK = re.compile(r"(<!-- made: (\S+) (\S+) -->\n).*?(<!-- end -->\n)", re.DOTALL)
@@ -49,29 +50,22 @@ def filled(text: str, results: Path) -> str:
     return BLOCK.sub(fill, text)
 
 
-def _pairs(run: Run) -> pd.DataFrame:
-    metric = main_metric(run)
-    return statistics.comparisons(run, metric) if metric is not None else pd.DataFrame()
-
-
 def _answer(run: Run) -> str:
     """The words on top of the report's page."""
-    pairs = _pairs(run)
-    against = pairs if pairs.empty else statistics.against(pairs, reference_method(run))
-    said = answer(run, statistics.summary(run), against)
+    said = answer(results_of(run))
     lines = [f"**{said.headline}** {said.verdict}".strip(), "", *(f"- {sentence}" for sentence in said.findings)]
     return "\n".join([*lines, *(f"- To keep in mind: {sentence}" for sentence in said.cautions)])
 
 
 def _summary(run: Run) -> str:
-    table = tables.results(run, statistics.summary(run))
+    table = tables.summary(results_of(run))
     return f"{tables.markdown(table)}\n{table.caption}{_signature(run)}"
 
 
 def _signature(run: Run) -> str:
     found = [
         f" {metric_label(metric)}: `{signature}`."
-        for metric in statistics.tested_metrics(run)
+        for metric in run.tested_metrics
         for signature in dict.fromkeys(run.tests[f"signature_{metric}"].dropna())
     ]
     return "".join(found)
@@ -91,11 +85,12 @@ def _others(run: Run) -> str:
     return _comparison_table(run, tables.other_comparisons)
 
 
-def _comparison_table(run: Run, make: Callable[[Mapping[str, pd.DataFrame], str], list[tables.Table]]) -> str:
-    metric = main_metric(run)
+def _comparison_table(run: Run, make: Callable[[Results], list[tables.Table]]) -> str:
+    results = results_of(run)
+    metric = results.main_metric
     if metric is None:
         return "Not tested yet."
-    found = make({metric: _pairs(run)}, reference_method(run))
+    found = make(replace(results, comparisons={metric: results.comparisons[metric]}))
     if not found:
         return "There is nothing to compare yet."
     (table,) = found
@@ -108,7 +103,7 @@ def _target(run: Run) -> str:
     if baseline is None:
         return "No method with fixed values was run."
     reached = statistics.budget_to_target(run)
-    epoch, objective = int(run.searches["pairs_per_epoch"].iloc[0]), str(run.searches["objective"].iloc[0])
+    epoch, objective = run.pairs_per_epoch, run.objective
     budget = int(run.searches["budget_pairs"].max())
     seeds = list(dict.fromkeys(reached["seed"]))
     targets = dict(zip(reached["seed"], reached["target"], strict=True))
@@ -169,8 +164,8 @@ def _change(row: Mapping[Any, Any]) -> str:
 
 def _one_model(run: Run) -> str:
     """Scores of each model of a run of `train`, with their signatures."""
-    objective = str(run.searches["objective"].iloc[0])
-    metrics = statistics.tested_metrics(run)
+    objective = run.objective
+    metrics = run.tested_metrics
     headings = ["seed", f"{metric_label(objective)}, greedy", *(f"test {metric_label(metric)}" for metric in metrics)]
     lines = [f"| {' | '.join([*headings, 'epochs', 'working time'])} |", "| ---: |" + " ---: |" * (len(headings) + 1)]
     merged = run.winners.merge(run.tests, on=["method", "seed"], suffixes=("", "_test"))
@@ -178,7 +173,7 @@ def _one_model(run: Run) -> str:
         spent = run.time_spent[(run.time_spent["method"] == row["method"]) & (run.time_spent["seed"] == row["seed"])]
         cells = [str(row["seed"]), score_text(row["score"], objective)]
         cells += [score_text(row[f"test_{metric}"], metric) for metric in metrics]
-        cells += [f"{row['trained_epochs']:g}", tables.duration(float(spent["total"].sum()))]
+        cells += [f"{row['trained_epochs']:g}", duration(float(spent["total"].sum()))]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join([*lines, "", f"Test was decoded once, with beam search.{_signature(run)}"])
 
@@ -202,7 +197,7 @@ def _evaluation(run: Run) -> str:
 
 def _spread(run: Run) -> str:
     """How good the models are that each search ends with, not its winner alone."""
-    objective = str(run.searches["objective"].iloc[0])
+    objective = run.objective
     heading = f"| method | models at the end | worst {metric_label(objective)} | median | best |"
     lines = [heading, "| --- | ---: | ---: | ---: | ---: |"]
     for method in dict.fromkeys(run.searches["method"]):
@@ -214,9 +209,9 @@ def _spread(run: Run) -> str:
             else:  # of Hyperband, those that no later trial goes on from
                 mine = mine[~mine["trial"].isin(mine["parent"].dropna())]
             scores += [float(score) for score in mine["score"].dropna()]
-        ordered = pd.Series(sorted(scores, reverse=statistics.direction(run) == "min"))
+        ordered = pd.Series(sorted(scores, reverse=run.direction == "min"))
         told = [score_text(float(ordered.quantile(share)), objective) for share in (0.0, 0.5, 1.0)]
-        if statistics.direction(run) == "min":
+        if run.direction == "min":
             told.reverse()
         lines.append(f"| {method_info(str(method)).label} | {len(ordered)} | {' | '.join(told)} |")
     return "\n".join(lines)
@@ -224,7 +219,7 @@ def _spread(run: Run) -> str:
 
 def _schedule(run: Run) -> str:
     """What the reference method's winners were trained with, step by step."""
-    method, names = reference_method(run), hyperparameters(run.records)
+    method, names = reference_method(run), run.hyperparameters
     lines = [
         f"| seed | from epoch | {' | '.join(map(value_label, names))} | |",
         f"| ---: | ---: |{' ---: |' * len(names)} --- |",

@@ -6,11 +6,10 @@ import math
 
 import pandas as pd
 
-from nmt_pbt.base.text import counted
-from nmt_pbt.report.labels import listed, metric_label, score_text
-from nmt_pbt.report.methods import base_method, method_info
+from nmt_pbt.report.methods import base_method
 from nmt_pbt.report.run import Run
 from nmt_pbt.report.statistics import replay_methods
+from nmt_pbt.report.words import say
 from nmt_pbt.run.journal import Guessed, Tested
 
 
@@ -48,52 +47,35 @@ def replay_scores(run: Run) -> pd.DataFrame:
 
 def replay_findings(run: Run) -> list[str]:
     """Say what PBT's schedule, and its final values alone, were worth from other initial weights."""
-    scores = replay_scores(run)
-    if scores.empty:
-        return []  # a schedule from elsewhere, or nothing evaluated yet
-    told = []
-    for source in dict.fromkeys(map(source_of, replay_methods(run))):
-        mine = scores[[source_of(method) == source for method in scores["method"]]]
-        found = [_worth(run, str(method), rows["score"]) for method, rows in mine.groupby("method", sort=False)]
-        found = [text for text in found if text]
+    scores, told = replay_scores(run), []
+    sources = scores["method"].map(source_of)
+    for source, mine in scores.groupby(sources, sort=False):
+        found = [
+            say(
+                "replay_worth",
+                source=source,
+                final=base_method(str(method)) == "final-values",
+                objective=run.objective,
+                mean=float(finite.mean()),
+                low=float(finite.min()),
+                high=float(finite.max()),
+                models=len(finite),
+                failed=len(rows) - len(finite),
+            )
+            for method, rows in mine.groupby("method", sort=False)
+            if len(finite := rows["score"].dropna())
+        ]
         if found:
-            told.append(f"{'. '.join(found)}. {_winners(run, source, set(mine['seed']))}.")
+            winners = run.winners[(run.winners["method"] == source) & run.winners["seed"].isin(mine["seed"])]["score"]
+            facts = {"source": source, "objective": run.objective, "mean": float(winners.mean())}
+            told.append(". ".join([*found, say("replayed_winners", winners=len(winners), **facts)]) + ".")
     return told
-
-
-def _worth(run: Run, method: str, scores: pd.Series[float]) -> str:
-    finite = scores.dropna()
-    if finite.empty:
-        return ""
-    objective, label = str(run.searches["objective"].iloc[0]), method_info(source_of(method)).label
-    what = "schedule" if base_method(method) == "replay" else "final values"
-    held = "" if base_method(method) == "replay" else ", held throughout,"
-    spread = f" ({score_text(finite.min(), objective)} to {score_text(finite.max(), objective)})"
-    spread = spread if len(finite) > 1 else ""
-    failed = f"; {len(scores) - len(finite)} of {len(scores)} failed" if len(finite) < len(scores) else ""
-    return (
-        f"The {what} of {label}{held} gave {metric_label(objective)} {score_text(float(finite.mean()), objective)} on "
-        f"average in {counted(len(finite), 'model')} trained from other initial weights for as long{spread}{failed}"
-    )
-
-
-def _winners(run: Run, source: str, seeds: set[int]) -> str:
-    mine = run.winners[(run.winners["method"] == source) & run.winners["seed"].isin(seeds)]["score"]
-    several, objective = len(mine) > 1, str(run.searches["objective"].iloc[0])
-    winners = f"The {'winners' if several else 'winner'} of {method_info(source).label}"
-    mean = "a mean of " if several else ""
-    return f"{winners}, chosen by that score, had {mean}{score_text(float(mine.mean()), objective)}"
 
 
 def replay_cautions(run: Run) -> list[str]:
     """Say that a replay is no search: what it replays had to be found first."""
     methods = replay_methods(run)
-    if not methods:
-        return []
-    labels = [method_info(method).label for method in methods]
-    names = listed(labels)
-    verb = "train" if len(labels) > 1 else "trains"
-    return [f"{names} {verb} by what PBT had found: what that search cost comes on top of the budget told."]
+    return [say("replays_cost_more", methods=methods)] if methods else []
 
 
 def guess_cautions(run: Run) -> list[str]:
@@ -105,8 +87,4 @@ def guess_cautions(run: Run) -> list[str]:
             tested.add((record.method, record.seed))
         elif isinstance(record, Guessed) and (record.method, record.seed) in tested:
             late[record.method] = late.get(record.method, 0) + 1
-    return [
-        f"{counted(count, 'guess', 'guesses')} of {method_info(method).label} came after its winner had "
-        "been tested: the test split may have steered whoever guessed."
-        for method, count in late.items()
-    ]
+    return [say("late_guesses", method=method, count=count) for method, count in late.items()]

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import pandas as pd
-
-from nmt_pbt.base.text import counted
 from nmt_pbt.report import statistics
 from nmt_pbt.report.ablations import guess_cautions, replay_cautions, replay_findings
 from nmt_pbt.report.diagnoses import diagnosis_cautions, diagnosis_findings, diagnosis_summary
 from nmt_pbt.report.evidence import comparison_findings, rivals, verdict
-from nmt_pbt.report.labels import listed, metric_label, score_text, value_label, value_text
-from nmt_pbt.report.methods import base_method, method_info
+from nmt_pbt.report.labels import estimate_text, value_text
+from nmt_pbt.report.methods import base_method
 from nmt_pbt.report.run import Run
-from nmt_pbt.report.series import hyperparameters
-from nmt_pbt.report.statistics import reference_method
+from nmt_pbt.report.statistics import MethodSummary, Results
 from nmt_pbt.report.trends import schedule_findings, schedule_trends
-from nmt_pbt.report.views import bound, rows_of
+from nmt_pbt.report.views import bound
+from nmt_pbt.report.words import label, say
 from nmt_pbt.run.journal import Evaluated
 
 _SPENT = 0.995  # share of the budget from which it counts as spent
@@ -45,27 +41,17 @@ class Answer:
     cautions: list[str]
 
 
-def main_metric(run: Run) -> str | None:
-    """Return the test metric that is told first: the objective's where the test split was scored with it, else BLEU."""
-    metrics = statistics.tested_metrics(run)
-    objective = str(run.searches["objective"].iloc[0]).removeprefix("val_")
-    return objective if objective in metrics else metrics[0] if metrics else None
-
-
-def answer(run: Run, summary: pd.DataFrame, comparisons: pd.DataFrame) -> Answer:
+def answer(results: Results) -> Answer:
     """Say what a run shows.
 
     Args:
-        run: The run.
-        summary: `statistics.summary` of it.
-        comparisons: `statistics.comparisons` of the reference method with each other one; empty where nothing was
-            tested.
+        results: All that was computed of it.
 
     Returns:
         The answer, in sentences.
     """
-    rows: list[dict[Any, Any]] = comparisons.to_dict("records")
-    findings = [*comparison_findings(rows), *_speed(run, summary), *replay_findings(run)]
+    run, compared = results.run, results.against(results.main_metric)
+    findings = [*comparison_findings(compared), *_speed(results), *replay_findings(run)]
     each, greed = schedule_findings(run), diagnosis_findings(run)
     details: list[str] = []
     if len(each) > 1:
@@ -73,113 +59,123 @@ def answer(run: Run, summary: pd.DataFrame, comparisons: pd.DataFrame) -> Answer
         details = [*each, *greed]
     else:
         findings += [*each, *greed]
-    return Answer(_headline(run, summary), verdict(rows), findings, details, _cautions(run, summary))
+    return Answer(_headline(results), verdict(compared), findings, details, _cautions(results))
 
 
-def _headline(run: Run, summary: pd.DataFrame) -> str:
-    metric, objective = main_metric(run), str(run.searches["objective"].iloc[0])
-    column = f"test_{metric}" if metric else "dev"
-    upward = metric is not None or statistics.direction(run) == "max"
-    rows = summary.dropna(subset=column).sort_values(column, ascending=not upward, kind="stable").to_dict("records")
+def _headline(results: Results) -> str:
+    run, metric = results.run, results.main_metric
+
+    def score(row: MethodSummary) -> float:
+        return row.test[metric].mean if metric is not None else row.dev.mean
+
+    rows = [row for row in results.summaries if score(row) == score(row)]  # those that are no NaN
     if not rows:
         return "No model has been evaluated yet."
-    told = rivals([row["method"] for row in rows])
-    scores = [
-        f"{method_info(row['method']).label} {_with_interval(row, column, metric or objective)}"
-        for row in rows
-        if row["method"] in told
-    ]
-    counts = {int(row["tested" if metric else "scored"]) for row in rows if row["method"] in told}
-    searches = max(counts)
-    what = f"test {metric_label(metric)}" if metric else f"best {metric_label(objective)} so far, not yet tested"
-    if searches > 1:
-        what = f"mean {what} over {'' if len(counts) == 1 else 'up to '}{searches} searches each, with 95% intervals"
-    return f"{', '.join(scores)}: {what}, {_budget(run)}."
-
-
-def _with_interval(row: Mapping[Any, Any], column: str, metric: str) -> str:
-    """Return a mean and its interval: `34.1 ± 0.4` where that is as long on either side, else `34.1 (33.6 to 34.9)`."""
-    mean, low, high = (row[name] for name in (column, f"{column}_low", f"{column}_high"))
-    text = score_text(mean, metric)
-    if math.isnan(low):
-        return text
-    if math.isclose(high - mean, mean - low, rel_tol=1e-6, abs_tol=1e-9):
-        return f"{text} ± {score_text(high - mean, metric)}"
-    return f"{text} ({score_text(low, metric)} to {score_text(high, metric)})"
+    rows.sort(key=score, reverse=metric is not None or run.direction == "max")
+    told = rivals([row.method for row in rows])
+    rows = [row for row in rows if row.method in told]
+    estimates = [row.test[metric] if metric is not None else row.dev for row in rows]
+    counts = {row.tested if metric is not None else row.scored for row in rows}
+    return say(
+        "headline",
+        scores=[
+            f"{label(row.method)} {estimate_text(estimate, metric or run.objective, short=True)}"
+            for row, estimate in zip(rows, estimates, strict=True)
+        ],
+        metric=metric,
+        objective=run.objective,
+        searches=max(counts),
+        equal=len(counts) == 1,
+        budget=_budget(run),
+    )
 
 
 def _budget(run: Run) -> str:
-    budgets = set(run.searches["budget_pairs"])
-    budget, epoch = int(run.searches["budget_pairs"].iloc[0]), int(run.searches["pairs_per_epoch"].iloc[0])
-    size = f"{counted(budget, 'sentence pair')} ({counted(budget / epoch, 'epoch')}) a search"
-    if len(budgets) > 1:
-        by_hand = run.searches[[base_method(str(method)) == "manual" for method in run.searches["method"]]]
-        others = run.searches.drop(by_hand.index)
-        if others["budget_pairs"].nunique() != 1 or len(by_hand) != 1:
+    searches, epoch = run.searches, run.pairs_per_epoch
+    budgets = searches["budget_pairs"]
+    if budgets.nunique() > 1:
+        guesses = searches["method"].map(base_method) == "manual"
+        if budgets[~guesses].nunique() != 1 or guesses.sum() != 1:
             return "at unequal budgets"
-        usual, guessed = int(others["budget_pairs"].iloc[0]), int(by_hand["budget_pairs"].iloc[0])
-        label = method_info(str(by_hand["method"].iloc[0])).label
-        return (
-            f"at an equal budget of {counted(usual, 'sentence pair')} ({counted(usual / epoch, 'epoch')}) a search, "
-            f"but for {label}, whose guesses took {counted(guessed / epoch, 'epoch')}"
+        pairs = int(budgets[~guesses].iloc[0])
+        method, guessed = str(searches["method"][guesses].iloc[0]), int(budgets[guesses].iloc[0])
+        return say(
+            "budget_but_for_guesses", pairs=pairs, epochs=pairs / epoch, method=method, guessed_epochs=guessed / epoch
         )
-    if (run.searches["spent_pairs"] < _SPENT * run.searches["budget_pairs"]).any():
-        return f"at a budget of {size}, which not every search has spent"
-    return f"at an equal budget of {size}" if run.searches["method"].nunique() > 1 else f"at a budget of {size}"
+    pairs = int(budgets.iloc[0])
+    spent = not (searches["spent_pairs"] < _SPENT * budgets).any()
+    return say("budget", pairs=pairs, epochs=pairs / epoch, equal=len(run.methods) > 1, spent=spent)
 
 
-def _speed(run: Run, summary: pd.DataFrame) -> list[str]:
+def _speed(results: Results) -> list[str]:
     """Say when the reference method had reached what the best baseline reached in the end."""
-    reference, baseline = reference_method(run), statistics.best_baseline(run)
-    rows = {row["method"]: row for row in summary.to_dict("records")}
-    if baseline is None or reference == baseline or reference not in rows:
+    reference, baseline, run = results.reference, results.baseline, results.run
+    row = next((row for row in results.summaries if row.method == reference), None)
+    if baseline is None or reference == baseline or row is None:
         return []
-    row, budget = rows[reference], float(run.searches["budget_pairs"].iloc[0])
-    ours, theirs = method_info(reference).label, method_info(baseline).label
-    searches, reached = int(row["searches"]), int(row["reached"])
-    if not reached:
-        return [f"On dev, {ours} never reached the final score of the best baseline, {theirs}."]
-    share = 100 * row["to_target"] / budget
-    when = f"after {share:.0f}% of the budget"
-    if searches > 1:
-        when = f"in {reached} of {searches} searches, {'in these ' if reached < searches else ''}on average {when}"
-    return [f"On dev, {ours} reached the final score of the best baseline, {theirs}, {when}."]
+    if not row.reached:
+        return [say("never_reached", reference=reference, baseline=baseline)]
+    share = row.to_target / float(run.searches["budget_pairs"].iloc[0])
+    facts = {"searches": row.searches, "reached": row.reached}
+    return [say("reached", reference=reference, baseline=baseline, share=share, **facts)]
 
 
-def _cautions(run: Run, summary: pd.DataFrame) -> list[str]:
-    cautions = []
+def _cautions(results: Results) -> list[str]:
+    run = results.run
+    return [
+        *_unspent_budgets(run),
+        *(
+            say("failures", method=row.method, failed=row.failures, trials=round(row.trials * row.searches))
+            for row in results.summaries
+            if row.failures
+        ),
+        *_values_at_an_end(run),
+        *_same_models(run),
+        *diagnosis_cautions(run),
+        *replay_cautions(run),
+        *guess_cautions(run),
+    ]
+
+
+def _unspent_budgets(run: Run) -> Iterator[str]:
+    """Say which searches are not finished, or have spent less or more than their budget."""
+    searches_of = run.searches["method"].value_counts()
     for search in run.searches.to_dict("records"):
-        name = _search_name(run, search)
-        share = search["spent_pairs"] / search["budget_pairs"]
+        method, share = str(search["method"]), search["spent_pairs"] / search["budget_pairs"]
+        name = f"{label(method)}, seed {search['seed']}" if searches_of[method] > 1 else label(method)
         if not search["finished"]:
-            cautions.append(f"{name} is not finished: {100 * share:.0f}% of its budget is spent.")
+            yield say("unfinished", search=name, share=share)
         elif share < _SPENT:
-            cautions.append(f"{name} spent only {100 * share:.0f}% of its budget: {search['reason']}.")
+            yield say("spent_less", search=name, share=share, reason=search["reason"])
         elif share > 1 / _SPENT:
-            cautions.append(f"{name} spent {100 * share:.0f}% of its budget.")
-    for row in summary.to_dict("records"):
-        failed = round(row["failed"] * row["searches"])
-        if failed:
-            label, count = method_info(row["method"]).label, round(row["trials"] * row["searches"])
-            cautions.append(
-                f"{failed} of {counted(count, 'trial')} of {label} failed; see the table of trials for why."
-            )
+            yield say("spent_more", search=name, share=share)
+
+
+def _values_at_an_end(run: Run) -> Iterator[str]:
+    """Say which winners' values lie at an end of their range."""
     ends: dict[tuple[str, str], list[dict[Any, Any]]] = {}
     for row in run.winners[~run.winners["method"].isin(statistics.replay_methods(run))].to_dict("records"):
-        for name in hyperparameters(run.records):
+        for name in run.hyperparameters:
             if end := bound(row[name], run.space.get(name)):
                 ends.setdefault((name, end), []).append(row)
     for (name, end), rows in ends.items():
-        values = listed(list(dict.fromkeys(value_text(row[name]) for row in rows)))
-        cautions.append(
-            f"The winning {value_label(name)} is at the {end} end of its range, {values}, in "
-            f"{_searches_listed(run, rows)}: a better value may lie outside."
-        )
-    cautions += _same_models(run)
-    return [*cautions, *diagnosis_cautions(run), *replay_cautions(run), *guess_cautions(run)]
+        values = list(dict.fromkeys(value_text(row[name]) for row in rows))
+        yield say("at_an_end", hyperparameter=name, end=end, values=values, searches=_search_names(run, rows))
 
 
-def _same_models(run: Run) -> list[str]:
+def _search_names(run: Run, rows: Sequence[Mapping[Any, Any]]) -> list[str]:
+    """Return the names of searches, those of one method together: `PBT`, `Random (seeds 0 and 2)`."""
+    found: dict[str, list[str]] = {}
+    for row in rows:
+        found.setdefault(row["method"], []).append(str(row["seed"]))
+    searches_of = run.searches["method"].value_counts()
+    return [
+        say("search_of_several", method=method, seeds=seeds) if len(seeds) < searches_of[method] else label(method)
+        for method, seeds in found.items()
+    ]
+
+
+def _same_models(run: Run) -> Iterator[str]:
     """Say which methods' winners are the same model, bit for bit (equal hashes of their states)."""
     states = {
         (record.method, record.seed, record.trial, record.interval_index): record.state
@@ -195,31 +191,5 @@ def _same_models(run: Run) -> list[str]:
     for (_, seed), methods in alike.items():
         if len(methods) > 1:
             seeds.setdefault(tuple(methods), []).append(str(seed))
-    return [
-        f"With {'seed' if len(its) == 1 else 'seeds'} {listed(its)} the winners of "
-        f"{listed([method_info(method).label for method in methods])} are the same model, bit for bit: there these "
-        "methods do not differ."
-        for methods, its in seeds.items()
-    ]
-
-
-def _searches_listed(run: Run, rows: Sequence[Mapping[Any, Any]]) -> str:
-    """Return the names of searches, those of one method together: `PBT, Random (seeds 0 and 2)`."""
-    found: dict[str, list[str]] = {}
-    for row in rows:
-        found.setdefault(row["method"], []).append(str(row["seed"]))
-    names = []
-    for method, seeds in found.items():
-        label = method_info(method).label
-        of = int((run.searches["method"] == method).sum())
-        which = f" ({'seed' if len(seeds) == 1 else 'seeds'} {listed(seeds)})" if len(seeds) < of else ""
-        names.append(f"{label}{which}")
-    return listed(names)
-
-
-def _search_name(run: Run, row: Mapping[Any, Any]) -> str:
-    label = method_info(row["method"]).label
-    several = len(rows_of(run.searches, row["method"], row["seed"])) < int(
-        (run.searches["method"] == row["method"]).sum()
-    )
-    return f"{label}, seed {row['seed']}" if several else label
+    for names, its in seeds.items():
+        yield say("same_models", seeds=its, methods=names)

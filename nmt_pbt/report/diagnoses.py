@@ -8,8 +8,9 @@ import pandas as pd
 
 from nmt_pbt.report import statistics
 from nmt_pbt.report.labels import search_name, with_seed
-from nmt_pbt.report.methods import base_method, method_info
+from nmt_pbt.report.methods import base_method
 from nmt_pbt.report.run import Run
+from nmt_pbt.report.words import say
 
 _MEANING = {
     "one ancestor": "all members descend from one of the models the population began with: everything was bet on it. "
@@ -23,19 +24,19 @@ _MEANING = {
 
 def diagnosis_findings(run: Run) -> list[str]:
     """Say of each search by the reference method how diverse, and of how few ancestors, its population was."""
-    told = []
-    for (method, seed), rows in _of_pbt(run).groupby(["method", "seed"], sort=False):
-        if len(rows) < 2:
-            continue
-        last, middle = rows.iloc[-1], rows.iloc[len(rows) // 2]
-        name = f"{method_info(str(method)).label}{with_seed(run, int(str(seed)))}"
-        told.append(
-            f"The population of {name} kept {_percent(last['diversity'])} of the diversity of "
-            f"values it began with. {_percent(middle['largest'])} of it descended from one first ancestor halfway, "
-            f"{_percent(last['largest'])} in the end; a member adopted another's state in "
-            f"{_percent(rows['exploits'].iloc[1:].mean())} of the decisions."
+    return [
+        say(
+            "greed",
+            method=method,
+            seed=with_seed(run, int(str(seed))),
+            kept=rows["diversity"].iloc[-1],
+            halfway=rows["largest"].iloc[len(rows) // 2],
+            end=rows["largest"].iloc[-1],
+            exploits=rows["exploits"].iloc[1:].mean(),
         )
-    return told
+        for (method, seed), rows in _of_pbt(run).groupby(["method", "seed"], sort=False)
+        if len(rows) > 1
+    ]
 
 
 def diagnosis_summary(run: Run) -> list[str]:
@@ -43,28 +44,23 @@ def diagnosis_summary(run: Run) -> list[str]:
     told = []
     for method, rows in _of_pbt(run).groupby("method", sort=False):
         searches = [search for _, search in rows.groupby("seed", sort=False) if len(search) > 1]
-        if not searches:
-            continue
-        kept = _range([float(search["diversity"].iloc[-1]) for search in searches])
-        halfway = _range([float(search["largest"].iloc[len(search) // 2]) for search in searches])
-        end = _range([float(search["largest"].iloc[-1]) for search in searches])
-        told.append(
-            f"The populations of {method_info(str(method)).label} kept {kept} of the diversity of values they began "
-            f"with. One first ancestor held {halfway} of each halfway, {end} in the end."
-        )
+        if searches:
+            kept = [float(search["diversity"].iloc[-1]) for search in searches]
+            halfway = [float(search["largest"].iloc[len(search) // 2]) for search in searches]
+            end = [float(search["largest"].iloc[-1]) for search in searches]
+            told.append(say("greed_of_all", method=method, kept=kept, halfway=halfway, end=end))
     return told
-
-
-def _range(shares: list[float]) -> str:
-    low, high = _percent(min(shares)), _percent(max(shares))
-    return low if low == high else f"{low} to {high}"
 
 
 def diagnosis_cautions(run: Run) -> list[str]:
     """Say what collapsed early in which search, why that matters, and what would help."""
     return [
-        f"{search_name(run, str(row['method']), row['seed'])} may have been greedy: as early as generation "
-        f"{row['generation']}, {_MEANING.get(alarm, alarm)}."
+        say(
+            "greedy",
+            search=search_name(run, str(row["method"]), row["seed"]),
+            generation=row["generation"],
+            meaning=_MEANING.get(alarm, alarm),
+        )
         for row in _of_pbt(run).to_dict("records")
         for alarm in filter(None, str(row["alarms"]).split("; "))
     ]
@@ -73,10 +69,6 @@ def diagnosis_cautions(run: Run) -> list[str]:
 def _of_pbt(run: Run) -> pd.DataFrame:
     """Return the diagnoses of PBT alone: what an ablation leaves out, it is not blamed for."""
     return run.diagnoses[run.diagnoses["method"].map(base_method) == "pbt"]
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.0f}%"
 
 
 def spreads(table: pd.DataFrame) -> list[str]:

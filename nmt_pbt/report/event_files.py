@@ -21,10 +21,8 @@ from tensorboard.summary.writer.record_writer import RecordWriter
 
 from nmt_pbt.base.errors import UsageError
 from nmt_pbt.base.files import replace_file
-from nmt_pbt.report import statistics
 from nmt_pbt.report.labels import metric_label, value_label
 from nmt_pbt.report.run import Run
-from nmt_pbt.report.series import hyperparameters
 from nmt_pbt.run.journal import Assigned, Evaluated, SearchStarted
 from nmt_pbt.space.settings import ChoiceDomain, Domain
 
@@ -135,8 +133,7 @@ def _sessions(run: Run) -> Iterator[_Session]:
 
 def _experiment(run: Run, sessions: Iterable[_Session]) -> summary_pb2.Summary:
     """Return what there is to filter and sort by in the HParams view."""
-    names = hyperparameters(run.records)
-    objective = str(run.searches["objective"].iloc[0])
+    names = run.hyperparameters
     experiment = api_pb2.Experiment(name=run.name, description="nmt-pbt")
     methods = list(dict.fromkeys(session.method for session in sessions))
     infos = [(_METHOD, "STRING", methods), (_SEED, "FLOAT64", None), (_WINNER, "BOOL", [False, True])]
@@ -146,7 +143,7 @@ def _experiment(run: Run, sessions: Iterable[_Session]) -> summary_pb2.Summary:
             _put(info.domain_discrete.values.add(), value)
     for name in names:
         _describe(experiment.hparam_infos.add(name=name, display_name=value_label(name)), run.space.get(name))
-    for metric in (objective, *(f"test/{metric}" for metric in statistics.tested_metrics(run))):
+    for metric in (run.objective, *(f"test/{metric}" for metric in run.tested_metrics)):
         label = f"test {metric_label(metric[5:])}" if metric.startswith("test/") else metric_label(metric)
         experiment.metric_infos.add(name=api_pb2.MetricName(tag=metric), display_name=label)
     return _summary(metadata.EXPERIMENT_TAG, plugin_data_pb2.HParamsPluginData(experiment=experiment))

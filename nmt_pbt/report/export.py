@@ -8,9 +8,9 @@ import pandas as pd
 
 from nmt_pbt.base.errors import UsageError
 from nmt_pbt.base.files import replace_file
-from nmt_pbt.report import statistics
 from nmt_pbt.report.run import Run
 from nmt_pbt.report.series import SCHEMA_VERSION
+from nmt_pbt.report.statistics import Results, frame_of, results_of
 
 _FRAMES = ("searches", "trials", "evaluations", "best_so_far", "lineage", "winners", "tests", "time_spent", "diagnoses")
 
@@ -19,6 +19,12 @@ def frames(run: Run) -> dict[str, pd.DataFrame]:
     """Return the tables of a run that are made of its journal alone, by name; of test sets where it has several."""
     found = {name: getattr(run, name) for name in _FRAMES}
     return found if run.test_sets.empty else {**found, "test_sets": run.test_sets}
+
+
+def result_frames(results: Results) -> dict[str, pd.DataFrame]:
+    """Return what was concluded as tables, by name: a row a method, and by test metric a row a pair of methods."""
+    compared = {f"comparisons_{metric}": frame_of(pairs) for metric, pairs in results.comparisons.items()}
+    return {"summary": frame_of(results.summaries), **compared}
 
 
 def csv_text(frame: pd.DataFrame) -> str:
@@ -48,9 +54,7 @@ def write_parquet(run: Run, folder: Path) -> list[Path]:
         ) from None
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"{folder}: is a file; name a folder to write Parquet files to")
-    tables = {**frames(run), "translations": run.translations, "summary": statistics.summary(run)}
-    for metric in statistics.tested_metrics(run):
-        tables[f"comparisons_{metric}"] = statistics.comparisons(run, metric)
+    tables = {**frames(run), "translations": run.translations, **result_frames(results_of(run))}
     made: dict[Path, bytes] = {}
     for name, frame in tables.items():
         content = pyarrow.Table.from_pandas(frame, preserve_index=False)

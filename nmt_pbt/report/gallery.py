@@ -1,269 +1,288 @@
-"""Which figures a run gets, and what is said of each: a caption to read, and an alternative text with its numbers."""
+"""Which figures a run gets, with what is said of each; nothing is drawn yet."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import itertools
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
-import pandas as pd
+from matplotlib.axes import Axes
 
-from nmt_pbt.base.text import counted
-from nmt_pbt.report import statistics, views
-from nmt_pbt.report.drawing import Drawing, file_name
+from nmt_pbt.report import views
+from nmt_pbt.report.comparisons import sentence_intervals
+from nmt_pbt.report.diagnoses import greedy_searches, relative_spreads
 from nmt_pbt.report.evidence import rivals
 from nmt_pbt.report.figures.ablations import draw_ablations
 from nmt_pbt.report.figures.attention import attention_size, draw_attention
+from nmt_pbt.report.figures.diversity import draw_diversity
+from nmt_pbt.report.figures.population import draw_family_tree, draw_learning_curves
 from nmt_pbt.report.figures.progress import draw_best_so_far
 from nmt_pbt.report.figures.schedules import draw_schedule
 from nmt_pbt.report.figures.scores import draw_differences, draw_scores
 from nmt_pbt.report.figures.slices import draw_pair, draw_slice, has_choice, numeric_pairs
 from nmt_pbt.report.figures.times import draw_time_spent
-from nmt_pbt.report.labels import metric_label, score_text, value_label, value_text, with_seed
-from nmt_pbt.report.methods import method_info
-from nmt_pbt.report.population_drawings import population_drawings
+from nmt_pbt.report.labels import score_text, search_name, value_text, with_seed
 from nmt_pbt.report.run import Run
-from nmt_pbt.report.series import hyperparameters
+from nmt_pbt.report.statistics import Results, population_methods, replay_methods
+from nmt_pbt.report.words import label, paragraphs
 
 
-def drawings(run: Run, summary: pd.DataFrame, comparisons: dict[str, pd.DataFrame]) -> list[Drawing]:
+@dataclass(frozen=True)
+class Drawing:
+    """One figure to be made.
+
+    Attributes:
+        section: Where on the page: `progress`, `test`, `population`, `schedules`, `values`, `time` or `attention`.
+        name: Of its files.
+        title: A few words.
+        caption: How to read it.
+        alt: What it shows, for those who do not see it.
+        draw: Draws it on an Axes.
+        height: In inches.
+        width: In inches.
+        aside: One of many of its kind, folded away on the page.
+    """
+
+    section: str
+    name: str
+    title: str
+    caption: str
+    alt: str
+    draw: Callable[[Axes], None]
+    height: float = 3.1
+    width: float = 4.6
+    aside: bool = False
+
+
+def file_name(*parts: object) -> str:
+    """Return the name of a figure's files, made of the names of what it shows."""
+    return re.sub(r"[^a-z0-9_]+", "-", "_".join(str(part) for part in parts).lower())
+
+
+def _drawing(
+    section: str,
+    name: str,
+    words: tuple[str, ...],
+    draw: Callable[[Axes], None],
+    height: float = 3.1,
+    width: float = 4.6,
+    aside: bool = False,
+) -> Drawing:
+    title, caption, alt = words
+    return Drawing(section, name, title, caption, alt, draw, height, width, aside)
+
+
+def drawings(results: Results) -> list[Drawing]:
     """Return the figures of a run, in the order of the page.
 
     Args:
-        run: The run; it has at least one finite evaluation.
-        summary: `statistics.summary` of it.
-        comparisons: `statistics.comparisons` of the reference method with each other one, by test metric.
+        results: All that was computed of the run; it has at least one finite evaluation.
 
     Returns:
         What to draw. Nothing is drawn yet.
     """
-    found = [*_progress(run), *_tests(run, summary, comparisons)]
-    found += [
-        *population_drawings(run),
+    run = results.run
+    return [
+        *_progress(run),
+        *_tests(results),
+        *_populations(run, results.reference),
+        *_diversity(run),
         *_ablations(run),
-        *_schedules(run),
+        *_schedules(run, results.reference),
         *_values(run),
         *_time(run),
         *_attention(run),
     ]
-    return found
 
 
 def _progress(run: Run) -> Iterator[Drawing]:
-    objective, direction = str(run.searches["objective"].iloc[0]), statistics.direction(run)
-    epoch = int(run.searches["pairs_per_epoch"].iloc[0])
-    several = run.searches["seed"].nunique() > 1
     shown = rivals([str(method) for method in dict.fromkeys(run.best_so_far["method"])])
     best = run.best_so_far[run.best_so_far["method"].isin(shown)]
-    band = " Lines are means over searches, bands reach from the worst to the best." if several else ""
-    apart = (
-        " PBT's ablations have a figure of their own, among the schedules."
-        if len(shown) < run.best_so_far["method"].nunique()
-        else ""
-    )
-    height = 3.5 if len(shown) <= 4 else 3.7
-    for against, name, axis, unit in (
-        ("spent_epochs", "best_so_far_budget", "what was spent", epoch),
-        ("seconds", "best_so_far_time", "wall-clock", None),
+    facts = {
+        "objective": run.objective,
+        "bands": run.searches["seed"].nunique() > 1,
+        "apart": len(shown) < run.best_so_far["method"].nunique(),
+    }
+    for against, name, axis in (
+        ("spent_epochs", "best_so_far_budget", "what was spent"),
+        ("seconds", "best_so_far_time", "wall-clock"),
     ):
-        curves = views.progress_curves(best, against, direction)
+        curves, spent = views.progress_curves(best, against, run.direction), against == "spent_epochs"
         last = curves.groupby("method", sort=False)["mean"].last()
-        ends = ", ".join(
-            f"{method_info(str(method)).label} {score_text(float(score), objective)}" for method, score in last.items()
-        )
-        more = (
-            "All trials of a search count, so that methods are compared at equal cost."
-            if unit
-            else "Pauses of a run that was stopped and resumed do not count."
-        )
-        yield Drawing(
+        yield _drawing(
             "progress",
             name,
-            f"Best so far against {axis}",
-            f"Best {metric_label(objective)} of any model a search had seen, against {axis}. {more}{band} "
-            f"Early scores below the frame are cut off.{apart}",
-            f"Stepped lines, one a method, of the best {metric_label(objective)} so far against {axis}. "
-            f"In the end: {ends}.",
-            partial(draw_best_so_far, curves=curves, objective=objective, direction=direction, epoch=unit),
-            height,
+            paragraphs("best_so_far", axis=axis, spent=spent, ends=_scores(last.items(), run.objective), **facts),
+            partial(
+                draw_best_so_far,
+                curves=curves,
+                objective=run.objective,
+                direction=run.direction,
+                epoch=run.pairs_per_epoch if spent else None,
+            ),
+            3.5 if len(shown) <= 4 else 3.7,
         )
 
 
-def _tests(run: Run, summary: pd.DataFrame, comparisons: dict[str, pd.DataFrame]) -> Iterator[Drawing]:
-    several = bool((summary["searches"] > 1).any())
-    height = 1.1 + 0.45 * run.tests["method"].nunique()
-    for metric in statistics.tested_metrics(run):
-        label = metric_label(metric)
-        scores = ", ".join(
-            f"{method_info(row['method']).label} {score_text(row[f'test_{metric}'], metric)}"
-            for row in summary.dropna(subset=f"test_{metric}").to_dict("records")
-        )
-        interval = (
-            "Small marks are single searches; the large mark is their mean with its 95% interval."
-            if several
-            else "Bars are 95% intervals over resampled test sentences: about these models, not about the methods."
-        )
-        yield Drawing(
+def _scores(scores: Iterable[tuple[object, float]], metric: str) -> str:
+    """Return methods with their scores, as text."""
+    return ", ".join(f"{label(str(method))} {score_text(float(score), metric)}" for method, score in scores)
+
+
+def _tests(results: Results) -> Iterator[Drawing]:
+    run, several = results.run, any(row.searches > 1 for row in results.summaries)
+    rows = [row for row in results.summaries if row.tested]
+    for metric in run.tested_metrics:
+        scores = _scores(((row.method, row.test[metric].mean) for row in rows), metric)
+        yield _drawing(
             "test",
             file_name("test", metric),
-            f"Test {label}",
-            f"{label} of each method's winner on the test split, decoded once with beam search. {interval}",
-            f"One row a method with its test {label}: {scores}.",
-            partial(
-                draw_scores,
-                tests=run.tests,
-                summary=summary,
-                metric=metric,
-                sentences=statistics.sentence_intervals(run, metric),
-            ),
-            height,
+            paragraphs("test_scores", metric=metric, several=several, scores=scores),
+            partial(draw_scores, tests=run.tests, rows=rows, metric=metric, sentences=sentence_intervals(run, metric)),
+            1.1 + 0.45 * len(rows),
         )
-    for metric, table in comparisons.items():
-        if table.empty:
-            continue
-        reference = method_info(str(table["method_a"].iloc[0])).label
-        told = ", ".join(
-            f"{row['difference']:+.1f} against {method_info(row['method_b']).label}" for row in table.to_dict("records")
-        )
-        yield Drawing(
-            "test",
-            file_name("difference", metric),
-            f"Differences in test {metric_label(metric)}",
-            f"{reference} less each other method: right of the line, {reference} is better. A full mark is a "
-            "significant difference of methods, a hollow one is none. Each interval is by itself: one that leaves out "
-            "zero may be chance among so many. The one over test sentences is about these very models.",
-            f"Differences in test {metric_label(metric)} of {reference}: {told}.",
-            partial(draw_differences, comparisons=table),
-            0.9 + 0.5 * len(table),
+    for metric in results.comparisons:
+        if pairs := results.against(metric):
+            told = ", ".join(f"{pair.difference:+.1f} against {label(pair.method_b)}" for pair in pairs)
+            yield _drawing(
+                "test",
+                file_name("difference", metric),
+                paragraphs("differences", metric=metric, reference=results.reference, differences=told),
+                partial(draw_differences, pairs=pairs),
+                0.9 + 0.5 * len(pairs),
+            )
+
+
+def _populations(run: Run, reference: str) -> Iterator[Drawing]:
+    """Yield the figures of searches whose models have curves of their own; of all but PBT those of the first seed."""
+    searches: list[tuple[str, int]] = []
+    for method in [*population_methods(run), *replay_methods(run)]:
+        seeds = [int(seed) for seed in run.winners.loc[run.winners["method"] == method, "seed"]]
+        searches += [(method, seed) for seed in (seeds if method == reference else seeds[:1])]
+    for number, (method, seed) in enumerate(searches):
+        yield from _population(run, method, seed, aside=number > 0)
+
+
+def _population(run: Run, method: str, seed: int, aside: bool) -> Iterator[Drawing]:
+    which = search_name(run, method, seed)
+    curves, exploits = views.member_curves(run, method, seed), views.exploits(run, method, seed)
+    members = curves["member"].nunique()
+    yield _drawing(
+        "population",
+        file_name("learning_curves", method, f"seed{seed}"),
+        paragraphs("learning_curves", search=which, members=members, exploits=len(exploits)),
+        partial(draw_learning_curves, curves=curves, exploits=exploits, objective=run.objective),
+        3.4,
+        aside=aside,
+    )
+    if method in replay_methods(run):
+        return  # nobody adopts
+    tree = views.family_tree(run, method, seed)
+    adoptions = int(tree["inherited"].sum())
+    if not adoptions:
+        return  # every line would be straight
+    counts = {
+        "members": members,
+        "generations": int(tree["generation"].nunique()),
+        "adoptions": adoptions,
+        "chain": int(tree["winner"].sum()),
+    }
+    yield _drawing(
+        "population",
+        file_name("family_tree", method, f"seed{seed}"),
+        paragraphs("family_tree", search=which, **counts),
+        partial(draw_family_tree, tree=tree),
+        max(3.4, min(8.0, 1.2 + 0.22 * members)),
+        aside=aside,
+    )
+
+
+def _diversity(run: Run) -> Iterator[Drawing]:
+    for number, (method, seed) in enumerate(greedy_searches(run)):
+        mine = run.diagnoses[(run.diagnoses["method"] == method) & (run.diagnoses["seed"] == seed)]
+        if len(mine) < 2:
+            continue  # nothing has changed yet
+        rows = mine.to_dict("records")
+        alarms = [f"{row['alarms']} in generation {row['generation']}" for row in rows if row["alarms"]]
+        facts = {"search": search_name(run, method, seed), "left": rows[-1]["diversity"], "alarms": alarms}
+        yield _drawing(
+            "population",
+            file_name("diversity", method, f"seed{seed}"),
+            paragraphs("diversity", largest=rows[-1]["largest"], **facts),
+            partial(draw_diversity, diagnoses=mine, spreads=relative_spreads(mine)),
+            3.3,
+            aside=number > 0,
         )
 
 
 def _ablations(run: Run) -> Iterator[Drawing]:
-    curves, objective = views.ablation_curves(run), str(run.searches["objective"].iloc[0])
-    if curves.empty:
-        return
-    last = curves.groupby("method", sort=False)["mean"].last()
-    told = ", ".join(
-        f"{method_info(str(method)).label} {score_text(float(score), objective)}" for method, score in last.items()
-    )
-    yield Drawing(
-        "schedules",
-        "ablations",
-        "Schedule, selection or luck?",
-        "Best so far on the way to the winner, over the training of its weights, by PBT and its ablations: exploit "
-        "only selects and changes no value, explore only changes values and selects nobody; replay trains other "
-        "initial weights by the schedule found, final values by its last values alone, and of their models the mean is "
-        "drawn, as none was chosen. Bands reach from the worst to the best.",
-        f"Learning curves; {metric_label(objective)} in the end: {told}.",
-        partial(draw_ablations, curves=curves, objective=objective),
-        3.6,
-    )
+    curves = views.ablation_curves(run)
+    if not curves.empty:
+        last = curves.groupby("method", sort=False)["mean"].last()
+        yield _drawing(
+            "schedules",
+            "ablations",
+            paragraphs("ablations", objective=run.objective, ends=_scores(last.items(), run.objective)),
+            partial(draw_ablations, curves=curves, objective=run.objective),
+            3.6,
+        )
 
 
-def _schedules(run: Run) -> Iterator[Drawing]:
-    for method in statistics.population_methods(run):
-        schedules, label = views.member_schedules(run, method), method_info(method).label
-        explained = False
-        for name in hyperparameters(run.records):
-            if not views.schedules_vary(schedules, name):
-                continue
-            won = schedules[schedules["winner"]]
-            told = "; ".join(
-                f"seed {seed}: {', '.join(value_text(value) for value in _changes(rows[name]))}"
-                for seed, rows in won.groupby("seed", sort=False)
-            )
-            long = (
-                "The value over training, along the lineage of each member that was alive at the end, and of the "
-                "winner. A dot is where the weights passed to another member."
-            )
-            yield Drawing(
+def _schedules(run: Run, reference: str) -> Iterator[Drawing]:
+    for method in population_methods(run):
+        schedules = views.member_schedules(run, method)
+        vary = [name for name in run.hyperparameters if views.schedules_vary(schedules, name)]
+        for name in vary:
+            won = schedules[schedules["winner"]].groupby("seed", sort=False)[name]
+            winners = {seed: [value for value, _ in itertools.groupby(values)] for seed, values in won}
+            facts: dict[str, Any] = {"method": method, "hyperparameter": name}
+            yield _drawing(
                 "schedules",
                 file_name("schedule", method, name),
-                f"{label}: {value_label(name)}",
-                f"As before, of {value_label(name)}." if explained else long,
-                f"Steps of {value_label(name)} along the winner's lineage: {told}.",
-                partial(
-                    draw_schedule,
-                    schedules=schedules,
-                    hyperparameter=name,
-                    method=method,
-                    domain=run.space.get(name),
-                ),
-                aside=method != statistics.reference_method(run),
+                paragraphs("schedule", again=name != vary[0], winners=winners, **facts),
+                partial(draw_schedule, schedules=schedules, domain=run.space.get(name), **facts),
+                aside=method != reference,
             )
-            explained = True
-
-
-def _changes(values: pd.Series[float]) -> list[object]:
-    """Return a schedule's values without repeats in a row."""
-    found: list[object] = []
-    for value in values:
-        if not found or value != found[-1]:
-            found.append(value)
-    return found
 
 
 def _values(run: Run) -> Iterator[Drawing]:
     points = views.value_points(run)
     # Replays search nothing: their values are PBT's, over and over.
-    searched = points[~points["method"].isin(statistics.replay_methods(run))]
+    searched = points[~points["method"].isin(replay_methods(run))]
     points = searched if len(searched) else points
-    objective, direction = str(run.searches["objective"].iloc[0]), statistics.direction(run)
     # what has one value only, as everything in a run of `train`, has nothing to show
-    names = [name for name in hyperparameters(run.records) if name in run.space and has_choice(run.space[name])]
-    won = points[points["winner"]]
-    long = (
-        "One mark for each model trained to the end of its search: its value and its best score; for a population, the "
-        "members alive at the end with the values then in force. Rings are winners, squares those whose value lies at "
-        "an end of its range; dashed lines are the ends, carets models far outside the frame."
-    )
+    names = [name for name in run.hyperparameters if name in run.space and has_choice(run.space[name])]
+    facts: dict[str, Any] = {"objective": run.objective, "direction": run.direction}
     for name in names:
-        told = ", ".join(
-            f"{method_info(row['method']).label} {value_text(row[name])}" for row in won.to_dict("records")
-        )
-        yield Drawing(
+        won = points[points["winner"]].to_dict("records")
+        winners = ", ".join(f"{label(row['method'])} {value_text(row[name])}" for row in won)
+        again = name != names[0]
+        yield _drawing(
             "values",
             file_name("values", name),
-            value_label(name).capitalize(),
-            f"As before, of {value_label(name)}." if name != names[0] else long,
-            f"{value_label(name).capitalize()} against {metric_label(objective)}. Winners: {told}.",
-            partial(
-                draw_slice,
-                points=points,
-                hyperparameter=name,
-                domain=run.space.get(name),
-                objective=objective,
-                direction=direction,
-            ),
+            paragraphs("values", hyperparameter=name, objective=run.objective, again=again, winners=winners),
+            partial(draw_slice, points=points, hyperparameter=name, domain=run.space.get(name), **facts),
             3.3,
         )
     for pair in numeric_pairs({name: run.space[name] for name in names}):
-        words = f"{value_label(pair[0])} and {value_label(pair[1])}"
-        yield Drawing(
+        yield _drawing(
             "values",
             file_name("pair", *pair),
-            words.capitalize(),
-            "Two values of each model, shaded by its score; winners are ringed.",
-            f"{counted(len(points), 'model')} over {words}, shaded by {metric_label(objective)}.",
-            partial(draw_pair, points=points, names=pair, space=run.space, objective=objective, direction=direction),
+            paragraphs("value_pair", names=pair, models=len(points), objective=run.objective),
+            partial(draw_pair, points=points, names=pair, space=run.space, **facts),
             3.3,
             aside=True,
         )
 
 
 def _time(run: Run) -> Iterator[Drawing]:
-    means = run.time_spent.groupby("method", sort=False)[["train", "total"]].mean()
-    told = ", ".join(
-        f"{method_info(str(method)).label} {row['total'] / 60:.1f} minutes" for method, row in means.iterrows()
-    )
-    yield Drawing(
-        "time",
-        "time_spent",
-        "Where the time went",
-        "Working time of one search, summed over its workers: more than wall-clock where there are several.",
-        f"Stacked bars of working time: {told}.",
-        partial(draw_time_spent, times=run.time_spent),
-        1.1 + 0.45 * len(means),
-    )
+    means = run.time_spent.groupby("method", sort=False)["total"].mean()
+    minutes = ", ".join(f"{label(str(method))} {total / 60:.1f} minutes" for method, total in means.items())
+    draw = partial(draw_time_spent, times=run.time_spent)
+    yield _drawing("time", "time_spent", paragraphs("time_spent", minutes=minutes), draw, 1.1 + 0.45 * len(means))
 
 
 def _attention(run: Run) -> Iterator[Drawing]:
@@ -271,9 +290,9 @@ def _attention(run: Run) -> Iterator[Drawing]:
     found = run.tests.merge(run.winners[["method", "seed", "score"]], on=["method", "seed"])
     if found.empty:
         return
-    best = found.sort_values("score", ascending=statistics.direction(run) == "min", kind="stable").iloc[0]
+    best = found.sort_values("score", ascending=run.direction == "min", kind="stable").iloc[0]
     method, seed = str(best["method"]), int(best["seed"])
-    which = f"the winner of {method_info(method).label}{with_seed(run, seed)}"
+    facts = {"method": method, "seed": with_seed(run, seed)}
     for number, sentence in enumerate(run.attention(method, seed)):
         if not sentence.target:
             continue
@@ -282,15 +301,10 @@ def _attention(run: Run) -> Iterator[Drawing]:
             f"{target} at {sentence.source[int(row.argmax())]}"
             for target, row in zip(sentence.target, sentence.weights, strict=True)
         ]
-        yield Drawing(
+        yield _drawing(
             "attention",
             file_name("attention", sentence.line),
-            f"Test sentence {sentence.line + 1}",
-            f"Where {which}, best of all on dev, looked while it wrote each subword of its translation (rows, from top "
-            "to bottom): the darker, the more."
-            if number == 0
-            else "As before.",
-            f"Attention over test sentence {sentence.line + 1}. Looked at most: {', '.join(looked)}.",
+            paragraphs("attention", line=sentence.line, again=number > 0, looked=looked, **facts),
             partial(
                 draw_attention,
                 source_subwords=sentence.source,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +23,30 @@ _RESAMPLES = 4000
 _POWER = 0.8
 _MOST_SEEDS = 1000
 _CERTAIN = 30.0
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean over searches, with its 95% interval.
+
+    Attributes:
+        mean: NaN where there is no search.
+        low: Lower end of the interval; NaN where there is one search.
+        high: Upper end, likewise.
+    """
+
+    mean: float
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, values: npt.NDArray[np.float64]) -> Estimate:
+        """Return the estimate that one value a search gives."""
+        return cls(float(values.mean()) if len(values) else math.nan, *mean_interval(values))
+
+    def columns(self, name: str) -> dict[str, float]:
+        """Return it as columns of a table: X, X_low and X_high."""
+        return {name: self.mean, f"{name}_low": self.low, f"{name}_high": self.high}
 
 
 def mean_interval(values: Sequence[float] | npt.NDArray[np.float64]) -> tuple[float, float]:

@@ -7,8 +7,10 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from nmt_pbt.report.inference import Estimate
 from nmt_pbt.report.methods import method_info
 from nmt_pbt.report.run import Run
+from nmt_pbt.space.settings import ChoiceDomain, Domain
 
 _METRICS = {"bleu": "BLEU", "chrf": "chrF", "ter": "TER", "loss": "loss (nats a token)"}
 _PERCENTAGES = ("bleu", "chrf", "ter")
@@ -44,6 +46,55 @@ def signed(difference: float, metric: str = "bleu") -> str:
         return "–"
     text = _rounded(difference, _digits(metric))
     return f"+{text}" if difference > 0 and float(text) else text
+
+
+def estimate_text(estimate: Estimate, metric: str, short: bool = False) -> str:
+    """Return a mean with its interval: `34.1 (33.6 to 34.9)`; of one search the mean alone.
+
+    Args:
+        estimate: A mean over searches.
+        metric: What it is a mean of.
+        short: Write `34.1 ± 0.4` where the interval is as long on either side.
+    """
+    mean, low, high = estimate.mean, estimate.low, estimate.high
+    text = score_text(mean, metric)
+    if math.isnan(low):
+        return text
+    if short and math.isclose(high - mean, mean - low, rel_tol=1e-6, abs_tol=1e-9):
+        return f"{text} ± {score_text(high - mean, metric)}"
+    return f"{text} ({score_text(low, metric)} to {score_text(high, metric)})"
+
+
+def p_text(p: float) -> str:
+    """Return a p-value as text; all of them are adjusted for the number of comparisons."""
+    if p < 0.001:
+        return "adjusted p < 0.001"
+    digits = 4 if round(p, 3) == 0.05 else 3 if p < 0.1 else 2  # 0.0496 is significant, 0.050 would not look it
+    return f"adjusted p = {p:.{digits}f}"
+
+
+def percent(share: float) -> str:
+    """Return a share as text, for instance `30%`."""
+    return f"{100 * share:.0f}%"
+
+
+def duration(seconds: float) -> str:
+    """Return a length of time as text: `48 s`, `12 min` or `3 h 05 min`; a dash where there is none yet."""
+    if math.isnan(seconds):
+        return "–"
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def range_text(domain: Domain) -> str:
+    """Return a hyperparameter's range in words."""
+    if isinstance(domain, ChoiceDomain):
+        return ", ".join(value_text(value) for value in domain.choices)
+    kind = "whole numbers" if domain.integer else "on a log scale" if domain.scale == "log" else ""
+    step = f"in steps of {domain.step:g}" if domain.step is not None else ""
+    return " ".join(filter(None, [f"{domain.min:g} to {domain.max:g}", kind, step]))
 
 
 def _digits(metric: str) -> int:

@@ -13,33 +13,30 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
-import pandas as pd
 from markupsafe import Markup
 
 from nmt_pbt.base.errors import UsageError
 from nmt_pbt.base.files import refuse_links
 from nmt_pbt.base.text import counted
 from nmt_pbt.base.yaml_text import dump_yaml
-from nmt_pbt.report import statistics, tables
-from nmt_pbt.report.answer import answer, main_metric
-from nmt_pbt.report.drawing import Drawing
-from nmt_pbt.report.export import csv_text, frames
+from nmt_pbt.report import tables
+from nmt_pbt.report.answer import answer
+from nmt_pbt.report.export import csv_text, frames, result_frames
 from nmt_pbt.report.figures.fonts import missing_text
 from nmt_pbt.report.figures.inline import inline_svg
 from nmt_pbt.report.figures.palette import COLORS
 from nmt_pbt.report.figures.style import render
 from nmt_pbt.report.folder import check_folder, write_files
-from nmt_pbt.report.gallery import drawings
-from nmt_pbt.report.labels import metric_label, value_label, value_text
-from nmt_pbt.report.methods import method_info
+from nmt_pbt.report.gallery import Drawing, drawings
+from nmt_pbt.report.labels import metric_label, range_text, value_label
 from nmt_pbt.report.run import Run
 from nmt_pbt.report.series import SCHEMA_VERSION
 from nmt_pbt.report.several import load_runs
+from nmt_pbt.report.statistics import Results, population_methods, results_of
+from nmt_pbt.report.words import TEMPLATES, label
 from nmt_pbt.run.schedule import dump_schedule, found_schedule
-from nmt_pbt.space.settings import ChoiceDomain, Domain
 from nmt_pbt.tasks.translation.bleu_tokenizer import is_unspaced
 
-_TEMPLATES = Path(__file__).parent / "templates"
 _SECTIONS = {
     "progress": "How good, for what it cost",
     "test": "On the test split",
@@ -93,35 +90,29 @@ def write_report(
     check_folder(folder)
     if loaded.winners.empty:
         raise UsageError(f"{loaded.path}: no model has been evaluated yet; try again after the first interval")
-    summary = statistics.summary(loaded)
-    metrics = statistics.tested_metrics(loaded)
-    reference = statistics.reference_method(loaded)
-    pairs = {metric: statistics.comparisons(loaded, metric) for metric in metrics}
-    with_reference = {metric: statistics.against(table, reference) for metric, table in pairs.items()}
+    found = results_of(loaded)
     files: dict[str, bytes] = {}
     glyphs: dict[str, str] = {}
     missing: set[str] = set()
     shown: dict[str, list[_Shown]] = {section: [] for section in _SECTIONS}
-    for drawing in drawings(loaded, summary, with_reference):
+    for drawing in drawings(found):
         made = render(drawing.draw, drawing.width, drawing.height, dark=True)
         missing |= made.missing
         files[f"figures/{drawing.name}.svg"] = made.file_svg.encode("utf-8")
         files[f"figures/{drawing.name}.png"] = made.png
         files[f"figures/{drawing.name}-dark.png"] = made.dark_png
         shown[drawing.section].append(_Shown(drawing, Markup(inline_svg(made.svg, drawing.name, glyphs))))
-    files.update(_data_files(loaded, summary, pairs))
+    files.update(_data_files(found))
     schedules = _schedule_files(loaded)
     files.update(schedules)
-    results = tables.results(loaded, summary)
-    compared, others = tables.comparisons(pairs, reference), tables.other_comparisons(pairs, reference)
-    told = [*compared, *tables.test_sets(loaded), tables.winners(loaded), *others]
+    results, others = tables.summary(found), tables.other_comparisons(found)
+    told = [*tables.comparisons(found), *tables.test_sets(loaded), tables.winners(loaded), *others]
     for table in (results, *told):
         files[f"{table.name}.md"] = tables.markdown(table).encode("utf-8")
         files[f"{table.name}.tex"] = tables.latex(table).encode("utf-8")
-    metric = main_metric(loaded)
     context = {
         "run": loaded,
-        "answer": answer(loaded, summary, with_reference[metric] if metric is not None else pd.DataFrame()),
+        "answer": answer(found),
         "results": results,
         "tables": told,
         "trials": tables.trials(loaded),
@@ -147,15 +138,15 @@ def write_report(
 
 def _page(context: Mapping[str, Any]) -> str:
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_TEMPLATES),
+        loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    script = (_TEMPLATES / "page.js").read_text(encoding="utf-8")
-    style = (_TEMPLATES / "page.css").read_text(encoding="utf-8")
+    script = (TEMPLATES / "page.js").read_text(encoding="utf-8")
+    style = (TEMPLATES / "page.css").read_text(encoding="utf-8")
     light, dark = (" ".join(f"--{name}: {pair[shade]};" for name, pair in COLORS.items()) for shade in (0, 1))
     digest = base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
     return environment.get_template("index.html.jinja").render(
@@ -163,7 +154,7 @@ def _page(context: Mapping[str, Any]) -> str:
         script=Markup(script),
         script_hash=digest,
         style=Markup(style.replace("/*light*/", light).replace("/*dark*/", dark)),
-        label=lambda method: method_info(method).label,
+        label=label,
     )
 
 
@@ -174,10 +165,9 @@ def default_folder(runs: Sequence[Path]) -> Path:
     return runs[0].parent / f"report-{'-'.join(run.resolve().name for run in runs)}"
 
 
-def _data_files(run: Run, summary: pd.DataFrame, pairs: Mapping[str, pd.DataFrame]) -> dict[str, bytes]:
+def _data_files(results: Results) -> dict[str, bytes]:
     """Return the run's tables as CSV files, by name."""
-    tables = {**frames(run), "summary": summary}
-    tables.update({f"comparisons_{metric}": table for metric, table in pairs.items()})
+    tables = {**frames(results.run), **result_frames(results)}
     return {f"{name}.csv": csv_text(frame).encode("utf-8") for name, frame in tables.items()}
 
 
@@ -197,7 +187,7 @@ def _schedule_files(run: Run) -> dict[str, bytes]:
     found = {}
     for number, part in enumerate(run.runs, start=1):
         which = f"_{number}" if len(run.runs) > 1 else ""
-        for method in statistics.population_methods(part):
+        for method in population_methods(part):
             for seed in part.winners.loc[part.winners["method"] == method, "seed"]:
                 schedule = found_schedule(part.records, method, int(seed), part.name)
                 if schedule is not None:
@@ -260,7 +250,7 @@ def _signatures(run: Run) -> list[tuple[str, str]]:
     """Return sacrebleu's signature of each test metric; several where searches were scored differently."""
     return [
         (metric_label(metric), str(signature))
-        for metric in statistics.tested_metrics(run)
+        for metric in run.tested_metrics
         if f"signature_{metric}" in run.tests
         for signature in dict.fromkeys(run.tests[f"signature_{metric}"].dropna())
     ]
@@ -283,15 +273,6 @@ def _facts(run: Run) -> list[tuple[str, str]]:
     if isinstance(corpus, Mapping) and "name" in corpus:
         facts.insert(0, ("corpus", Path(str(corpus["name"])).name))
     return facts
-
-
-def range_text(domain: Domain) -> str:
-    """Return a hyperparameter's range in words."""
-    if isinstance(domain, ChoiceDomain):
-        return ", ".join(value_text(value) for value in domain.choices)
-    kind = "whole numbers" if domain.integer else "on a log scale" if domain.scale == "log" else ""
-    step = f"in steps of {domain.step:g}" if domain.step is not None else ""
-    return " ".join(filter(None, [f"{domain.min:g} to {domain.max:g}", kind, step]))
 
 
 def _repeat(run: Run) -> list[str]:

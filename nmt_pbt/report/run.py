@@ -76,6 +76,36 @@ class Run:
                 return record
         raise UsageError(f"{self.path}: its journal is empty, it was killed as it began; continue it with --resume")
 
+    @cached_property
+    def methods(self) -> list[str]:
+        """Names of the methods, in the order in which their first searches were started."""
+        return [str(method) for method in dict.fromkeys(self.searches["method"])]
+
+    @property
+    def objective(self) -> str:
+        """The metric that was searched by, for instance `val_bleu`."""
+        return str(self.searches["objective"].iloc[0])
+
+    @property
+    def direction(self) -> str:
+        """Whether the objective is to be `max`imised or `min`imised."""
+        return str(self.searches["direction"].iloc[0])
+
+    @property
+    def pairs_per_epoch(self) -> int:
+        """Sentence pairs of one epoch."""
+        return int(self.searches["pairs_per_epoch"].iloc[0])
+
+    @cached_property
+    def hyperparameters(self) -> list[str]:
+        """Names of all hyperparameters that were ever assigned, in the order in which they first were."""
+        return series.hyperparameters(self.records)
+
+    @property
+    def tested_metrics(self) -> list[str]:
+        """Names of the metrics that the test split was scored with, for instance `bleu` and `chrf`."""
+        return [name.removeprefix("test_") for name in self.tests.columns if name.startswith("test_")]
+
     @property
     def tested(self) -> list[Tested]:
         """What was tested, one record a search."""

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, Generic, TypeVar
 
 import pandas as pd
 
-from nmt_pbt.report import statistics
-from nmt_pbt.report.answer import main_metric
+from nmt_pbt.report.comparisons import Comparison
 from nmt_pbt.report.evidence import adjusted_for
-from nmt_pbt.report.inference import STUDENTISED_FROM
-from nmt_pbt.report.labels import listed, metric_label, score_text, signed, value_label, value_text
-from nmt_pbt.report.methods import method_info
+from nmt_pbt.report.inference import STUDENTISED_FROM, Estimate
+from nmt_pbt.report.labels import duration, estimate_text, metric_label, score_text, signed, value_label, value_text
 from nmt_pbt.report.run import Run
-from nmt_pbt.report.series import hyperparameters
+from nmt_pbt.report.statistics import MethodSummary, Results
+from nmt_pbt.report.words import label, paragraphs
 
 
 @dataclass(frozen=True)
@@ -60,240 +60,231 @@ class Table:
     seeds: list[int]
 
 
-def results(run: Run, summary: pd.DataFrame) -> Table:
+Row = TypeVar("Row")
+
+
+@dataclass(frozen=True)
+class Column(Generic[Row]):
+    """One column of a table.
+
+    Attributes:
+        heading: What stands above it.
+        cell: Makes a row's cell.
+    """
+
+    heading: str
+    cell: Callable[[Row], Cell]
+
+
+def _table(
+    name: str,
+    words: tuple[str, ...],
+    columns: Sequence[Column[Row]],
+    rows: Sequence[Row],
+    methods: Iterable[str] = (),
+    seeds: Iterable[int] = (),
+) -> Table:
+    title, caption = words
+    cells = [[column.cell(row) for column in columns] for row in rows]
+    return Table(name, title, caption, [column.heading for column in columns], cells, [*methods], [*seeds])
+
+
+def _table_of_searches(name: str, columns: Sequence[Column[Mapping[Any, Any]]], frame: pd.DataFrame) -> Table:
+    """Lay out a table whose rows have a `method` and a `seed`."""
+    return _table(name, paragraphs(f"{name}_table"), columns, frame.to_dict("records"), frame["method"], frame["seed"])
+
+
+def summary(results: Results) -> Table:
     """One row a method: scores, what they cost, and how soon they were there."""
-    objective, metrics = str(run.searches["objective"].iloc[0]), statistics.tested_metrics(run)
-    baseline = statistics.best_baseline(run) if len(summary) > 1 else None
-    counted_by = "tested" if metrics else "scored"
-    unequal = summary[counted_by].nunique() > 1
-    headings = ["method", *(["searches"] if unequal else []), metric_label(objective)]
-    headings += [f"test {metric_label(metric)}" for metric in metrics]
-    told = main_metric(run)
-    gap = f"gap_{told}" if f"gap_{told}" in summary else None
-    if gap is not None:
-        headings.append(f"dev − test {metric_label(str(told))}")
-    headings += ["mean best so far", "trials", "sentence pairs", "wall-clock"]
+    run, rows, told = results.run, results.summaries, results.main_metric
+    objective, baseline = run.objective, results.baseline if len(rows) > 1 else None
+
+    def counted(row: MethodSummary) -> int:
+        return row.tested if run.tested_metrics else row.scored
+
+    searches, unequal = max(map(counted, rows)), len(set(map(counted, rows))) > 1
+    columns = [Column[MethodSummary]("method", lambda row: _text(label(row.method)))]
+    if unequal:
+        columns.append(Column("searches", lambda row: _count(counted(row))))
+    columns.append(Column(metric_label(objective), lambda row: _estimate(row.dev, objective)))
+    columns += [
+        Column(f"test {metric_label(metric)}", partial(_test_estimate, metric)) for metric in run.tested_metrics
+    ]
+    if told is not None and any(told in row.gap for row in rows):
+        columns.append(
+            Column(f"dev − test {metric_label(told)}", lambda row: _score(row.gap[str(told)], str(told), sign=True))
+        )
+    columns += [
+        Column("mean best so far", lambda row: _score(row.area, objective)),
+        Column("trials", _trials_made),
+        Column("sentence pairs", lambda row: _count(row.spent_pairs)),
+        Column("wall-clock", lambda row: Cell(duration(row.wall), row.wall)),
+    ]
     if baseline is not None:
-        headings.append(f"pairs to reach the best of {method_info(baseline).label}")
-    rows = []
-    for row in summary.to_dict("records"):
-        cells = [
-            _text(method_info(row["method"]).label),
-            *([_count(row[counted_by])] if unequal else []),
-            _mean(row, "dev", objective),
-        ]
-        cells += [_mean(row, f"test_{metric}", metric) for metric in metrics]
-        if gap is not None:
-            cells.append(_score(row[gap], str(told), sign=True))
-        failed = round(row["failed"] * row["searches"])
-        of = f" of {row['trials'] * row['searches']:g}" if row["searches"] > 1 else ""
-        trials = f"{round(row['trials'], 1):g}" + (f" ({failed}{of} failed)" if failed else "")
-        cells += [
-            _score(row["area"], objective),
-            Cell(trials, float(row["trials"])),
-            _count(row["spent_pairs"]),
-            Cell(duration(row["wall"]), float(row["wall"])),
-        ]
-        if baseline is not None:
-            never = math.isnan(row["to_target"])
-            reached = f" ({row['reached']} of {row['searches']})" if row["searches"] > 1 else ""
-            text = "not reached" if never else f"{row['to_target']:,.0f}{reached}"
-            cells.append(Cell(text, math.inf if never else float(row["to_target"])))
-        rows.append(cells)
-    caption = (
-        f"{_intervals(int(summary[counted_by].max()), unequal)}"
-        "Dev is what the search saw and chose by, decoded greedily; test was decoded once, by each winner, with beam "
-        f"search.{_which_test(run)} The gap between dev and test is only comparable between methods: the two splits "
-        "differ in difficulty. "
-        "Mean best so far is the area under the curve, divided by the budget."
-    )
-    methods = [str(method) for method in summary["method"]]
-    return Table("summary", "Results by method", caption, headings, rows, methods, [])
-
-
-def _which_test(run: Run) -> str:
-    """Say which of several test sets the scores are of; nothing where there is one."""
+        columns.append(Column(f"pairs to reach the best of {label(baseline)}", _pairs_to_target))
+    intervals = "the studentised bootstrap" if searches >= STUDENTISED_FROM else "Student's t"
     sets = list(dict.fromkeys(run.test_sets["test_set"]))
-    return f" Test is {sets[0]}, by which methods are compared; there is also {listed(sets[1:])}." if sets else ""
+    facts = {"intervals": intervals if searches > 1 else "", "searches": searches, "unequal": unequal, "sets": sets}
+    return _table("summary", paragraphs("results_table", **facts), columns, rows, [row.method for row in rows])
+
+
+def _test_estimate(metric: str, row: MethodSummary) -> Cell:
+    return _estimate(row.test[metric], metric)
+
+
+def _trials_made(row: MethodSummary) -> Cell:
+    of = f" of {row.trials * row.searches:g}" if row.searches > 1 else ""
+    return Cell(f"{round(row.trials, 1):g}" + (f" ({row.failures}{of} failed)" if row.failures else ""), row.trials)
+
+
+def _pairs_to_target(row: MethodSummary) -> Cell:
+    if math.isnan(row.to_target):
+        return Cell("not reached", math.inf)
+    reached = f" ({row.reached} of {row.searches})" if row.searches > 1 else ""
+    return Cell(f"{row.to_target:,.0f}{reached}", row.to_target)
 
 
 def test_sets(run: Run) -> list[Table]:
     """One table a metric, with a row for each test set and a column for each method; none where there is one set."""
-    sets = list(dict.fromkeys(run.test_sets["test_set"]))
-    methods = list(dict.fromkeys(run.test_sets["method"]))
-    found = []
-    for metric in statistics.tested_metrics(run) if sets else []:
+    sets = [str(name) for name in dict.fromkeys(run.test_sets["test_set"])]
+    methods = [str(method) for method in dict.fromkeys(run.test_sets["method"])]
+    several, found = bool(run.test_sets["seed"].nunique() > 1), []
+    for metric in run.tested_metrics if sets else []:
         scores = run.test_sets.groupby(["test_set", "method"])[f"test_{metric}"].mean()
-        rows = [
-            [_text(name), *(_score(float(scores.get((name, method), math.nan)), metric) for method in methods)]
-            for name in sets
+
+        def score(name: str, method: str, metric: str = metric, scores: pd.Series[float] = scores) -> Cell:
+            return _score(float(scores.get((name, method), math.nan)), metric)
+
+        columns = [
+            Column[str]("test set", _text),
+            *(Column[str](label(method), partial(score, method=method)) for method in methods),
         ]
-        headings = ["test set", *(method_info(method).label for method in methods)]
-        means = "; means over searches" if _repeated(run) else ""
-        caption = f"Each winner translated every test set once{means}. All else about test is about {sets[0]}."
-        title = f"All test sets, {metric_label(metric)}"
-        found.append(Table(f"test_sets_{metric}", title, caption, headings, rows, [], []))
+        words = paragraphs("test_sets_table", metric=metric, several=several, first=sets[0])
+        found.append(_table(f"test_sets_{metric}", words, columns, sets))
     return found
-
-
-def _repeated(run: Run) -> bool:
-    return bool(run.test_sets["seed"].nunique() > 1)
-
-
-def _intervals(searches: int, unequal: bool) -> str:
-    """Say what the intervals over searches are; nothing where there is one search each."""
-    if searches < 2:
-        return ""
-    kind = "the studentised bootstrap" if searches >= STUDENTISED_FROM else "Student's t"
-    over = "the searches of each" if unequal else f"{searches} searches each"
-    return f"Means over {over}, with 95% intervals by {kind}. "
 
 
 def winners(run: Run) -> Table:
     """One row a search: its winner's scores and values."""
-    objective, metrics = str(run.searches["objective"].iloc[0]), statistics.tested_metrics(run)
-    names = hyperparameters(run.records)
     tested = {(row["method"], row["seed"]): row for row in run.tests.to_dict("records")}
-    headings = ["method", "seed", metric_label(objective), *(f"test {metric_label(metric)}" for metric in metrics)]
-    headings += ["trial", "epochs of training", *map(value_label, names)]
-    rows, methods, seeds = [], [], []
-    for row in run.winners.to_dict("records"):
-        test = tested.get((row["method"], row["seed"]), {})
-        cells = [_text(method_info(row["method"]).label), _count(row["seed"]), _score(row["score"], objective)]
-        cells += [_score(float(test.get(f"test_{metric}", math.nan)), metric) for metric in metrics]
-        cells += [_text(str(row["trial"])), Cell(f"{row['trained_epochs']:g}", float(row["trained_epochs"]))]
-        rows.append([*cells, *(_value(row[name]) for name in names)])
-        methods.append(str(row["method"]))
-        seeds.append(int(row["seed"]))
-    caption = (
-        "The best state on dev of each search, and the values in force when it was saved. Weights of a population may "
-        "have been trained with other values before: see the schedules."
-    )
-    return Table("winners", "Winners", caption, headings, rows, methods, seeds)
 
+    def test(row: Mapping[Any, Any], metric: str) -> Cell:
+        found = tested.get((row["method"], row["seed"]), {})
+        return _score(float(found.get(f"test_{metric}", math.nan)), metric)
 
-def comparisons(pairs: Mapping[str, pd.DataFrame], reference: str) -> list[Table]:
-    """One table a metric of the reference against each other method.
-
-    What is about searches is left out where there is one search each.
-
-    Args:
-        pairs: `statistics.comparisons` by test metric.
-        reference: The method that the question is about.
-    """
-    found: list[Table] = []
-    for metric, table in pairs.items():
-        asked = statistics.against(table, reference)
-        if asked.empty:
-            continue
-        title = f"{_asked(reference)}, test {metric_label(metric)}"
-        caption = f"As above, in {metric_label(metric)}." if found else _comparison_caption(asked)
-        found.append(_comparisons(f"comparisons_{metric}", title, caption, asked, metric, _several(pairs)))
-    return found
-
-
-def other_comparisons(pairs: Mapping[str, pd.DataFrame], reference: str) -> list[Table]:
-    """One table a metric of the methods beside the reference, two by two.
-
-    Args:
-        pairs: `statistics.comparisons` by test metric.
-        reference: The method that the question is about.
-    """
-    found: list[Table] = []
-    for metric, table in pairs.items():
-        others = table[table["method_a"] != reference]
-        if others.empty:
-            continue
-        alone = len(others) == len(table)
-        caption = (
-            f"{_comparison_caption(others) if alone else f'Read as “{_asked(reference)}”.'} Nobody asked about these "
-            f"beforehand, so that nothing is claimed: p-values and searches needed are adjusted for all {len(table)} "
-            "pairs of methods, and a small p-value is a hint for another run."
-        )
-        title = f"The other methods two by two, test {metric_label(metric)}"
-        found.append(_comparisons(f"comparisons_{metric}_others", title, caption, others, metric, _several(pairs)))
-    return found
-
-
-def _asked(reference: str) -> str:
-    return f"{method_info(reference).label} against each other method"
-
-
-def _several(pairs: Mapping[str, pd.DataFrame]) -> bool:
-    return any(bool((table["searches"] > 1).any()) for table in pairs.values())
-
-
-def _comparisons(name: str, title: str, caption: str, pairs: pd.DataFrame, metric: str, several: bool) -> Table:
-    rows, unequal = [], pairs["searches"].nunique() > 1
-    for row in pairs.to_dict("records"):
-        names = (method_info(row["method_a"]).label, method_info(row["method_b"]).label)
-        cells = [_text(" − ".join(names)), _score(row["difference"], metric, sign=True)]
-        if unequal:
-            cells.append(_count(row["searches"]))
-        if several:
-            cells += [_range(row["low"], row["high"], metric), _p(row["p_searches"])]
-        cells += [_range(row["sentences_low"], row["sentences_high"], metric), _p(row["p_sentences"])]
-        if several:
-            cells.append(Cell(_missing(row["probability"], ".2f"), float(row["probability"])))
-            cells.append(Cell(str(row["needed"] or "–"), float(row["needed"] or math.nan)))
-        verdicts = {**_VERDICTS, "a": f"{names[0]} is better", "b": f"{names[1]} is better"}
-        rows.append([*cells, _text(verdicts[row["verdict"]])])
-    return Table(name, title, caption, _comparison_headings(metric, several, unequal), rows, [], [])
-
-
-def _comparison_headings(metric: str, several: bool, unequal: bool) -> list[str]:
-    searches = ["95% over searches", "p over searches"] if several else []
-    searches = ["searches", *searches] if unequal else searches
-    outlook = ["probability to win", "searches needed"] if several else []
-    sentences = ["95% over test sentences", "p over test sentences"]
-    return ["difference", metric_label(metric), *searches, *sentences, *outlook, "verdict"]
-
-
-def _comparison_caption(pairs: pd.DataFrame) -> str:
-    searches = int(pairs["searches"].max())
-    adjusted = adjusted_for(list(pairs["family"]))
-    alone = f"P-values are adjusted for {adjusted} (Holm), intervals" if adjusted else "Intervals"
-    sentences = (
-        "Over test sentences: paired bootstrap and approximate randomisation of the winners' translations, which is "
-        "about these models, not about the methods. "
-        f"{alone} are each on their own."
-    )
-    if searches < 2:
-        return sentences
-    unequal = pairs["searches"].nunique() > 1
-    each, pairs_of = ("searches", "") if unequal else (f"{searches} searches", f", {searches} times {searches}")
-    assumed = (
-        "; from so few it rests on their differences being normally distributed" if searches < STUDENTISED_FROM else ""
-    )
-    return (
-        f"Over {each}: paired t-test of seeds, which is what a statement about methods needs{assumed}. "
-        f"{sentences} A method is called better only where both p-values are below 0.05. Probability to win is the "
-        f"share of pairs of searches{pairs_of}, in which the first method wins. Searches needed are those of each "
-        "method that would show the difference with 80% chance, were it as it looks: a rough guess from few searches."
-    )
-
-
-_VERDICTS = {"models": "only these models differ", "open": "not enough evidence", "hint": "a hint"}
+    columns = [
+        *_search_columns(),
+        Column(metric_label(run.objective), lambda row: _score(row["score"], run.objective)),
+        *(Column(f"test {metric_label(metric)}", partial(test, metric=metric)) for metric in run.tested_metrics),
+        Column("trial", lambda row: _text(str(row["trial"]))),
+        Column("epochs of training", lambda row: Cell(f"{row['trained_epochs']:g}", float(row["trained_epochs"]))),
+        *_value_columns(run),
+    ]
+    return _table_of_searches("winners", columns, run.winners)
 
 
 def trials(run: Run) -> Table:
     """One row a trial."""
-    objective, names = str(run.searches["objective"].iloc[0]), hyperparameters(run.records)
-    populated = bool(run.trials["member"].notna().any())
-    headings = ["method", "seed", "trial", *(["member", "parent", "adopted"] if populated else []), "status"]
-    headings += [f"last {metric_label(objective)}", f"best {metric_label(objective)}", *map(value_label, names)]
-    rows, methods, seeds = [], [], []
-    for row in run.trials.to_dict("records"):
-        cells = [_text(method_info(row["method"]).label), _count(row["seed"]), _text(str(row["trial"]))]
-        if populated:
-            cells += [_value(row["member"]), _text(str(row["parent"] or "")), _text("yes" if row["inherited"] else "")]
-        cells.append(_text(row["status"] + (f": {row['reason']}" if row["reason"] else "")))
-        cells += [_score(row["score"], objective), _score(row["best"], objective)]
-        rows.append([*cells, *(_value(row[name]) for name in names)])
-        methods.append(str(row["method"]))
-        seeds.append(int(row["seed"]))
-    caption = "For a population, one trial is one member for one interval; it goes on from its parent's state."
-    return Table("trials", "Trials", caption, headings, rows, methods, seeds)
+    columns = [*_search_columns(), Column("trial", lambda row: _text(str(row["trial"])))]
+    if run.trials["member"].notna().any():
+        columns += [
+            Column("member", lambda row: _value(row["member"])),
+            Column("parent", lambda row: _text(str(row["parent"] or ""))),
+            Column("adopted", lambda row: _text("yes" if row["inherited"] else "")),
+        ]
+    columns += [
+        Column("status", lambda row: _text(row["status"] + (f": {row['reason']}" if row["reason"] else ""))),
+        Column(f"last {metric_label(run.objective)}", lambda row: _score(row["score"], run.objective)),
+        Column(f"best {metric_label(run.objective)}", lambda row: _score(row["best"], run.objective)),
+        *_value_columns(run),
+    ]
+    return _table_of_searches("trials", columns, run.trials)
+
+
+def _search_columns() -> list[Column[Mapping[Any, Any]]]:
+    return [
+        Column("method", lambda row: _text(label(row["method"]))),
+        Column("seed", lambda row: _count(row["seed"])),
+    ]
+
+
+def _value_columns(run: Run) -> list[Column[Mapping[Any, Any]]]:
+    return [Column(value_label(name), partial(_value_of, name)) for name in run.hyperparameters]
+
+
+def _value_of(name: str, row: Mapping[Any, Any]) -> Cell:
+    return _value(row[name])
+
+
+def comparisons(results: Results) -> list[Table]:
+    """One table a metric of the reference against each other method.
+
+    What is about searches is left out where there is one search each.
+    """
+    found: list[Table] = []
+    for metric in results.comparisons:
+        asked = results.against(metric)
+        if asked:
+            facts = {"reference": results.reference, "metric": metric, "facts": _compared(asked), "again": bool(found)}
+            words = paragraphs("comparisons_table", **facts)
+            found.append(_table(f"comparisons_{metric}", words, _comparison_columns(results, asked), asked))
+    return found
+
+
+def other_comparisons(results: Results) -> list[Table]:
+    """One table a metric of the methods beside the reference, two by two."""
+    found: list[Table] = []
+    for metric, pairs in results.comparisons.items():
+        others = [pair for pair in pairs if pair.method_a != results.reference]
+        if others:
+            facts = {"reference": results.reference, "metric": metric, "facts": _compared(others)}
+            alone = len(others) == len(pairs)
+            words = paragraphs("other_comparisons_table", **facts, alone=alone, pairs=len(pairs))
+            found.append(_table(f"comparisons_{metric}_others", words, _comparison_columns(results, others), others))
+    return found
+
+
+def _compared(pairs: Sequence[Comparison]) -> dict[str, Any]:
+    """Return what a caption says of how methods were compared."""
+    searches = {pair.searches for pair in pairs}
+    return {
+        "searches": max(searches),
+        "unequal": len(searches) > 1,
+        "assumed_normal": max(searches) < STUDENTISED_FROM,
+        "adjusted": adjusted_for(pairs),
+    }
+
+
+def _comparison_columns(results: Results, pairs: Sequence[Comparison]) -> list[Column[Comparison]]:
+    metric = pairs[0].metric
+    several = any(pair.searches > 1 for table in results.comparisons.values() for pair in table)
+    columns = [
+        Column[Comparison]("difference", lambda pair: _text(f"{label(pair.method_a)} − {label(pair.method_b)}")),
+        Column(metric_label(metric), lambda pair: _score(pair.difference, metric, sign=True)),
+    ]
+    if len({pair.searches for pair in pairs}) > 1:
+        columns.append(Column("searches", lambda pair: _count(pair.searches)))
+    if several:
+        columns += [
+            Column("95% over searches", lambda pair: _range(pair.low, pair.high, metric)),
+            Column("p over searches", lambda pair: _p(pair.p_searches)),
+        ]
+    columns += [
+        Column("95% over test sentences", lambda pair: _range(pair.sentences_low, pair.sentences_high, metric)),
+        Column("p over test sentences", lambda pair: _p(pair.p_sentences)),
+    ]
+    if several:
+        columns += [
+            Column("probability to win", lambda pair: Cell(_missing(pair.probability, ".2f"), pair.probability)),
+            Column("searches needed", lambda pair: Cell(str(pair.needed or "–"), float(pair.needed or math.nan))),
+        ]
+    return [*columns, Column("verdict", lambda pair: _text(_verdict(pair)))]
+
+
+def _verdict(pair: Comparison) -> str:
+    if pair.better is not None:
+        return f"{label(pair.method_a if pair.better == 'a' else pair.method_b)} is better"
+    return {"models": "only these models differ", "hint": "a hint"}.get(pair.verdict, "not enough evidence")
 
 
 def markdown(table: Table) -> str:
@@ -326,16 +317,6 @@ def _latex_row(texts: Iterable[str]) -> str:
     return f"{' & '.join(text.translate(_LATEX) for text in texts)} \\\\"
 
 
-def duration(seconds: float) -> str:
-    """Return a length of time as text: `48 s`, `12 min` or `3 h 05 min`; a dash where there is none yet."""
-    if math.isnan(seconds):
-        return "–"
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60:02d} min"
-
-
 def _text(text: str) -> Cell:
     return Cell(text, text)
 
@@ -354,11 +335,8 @@ def _score(score: float, metric: str, sign: bool = False) -> Cell:
     return Cell(signed(score, metric) if sign else score_text(score, metric), float(score))
 
 
-def _mean(row: Mapping[Any, Any], name: str, metric: str) -> Cell:
-    text = score_text(row[name], metric)
-    if not math.isnan(row[f"{name}_low"]):
-        text += f" ({score_text(row[f'{name}_low'], metric)} to {score_text(row[f'{name}_high'], metric)})"
-    return Cell(text, float(row[name]))
+def _estimate(estimate: Estimate, metric: str) -> Cell:
+    return Cell(estimate_text(estimate, metric), estimate.mean)
 
 
 def _range(low: float, high: float, metric: str) -> Cell:

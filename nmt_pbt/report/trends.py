@@ -9,12 +9,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from nmt_pbt.base.text import counted
-from nmt_pbt.report import statistics
-from nmt_pbt.report.labels import listed, value_label, value_text, with_seed
-from nmt_pbt.report.methods import method_info
+from nmt_pbt.report.comparisons import reference_method
+from nmt_pbt.report.labels import with_seed
 from nmt_pbt.report.run import Run
-from nmt_pbt.report.series import hyperparameters
+from nmt_pbt.report.statistics import population_methods
+from nmt_pbt.report.words import say
 
 _COLUMNS = ["seed", "lineage", "trial", "hyperparameter", "first", "last", "changes"]
 
@@ -40,7 +39,7 @@ def trends(run: Run, method: str) -> pd.DataFrame:
             chain = run.ancestry.chain(method, seed)
             lines.insert(0, ("winner", str(chain["trial"].iloc[-1]), chain))
         for kind, trial, chain in lines:
-            for name in hyperparameters(run.records):
+            for name in run.hyperparameters:
                 if chain[name].isna().any():
                     continue  # only another method set it
                 values = chain[name].tolist()
@@ -82,7 +81,7 @@ def typical(values: pd.Series[Any]) -> float:
 
 def _to_winners(run: Run, method: str) -> pd.DataFrame:
     """Return the `trends` to the winners of a method; none where it has no population."""
-    if method not in statistics.population_methods(run):
+    if method not in population_methods(run):
         return pd.DataFrame(columns=_COLUMNS)
     table = trends(run, method)
     return table[table["lineage"] == "winner"]
@@ -90,40 +89,34 @@ def _to_winners(run: Run, method: str) -> pd.DataFrame:
 
 def schedule_trends(run: Run) -> list[str]:
     """Say in one sentence what became of each hyperparameter on the way to the winners of the reference method."""
-    method = statistics.reference_method(run)
+    method = reference_method(run)
     table = _to_winners(run, method)
-    parts = []
-    for name, rows in table.groupby("hyperparameter", sort=False):
-        counts = direction_counts(rows)
-        told = listed([f"{word} in {count}" if len(counts) > 1 else word for word, count in counts.items()])
-        first, last = typical(rows["first"]), typical(rows["last"])
-        medians = "" if math.isnan(first) else f" (medians {value_text(first)} → {value_text(last)})"
-        parts.append(f"{value_label(str(name))} {told}{medians}")
-    if not parts:
-        return []
-    winners = counted(int(table["seed"].nunique()), "winner")
-    return [
-        f"From the first to the last values on the way to the {winners} of {method_info(method).label}: "
-        f"{'; '.join(parts)}."
+    parts = [
+        say(
+            "trend",
+            hyperparameter=name,
+            counts=direction_counts(rows),
+            medians=[value for value in (typical(rows["first"]), typical(rows["last"])) if not math.isnan(value)],
+        )
+        for name, rows in table.groupby("hyperparameter", sort=False)
     ]
+    winners = int(table["seed"].nunique())
+    return [say("schedule_trends", method=method, winners=winners, parts=parts)] if parts else []
 
 
 def schedule_findings(run: Run) -> list[str]:
     """Say what schedule the winner of each of the reference method's searches was trained with."""
-    method, told = statistics.reference_method(run), []
-    for seed, rows in _to_winners(run, method).groupby("seed", sort=False):
-        changes = []
-        for row in rows.to_dict("records"):
-            start, end = value_text(row["first"]), value_text(row["last"])
-            text = f"{value_label(row['hyperparameter'])} {start}"
-            if row["changes"]:
-                text += f" → {end}" if start != end else " at both ends, with a detour"
-            changes.append(text)
-        adopted = int(run.ancestry.chain(method, int(str(seed)))["inherited"].sum())
-        times = {0: "never adopted", 1: "adopted once"}.get(adopted, f"adopted {adopted} times")
-        name = f"{method_info(method).label}{with_seed(run, int(str(seed)))}"
-        told.append(f"Schedule of the winner of {name}: {', '.join(changes)}; its weights were {times}.")
-    return told
+    method = reference_method(run)
+    return [
+        say(
+            "schedule",
+            method=method,
+            seed=with_seed(run, int(str(seed))),
+            changes=[say("change", row=row) for row in rows.to_dict("records")],
+            adopted=int(run.ancestry.chain(method, int(str(seed)))["inherited"].sum()),
+        )
+        for seed, rows in _to_winners(run, method).groupby("seed", sort=False)
+    ]
 
 
 def _is_number(value: object) -> bool:

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from nmt_pbt.report import series
 from nmt_pbt.report.methods import base_method, method_info
 from nmt_pbt.report.run import Run
 from nmt_pbt.space.settings import ChoiceDomain, Domain, NumberDomain
@@ -217,7 +216,7 @@ def value_points(run: Run) -> pd.DataFrame:
         Columns: method, seed, trial, score, winner, one column for each hyperparameter, then X_bound for each: `lower`
         or `upper` for a winner's value at an end of its range that leaves room beyond, else empty.
     """
-    names = series.hyperparameters(run.records)
+    names = run.hyperparameters
     rows: list[dict[str, Any]] = []
     for search in run.searches.to_dict("records"):
         method, seed = str(search["method"]), int(search["seed"])

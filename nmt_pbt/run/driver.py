@@ -17,18 +17,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
 from nmt_pbt.base.errors import AllFailedError, StateError
-from nmt_pbt.run.job_queue import JobQueue, Ticket
-from nmt_pbt.run.jobs import (
-    Job,
-    JobResult,
-    Progress,
-    Result,
-    Results,
-    StateReference,
-    TestingResult,
-    TrainingJobs,
-    Winner,
-)
+from nmt_pbt.run.job_queue import JobQueue, Ticket, TrainingJobs
+from nmt_pbt.run.jobs import Job, JobResult, Result, StateReference, TestingResult
 from nmt_pbt.run.journal import (
     Assigned,
     Ended,
@@ -42,6 +32,7 @@ from nmt_pbt.run.journal import (
 )
 from nmt_pbt.run.journal_check import JournalCheck
 from nmt_pbt.run.logical_order import LogicalOrder
+from nmt_pbt.run.progress import Progress, Results, Winner
 from nmt_pbt.run.states import Repairs, RetainedStates, SavedStates
 from nmt_pbt.run.winner_test import WinnerTest
 
@@ -95,7 +86,7 @@ class Driver:
         self._states = RetainedStates(oracle)
         self._jobs = TrainingJobs(start.method, start.seed, oracle.needs_evidence is not None)
         self._recorded = JournalCheck(journal.path, start)
-        self._repairs = Repairs(self._jobs, journal, self._progress_of)
+        self._repairs = Repairs(self._jobs, journal, lambda trial: self._progress_of(oracle.get_trial(trial)))
         self._results = Results(start)
         self._spent = 0
         self._assigned = 0
@@ -126,7 +117,7 @@ class Driver:
             return
         for progress in list(self._under_way.values()):  # in flight when the run was stopped: given out again first
             if progress.over:
-                self._end(progress)  # what the run was stopped before
+                self._append(self._jobs.ended(progress, self._start.objective))  # what the run was stopped before
             else:
                 self._make_ready(progress)
         self._advance()
@@ -248,8 +239,8 @@ class Driver:
                 return  # the next one is decided on when a worker is free for it, by what is known then
 
     def _assigned_to(self, trial: Trial) -> Assigned:
-        assignment = self._oracle.assignment(trial)
-        return self._jobs.record(assignment, self._oracle.budget.intervals(assignment))
+        progress = self._progress_of(trial)
+        return self._jobs.record(progress.assignment, progress.intervals)
 
     def _create_trial(self) -> Trial:
         # KerasTuner gives a worker its unfinished trial again, so each request comes under a name of its own.
@@ -279,28 +270,16 @@ class Driver:
         self._append(self._jobs.evaluated(progress, result, self._start_of(progress), self._start, self._spent, best))
         progress.decided = 0.0
         if progress.over:
-            self._end(progress)
+            self._append(self._jobs.ended(progress, self._start.objective))
         else:
             self._make_ready(progress)
 
     def _drop_needless(self) -> None:
         self._store.drop(self._states.needless() - self._repairs.in_use)
 
-    def _end(self, progress: Progress) -> None:
-        stopped = f"no better {self._start.objective} {self._patience} times" if progress.stopped else ""
-        self._append(
-            Ended(
-                method=self._start.method,
-                seed=self._start.seed,
-                trial=progress.assignment.trial,
-                status="completed" if progress.failure is None else "failed",
-                reason=progress.failure or stopped,
-            )
-        )
-
-    def _progress_of(self, trial: str) -> Progress:
+    def _progress_of(self, trial: Trial) -> Progress:
         """Return a trial, over or not, as it was before anything of it was trained."""
-        assignment = self._oracle.assignment(self._oracle.get_trial(trial))
+        assignment = self._oracle.assignment(trial)
         return Progress(assignment, self._oracle.budget.intervals(assignment))
 
     # --- when it is over ---
@@ -367,7 +346,7 @@ class Driver:
                 cast("ManualOracle", self._oracle).add(record.values)
                 self._ended, self._given_up, self._tested = False, None, None
             case Assigned():
-                progress = self._under_way[record.trial] = self._progress_of(record.trial)
+                progress = self._under_way[record.trial] = self._progress_of(self._oracle.get_trial(record.trial))
                 self._states.use(progress.source)
                 self._assigned += 1
                 self._order.begin(record.trial, progress.intervals[0])
@@ -413,12 +392,8 @@ class Driver:
         state = StateReference(self._jobs.state_name(record.trial, record.interval_index), cast(str, record.state))
         self._states.save(record.trial, state)
         score = metrics[self._start.objective]
-        if self._results.is_better(score, progress.best):
-            progress.best, progress.no_better = score, 0
-        else:
-            progress.no_better += 1
-            progress.stopped = progress.no_better == self._patience
-            self._stopped |= progress.stopped
+        progress.scored(score, self._results.is_better(score, progress.best), self._patience)
+        self._stopped |= progress.stopped
         assignment = progress.assignment
         result = Winner(record.trial, record.interval_index, record.trained_pairs, metrics, assignment.values, state)
         if self._results.take(result, score, assignment.member):

@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 from nmt_pbt.base.errors import JournalError
 from nmt_pbt.base.files import named
 from nmt_pbt.base.types import Value
+from nmt_pbt.run.journal_version_1 import from_version_1
 
 VERSION = 2
 
@@ -206,22 +207,6 @@ SearchRecord = SearchStarted | Guessed | Assigned | Evaluated | Ended | Tested |
 
 _READER: TypeAdapter[AnyRecord] = TypeAdapter(Annotated[AnyRecord, Field(discriminator="event")])
 
-_RENAMED = {
-    "run": {"corpus": "data"},
-    "search": {"budget": "budget_pairs", "interval": "interval_pairs", "epoch": "pairs_per_epoch"},
-    "evaluated": {
-        "interval": "interval_index",
-        "age": "trained_pairs",
-        "spent": "spent_pairs",
-        "counts": "evidence",
-    },
-    "tested": {"interval": "interval_index", "age": "trained_pairs", "translations": "outputs"},
-    "search_ended": {"spent": "spent_pairs"},
-}
-"""Names of fields in version 1, and what they are called now."""
-_LEFT_OUT = "diagnosed"
-"""An event of version 1 that only repeats what the other records tell."""
-
 
 class Journal:
     """An open journal to append to. Only the driver's side of a run writes it.
@@ -357,7 +342,7 @@ def _read(path: Path) -> Iterator[tuple[AnyRecord, int]]:
                 version = _version(path, line)
             size += len(line)
             try:
-                current = line if version == VERSION else _from_version_1(line)
+                current = line if version == VERSION else from_version_1(line)
                 if current is None:
                     continue
                 record = _READER.validate_json(current)
@@ -391,21 +376,6 @@ def _version(path: Path, line: bytes) -> int:
             "use the program version that wrote it (see environment.json)"
         )
     return int(version)
-
-
-def _from_version_1(line: bytes) -> bytes | None:
-    """Return a line of version 1 with the names of today; None for one that is left out now."""
-    try:
-        old = json.loads(line)
-    except (ValueError, RecursionError):
-        return line  # named as damaged when it is read as a record
-    if not isinstance(old, dict):
-        return line
-    event = old.get("event")
-    if event == _LEFT_OUT:
-        return None
-    renamed = _RENAMED.get(event, {}) if isinstance(event, str) else {}
-    return json.dumps({renamed.get(name, name): value for name, value in old.items()}).encode("utf-8")
 
 
 def without_times(record: AnyRecord) -> dict[str, Any]:

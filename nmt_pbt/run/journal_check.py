@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nmt_pbt.base.errors import JournalError
-from nmt_pbt.run.jobs import Progress
 from nmt_pbt.run.journal import AnyRecord, Ended, Evaluated, SearchStarted, without_times
+from nmt_pbt.run.progress import Progress
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from nmt_pbt.base.errors import UsageError, suggest
 from nmt_pbt.base.types import Value
 from nmt_pbt.base.yaml_text import parse_yaml
-from nmt_pbt.run.jobs import TrainingJobs
+from nmt_pbt.run.job_queue import TrainingJobs
 from nmt_pbt.run.journal import (
     AnyRecord,
     Assigned,

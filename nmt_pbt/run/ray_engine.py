@@ -15,7 +15,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from nmt_pbt.base.errors import NmtPbtError, SearchError, StateError, UsageError, first_line
-from nmt_pbt.run.jobs import MAX_DEATHS, Job, JobResult, Result, StateReference, TestingJob, TrainingJob, lost
+from nmt_pbt.run.jobs import (
+    MAX_DEATHS,
+    Job,
+    JobResult,
+    Result,
+    StateReference,
+    TestingJob,
+    TestingResult,
+    TrainingJob,
+    lost,
+)
 from nmt_pbt.run.worker import TrainablePool, Worker
 from nmt_pbt.tasks.protocol import MemberState, Task
 from nmt_pbt.tasks.state import StateStore, content_hash
@@ -201,6 +211,7 @@ class RayEngine:
         job = member.job
         if job is None:
             raise SearchError(f"{name} returned a result without having been given a job; report this")
+        result: JobResult | TestingResult
         try:
             result, state = self._ray.get(member.running)
         except self._ray.exceptions.OutOfMemoryError:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pandas as pd
 import pytest
 
 from nmt_pbt.report.ablations import guess_cautions, replay_findings, replay_scores
 from nmt_pbt.report.answer import answer
+from nmt_pbt.report.comparisons import reference_method
 from nmt_pbt.report.page import write_report
 from nmt_pbt.report.run import Run, load_run
-from nmt_pbt.report.statistics import against, best_baseline, comparisons, population_methods, reference_method, summary
+from nmt_pbt.report.statistics import best_baseline, population_methods, results_of
 from nmt_pbt.run.journal import Guessed, Tested
 from nmt_pbt.run.schedule import found_schedule, read_schedule
 from nmt_pbt.tasks.translation.tree import check_schedule
@@ -92,7 +92,7 @@ def test_replays_are_neither_the_baseline_nor_a_population(run: Run) -> None:
 
 
 def test_the_answer_compares_with_replays_and_tells_what_they_know_beforehand(run: Run) -> None:
-    said = answer(run, summary(run), against(comparisons(run, "bleu"), "pbt"))
+    said = answer(results_of(run))
     assert any("The schedule of PBT gave dev BLEU" in finding for finding in said.findings)
     assert any("Replay and Final values train by what PBT had found" in text for text in said.cautions)
     assert not any("Replay" in text for text in said.cautions if "its range" in text)
@@ -127,7 +127,7 @@ def by_hand(*more: object) -> Run:
 
 def test_guesses_by_hand_are_told_with_what_they_took() -> None:
     run = by_hand()
-    said = answer(run, summary(run), pd.DataFrame())
+    said = answer(results_of(run))
     assert said.headline.endswith(
         "at an equal budget of 400 sentence pairs (2 epochs) a search, but for Manual, whose guesses took 1 epoch."
     )

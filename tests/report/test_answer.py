@@ -3,28 +3,25 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from nmt_pbt.report import statistics
-from nmt_pbt.report.answer import Answer, answer, main_metric
-from nmt_pbt.report.evidence import comparison_findings, p_text, verdict
-from nmt_pbt.report.labels import listed, score_text, signed, value_text
+from nmt_pbt.report.answer import Answer, answer
+from nmt_pbt.report.comparisons import Comparison
+from nmt_pbt.report.evidence import comparison_findings, verdict
+from nmt_pbt.report.labels import listed, p_text, score_text, signed, value_text
 from nmt_pbt.report.run import Run, load_run
-from nmt_pbt.report.tables import results
+from nmt_pbt.report.statistics import results_of
+from nmt_pbt.report.tables import summary
 from tests.report.fake_run import write_fake_run
 from tests.report.journals import assigned, evaluated, run_started, search, search_ended, small_population
 
 
 def said(run: Run) -> Answer:
-    metric, summary = main_metric(run), statistics.summary(run)
-    if metric is None:
-        return answer(run, summary, pd.DataFrame())
-    return answer(
-        run, summary, statistics.against(statistics.comparisons(run, metric), statistics.reference_method(run))
-    )
+    return answer(results_of(run))
 
 
 def run_of(records: list, space: dict | None = None) -> Run:
@@ -78,33 +75,35 @@ def test_ablations_are_left_out_of_the_headline_where_there_are_rivals(three_pat
 
 
 def test_an_interval_that_is_longer_on_one_side_is_told_by_its_ends(three_path):
-    run = load_run(three_path)
-    summary = statistics.summary(run)
-    summary["test_bleu_high"] = summary["test_bleu"] + 0.5
-    row = summary.set_index("method").loc["pbt"]
-    ends = f"{row['test_bleu']:.1f} ({row['test_bleu_low']:.1f} to {row['test_bleu_high']:.1f})"
-    assert f"PBT {ends}" in answer(run, summary, statistics.comparisons(run, "bleu")).headline
+    found = results_of(load_run(three_path))
+    (pbt,) = (row for row in found.summaries if row.method == "pbt")
+    bleu = replace(pbt.test["bleu"], high=pbt.test["bleu"].mean + 0.5)
+    longer = replace(pbt, test={**pbt.test, "bleu": bleu})
+    summaries = [longer if row is pbt else row for row in found.summaries]
+    ends = f"{bleu.mean:.1f} ({bleu.low:.1f} to {bleu.high:.1f})"
+    assert f"PBT {ends}" in answer(replace(found, summaries=summaries)).headline
 
 
 def test_a_method_that_is_far_better_is_said_to_be(tmp_path):
     path = write_fake_run(tmp_path / "far", ("pbt", "random"), seeds=3, sentences=80)
-    run = load_run(path)
-    summary, table = statistics.summary(run), statistics.comparisons(run, "bleu")
-    row = table.iloc[[0]].assign(verdict="b", difference=-3.0, low=-3.5, high=-2.5, p_searches=0.0004, wins=0, losses=3)
-    words = answer(run, summary, row)
+    found = results_of(load_run(path))
+    told = {"verdict": "b", "difference": -3.0, "low": -3.5, "high": -2.5, "p_searches": 0.0004, "wins": 0, "losses": 3}
+    row = replace(found.comparisons["bleu"][0], **told)
+    words = answer(replace(found, comparisons={"bleu": [row]}))
     assert words.verdict == "PBT is significantly worse than Random."
     assert words.findings[0].startswith(
         "PBT against Random, test BLEU: −3.0 (−3.5 to −2.5), significant (adjusted p < 0.001). Means of 3 searches each"
     )
 
 
-def compared(difference: float, p_searches: float = 1.0, p_sentences: float = 1.0, **more: object) -> dict:
+def compared(difference: float, p_searches: float = 1.0, p_sentences: float = 1.0, **more: object) -> Comparison:
     """A comparison of PBT with another method over three searches each."""
     row = {"method_a": "pbt", "method_b": "random", "metric": "bleu", "searches": 3, "difference": difference}
     row.update(low=difference - 1, high=difference + 1, p_searches=p_searches, wins=2, losses=1, needed=12)
     row.update(sentences_low=difference - 0.5, sentences_high=difference + 0.5, p_sentences=p_sentences)
     family = "ablations" if more.get("method_b") == "replay" else "rivals"
-    return {**row, "verdict": "open", "family": family, **more}
+    row.update(verdict="open", family=family, compared=4, probability=0.5)
+    return Comparison(**{**row, **more})
 
 
 def test_what_is_significant_is_told_from_what_is_not():
@@ -158,7 +157,7 @@ def test_means_are_said_to_be_over_the_searches_that_were_tested():
         records.append(evaluated("0", 9.0 + seed, trained_pairs=200, spent_pairs=200, method="random", seed=seed))
     records.append(evaluated("0", 8.0, trained_pairs=200, spent_pairs=200, method="grid"))
     assert "over up to 2 searches each" in said(run_of(records)).headline
-    table = results(run_of(records), statistics.summary(run_of(records)))
+    table = summary(results_of(run_of(records)))
     column = table.headings.index("searches")
     assert {row[0].text: row[column].text for row in table.rows} == {"PBT": "0", "Random": "2", "Grid": "1"}
     assert table.caption.startswith("Means over the searches of each, with 95% intervals")
@@ -278,7 +277,7 @@ def test_winners_that_are_the_same_model_are_said_to_be():
             point = evaluated("0", 9.0, 100, 100, method=method).model_copy(update={"state": state})
             records += [search(method), assigned("0", method=method, rate=0.1), point]
         run = Run(Path("run"), {}, {}, records)
-        return [text for text in answer(run, statistics.summary(run), pd.DataFrame()).cautions if "same model" in text]
+        return [text for text in answer(results_of(run)).cautions if "same model" in text]
 
     assert found("aa", "bb") == []
     assert found("aa", "aa") == [

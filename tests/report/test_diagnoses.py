@@ -14,7 +14,7 @@ from nmt_pbt.report.figures.diversity import draw_diversity
 from nmt_pbt.report.page import write_report
 from nmt_pbt.report.run import Run, load_run
 from nmt_pbt.report.series import diagnosis_table
-from nmt_pbt.report.statistics import summary
+from nmt_pbt.report.statistics import results_of
 from nmt_pbt.run.journal import AnyRecord
 from nmt_pbt.search.diagnostics import ANCESTOR, DIVERSITY, LEARNING_RATE, Diagnosis
 from tests.report.fake_run import write_fake_run
@@ -73,7 +73,7 @@ def test_each_alarm_is_a_caution_that_says_what_would_help() -> None:
     assert len(cautions) == 3
     assert cautions[0].startswith("PBT may have been greedy: as early as generation 1, all members descend from one")
     assert "search.pbt.frequencies" in cautions[0]
-    assert set(cautions) <= set(answer(run, summary(run), pd.DataFrame()).cautions)
+    assert set(cautions) <= set(answer(results_of(run)).cautions)
     assert set(_MEANING) == {ANCESTOR, DIVERSITY, LEARNING_RATE}
 
 

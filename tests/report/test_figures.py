@@ -16,7 +16,7 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from nmt_pbt.report import statistics
+from nmt_pbt.report.comparisons import Comparison
 from nmt_pbt.report.figures.inline import inline_svg
 from nmt_pbt.report.figures.palette import COLORS, PAPER
 from nmt_pbt.report.figures.population import draw_family_tree
@@ -27,16 +27,13 @@ from nmt_pbt.report.gallery import drawings
 from nmt_pbt.report.labels import metric_label
 from nmt_pbt.report.methods import method_info
 from nmt_pbt.report.run import Run, load_run
+from nmt_pbt.report.statistics import results_of
 from nmt_pbt.space.settings import ChoiceDomain, NumberDomain
 from tests.report.journals import assigned, ended, evaluated, run_started, search
 
 
 def gallery(run: Run) -> list:
-    table = statistics.summary(run)
-    metrics = statistics.tested_metrics(run)
-    return drawings(
-        run, table, {name: statistics.against(statistics.comparisons(run, name), "pbt") for name in metrics}
-    )
+    return drawings(results_of(run))
 
 
 def test_a_run_gets_its_figures(one_path):
@@ -177,10 +174,11 @@ def test_best_so_far_is_drawn_of_rivals_and_ablations_apart(three_path):
 
 def test_a_significant_difference_has_a_full_mark_and_others_a_hollow_one():
     row = {"method_a": "pbt", "metric": "bleu", "difference": 1.0, "low": 0.5, "high": 1.5}
-    row.update(sentences_low=0.2, sentences_high=1.8)
-    rows = [{**row, "method_b": "random", "verdict": "a"}, {**row, "method_b": "grid", "verdict": "models"}]
+    row.update(sentences_low=0.2, sentences_high=1.8, p_searches=0.01, p_sentences=0.01, searches=3, needed=3)
+    row.update(probability=1.0, wins=3, losses=0, family="rivals", compared=2)
+    rows = [Comparison(**row, method_b="random", verdict="a"), Comparison(**row, method_b="grid", verdict="models")]
     ax = Figure().add_subplot()
-    draw_differences(ax, pd.DataFrame(rows))
+    draw_differences(ax, rows)
     faces = [line.get_markerfacecolor() for line in ax.lines if line.get_marker() not in ("None", None)]
     assert faces == [method_info("random").color, PAPER]
     assert [label.get_text() for label in ax.get_yticklabels()] == ["Random", "Grid"]

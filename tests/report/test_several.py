@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 
 from nmt_pbt.base.errors import UsageError
-from nmt_pbt.report import statistics
+from nmt_pbt.report.comparisons import comparisons, reference_method
 from nmt_pbt.report.methods import method_info
 from nmt_pbt.report.page import default_folder, write_report
 from nmt_pbt.report.run import load_run
 from nmt_pbt.report.several import load_runs
+from nmt_pbt.report.statistics import frame_of
 from nmt_pbt.space.settings import ChoiceDomain, NumberDomain
 from tests.report.fake_run import write_fake_run
 
@@ -47,8 +48,8 @@ def test_tables_hold_every_search_under_its_runs_number(paths):
 
 def test_methods_of_different_runs_are_compared_on_the_same_sentences(paths):
     both = load_runs(paths)
-    assert statistics.reference_method(both) == "pbt (1: small)"
-    table = statistics.comparisons(both, "bleu")
+    assert reference_method(both) == "pbt (1: small)"
+    table = frame_of(comparisons(both, "bleu"))
     assert len(table) == 3
     assert table["p_sentences"].notna().all()
 

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nmt_pbt.report import inference, statistics
+from nmt_pbt.report.comparisons import comparisons
 from nmt_pbt.report.inference import paired_t_test
 from nmt_pbt.report.run import Run, load_run
 from nmt_pbt.space.settings import NumberDomain
@@ -39,6 +40,10 @@ def run_of(scores: dict[str, list[float]]) -> Run:
     ]
     tests = pd.DataFrame(rows)
     return SimpleNamespace(tests=tests, searches=tests, counts={})  # type: ignore[return-value]
+
+
+def compared(run: Run, metric: str) -> pd.DataFrame:
+    return statistics.frame_of(comparisons(run, metric))
 
 
 @pytest.mark.parametrize(
@@ -79,13 +84,13 @@ def test_methods_that_do_not_differ_are_called_different_at_most_6_times_in_100(
     claims = 0
     for _ in range(1000):
         run = run_of({method: list(random.normal(34, 0.5, 3)) for method in ("pbt", "random", "grid", "bayes")})
-        claims += statistics.comparisons(run, "bleu")["verdict"].isin(["a", "b"]).any()
+        claims += compared(run, "bleu")["verdict"].isin(["a", "b"]).any()
     assert claims <= 60
 
 
 def test_methods_that_differ_by_far_are_told_apart():
     run = run_of({"pbt": [36.0, 36.1, 35.9, 36.0], "random": [34.0, 34.1, 34.0, 33.9]})
-    row = statistics.comparisons(run, "bleu").to_dict("records")[0]
+    row = compared(run, "bleu").to_dict("records")[0]
     assert row["verdict"] == "a"
     assert row["difference"] == pytest.approx(2.0)
     assert row["low"] > 0
@@ -94,7 +99,7 @@ def test_methods_that_differ_by_far_are_told_apart():
 
 
 def test_methods_with_the_same_scores_are_not_told_apart():
-    row = statistics.comparisons(run_of({"pbt": [34.0, 35.0], "grid": [34.0, 35.0]}), "bleu").to_dict("records")[0]
+    row = compared(run_of({"pbt": [34.0, 35.0], "grid": [34.0, 35.0]}), "bleu").to_dict("records")[0]
     assert (row["difference"], row["p_searches"], row["verdict"]) == (0.0, 1.0, "open")
 
 
@@ -105,16 +110,16 @@ def test_the_reference_comes_first_and_is_adjusted_for_its_own_comparisons_alone
         "pbt": [35.0, 35.1, 34.9],
         "bayes": [34, 35, 33],
     }
-    table = statistics.comparisons(run_of(scores), "bleu")
+    table = compared(run_of(scores), "bleu")
     assert list(zip(table["method_a"], table["method_b"], strict=True))[:3] == [
         ("pbt", "random"),
         ("pbt", "grid"),
         ("pbt", "bayes"),
     ]
     assert table["compared"].tolist() == [3, 3, 3, 6, 6, 6]
-    asked = statistics.against(table, "pbt")
+    asked = table[table["method_a"] == "pbt"].reset_index(drop=True)
     assert asked["method_b"].tolist() == ["random", "grid", "bayes"]
-    alone = statistics.comparisons(run_of({name: scores[name] for name in ("pbt", "random")}), "bleu")
+    alone = compared(run_of({name: scores[name] for name in ("pbt", "random")}), "bleu")
     assert asked["p_searches"].iloc[0] == pytest.approx(3 * alone["p_searches"].iloc[0])  # the smallest of three
     assert asked["needed"].iloc[0] >= alone["needed"].iloc[0]
 
@@ -128,33 +133,33 @@ def test_ablations_are_adjusted_for_apart_from_rivals():
         "exploit-only": [34, 35, 33],
         "final-values": [34.5, 35.4, 33.1],
     }
-    table = statistics.comparisons(run_of(scores), "bleu")
-    asked = statistics.against(table, "pbt")
+    table = compared(run_of(scores), "bleu")
+    asked = table[table["method_a"] == "pbt"].reset_index(drop=True)
     assert asked["method_b"].tolist() == ["random", "grid", "replay", "exploit-only", "final-values"]
     assert asked["family"].tolist() == ["rivals"] * 2 + ["ablations"] * 3
     assert asked["compared"].tolist() == [2, 2, 3, 3, 3]
     assert set(table["family"][5:]) == {"others"}
     assert set(table["compared"][5:]) == {15}
     for family in (["random", "grid"], ["replay", "exploit-only", "final-values"]):
-        alone = statistics.comparisons(run_of({name: scores[name] for name in ("pbt", *family)}), "bleu")
+        alone = compared(run_of({name: scores[name] for name in ("pbt", *family)}), "bleu")
         mine = asked[asked["method_b"].isin(family)]
         for column in ("p_searches", "needed", "verdict"):
             assert mine[column].tolist() == alone[alone["method_a"] == "pbt"][column].tolist()
 
 
 def test_without_pbt_every_other_method_is_a_rival():
-    table = statistics.comparisons(run_of({"random": [34.0, 34.2], "replay": [34.1, 34.4]}), "bleu")
+    table = compared(run_of({"random": [34.0, 34.2], "replay": [34.1, 34.4]}), "bleu")
     assert table["family"].tolist() == ["rivals"]
 
 
 def test_what_nobody_asked_beforehand_is_a_hint_at_most():
     far = {"pbt": [36.0, 36.1, 35.9], "random": [30.0, 30.1, 29.91], "grid": [20.0, 20.11, 19.9]}
-    table = statistics.comparisons(run_of(far), "bleu")
+    table = compared(run_of(far), "bleu")
     assert table["verdict"].tolist() == ["a", "a", "hint"]
 
 
 def test_one_search_each_is_never_evidence_about_methods(one):
-    table = statistics.comparisons(one, "bleu")
+    table = compared(one, "bleu")
     assert len(table) == 6
     assert set(table["verdict"]) <= {"models", "open"}
     for column in ("low", "high", "p_searches", "probability"):
@@ -168,7 +173,7 @@ def test_a_difference_that_one_lucky_model_made_is_no_difference_of_methods():
     clear = {"bleu": counts * [5, 5, 5, 4, 3, 2, 5, 4, 3, 2]}, {"bleu": counts * [5, 5, 1, 0, 0, 0, 5, 4, 3, 2]}
     run.counts.update({("pbt", seed): clear[0] for seed in range(3)})
     run.counts.update({("random", seed): clear[1] for seed in range(3)})
-    row = statistics.comparisons(run, "bleu").to_dict("records")[0]
+    row = compared(run, "bleu").to_dict("records")[0]
     assert row["p_searches"] > 0.05
     assert row["verdict"] in {"models", "open"}
 
@@ -244,7 +249,7 @@ def test_budget_to_target_is_where_the_best_baselines_final_score_was_reached():
 
 
 def test_summary_adds_up_what_the_journal_says(three):
-    table = statistics.summary(three).set_index("method")
+    table = statistics.frame_of(statistics.summaries(three)).set_index("method")
     assert list(table.index) == ["pbt", "random", "grid", "bayes", "exploit-only", "explore-only"]
     scores = three.tests[three.tests["method"] == "pbt"]
     row = table.loc["pbt"]

@@ -7,11 +7,13 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
-from nmt_pbt.report import statistics, tables
+from nmt_pbt.report import tables
+from nmt_pbt.report.comparisons import comparisons
 from nmt_pbt.report.export import frames
-from nmt_pbt.report.labels import signed
+from nmt_pbt.report.labels import duration, signed
 from nmt_pbt.report.methods import method_info
 from nmt_pbt.report.run import load_run
+from nmt_pbt.report.statistics import frame_of, results_of
 from nmt_pbt.report.tables import Cell, Table
 from nmt_pbt.run.journal import OtherTest, Tested
 
@@ -28,13 +30,13 @@ def three(three_path):
 
 def test_every_row_has_a_cell_for_every_heading(one, three):
     for run in (one, three):
-        pairs = {metric: statistics.comparisons(run, metric) for metric in ("bleu", "chrf")}
+        found = results_of(run)
         for table in (
-            tables.results(run, statistics.summary(run)),
+            tables.summary(found),
             tables.winners(run),
             tables.trials(run),
-            *tables.comparisons(pairs, "pbt"),
-            *tables.other_comparisons(pairs, "pbt"),
+            *tables.comparisons(found),
+            *tables.other_comparisons(found),
         ):
             assert table.rows
             assert {len(row) for row in table.rows} == {len(table.headings)}, table.name
@@ -69,27 +71,23 @@ def test_several_test_sets_have_a_row_each_in_a_table_of_their_own(three, of_sev
     assert {cell.text for row in chrf.rows[1:] for cell in row[1:]} == {"50.0"}
     assert "over searches" in bleu.caption
     assert len(frames(of_several_sets)["test_sets"]) == 3 * len(three.tests)
-    assert "Test is test2016" in tables.results(of_several_sets, statistics.summary(of_several_sets)).caption
+    assert "Test is test2016" in tables.summary(results_of(of_several_sets)).caption
 
 
 def test_comparisons_are_about_the_first_test_set_alone(three, of_several_sets):
     for metric in ("bleu", "chrf"):
-        pd.testing.assert_frame_equal(
-            statistics.comparisons(three, metric), statistics.comparisons(of_several_sets, metric)
-        )
+        pd.testing.assert_frame_equal(*(frame_of(comparisons(run, metric)) for run in (three, of_several_sets)))
 
 
 def test_one_search_each_leaves_out_what_is_about_searches(one, three):
-    single, several = (
-        tables.comparisons({"bleu": statistics.comparisons(run, "bleu")}, "pbt")[0].headings for run in (one, three)
-    )
+    single, several = (tables.comparisons(results_of(run))[0].headings for run in (one, three))
     assert "p over test sentences" in single
     assert not any("searches" in heading for heading in single)
     assert "p over searches" in several
 
 
 def test_the_results_are_those_of_the_journal(one):
-    table = tables.results(one, statistics.summary(one))
+    table = tables.summary(results_of(one))
     row = dict(zip(table.headings, (cell.text for cell in table.rows[0]), strict=True))
     tested = one.tests.iloc[0]
     assert row["method"] == "PBT"
@@ -98,15 +96,14 @@ def test_the_results_are_those_of_the_journal(one):
     assert row["trials"] == "48 (1 failed)"
 
 
-def test_a_difference_that_rounds_to_zero_has_no_sign():
-    pairs = pd.DataFrame(
-        {
-            **{"method_a": ["pbt"] * 3, "method_b": ["random", "grid", "bayes"], "searches": 1, "verdict": "open"},
-            "family": "rivals",
-            **{"difference": [-0.04, 0.04, -1.26], "sentences_low": -0.04, "sentences_high": 0.04, "p_sentences": 0.5},
-        }
-    )
-    rows = tables.comparisons({"bleu": pairs}, "pbt")[0].rows
+def test_a_difference_that_rounds_to_zero_has_no_sign(one):
+    found = results_of(one)
+    told = {"sentences_low": -0.04, "sentences_high": 0.04, "p_sentences": 0.5}
+    pairs = [
+        replace(pair, difference=difference, **told)
+        for pair, difference in zip(found.against("bleu"), (-0.04, 0.04, -1.26), strict=True)
+    ]
+    rows = tables.comparisons(replace(found, comparisons={"bleu": pairs}))[0].rows
     assert [row[1].text for row in rows] == ["0.0", "0.0", "−1.3"]
     assert rows[0][2].text == "0.0 to 0.0"
     assert (signed(-0.0004, "val_loss"), signed(0.0123, "val_loss")) == ("0.000", "+0.012")
@@ -136,12 +133,13 @@ def test_latex_escapes_what_would_break_it():
     [(0.4, "0 s"), (119, "119 s"), (125, "2 min"), (7199, "2 h 00 min"), (11100, "3 h 05 min"), (float("nan"), "–")],
 )
 def test_durations_are_told_in_the_unit_that_suits(seconds, text):
-    assert tables.duration(seconds) == text
+    assert duration(seconds) == text
 
 
 def test_the_table_of_results_says_which_intervals_it_has(one_path, three_path):
     one, three = load_run(one_path), load_run(three_path)
-    assert "95% intervals by Student's t" in tables.results(three, statistics.summary(three)).caption
-    assert "intervals" not in tables.results(one, statistics.summary(one)).caption
-    many = statistics.summary(three).assign(searches=6, tested=6)
-    assert "by the studentised bootstrap" in tables.results(three, many).caption
+    assert "95% intervals by Student's t" in tables.summary(results_of(three)).caption
+    assert "intervals" not in tables.summary(results_of(one)).caption
+    found = results_of(three)
+    many = [replace(row, searches=6, tested=6) for row in found.summaries]
+    assert "by the studentised bootstrap" in tables.summary(replace(found, summaries=many)).caption

@@ -15,8 +15,9 @@ import numpy as np
 from nmt_pbt.base.errors import OutOfMemoryError
 from nmt_pbt.base.types import Value
 from nmt_pbt.run.driver import Driver
-from nmt_pbt.run.jobs import Engine, Job, Result, Winner
+from nmt_pbt.run.jobs import Engine, Job, Result
 from nmt_pbt.run.journal import Guessed, Journal, RunStarted
+from nmt_pbt.run.progress import Winner
 from nmt_pbt.run.scheduler import Scheduler
 from nmt_pbt.run.search_start import search_started
 from nmt_pbt.run.worker import TrainablePool, Worker

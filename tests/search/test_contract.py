@@ -6,16 +6,17 @@ import json
 import math
 import threading
 from collections.abc import Callable
+from functools import partial
 
 import keras_tuner
 import numpy as np
 import pytest
-from keras_tuner.engine.trial import Trial
 
 from nmt_pbt.base.errors import SearchError
 from nmt_pbt.search.assignment import Assignment
 from nmt_pbt.search.methods.registry import METHODS, build_method
 from nmt_pbt.tasks.translation.tree import TranslationSettings, load_settings
+from nmt_pbt.testing import Begin, check_budget, check_repeats, check_resumes, check_state, check_values
 from tests.search.driving import SMALL, Session
 
 START = {
@@ -87,11 +88,14 @@ def session(mode: tuple[str, TranslationSettings], seed: int = 0, **changes: obj
     )
 
 
+def begin(mode: tuple[str, TranslationSettings]) -> Begin:
+    return partial(session, mode)
+
+
 def test_the_same_seed_gives_the_same_trials_and_another_seed_others(mode: tuple[str, TranslationSettings]) -> None:
-    first = session(mode).run(workers=2).assignments
-    assert first == session(mode).run(workers=2).assignments
+    check_repeats(begin(mode))
     if mode[0] not in ("manual", "replay", "final-values"):
-        assert first != session(mode, seed=1).run(workers=2).assignments
+        assert session(mode).run(workers=2).assignments != session(mode, seed=1).run(workers=2).assignments
 
 
 def test_a_later_seed_does_not_depend_on_the_process(mode: tuple[str, TranslationSettings]) -> None:
@@ -100,21 +104,14 @@ def test_a_later_seed_does_not_depend_on_the_process(mode: tuple[str, Translatio
 
 
 def test_values_are_within_bounds_and_on_the_grid(mode: tuple[str, TranslationSettings]) -> None:
-    space = mode[1].search_plan().space
-    driven = session(mode).run(workers=3)
-    for assignment in driven.assignments:
-        values = driven.oracle.get_trial(assignment.trial).hyperparameters.values
-        assert all(domain.contains(values[domain.name]) for domain in space.domains)
-        assert tuple(assignment.values) == space.names
-        assert all(type(value) in (int, float, str, bool) for value in values.values())
+    check_values(begin(mode))
 
 
 @pytest.mark.parametrize("workers", [1, 2, 5])
 def test_the_budget_is_met_exactly(mode: tuple[str, TranslationSettings], workers: int) -> None:
     random = np.random.default_rng(0)
-    driven = session(mode).run(workers, pick=lambda count: int(random.integers(count)))
-    assert driven.pairs == driven.oracle.budget.total == 48 * EPOCH
-    assert driven.give("worker0") == "STOPPED"
+    check_budget(begin(mode), workers, pick=lambda count: int(random.integers(count)))
+    assert session(mode).oracle.budget.total == 48 * EPOCH
 
 
 @pytest.mark.parametrize(
@@ -150,26 +147,14 @@ def test_a_search_whose_trials_all_fail_ends_with_the_reason(mode: tuple[str, Tr
 
 
 def test_a_fresh_oracle_that_is_told_the_same_decides_the_same(mode: tuple[str, TranslationSettings]) -> None:
-    whole = session(mode, fails=lambda assignment: "nan" if assignment.trial.endswith("3") else None).run(workers=3)
     for part in (3, 2):
-        count = len(whole.assignments) // part
-        again = session(mode, fails=whole.fails).run(workers=3, trials=count)
-        assert again.assignments == whole.assignments[:count]
-        assert again.busy
-        assert again.run(workers=3).assignments == whole.assignments
+        check_resumes(begin(mode), part)
 
 
 def test_a_fresh_oracle_with_the_state_of_another_goes_on_as_that_one_does(
     mode: tuple[str, TranslationSettings],
 ) -> None:
-    whole = session(mode).run(workers=3)
-    part = session(mode).run(workers=3, trials=len(whole.assignments) // 2)
-    old, fresh = part.oracle, session(mode).oracle
-    state, ended = json.loads(json.dumps([old.get_state(), [trial.get_state() for trial in old.trials.values()]]))
-    fresh.trials.update({trial["trial_id"]: Trial.from_state(trial) for trial in ended})
-    fresh.set_state(state)
-    part.oracle = fresh
-    assert part.run(workers=3).assignments == whole.assignments
+    check_state(begin(mode))
 
 
 def test_the_same_worker_gets_the_same_trial_until_it_has_ended(mode: tuple[str, TranslationSettings]) -> None:

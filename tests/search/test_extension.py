@@ -54,6 +54,7 @@ PROGRAM = """
 import extension.method, extension.strategies
 from nmt_pbt.settings.loading import dump_settings
 from nmt_pbt.tasks.translation.tree import TranslationSettings, load_settings
+from nmt_pbt.testing import check_method
 from tests.run.cheap import CheapTask, cheap_settings, inline, opened, search
 from pathlib import Path
 
@@ -65,6 +66,7 @@ except Exception as error:
     assert "did you mean 'different'" in str(error), error
 else:
     raise AssertionError("a misspelt setting was taken")
+check_method("firsts", "search.firsts.different=3")
 settings = cheap_settings(
     "search.methods=[firsts, pbt]",
     "search.firsts.different=3",

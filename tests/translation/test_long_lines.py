@@ -40,6 +40,11 @@ def test_sentences_are_joined_as_the_language_does() -> None:
     assert SentenceSplitter("en", "zh").join(["你好。", "再见！"]) == "你好。再见！"
 
 
+@pytest.mark.parametrize("language", ["zh-CN", "zh_Hant", "jpn", "th"])
+def test_a_region_or_a_longer_code_changes_nothing_of_how_a_language_is_joined(language: str) -> None:
+    assert SentenceSplitter("en", language).join(["你好。", "再见！"]) == "你好。再见！"
+
+
 def test_long_lines_are_counted_over_all_that_is_translated() -> None:
     long = LongLines(10)
     long.count([3, 10, 11])

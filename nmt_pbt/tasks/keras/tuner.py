@@ -353,4 +353,5 @@ class PopulationBasedTraining(keras_tuner.Tuner):
 def _end(trial: Trial) -> int:
     """Return how many epochs the weights of a trial will have been trained on when it is over."""
     values = trial.hyperparameters.values
-    return round(values[AGE] + values[EPOCHS])
+    end: int = round(values[AGE] + values[EPOCHS])
+    return end

@@ -7,9 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from nmt_pbt.base.text import counted
+from nmt_pbt.tasks.translation.bleu_tokenizer import is_unspaced
 
-_UNSPACED = frozenset({"zh", "yue", "ja", "th", "lo", "km", "my"})
-"""Languages that put no space between sentences."""
 _END = re.compile(r"""[.!?…؟।]+["'”’»)\]]*\s+|[。！？｡]+[」』”’）]*\s*""")
 _OPENING = " \"'“‘«„»([¿¡"
 _NUMERIC = " #NUMERIC_ONLY#"
@@ -32,7 +31,7 @@ class SentenceSplitter:
         words = list(NonbreakingPrefixes().words(source))
         self._abbreviations = {word for word in words if not word.endswith(_NUMERIC)}
         self._before_numbers = {word.removesuffix(_NUMERIC) for word in words if word.endswith(_NUMERIC)}
-        self._between = "" if target in _UNSPACED else " "
+        self._between = "" if is_unspaced(target) else " "
 
     def split(self, line: str) -> list[str]:
         """Return the sentences of a line, one at least."""

@@ -87,5 +87,6 @@ def _common(holders: list[Any]) -> Value:
 
 def _read(holder: Any) -> Value:
     if isinstance(holder, PlainValue):
-        return holder.value
+        value: Value = holder.value
+        return value
     return float(str(np.float32(holder.numpy())))  # 0.2, not 0.20000000298

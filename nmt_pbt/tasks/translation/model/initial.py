@@ -38,7 +38,7 @@ def initial_weights(path: str, shape: tuple[int, ...], seed: int) -> np.ndarray:
             bias[units : 2 * units] = 1.0
         return bias
     if kind == "table":
-        return (random.standard_normal(shape) * 3.0 * shape[1] ** -0.5).astype(np.float32)
+        return np.asarray(random.standard_normal(shape) * 3.0 * shape[1] ** -0.5, np.float32)
     if kind == "recurrent":
         units = shape[0]
         return np.concatenate([_orthogonal(random, units) for _ in range(shape[1] // units)], axis=1)

@@ -25,7 +25,8 @@ def top_k(values: tf.Tensor, count: int) -> tuple[tf.Tensor, tf.Tensor]:
     """
     width = values.shape[1]
     if width is None or width < 4 * count * _BLOCK:
-        return tf.math.top_k(values, k=count)
+        found, places = tf.math.top_k(values, k=count)
+        return found, places
     block = min((size for size in range(32, 129) if width % size == 0), key=lambda size: abs(size - _BLOCK), default=0)
     if not block:
         block = _BLOCK

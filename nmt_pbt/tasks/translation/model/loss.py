@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import tensorflow as tf
 
 
@@ -27,7 +30,7 @@ def smoothed_cross_entropy(
     vocabulary = table.shape[0]
 
     @tf.custom_gradient
-    def run(vectors, table, bias):
+    def run(vectors: tf.Tensor, table: tf.Tensor, bias: tf.Tensor) -> tuple[Any, Callable[..., Any]]:
         logits = tf.nn.bias_add(tf.matmul(vectors, table, transpose_b=True), bias)
         probabilities = tf.nn.softmax(logits)
         # log sum exp(logits) from the largest logit and its probability, at least 1 / V: exact where log(p) is not
@@ -41,7 +44,7 @@ def smoothed_cross_entropy(
         mean = tf.reduce_sum(summed * mean_row) + positions * tf.reduce_mean(bias)
         smoothed = likelihood + smoothing * (tf.reduce_sum(chosen) - mean)
 
-        def gradient(upstream, _):
+        def gradient(upstream: tf.Tensor, _: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
             # d smoothed / d logits = p - (1 - smoothing) * onehot - smoothing / V
             hit = (smoothing - 1.0) * upstream
             spread = smoothing * upstream / vocabulary
@@ -54,4 +57,5 @@ def smoothed_cross_entropy(
 
         return (smoothed, likelihood), gradient
 
-    return run(vectors, table, bias)
+    smoothed, likelihood = run(vectors, table, bias)
+    return smoothed, likelihood

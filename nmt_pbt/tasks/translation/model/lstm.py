@@ -7,13 +7,14 @@ not depend on the loop's own chain is computed for all steps at once.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import keras
 import tensorflow as tf
 
 from nmt_pbt.tasks.translation.model.dropout import Dropout
-from nmt_pbt.tasks.translation.model.scan import Products, Tensors, scan
+from nmt_pbt.tasks.translation.model.scan import Products, Tensors, over_time, scan
 
 EPSILON = 1e-5
 
@@ -139,7 +140,9 @@ def recurrence(
     where = tf.stack([last, tf.range(tf.shape(last)[0])], axis=1)
 
     @tf.custom_gradient
-    def run(projected, kernel, initial_h, initial_c, *constants):
+    def run(
+        projected: tf.Tensor, kernel: tf.Tensor, initial_h: tf.Tensor, initial_c: tf.Tensor, *constants: tf.Tensor
+    ) -> tuple[Any, Callable[..., Any]]:
         dropout_mask = constants[0] if constants else None
         held = projected
         if mask is not None:
@@ -147,14 +150,15 @@ def recurrence(
             held = tf.where(mask[..., None], projected, hold)
         states, last_c, saved = _forward(held, kernel, initial_h, initial_c, dropout_mask, reverse)
 
-        def gradient(d_states, d_last_h, d_last_c):
+        def gradient(d_states: tf.Tensor, d_last_h: tf.Tensor, d_last_c: tf.Tensor) -> tuple[tf.Tensor | None, ...]:
             d_states = tf.tensor_scatter_nd_add(d_states, where, d_last_h)
             found = _backward(saved, kernel, dropout_mask, reverse, d_states, d_last_c)
             return (*found, *(None for _ in constants))
 
         return (states, tf.gather_nd(states, where), last_c), gradient
 
-    return run(projected, kernel, initial_h, initial_c, *constants)
+    states, last_h, last_c = run(projected, kernel, initial_h, initial_c, *constants)
+    return states, last_h, last_c
 
 
 def _forward(
@@ -170,7 +174,7 @@ def _forward(
     units = kernel.shape[0]
     arrays = tuple(_array(length, units) for _ in range(8))
 
-    def step(t, h, c, arrays):
+    def step(t: tf.Tensor, h: tf.Tensor, c: tf.Tensor, arrays: Any) -> tuple[Any, ...]:
         masked_h = h if dropout_mask is None else h * dropout_mask
         z = _at(projected, t) + tf.matmul(masked_h, kernel)
         i, f, o, g = tf.split(z, 4, axis=1)
@@ -180,11 +184,10 @@ def _forward(
         next_h = o * tanh_c
         values = (i, f, o, g, tanh_c, c, masked_h, next_h)
         arrays = tuple(array.write(t, value) for array, value in zip(arrays, values, strict=True))
-        return t + (-1 if reverse else 1), next_h, next_c, arrays
+        return next_h, next_c, arrays
 
-    _, _, last_c, arrays = _over_time(
-        length, reverse, step, _shaped(initial_h, units), _shaped(initial_c, units), arrays
-    )
+    first = (_shaped(initial_h, units), _shaped(initial_c, units), arrays)
+    _, last_c, arrays = over_time(length, reverse, step, first)
     *saved, states = (array.stack() for array in arrays)
     return states, last_c, _Saved(*saved)
 
@@ -208,7 +211,7 @@ def _backward(
     h_to_c = tf.raw_ops.TanhGrad(y=saved.tanh_c, dy=saved.o)
     kernel_transposed = tf.transpose(kernel)
 
-    def step(t, dh, dc, array):
+    def step(t: tf.Tensor, dh: tf.Tensor, dc: tf.Tensor, array: tf.TensorArray) -> tuple[Any, ...]:
         dh = dh + _at(d_states, t)
         dc = dc + dh * _at(h_to_c, t)
         parts = [dc * _at(to_i, t), dc * _at(to_f, t), dh * _at(to_o, t), dc * _at(to_g, t)]
@@ -216,21 +219,15 @@ def _backward(
         dh = tf.matmul(dz, kernel_transposed)
         if dropout_mask is not None:
             dh = dh * dropout_mask
-        return t + (1 if reverse else -1), dh, dc * _at(saved.f, t), array.write(t, dz)
+        return dh, dc * _at(saved.f, t), array.write(t, dz)
 
     d_last_c = _shaped(d_last_c, units)
     array = _array(length, 4 * units)
-    _, dh, dc, array = _over_time(length, not reverse, step, tf.zeros_like(d_last_c), d_last_c, array)
+    dh, dc, array = over_time(length, not reverse, step, (tf.zeros_like(d_last_c), d_last_c, array))
     d_projected = array.stack()
     flat = tf.reshape(d_projected, [-1, 4 * units])
     d_kernel = tf.matmul(tf.reshape(saved.h, [-1, units]), flat, transpose_a=True)
     return d_projected, d_kernel, dh, dc
-
-
-def _over_time(length, reverse, step, h, c, arrays):
-    """Run `step` over t = 0 .. length - 1, or the other way round."""
-    first = length - 1 if reverse else tf.zeros_like(length)
-    return tf.while_loop((lambda t, *_: t >= 0) if reverse else (lambda t, *_: t < length), step, (first, h, c, arrays))
 
 
 def _at(sequence: tf.Tensor, t: tf.Tensor) -> tf.Tensor:
@@ -340,7 +337,14 @@ class LSTM(keras.layers.Layer):
         states, h, c = recurrence(projected, kernel, first_h, first_c, dropout_mask, mask, self.reverse)
         return states, (h, c)
 
-    def _normalised(self, projected, h, c, dropout_mask, mask):
+    def _normalised(
+        self,
+        projected: tf.Tensor,
+        h: tf.Tensor,
+        c: tf.Tensor,
+        dropout_mask: tf.Tensor | None,
+        mask: tf.Tensor | None,
+    ) -> tuple[tf.Tensor, tuple[tf.Tensor, tf.Tensor]]:
         """Run the layer-normalised recurrence; at a pad the state is carried over, and the output is 0."""
         bias, *weights = self.cell_weights()
         constants = [] if mask is None else [mask[..., None]]

@@ -77,11 +77,11 @@ def scan(
     shapes = [tf.TensorShape([None, part.shape[-1]]) for part in state]
 
     @tf.custom_gradient
-    def run(*arguments):
+    def run(*arguments: tf.Tensor) -> tuple[Tensors, Callable[..., Tensors]]:
         scanned = _Scan(step, _split(arguments, sizes), list(constants), reverse)
         outputs, last, entered = scanned.forward(widths, shapes)
 
-        def gradient(*upstream):
+        def gradient(*upstream: tf.Tensor) -> Tensors:
             return scanned.backward(entered, list(upstream[: len(outputs)]), list(upstream[len(outputs) :]))
 
         return [*outputs, *last], gradient
@@ -106,14 +106,14 @@ class _Scan:
         entered = [self._array(shape[-1]) for shape in shapes]
         outputs = [self._array(width) for width in widths]
 
-        def body(t, state, entered, outputs):
+        def body(t: tf.Tensor, state: Tensors, entered: Tensors, outputs: Tensors) -> tuple[Tensors, Tensors, Tensors]:
             products = Products(self.kernels, self.memories)
             found, following = self.step(products, _at(self.inputs, t), _at(self.constants, t), state, self.shared)
             following = [tf.ensure_shape(part, shape) for part, shape in zip(following, shapes, strict=True)]
             return following, _write(entered, t, state), _write(outputs, t, found)
 
         state = [tf.ensure_shape(part, shape) for part, shape in zip(self.state, shapes, strict=True)]
-        state, entered, outputs = self._over_time(self.reverse, body, (state, entered, outputs))
+        state, entered, outputs = over_time(self.length, self.reverse, body, (state, entered, outputs))
         return _stack(outputs), state, _stack(entered)
 
     def backward(self, entered: Tensors, d_outputs: Tensors, d_last: Tensors) -> Tensors:
@@ -124,7 +124,9 @@ class _Scan:
         went_in, came_out = [self._array(width) for width in inward], [self._array(width) for width in outward]
         d_shared = [tf.zeros_like(tensor) for tensor in self.shared]
 
-        def body(t, d_state, d_shared, d_inputs, went_in, came_out):
+        def body(
+            t: tf.Tensor, d_state: Tensors, d_shared: Tensors, d_inputs: Tensors, went_in: Tensors, came_out: Tensors
+        ) -> tuple[Tensors, ...]:
             inputs, state = _at(self.inputs, t), _at(entered, t)
             products = Products(self.kernels, self.memories)
             with tf.GradientTape() as tape:
@@ -147,8 +149,8 @@ class _Scan:
         d_last = [
             tf.ensure_shape(part, [None, state.shape[-1]]) for part, state in zip(d_last, self.state, strict=True)
         ]
-        d_state, d_shared, d_inputs, went_in, came_out = self._over_time(
-            not self.reverse, body, (d_last, d_shared, d_inputs, went_in, came_out)
+        d_state, d_shared, d_inputs, went_in, came_out = over_time(
+            self.length, not self.reverse, body, (d_last, d_shared, d_inputs, went_in, came_out)
         )
         pairs = list(zip(_stack(went_in), _stack(came_out), strict=True))
         d_kernels = [tf.matmul(_flat(x), _flat(y), transpose_a=True) for x, y in pairs[: len(self.kernels)]]
@@ -160,14 +162,25 @@ class _Scan:
     def _array(self, width: int | None) -> tf.TensorArray:
         return tf.TensorArray(tf.float32, size=self.length, element_shape=tf.TensorShape([None, width]))
 
-    def _over_time(self, reverse: bool, body: Callable[..., Any], first: tuple[Any, ...]) -> Any:
-        """Run `body` over t = 0 .. length - 1, or the other way round."""
-        start = self.length - 1 if reverse else tf.zeros_like(self.length)
 
-        def going(t: tf.Tensor, *_: Any) -> tf.Tensor:
-            return t >= 0 if reverse else t < self.length
+def over_time(length: tf.Tensor, reverse: bool, body: Callable[..., Any], first: tuple[Any, ...]) -> Any:
+    """Run a step over t = 0 .. length - 1, or the other way round.
 
-        return tf.while_loop(going, lambda t, *a: (t + (-1 if reverse else 1), *body(t, *a)), (start, *first))[1:]
+    Args:
+        length: Steps, scalar.
+        reverse: Whether to run from the last step to the first.
+        body: `(t, *values) -> values`.
+        first: The values before the first step, in any nested structure.
+
+    Returns:
+        The values after the last step.
+    """
+    start = length - 1 if reverse else tf.zeros_like(length)
+
+    def going(t: tf.Tensor, *_: Any) -> tf.Tensor:
+        return t >= 0 if reverse else t < length
+
+    return tf.while_loop(going, lambda t, *a: (t + (-1 if reverse else 1), *body(t, *a)), (start, *first))[1:]
 
 
 def _split(tensors: Sequence[tf.Tensor], sizes: list[int]) -> list[Tensors]:

@@ -54,7 +54,9 @@ def teacher_forced_scores(
     longest = tf.shape(tokens)[1]
     before = tf.concat([tf.fill([tf.shape(tokens)[0], 1], begin), tokens[:, :-1]], axis=1)
 
-    def body(position, total, looked, cache):
+    def body(
+        position: tf.Tensor, total: tf.Tensor, looked: tf.TensorArray, cache: Any
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.TensorArray, Any]:
         log_probabilities, attention, cache = step(before[:, position][:, None], cache, memory)
         gained = tf.gather(log_probabilities[:, 0], tokens[:, position], batch_dims=1)
         real = position < lengths
