@@ -164,6 +164,10 @@ class Driver:
         """
         return self._waiting.take(fit)
 
+    def put_back(self, ticket: Ticket) -> None:
+        """Let a job wait again, before all others: nothing came of it."""
+        self._waiting.put(ticket.purpose, ticket.job, first=True)
+
     def take(self, ticket: Ticket, result: Result) -> None:
         """Take in what came of a job.
 

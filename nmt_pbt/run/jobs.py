@@ -135,6 +135,19 @@ def lost(worker: str, job: Job, problem: str) -> Result:
     return JobResult(worker, job.trial, lost=problem)
 
 
+@dataclass(frozen=True)
+class Undone:
+    """A worker died at its job, and nothing came of that.
+
+    Attributes:
+        worker: Its name. A new one comes up in its place, and is among the workers when it can be given work.
+        cause: Why it died, as far as that is known.
+    """
+
+    worker: str
+    cause: str
+
+
 class Engine(Protocol):
     """Runs jobs on workers, each with live models of its own. The scheduler alone calls it."""
 
@@ -147,7 +160,7 @@ class Engine(Protocol):
         """Give a job to a free worker."""
         ...
 
-    def wait(self) -> Result | None:
+    def wait(self) -> Result | Undone | None:
         """Wait for the next result, its state being on the disk; None when a worker joined that can be given work."""
         ...
 

@@ -18,8 +18,8 @@ from multiprocessing.process import BaseProcess
 from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 
-from nmt_pbt.base.errors import NmtPbtError, SearchError
-from nmt_pbt.run.jobs import MAX_DEATHS, Job, Result
+from nmt_pbt.base.errors import NmtPbtError
+from nmt_pbt.run.jobs import Job, Result, Undone
 from nmt_pbt.run.worker import TrainablePool, Worker
 from nmt_pbt.tasks.protocol import Task
 from nmt_pbt.tasks.state import StateStore
@@ -32,15 +32,13 @@ class _Member:
     process: BaseProcess
     pipe: Connection
     log: Path
-    job: Job | None = None
-    deaths: int = 0
+    busy: bool = False
 
 
 class ProcessEngine:
     """Runs jobs in processes of this machine.
 
-    A worker that dies is started again and its job given to it anew, from the state the job starts with. Workers end
-    with this process, however that ends.
+    A worker that dies is started again. Workers end with this process, however that ends.
 
     Args:
         task: Builds the trainables; pickled once, for all workers.
@@ -78,45 +76,31 @@ class ProcessEngine:
     def submit(self, worker: str, job: Job) -> None:
         """Send a job to a worker."""
         member = self._members[worker]
-        member.job = job
+        member.busy = True
         with suppress(BrokenPipeError, ConnectionResetError):  # it has died, which `wait` finds out
             member.pipe.send(job)
 
-    def wait(self) -> Result:
-        """Wait for the next result.
+    def wait(self) -> Result | Undone:
+        """Wait for the next result, or for a worker that dies at its job."""
+        pipes = {member.pipe: name for name, member in self._members.items() if member.busy}
+        pipe = wait(list(pipes))[0]
+        assert isinstance(pipe, Connection)
+        name = pipes[pipe]
+        try:
+            answer: Result | BaseException = pipe.recv()
+        except (EOFError, ConnectionResetError):
+            return self._start_again(name)
+        self._members[name].busy = False
+        if isinstance(answer, BaseException):
+            raise answer
+        return answer
 
-        Raises:
-            SearchError: A job has killed its worker too often.
-        """
-        while True:
-            pipes = {member.pipe: name for name, member in self._members.items() if member.job is not None}
-            for pipe in wait(list(pipes)):
-                assert isinstance(pipe, Connection)
-                member = self._members[pipes[pipe]]
-                try:
-                    answer = pipe.recv()
-                except (EOFError, ConnectionResetError):
-                    self._start_again(pipes[pipe])
-                    continue
-                member.job, member.deaths = None, 0
-                if isinstance(answer, BaseException):
-                    raise answer
-                result: Result = answer
-                return result
-
-    def _start_again(self, name: str) -> None:
-        """Put a new worker in the place of one that died, and give its job out again."""
+    def _start_again(self, name: str) -> Undone:
+        """Put a new worker in the place of one that died."""
         old = self._members[name]
         old.process.join()
-        job, deaths = old.job, old.deaths + 1
-        assert job is not None, "only workers with a job are waited for"
-        if deaths >= MAX_DEATHS:
-            raise SearchError(
-                f"{job}: {deaths} workers died at it ({_cause(old)}); look at their memory, then resume the run"
-            )
-        self._members[name] = member = self._start(name)
-        member.deaths = deaths
-        self.submit(name, job)
+        self._members[name] = self._start(name)
+        return Undone(name, _cause(old))
 
     def close(self) -> None:
         """End the workers, whatever they are at."""

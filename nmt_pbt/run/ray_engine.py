@@ -11,7 +11,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from nmt_pbt.base.errors import NmtPbtError, SearchError, StateError, UsageError, first_line
@@ -24,6 +24,7 @@ from nmt_pbt.run.jobs import (
     TestingJob,
     TestingResult,
     TrainingJob,
+    Undone,
     lost,
 )
 from nmt_pbt.run.worker import TrainablePool, Worker
@@ -79,13 +80,13 @@ class _Member:
     process: int | None = None
     job: Job | None = None
     running: Any = None
-    deaths: int = field(default=0)
+    deaths: int = 0  # before it was up
 
 
 class RayEngine:
     """Runs jobs on Ray actors.
 
-    A worker that dies is started again and its job given to it anew, from the state the job starts with.
+    A worker that dies is started again, where the cluster has a place for it; it is among the workers when it is up.
 
     Args:
         task: Builds the trainables; sent to the workers once.
@@ -150,8 +151,8 @@ class RayEngine:
 
     @property
     def workers(self) -> tuple[str, ...]:
-        """Names of the workers that are up. One that is down for its job counts as up: the job is its own."""
-        return tuple(name for name, member in self._members.items() if member.coming is None or member.job is not None)
+        """Names of the workers that are up."""
+        return tuple(name for name, member in self._members.items() if member.coming is None)
 
     @property
     def processes(self) -> dict[str, int]:
@@ -171,7 +172,7 @@ class RayEngine:
         member.job, member.at = job, None
         member.running = member.actor.run.remote(job, start)
 
-    def wait(self) -> Result | None:
+    def wait(self) -> Result | Undone | None:
         """Wait for the next result, its state being on the disk; None when a worker came up that can be given work."""
         while True:
             if self._lost:
@@ -182,31 +183,33 @@ class RayEngine:
             ready, _ = self._ray.wait(list(pending), num_returns=1)
             name = pending[ready[0]]
             member = self._members[name]
-            if ready[0] == member.coming:
-                if self._came_up(name):
-                    return None
-                continue
-            result = self._collect(name)
-            if result is not None:
-                return result
+            if ready[0] != member.coming:
+                return self._collect(name)
+            if self._came_up(name):
+                return None
 
     def _came_up(self, name: str) -> bool:
-        """Note that a worker is up, or start it again if it died on the way; return whether there is a free one now."""
+        """Note that a worker is up, or start it again if it died on the way; return whether it is up."""
         member = self._members[name]
         try:
             member.process = self._ray.get(member.coming)
         except self._ray.exceptions.RayActorError as error:
-            self._start_again(name, str(error))
+            deaths = member.deaths + 1
+            if deaths >= MAX_DEATHS:
+                raise SearchError(
+                    f"{name}: {deaths} times it died before it was up ({first_line(error, 'unknown')}); mend that, "
+                    "then resume the run"
+                ) from None
+            self._members[name] = self._start(name)
+            self._members[name].deaths = deaths
             return False
         except self._ray.exceptions.RayError as error:
             raise _trouble(name, error) from error
-        member.coming = None
-        if member.job is None:
-            member.deaths = 0  # else they are those of its job
-        return member.job is None
+        member.coming, member.deaths = None, 0
+        return True
 
-    def _collect(self, name: str) -> Result | None:
-        """Return a worker's result; None when it died, and its job was given out again."""
+    def _collect(self, name: str) -> Result | Undone:
+        """Return a worker's result, or that it died."""
         member = self._members[name]
         job = member.job
         if job is None:
@@ -219,8 +222,8 @@ class RayEngine:
                 raise _trouble(name, Exception("out of memory while it tested a winner")) from None
             result, state = JobResult(name, job.trial, failure="out of memory"), None
         except self._ray.exceptions.RayActorError as error:
-            self._start_again(name, str(error))
-            return None
+            self._members[name] = self._start(name)
+            return Undone(name, first_line(error, "unknown"))
         except self._ray.exceptions.RayTaskError as error:
             if isinstance(error.cause, NmtPbtError):
                 raise error.cause from None
@@ -229,24 +232,9 @@ class RayEngine:
             raise _trouble(name, error) from error
         if state is not None and isinstance(job, TrainingJob):
             self._states.save(job.save_as, state)
-        member.job, member.running, member.deaths = None, None, 0
+        member.job, member.running = None, None
         member.at = result.state if isinstance(result, JobResult) else None
         return result
-
-    def _start_again(self, name: str, reason: str) -> None:
-        """Put a new worker in the place of one that died, and give its job out again if it had one."""
-        job, deaths = self._members[name].job, self._members[name].deaths + 1
-        if deaths >= MAX_DEATHS:
-            cause = first_line(reason, "unknown")
-            raise SearchError(
-                f"{name}: {deaths} times it died before it was up ({cause}); mend that, then resume the run"
-                if job is None
-                else f"{job}: {deaths} workers died at it; look at their memory, then resume the run"
-            )
-        self._members[name] = member = self._start(name)
-        member.deaths = deaths
-        if job is not None:
-            self.submit(name, job)
 
     def close(self) -> None:
         """Let the workers go, and Ray on this machine."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 
@@ -10,7 +11,7 @@ from nmt_pbt.base.errors import SearchError
 from nmt_pbt.base.types import Value
 from nmt_pbt.run.driver import Driver
 from nmt_pbt.run.job_queue import Ticket
-from nmt_pbt.run.jobs import Engine, Job, JobResult, Result, StateReference
+from nmt_pbt.run.jobs import MAX_DEATHS, Engine, Job, JobResult, Result, StateReference, Undone
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,8 @@ class Scheduler:
 
     A free worker gets a job of the search that would take the longest if it had a worker for each of its trials: one
     whose trials wait for each other would otherwise be the last to end, alone. Of that search's jobs it gets one that
-    starts from the state its model is at, or else one for a model of the same shape, if there are such.
+    starts from the state its model is at, or else one for a model of the same shape, if there are such. A job at which
+    a worker died goes to the next that is free.
 
     Args:
         engine: Where jobs run.
@@ -40,6 +42,7 @@ class Scheduler:
         self._given: dict[str, tuple[Driver, Ticket, float]] = {}  # and how long the worker was idle before, in seconds
         self._live: dict[str, _Live] = {}
         self._free_since: dict[str, float] = {}
+        self._deaths: Counter[tuple[Driver, str]] = Counter()  # at a search's job of one purpose
 
     def run(self, searches: Sequence[Driver], more: Callable[[], Sequence[Driver]] = tuple) -> None:
         """Run searches side by side.
@@ -58,7 +61,7 @@ class Scheduler:
             if not self._given and self._engine.workers and not any(search.done for search in self._searches):
                 raise SearchError("no search has anything to do, and none is over; report this")
             if self._given or not self._engine.workers:
-                self._take_in(self._engine.wait())
+                self._hear()
             open_searches = [search for search in self._searches if not search.done]
             if len(open_searches) < len(self._searches):
                 self._searches = [*open_searches, *more()]
@@ -87,9 +90,27 @@ class Scheduler:
     def _shape(self, job: Job) -> Mapping[str, Value]:
         return {name: value for name, value in job.values.items() if name in self._structural}
 
-    def _take_in(self, result: Result | None) -> None:
-        if result is None:
-            return  # a worker has joined
+    def _hear(self) -> None:
+        match self._engine.wait():
+            case None:  # a worker has joined
+                pass
+            case Undone(worker, cause):
+                self._take_back(worker, cause)
+            case result:
+                self._take_in(result)
+
+    def _take_back(self, worker: str, cause: str) -> None:
+        search, ticket, _ = self._given.pop(worker)
+        self._free_since[worker] = time.perf_counter()
+        self._live.pop(worker, None)
+        self._deaths[search, ticket.purpose] += 1
+        if (deaths := self._deaths[search, ticket.purpose]) >= MAX_DEATHS:
+            raise SearchError(
+                f"{ticket.job}: {deaths} workers died at it ({cause}); look at their memory, then resume the run"
+            )
+        search.put_back(ticket)
+
+    def _take_in(self, result: Result) -> None:
         search, ticket, idle = self._given.pop(result.worker)
         self._free_since[result.worker] = time.perf_counter()
         at = None
@@ -97,4 +118,5 @@ class Scheduler:
             at = result.state
             result = replace(result, seconds=result.seconds.model_copy(update={"idle": round(idle, 6)}))
         self._live[result.worker] = _Live(self._shape(ticket.job), at)
+        del self._deaths[search, ticket.purpose]
         search.take(ticket, result)

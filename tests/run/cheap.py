@@ -15,7 +15,7 @@ import numpy as np
 from nmt_pbt.base.errors import OutOfMemoryError
 from nmt_pbt.base.types import Value
 from nmt_pbt.run.driver import Driver
-from nmt_pbt.run.jobs import Engine, Job, Result
+from nmt_pbt.run.jobs import Engine, Job, Result, Undone
 from nmt_pbt.run.journal import Guessed, Journal, RunStarted
 from nmt_pbt.run.progress import Winner
 from nmt_pbt.run.scheduler import Scheduler
@@ -225,7 +225,7 @@ class PassingOn:
     def submit(self, worker: str, job: Job) -> None:
         self.engine.submit(worker, job)
 
-    def wait(self) -> Result | None:
+    def wait(self) -> Result | Undone | None:
         return self.engine.wait()
 
     def close(self) -> None:

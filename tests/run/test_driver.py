@@ -12,7 +12,7 @@ import pytest
 
 from nmt_pbt.base.errors import HandoverError, JournalError, UsageError
 from nmt_pbt.run.greediness import Greediness
-from nmt_pbt.run.jobs import Engine, JobResult, TrainingJob
+from nmt_pbt.run.jobs import Engine, Result, TrainingJob, Undone
 from nmt_pbt.run.journal import Assigned, Ended, Evaluated, SearchEnded, read_journal, without_times
 from nmt_pbt.tasks.state import StateStore
 from nmt_pbt.tasks.translation.significance import corpus_scores, unpack_counts
@@ -113,7 +113,7 @@ class KillingEngine(PassingOn):
         super().__init__(engine)
         self._job, self._after = job, after
 
-    def wait(self) -> JobResult | None:
+    def wait(self) -> Result | Undone | None:
         self._job -= 1
         if self._job == 0 and not self._after:
             raise Killed
