@@ -44,7 +44,7 @@ class Run:
     """One run, as its directory tells it.
 
     Tables are made when first asked for; their columns are documented where they are made, and their version is
-    `series.SCHEMA_VERSION`.
+    `columns.SCHEMA_VERSION`.
 
     Attributes:
         path: The run directory.
