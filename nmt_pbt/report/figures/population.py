@@ -13,7 +13,7 @@ from matplotlib.patches import FancyArrowPatch
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from nmt_pbt.report.figures.palette import BLUE, FAINT, INK, MUTED, ORANGE, VERMILLION
-from nmt_pbt.report.figures.style import frame_scores
+from nmt_pbt.report.figures.style import frame_scores, legend_above
 from nmt_pbt.report.labels import metric_label
 
 _EXPLOIT: dict[str, Any] = {"color": VERMILLION, "linewidth": 0.8, "linestyle": (0, (1.5, 1.5))}
@@ -55,7 +55,7 @@ def draw_learning_curves(ax: Axes, curves: pd.DataFrame, exploits: pd.DataFrame,
     ax.set_xlim(0, float(curves["epochs"].max()) * 1.04)
     ax.set_xlabel("epochs these weights were trained")
     ax.set_ylabel(metric_label(objective))
-    ax.legend(handles=handles, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, columnspacing=1.2)
+    legend_above(ax, handles, 3)
 
 
 def draw_family_tree(ax: Axes, tree: pd.DataFrame) -> None:
@@ -113,7 +113,7 @@ def draw_family_tree(ax: Axes, tree: pd.DataFrame) -> None:
     ]
     if failed.any():
         handles.append(Line2D([], [], color=INK, marker="x", linestyle="", label="failed"))
-    ax.legend(handles=handles, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=len(handles), columnspacing=1.2)
+    legend_above(ax, handles, len(handles))
     ax.grid(visible=False)
     # With one generation, or one member, the axis would be a fraction of a step long.
     ax.set_xlim(float(tree["generation"].min()) - 0.5, float(tree["generation"].max()) + 0.5)
@@ -155,7 +155,7 @@ def draw_diversity(ax: Axes, diagnoses: pd.DataFrame, spreads: pd.DataFrame) -> 
     ax.yaxis.set_major_formatter(PercentFormatter(1.0))
     ax.set_xlabel("generation")
     ax.set_ylabel("share")
-    ax.legend(handles=handles, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, columnspacing=1.2)
+    legend_above(ax, handles, 3)
 
 
 def _arrow(
