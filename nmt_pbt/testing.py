@@ -337,7 +337,7 @@ def check_handover(
         loaded = store.load("donor", store.save("donor", state))
     child.reset(2)
     child.set_hyperparameters(other_values)
-    child.train(2 * pairs)  # in all that it counts it differs from the donor
+    child.train(3 * pairs)  # in all that it counts it differs from the donor
     child.load(loaded)
     _same(state, child.state(), "a loaded model holds the state that it was given")
     for trainable in (donor, child):

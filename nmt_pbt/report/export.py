@@ -8,8 +8,8 @@ import pandas as pd
 
 from nmt_pbt.base.errors import UsageError
 from nmt_pbt.base.files import replace_file
+from nmt_pbt.report.columns import SCHEMA_VERSION
 from nmt_pbt.report.run import Run
-from nmt_pbt.report.series import SCHEMA_VERSION
 from nmt_pbt.report.statistics import Results, frame_of, results_of
 
 _FRAMES = ("searches", "trials", "evaluations", "best_so_far", "lineage", "winners", "tests", "time_spent", "diagnoses")

@@ -15,11 +15,9 @@ from nmt_pbt.report import views
 from nmt_pbt.report.comparisons import sentence_intervals
 from nmt_pbt.report.diagnoses import greedy_searches, relative_spreads
 from nmt_pbt.report.evidence import rivals
-from nmt_pbt.report.figures.ablations import draw_ablations
 from nmt_pbt.report.figures.attention import attention_size, draw_attention
-from nmt_pbt.report.figures.diversity import draw_diversity
-from nmt_pbt.report.figures.population import draw_family_tree, draw_learning_curves
-from nmt_pbt.report.figures.progress import draw_best_so_far
+from nmt_pbt.report.figures.population import draw_diversity, draw_family_tree, draw_learning_curves
+from nmt_pbt.report.figures.progress import draw_ablations, draw_best_so_far
 from nmt_pbt.report.figures.schedules import draw_schedule
 from nmt_pbt.report.figures.scores import draw_differences, draw_scores
 from nmt_pbt.report.figures.slices import draw_pair, draw_slice, has_choice, numeric_pairs

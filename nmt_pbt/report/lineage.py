@@ -13,7 +13,8 @@ from typing import Any
 import pandas as pd
 
 from nmt_pbt.base.errors import JournalError, UsageError, suggest
-from nmt_pbt.report.series import assignments, hyperparameters, score_of, searches, table, winners
+from nmt_pbt.report.columns import fields, table
+from nmt_pbt.report.series import assignments, hyperparameters, score_of, started, winning
 from nmt_pbt.run.journal import AnyRecord, Assigned, Evaluated
 
 
@@ -29,9 +30,9 @@ class Ancestry:
         self._last = {
             (record.method, record.seed, record.trial): record for record in records if isinstance(record, Evaluated)
         }
-        self._searches = {(row["method"], row["seed"]): row for row in searches(records).to_dict("records")}
+        self._searches = started(records)
         self._names = hyperparameters(records)
-        self._winners = {(row["method"], row["seed"]): row for row in winners(records).to_dict("records")}
+        self._winners = winning(records)
 
     def table(self) -> pd.DataFrame:
         """Return one row for each trial that has a parent: what it took over, and what changed.
@@ -73,12 +74,10 @@ class Ancestry:
             row.update({f"{name}_before": parent.values.get(name) for name in self._names})
             row.update({f"{name}_after": record.values.get(name) for name in self._names})
             rows.append(row)
-        columns = ["method", "seed", "child", "parent", "member", "parent_member", "generation", "inherited", "left"]
-        return table(
-            rows,
-            [*columns, "start", "parent_score", "left_score"],
-            [f"{name}_{side}" for name in self._names for side in ("before", "after")],
+        columns = (
+            "method seed child parent member parent_member generation inherited left start parent_score left_score"
         )
+        return table(rows, columns, [f"{name}_{side}" for name in self._names for side in ("before", "after")])
 
     def chain(self, method: str, seed: int, trial: str | None = None) -> pd.DataFrame:
         """Return the trials from the root to one trial, or to the state that won the search.
@@ -103,22 +102,17 @@ class Ancestry:
             raise UsageError(
                 f"{method}, seed {seed}: no evaluation to choose a winner from; see the journal for failures"
             )
-        current = self._given.get((method, seed, str(won["trial"]) if trial is None and won else str(trial)))
+        current = self._given.get((method, seed, won.trial if trial is None and won else str(trial)))
         if current is None:
             known = [key[2] for key in self._given if key[:2] == (method, seed)]
             raise UsageError(f"{method}, seed {seed}: no trial '{trial}'{suggest(str(trial), known)}")
+        columns = "method seed trial member generation parent inherited start trained_pairs score"
         rows: list[dict[str, Any]] = []
         while True:
             start = 0 if current.parent is None else self._age(method, seed, current.parent)
             rows.append(
                 {
-                    "method": method,
-                    "seed": seed,
-                    "trial": current.trial,
-                    "member": current.member,
-                    "generation": current.generation,
-                    "parent": current.parent,
-                    "inherited": current.inherited,
+                    **fields(current, columns),
                     "start": start,
                     "trained_pairs": max(start, self._age(method, seed, current.trial)),
                     "score": self._score(method, seed, current.trial),
@@ -129,19 +123,8 @@ class Ancestry:
                 break
             current = self._parent(current)
         if trial is None and won is not None:
-            rows[0].update(trained_pairs=won["trained_pairs"], score=won["score"])
-        columns = [
-            "method",
-            "seed",
-            "trial",
-            "member",
-            "generation",
-            "parent",
-            "inherited",
-            "start",
-            "trained_pairs",
-            "score",
-        ]
+            score = score_of(won.metrics, self._searches[method, seed].objective)
+            rows[0].update(trained_pairs=won.trained_pairs, score=score)
         return table(rows[::-1], columns, self._names)
 
     def steps(self, method: str, seed: int, trial: str | None = None) -> pd.DataFrame:
@@ -158,7 +141,7 @@ class Ancestry:
         """
         found = self.chain(method, seed, trial)
         found = found[found["trained_pairs"] > found["start"]].reset_index(drop=True)
-        epoch = int(self._searches[method, seed]["pairs_per_epoch"])
+        epoch = self._searches[method, seed].pairs_per_epoch
         found["end"] = found["trained_pairs"] / epoch
         found["start"] = found["start"] / epoch
         return found[["start", "end", "trial", "member", "inherited", *self._names]]
@@ -187,4 +170,4 @@ class Ancestry:
 
     def _score(self, method: str, seed: int, trial: str | None) -> float:
         point = self._last.get((method, seed, trial or ""))
-        return math.nan if point is None else score_of(point.metrics, str(self._searches[method, seed]["objective"]))
+        return math.nan if point is None else score_of(point.metrics, self._searches[method, seed].objective)

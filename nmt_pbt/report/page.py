@@ -21,6 +21,7 @@ from nmt_pbt.base.text import counted
 from nmt_pbt.base.yaml_text import dump_yaml
 from nmt_pbt.report import tables
 from nmt_pbt.report.answer import answer
+from nmt_pbt.report.columns import SCHEMA_VERSION
 from nmt_pbt.report.export import csv_text, frames, result_frames
 from nmt_pbt.report.figures.fonts import missing_text
 from nmt_pbt.report.figures.inline import inline_svg
@@ -30,7 +31,6 @@ from nmt_pbt.report.folder import check_folder, write_files
 from nmt_pbt.report.gallery import Drawing, drawings
 from nmt_pbt.report.labels import metric_label, range_text, value_label
 from nmt_pbt.report.run import Run
-from nmt_pbt.report.series import SCHEMA_VERSION
 from nmt_pbt.report.several import load_runs
 from nmt_pbt.report.statistics import Results, population_methods, results_of
 from nmt_pbt.report.words import TEMPLATES, label

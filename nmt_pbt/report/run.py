@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -39,12 +39,22 @@ class Sample:
     reference: str
 
 
+def _table(make: Callable[[Sequence[AnyRecord]], pd.DataFrame]) -> cached_property[pd.DataFrame]:
+    """Return a property of a run: a table of its records, made when it is first asked for."""
+
+    def of(run: Run) -> pd.DataFrame:
+        return make(run.records)
+
+    of.__doc__ = make.__doc__
+    return cached_property(of)
+
+
 @dataclass(frozen=True)
 class Run:
     """One run, as its directory tells it.
 
     Tables are made when first asked for; their columns are documented where they are made, and their version is
-    `series.SCHEMA_VERSION`.
+    `columns.SCHEMA_VERSION`.
 
     Attributes:
         path: The run directory.
@@ -75,6 +85,15 @@ class Run:
             if isinstance(record, RunStarted):
                 return record
         raise UsageError(f"{self.path}: its journal is empty, it was killed as it began; continue it with --resume")
+
+    searches = _table(series.searches)
+    trials = _table(series.trials)
+    evaluations = _table(series.evaluations)
+    best_so_far = _table(series.best_so_far)
+    winners = _table(series.winners)
+    tests = _table(series.tests)
+    test_sets = _table(series.test_sets)
+    time_spent = _table(series.time_spent)
 
     @cached_property
     def methods(self) -> list[str]:
@@ -112,41 +131,6 @@ class Run:
         return series.latest_tests(self.records)
 
     @cached_property
-    def searches(self) -> pd.DataFrame:
-        """One row a search: see `series.searches`."""
-        return series.searches(self.records)
-
-    @cached_property
-    def trials(self) -> pd.DataFrame:
-        """One row a trial: see `series.trials`."""
-        return series.trials(self.records)
-
-    @cached_property
-    def evaluations(self) -> pd.DataFrame:
-        """One row an evaluation: see `series.evaluations`."""
-        return series.evaluations(self.records)
-
-    @cached_property
-    def best_so_far(self) -> pd.DataFrame:
-        """The best score at each evaluation: see `series.best_so_far`."""
-        return series.best_so_far(self.records)
-
-    @cached_property
-    def winners(self) -> pd.DataFrame:
-        """The best evaluation of each search: see `series.winners`."""
-        return series.winners(self.records)
-
-    @cached_property
-    def tests(self) -> pd.DataFrame:
-        """One row a winner on the test split: see `series.tests`."""
-        return series.tests(self.records)
-
-    @cached_property
-    def test_sets(self) -> pd.DataFrame:
-        """One row a winner and test set, where there are several: see `series.test_sets`."""
-        return series.test_sets(self.records)
-
-    @cached_property
     def diagnoses(self) -> pd.DataFrame:
         """How greedy each population was: see `series.diagnoses`."""
         domains = [domain_of(name, domain) for name, domain in self.space.items() if self._was_searched(name, domain)]
@@ -168,11 +152,6 @@ class Run:
             for record in self.records
             if isinstance(record, Assigned) and record.method in self._populations
         )
-
-    @cached_property
-    def time_spent(self) -> pd.DataFrame:
-        """Wall-clock itemised: see `series.time_spent`."""
-        return series.time_spent(self.records)
 
     @cached_property
     def ancestry(self) -> Ancestry:

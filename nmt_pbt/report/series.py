@@ -17,6 +17,7 @@ import pandas as pd
 
 from nmt_pbt.base.errors import JournalError
 from nmt_pbt.report.clock import SearchClock, workers_of
+from nmt_pbt.report.columns import SECONDS, fields, names_in, table
 from nmt_pbt.run.greediness import Greediness
 from nmt_pbt.run.journal import (
     AnyRecord,
@@ -33,68 +34,18 @@ from nmt_pbt.run.journal import (
 from nmt_pbt.search.diagnostics import Diagnosis
 from nmt_pbt.space.space import Space
 
-SCHEMA_VERSION = 2
-"""Version of the columns of all tables; grows when one is renamed, removed or changes its meaning."""
-
-SECONDS = ("train", "evaluate", "load", "save", "decide", "idle")
-"""What wall-clock is itemised into, in the order shown."""
-
-_TYPES = {
-    **dict.fromkeys(("method", "trial", "parent", "worker", "status", "reason", "objective", "direction"), "object"),
-    **dict.fromkeys(("outputs", "test_set", "child", "left", "alarms"), "object"),
-    **dict.fromkeys(
-        ("seed", "generation", "interval_index", "intervals", "trained_pairs", "spent_pairs", "pairs", "budget_pairs"),
-        "int64",
-    ),
-    **dict.fromkeys(("interval_pairs", "pairs_per_epoch", "population", "start"), "int64"),
-    **dict.fromkeys(("member", "parent_member"), "Int64"),
-    **dict.fromkeys(
-        ("score", "best", "trained_epochs", "spent_epochs", "seconds", "test", "total", *SECONDS), "float64"
-    ),
-    **dict.fromkeys(("parent_score", "left_score"), "float64"),
-    **dict.fromkeys(("diversity", "exploits", "donors", "founders", "largest"), "float64"),
-    **dict.fromkeys(("inherited", "improved", "finished"), "bool"),
-}
-
-
-def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], extra: Sequence[str] = ()) -> pd.DataFrame:
-    """Return rows as a table whose columns and their types do not depend on which rows there are.
-
-    Args:
-        rows: One mapping a row; what a row does not name is missing there.
-        columns: Columns of this module's vocabulary, in order.
-        extra: Further columns (hyperparameters, metrics), whose type is the narrowest that holds their values.
-
-    Returns:
-        The table, with a fresh index.
-    """
-    data = {name: pd.Series([row[name] for row in rows], dtype=_TYPES[name]) for name in columns}
-    data.update({name: _narrowest([row.get(name) for row in rows]) for name in extra})
-    return pd.DataFrame(data, columns=[*columns, *extra])
-
-
-def _narrowest(values: list[Any]) -> pd.Series[Any]:
-    kinds = {type(value) for value in values if value is not None}
-    if kinds == {bool}:
-        return pd.Series(values, dtype="boolean")
-    if kinds == {int}:
-        return pd.Series(values, dtype="Int64")
-    return pd.Series(values, dtype="float64" if kinds <= {int, float} else "object")
-
-
-def _names(mappings: Iterable[Mapping[str, object]]) -> list[str]:
-    """Return all keys, in the order in which they first appear."""
-    return list(dict.fromkeys(name for mapping in mappings for name in mapping))
+Search = tuple[str, int]
+"""A method and a seed."""
 
 
 def hyperparameters(records: Iterable[AnyRecord]) -> list[str]:
     """Return the names of all hyperparameters that were ever assigned, in order of their first appearance."""
-    return _names(record.values for record in records if isinstance(record, Assigned))
+    return names_in(record.values for record in records if isinstance(record, Assigned))
 
 
-def _started(records: Iterable[AnyRecord]) -> dict[tuple[str, int], SearchStarted]:
+def started(records: Iterable[AnyRecord]) -> dict[Search, SearchStarted]:
     """Return the start of every search; a search that was started again by a resume counts once."""
-    found: dict[tuple[str, int], SearchStarted] = {}
+    found: dict[Search, SearchStarted] = {}
     for record in records:
         if isinstance(record, SearchStarted):
             found.setdefault((record.method, record.seed), record)
@@ -133,6 +84,19 @@ def better(score: float, than: float, direction: str) -> bool:
     return score > than if direction == "max" else score < than
 
 
+def winning(records: Iterable[AnyRecord]) -> dict[Search, Evaluated]:
+    """Return the best evaluation of each search that has a finite one, wherever in it it was; ties go to the first."""
+    searches, best = started(records), dict[Search, Evaluated]()
+    for record in records:
+        if isinstance(record, Evaluated):
+            key = record.method, record.seed
+            objective, direction = searches[key].objective, searches[key].direction
+            held = score_of(best[key].metrics, objective) if key in best else math.nan
+            if better(score_of(record.metrics, objective), held, direction):
+                best[key] = record
+    return {key: best[key] for key in searches if key in best}
+
+
 def searches(records: Sequence[AnyRecord]) -> pd.DataFrame:
     """One row a search, in the order they were started.
 
@@ -141,45 +105,22 @@ def searches(records: Sequence[AnyRecord]) -> pd.DataFrame:
         between two evaluations), pairs_per_epoch, population, spent_pairs (so far), finished (whether the search
         ended), reason (why it ended; empty while it has not).
     """
-    ended: dict[tuple[str, int], SearchEnded] = {}
-    spent: dict[tuple[str, int], int] = {}
-    guessed: dict[tuple[str, int], int] = {}
+    columns = "method seed objective direction budget_pairs interval_pairs pairs_per_epoch population"
+    found = {
+        key: {**fields(record, columns), "spent_pairs": 0, "finished": False, "reason": ""}
+        for key, record in started(records).items()
+    }
     for record in records:
-        if isinstance(record, RunStarted):
-            continue
-        key = record.method, record.seed
         if isinstance(record, Evaluated):
-            spent[key] = max(spent.get(key, 0), record.spent_pairs)
+            row = found[record.method, record.seed]
+            row["spent_pairs"] = max(row["spent_pairs"], record.spent_pairs)
         elif isinstance(record, SearchEnded):
-            ended[key] = record
+            row = found[record.method, record.seed]
+            row.update(spent_pairs=record.spent_pairs, finished=True, reason=record.reason)
         elif isinstance(record, Guessed):
-            ended.pop(key, None)
-            guessed[key] = guessed.get(key, 0) + record.pairs
-    rows = []
-    for key, record in _started(records).items():
-        end = ended.get(key)
-        rows.append(
-            {
-                **record.model_dump(include={"method", "seed", "objective", "direction", "pairs_per_epoch"}),
-                "budget_pairs": record.budget_pairs + guessed.get(key, 0),
-                "interval_pairs": record.interval_pairs,
-                "population": record.population,
-                "spent_pairs": end.spent_pairs if end else spent.get(key, 0),
-                "finished": end is not None,
-                "reason": end.reason if end else "",
-            }
-        )
-    columns = [
-        "method",
-        "seed",
-        "objective",
-        "direction",
-        "budget_pairs",
-        "interval_pairs",
-        "pairs_per_epoch",
-        "population",
-    ]
-    return table(rows, [*columns, "spent_pairs", "finished", "reason"])
+            row = found[record.method, record.seed]
+            row.update(budget_pairs=row["budget_pairs"] + record.pairs, finished=False, reason="")
+    return table(list(found.values()), f"{columns} spent_pairs finished reason")
 
 
 def trials(records: Sequence[AnyRecord]) -> pd.DataFrame:
@@ -191,8 +132,8 @@ def trials(records: Sequence[AnyRecord]) -> pd.DataFrame:
         (how often it was evaluated), trained_pairs (sentence pairs its weights were trained on), score (of the last
         evaluation), best (its best score), then one column for each hyperparameter.
     """
-    started = _started(records)
-    given = assignments(records)
+    columns = "method seed trial member generation parent inherited worker pairs status reason intervals trained_pairs"
+    begun, given = started(records), assignments(records)
     ended = {(record.method, record.seed, record.trial): record for record in records if isinstance(record, Ended)}
     evaluated: dict[tuple[str, int, str], list[Evaluated]] = {}
     for record in records:
@@ -200,14 +141,14 @@ def trials(records: Sequence[AnyRecord]) -> pd.DataFrame:
             evaluated.setdefault((record.method, record.seed, record.trial), []).append(record)
     rows: list[dict[str, Any]] = []
     for key, record in given.items():
-        search = started[key[:2]]
+        search = begun[key[:2]]
         points = evaluated.get(key, [])
         scores = [score_of(point.metrics, search.objective) for point in points]
         finite = [score for score in scores if not math.isnan(score)]
         end = ended.get(key)
         rows.append(
             {
-                **record.model_dump(exclude={"time", "event", "values"}),
+                **fields(record, columns),
                 "status": end.status if end else "running",
                 "reason": end.reason if end else "",
                 "intervals": len(points),
@@ -217,12 +158,7 @@ def trials(records: Sequence[AnyRecord]) -> pd.DataFrame:
                 **record.values,
             }
         )
-    columns = ["method", "seed", "trial", "member", "generation", "parent", "inherited", "worker", "pairs"]
-    return table(
-        rows,
-        [*columns, "status", "reason", "intervals", "trained_pairs", "score", "best"],
-        hyperparameters(records),
-    )
+    return table(rows, f"{columns} score best", hyperparameters(records))
 
 
 def evaluations(records: Sequence[AnyRecord]) -> pd.DataFrame:
@@ -233,17 +169,18 @@ def evaluations(records: Sequence[AnyRecord]) -> pd.DataFrame:
         spent_pairs (by the whole search), trained_epochs, seconds (wall-clock of this interval), score, then one column
         for each metric, then one for each hyperparameter: the values in force.
     """
-    started, given = _started(records), assignments(records)
+    columns = (
+        "method seed trial member generation interval_index trained_pairs spent_pairs trained_epochs seconds score"
+    )
+    begun, given = started(records), assignments(records)
     points = [record for record in records if isinstance(record, Evaluated)]
     rows: list[dict[str, Any]] = []
     for record in points:
-        search = started[record.method, record.seed]
+        search = begun[record.method, record.seed]
         trial = given[record.method, record.seed, record.trial]
         rows.append(
             {
-                **record.model_dump(
-                    include={"method", "seed", "trial", "interval_index", "trained_pairs", "spent_pairs"}
-                ),
+                **fields(record, columns),
                 "member": trial.member,
                 "generation": trial.generation,
                 "trained_epochs": record.trained_pairs / search.pairs_per_epoch,
@@ -253,12 +190,7 @@ def evaluations(records: Sequence[AnyRecord]) -> pd.DataFrame:
                 **trial.values,
             }
         )
-    columns = ["method", "seed", "trial", "member", "generation", "interval_index", "trained_pairs", "spent_pairs"]
-    return table(
-        rows,
-        [*columns, "trained_epochs", "seconds", "score"],
-        [*_names(record.metrics for record in points), *hyperparameters(records)],
-    )
+    return table(rows, columns, [*names_in(record.metrics for record in points), *hyperparameters(records)])
 
 
 def best_so_far(records: Sequence[AnyRecord]) -> pd.DataFrame:
@@ -269,9 +201,10 @@ def best_so_far(records: Sequence[AnyRecord]) -> pd.DataFrame:
         began, see `SearchClock`), score, best (of all evaluations up to this one; NaN before the first finite one),
         improved (this one is the new best).
     """
-    started = _started(records)
-    best: dict[tuple[str, int], float] = {}
-    clocks: dict[tuple[str, int], SearchClock] = {}
+    columns = "method seed trial interval_index spent_pairs spent_epochs seconds score best improved"
+    begun = started(records)
+    best: dict[Search, float] = {}
+    clocks: dict[Search, SearchClock] = {}
     workers = workers_of(records)
     rows: list[dict[str, Any]] = []
     for record in records:
@@ -280,7 +213,7 @@ def best_so_far(records: Sequence[AnyRecord]) -> pd.DataFrame:
         if not isinstance(record, Evaluated):
             continue
         key = record.method, record.seed
-        search = started[key]
+        search = begun[key]
         seconds = clocks[key].evaluated(record)
         score = score_of(record.metrics, search.objective)
         improved = better(score, best.get(key, math.nan), search.direction)
@@ -288,7 +221,7 @@ def best_so_far(records: Sequence[AnyRecord]) -> pd.DataFrame:
             best[key] = score
         rows.append(
             {
-                **record.model_dump(include={"method", "seed", "trial", "interval_index", "spent_pairs"}),
+                **fields(record, columns),
                 "spent_epochs": record.spent_pairs / search.pairs_per_epoch,
                 "seconds": seconds,
                 "score": score,
@@ -296,18 +229,6 @@ def best_so_far(records: Sequence[AnyRecord]) -> pd.DataFrame:
                 "improved": improved,
             }
         )
-    columns = [
-        "method",
-        "seed",
-        "trial",
-        "interval_index",
-        "spent_pairs",
-        "spent_epochs",
-        "seconds",
-        "score",
-        "best",
-        "improved",
-    ]
     return table(rows, columns)
 
 
@@ -319,24 +240,18 @@ def winners(records: Sequence[AnyRecord]) -> pd.DataFrame:
         score, then one column for each hyperparameter: the values in force. Searches without a finite evaluation are
         left out.
     """
-    points = evaluations(records)
-    improved = best_so_far(records)["improved"]
-    last = points[improved.to_numpy(dtype=bool)].groupby(["method", "seed"], sort=False).tail(1)
-    order = {key: place for place, key in enumerate(_started(records))}
-    place = [order[method, seed] for method, seed in zip(last["method"], last["seed"], strict=True)]
-    last = last.iloc[sorted(range(len(last)), key=place.__getitem__)]
-    columns = [
-        "method",
-        "seed",
-        "trial",
-        "interval_index",
-        "trained_pairs",
-        "spent_pairs",
-        "trained_epochs",
-        "score",
-        *hyperparameters(records),
+    columns = "method seed trial interval_index trained_pairs spent_pairs trained_epochs score"
+    searches, given = started(records), assignments(records)
+    rows = [
+        {
+            **given[method, seed, record.trial].values,
+            **fields(record, columns),
+            "trained_epochs": record.trained_pairs / searches[method, seed].pairs_per_epoch,
+            "score": score_of(record.metrics, searches[method, seed].objective),
+        }
+        for (method, seed), record in winning(records).items()
     ]
-    return last[columns].reset_index(drop=True)
+    return table(rows, columns, hyperparameters(records))
 
 
 def diagnoses(records: Sequence[AnyRecord], space: Space | None, populations: Collection[str]) -> pd.DataFrame:
@@ -380,8 +295,8 @@ def diagnosis_table(found: Sequence[tuple[str, int, Diagnosis]]) -> pd.DataFrame
         }
         for method, seed, diagnosis in found
     ]
-    columns = ["method", "seed", "generation", "diversity", "exploits", "donors", "founders", "largest", "alarms"]
-    return table(rows, columns, [f"{name}_spread" for name in _names(diagnosis.spread for *_, diagnosis in found)])
+    extra = [f"{name}_spread" for name in names_in(diagnosis.spread for *_, diagnosis in found)]
+    return table(rows, "method seed generation diversity exploits donors founders largest alarms", extra)
 
 
 def time_spent(records: Sequence[AnyRecord]) -> pd.DataFrame:
@@ -390,7 +305,7 @@ def time_spent(records: Sequence[AnyRecord]) -> pd.DataFrame:
     Returns:
         Columns: method, seed, train, evaluate, load, save, decide, idle, test (decoding the test split), total.
     """
-    spent = {key: dict.fromkeys((*SECONDS, "test"), 0.0) for key in _started(records)}
+    spent = {key: dict.fromkeys((*SECONDS, "test"), 0.0) for key in started(records)}
     for record in records:
         if isinstance(record, Evaluated):
             for name, seconds in record.seconds.model_dump().items():
@@ -401,13 +316,13 @@ def time_spent(records: Sequence[AnyRecord]) -> pd.DataFrame:
         {"method": method, "seed": seed, **items, "total": math.fsum(items.values())}
         for (method, seed), items in spent.items()
     ]
-    return table(rows, ["method", "seed", *SECONDS, "test", "total"])
+    return table(rows, f"method seed {' '.join(SECONDS)} test total")
 
 
 def latest_tests(records: Sequence[AnyRecord]) -> list[Tested]:
     """Return the last test of each search that had one, in the order in which the searches were started."""
     found = {(record.method, record.seed): record for record in records if isinstance(record, Tested)}
-    return [found[search] for search in _started(records) if search in found]
+    return [found[search] for search in started(records) if search in found]
 
 
 def tests(records: Sequence[AnyRecord]) -> pd.DataFrame:
@@ -419,18 +334,15 @@ def tests(records: Sequence[AnyRecord]) -> pd.DataFrame:
         `dev_X` here.
     """
     rows: list[dict[str, Any]] = []
+    columns = "method seed trial interval_index trained_pairs outputs"
     for record in latest_tests(records):
-        row: dict[str, Any] = record.model_dump(
-            include={"method", "seed", "trial", "interval_index", "trained_pairs", "outputs"}
+        known = {
+            name.removeprefix("val_"): value for name, value in record.dev.items() if not name.startswith("train_")
+        }
+        rows.append(
+            {**fields(record, columns), **{f"dev_{name}": value for name, value in known.items()}, **_scores(record)}
         )
-        for name, value in record.dev.items():
-            if not name.startswith("train_"):
-                row[f"dev_{name.removeprefix('val_')}"] = value
-        row.update({f"test_{name}": value for name, value in record.test.items()})
-        row.update({f"signature_{name}": value for name, value in record.signatures.items()})
-        rows.append(row)
-    columns = ["method", "seed", "trial", "interval_index", "trained_pairs", "outputs"]
-    return table(rows, columns, [name for name in _names(rows) if name not in columns])
+    return table(rows, columns, [name for name in names_in(rows) if name not in columns.split()])
 
 
 def test_sets(records: Sequence[AnyRecord]) -> pd.DataFrame:
@@ -439,14 +351,19 @@ def test_sets(records: Sequence[AnyRecord]) -> pd.DataFrame:
     Returns:
         Columns: method, seed, test_set, outputs, then `test_X` and `signature_X` for each metric X, as in `tests`.
     """
+    columns = "method seed test_set outputs"
     rows: list[dict[str, Any]] = []
     for record in latest_tests(records):
         several: list[Tested | OtherTest] = [record, *record.others]
-        for one in several:
-            if one.test_set is not None:
-                row = {"method": record.method, "seed": record.seed, "test_set": one.test_set, "outputs": one.outputs}
-                row.update({f"test_{name}": value for name, value in one.test.items()})
-                row.update({f"signature_{name}": value for name, value in one.signatures.items()})
-                rows.append(row)
-    columns = ["method", "seed", "test_set", "outputs"]
-    return table(rows, columns, [name for name in _names(rows) if name not in columns])
+        rows += [
+            {**fields(one, columns), "method": record.method, "seed": record.seed, **_scores(one)}
+            for one in several
+            if one.test_set is not None
+        ]
+    return table(rows, columns, [name for name in names_in(rows) if name.startswith(("test_", "signature_"))])
+
+
+def _scores(tested: Tested | OtherTest) -> dict[str, Any]:
+    """Return a test's scores and their signatures as columns."""
+    signatures = {f"signature_{name}": value for name, value in tested.signatures.items()}
+    return {**{f"test_{name}": value for name, value in tested.test.items()}, **signatures}

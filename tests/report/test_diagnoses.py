@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from nmt_pbt.report.answer import answer
 from nmt_pbt.report.diagnoses import _MEANING, diagnosis_cautions, diagnosis_findings, relative_spreads
-from nmt_pbt.report.figures.diversity import draw_diversity
+from nmt_pbt.report.figures.population import draw_diversity
 from nmt_pbt.report.page import write_report
 from nmt_pbt.report.run import Run, load_run
 from nmt_pbt.report.series import diagnosis_table

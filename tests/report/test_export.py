@@ -9,9 +9,9 @@ import pytest
 
 from nmt_pbt.base.errors import UsageError
 from nmt_pbt.report import statistics
+from nmt_pbt.report.columns import SCHEMA_VERSION
 from nmt_pbt.report.export import write_parquet
 from nmt_pbt.report.run import load_run
-from nmt_pbt.report.series import SCHEMA_VERSION
 
 
 def test_parquet_holds_every_table_with_its_types_and_its_version(one_path, tmp_path):

@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 
 from nmt_pbt.base.errors import UsageError
+from nmt_pbt.report.columns import SCHEMA_VERSION
 from nmt_pbt.report.page import write_report
 from nmt_pbt.report.run import Run, load_run
-from nmt_pbt.report.series import SCHEMA_VERSION
 
 OLD = Path(__file__).parent / "data" / "run-v1"
 VALUES = ["learning_rate", "dropout", "recurrent_dropout", "batch_size"]

@@ -1,4 +1,4 @@
-"""What a population did: its learning curves, its family tree, and how soon it had one ancestor."""
+"""What a population did: its learning curves, its family tree, and how greedy its selection was."""
 
 from __future__ import annotations
 
@@ -10,13 +10,16 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import FancyArrowPatch
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from nmt_pbt.report.figures.palette import BLUE, FAINT, INK, MUTED, VERMILLION
-from nmt_pbt.report.figures.style import frame_scores
+from nmt_pbt.report.figures.palette import BLUE, FAINT, INK, MUTED, ORANGE, VERMILLION
+from nmt_pbt.report.figures.style import frame_scores, legend_above
 from nmt_pbt.report.labels import metric_label
 
 _EXPLOIT: dict[str, Any] = {"color": VERMILLION, "linewidth": 0.8, "linestyle": (0, (1.5, 1.5))}
+_DIVERSITY: dict[str, Any] = {"color": BLUE, "linewidth": 2.2, "marker": "o", "markersize": 4.5}
+_ANCESTOR: dict[str, Any] = {"color": VERMILLION, "linestyle": (0, (5, 2)), "marker": "s", "markersize": 4.5}
+_EXPLOITS: dict[str, Any] = {"color": ORANGE, "linestyle": (0, (1.2, 1.2)), "marker": "^", "markersize": 4.5}
 
 
 def draw_learning_curves(ax: Axes, curves: pd.DataFrame, exploits: pd.DataFrame, objective: str) -> None:
@@ -52,7 +55,7 @@ def draw_learning_curves(ax: Axes, curves: pd.DataFrame, exploits: pd.DataFrame,
     ax.set_xlim(0, float(curves["epochs"].max()) * 1.04)
     ax.set_xlabel("epochs these weights were trained")
     ax.set_ylabel(metric_label(objective))
-    ax.legend(handles=handles, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, columnspacing=1.2)
+    legend_above(ax, handles, 3)
 
 
 def draw_family_tree(ax: Axes, tree: pd.DataFrame) -> None:
@@ -110,7 +113,7 @@ def draw_family_tree(ax: Axes, tree: pd.DataFrame) -> None:
     ]
     if failed.any():
         handles.append(Line2D([], [], color=INK, marker="x", linestyle="", label="failed"))
-    ax.legend(handles=handles, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=len(handles), columnspacing=1.2)
+    legend_above(ax, handles, len(handles))
     ax.grid(visible=False)
     # With one generation, or one member, the axis would be a fraction of a step long.
     ax.set_xlim(float(tree["generation"].min()) - 0.5, float(tree["generation"].max()) + 0.5)
@@ -119,6 +122,40 @@ def draw_family_tree(ax: Axes, tree: pd.DataFrame) -> None:
     ax.yaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     ax.set_xlabel("generation")
     ax.set_ylabel("member")
+
+
+def draw_diversity(ax: Axes, diagnoses: pd.DataFrame, spreads: pd.DataFrame) -> None:
+    """Draw what is left of the values' diversity, and how much of the population one ancestor holds.
+
+    Args:
+        ax: Where to draw.
+        diagnoses: Rows of `Run.diagnoses` of one search.
+        spreads: `diagnoses.relative_spreads` of them.
+    """
+    for _, curve in spreads.groupby("hyperparameter", sort=False):
+        ax.plot(curve["generation"], curve["share"], color=FAINT, linewidth=0.9, zorder=2)
+    ax.plot(diagnoses["generation"], diagnoses["diversity"], **_DIVERSITY, zorder=4)
+    ax.plot(diagnoses["generation"], diagnoses["largest"], **_ANCESTOR, zorder=3)
+    ax.plot(diagnoses["generation"].iloc[1:], diagnoses["exploits"].iloc[1:], **_EXPLOITS, zorder=3)
+    handles = [
+        Line2D([], [], **_DIVERSITY, label="diversity of values"),
+        Line2D([], [], color=FAINT, linewidth=0.9, label="of one hyperparameter"),
+        Line2D([], [], **_ANCESTOR, label="held by one ancestor"),
+        Line2D([], [], **_EXPLOITS, label="adopt"),
+    ]
+    alarms = diagnoses[diagnoses["alarms"] != ""]
+    for row in alarms.to_dict("records"):
+        ax.axvline(row["generation"], color=INK, linewidth=0.9, linestyle=(0, (3, 3)), zorder=1)
+    if len(alarms):
+        handles.append(Line2D([], [], color=INK, linewidth=0.9, linestyle=(0, (3, 3)), label="alarm"))
+    # A hyperparameter whose values happened to lie close together at first may reach any height.
+    highest = max(1.0, float(diagnoses["diversity"].max()), min(1.5, float(spreads["share"].max())))
+    ax.set_ylim(0, 1.06 * highest)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.yaxis.set_major_formatter(PercentFormatter(1.0))
+    ax.set_xlabel("generation")
+    ax.set_ylabel("share")
+    legend_above(ax, handles, 3)
 
 
 def _arrow(

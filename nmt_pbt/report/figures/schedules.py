@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from nmt_pbt.report.figures.palette import FAINT
-from nmt_pbt.report.figures.style import places, scale_axis
+from nmt_pbt.report.figures.style import legend_above, places, scale_axis
 from nmt_pbt.report.labels import value_label
 from nmt_pbt.report.methods import method_info
 from nmt_pbt.space.settings import Domain
@@ -55,7 +55,7 @@ def draw_schedule(ax: Axes, schedules: pd.DataFrame, hyperparameter: str, method
     ax.set_xlim(0, float(values["end"].max()))
     ax.set_xlabel("epochs these weights were trained")
     ax.set_ylabel(value_label(hyperparameter))
-    ax.legend(handles=handles, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, columnspacing=1.2)
+    legend_above(ax, handles, 3)
 
 
 def _stairs(lineage: pd.DataFrame) -> tuple[list[float], list[float]]:

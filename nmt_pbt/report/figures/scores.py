@@ -12,6 +12,7 @@ from matplotlib.lines import Line2D
 
 from nmt_pbt.report.comparisons import Comparison
 from nmt_pbt.report.figures.palette import INK, MUTED, PAPER
+from nmt_pbt.report.figures.style import legend_above
 from nmt_pbt.report.labels import metric_label
 from nmt_pbt.report.methods import method_info
 from nmt_pbt.report.statistics import MethodSummary
@@ -63,7 +64,7 @@ def draw_scores(
     elif known:
         label = "95% interval over test sentences"
         handles.append(Line2D([], [], color=MUTED, linewidth=2.2, label=label))
-    ax.legend(handles=handles, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, columnspacing=1.2)
+    legend_above(ax, handles, 2)
 
 
 def draw_differences(ax: Axes, pairs: Sequence[Comparison]) -> None:
@@ -92,8 +93,7 @@ def draw_differences(ax: Axes, pairs: Sequence[Comparison]) -> None:
     if any(not math.isnan(pair.sentences_low) for pair in pairs):
         handles.append(Line2D([], [], color=MUTED, linewidth=5, alpha=0.35, label="over test sentences"))
     if handles:
-        above: dict[str, Any] = {"loc": "lower center", "bbox_to_anchor": (0.5, 1.0), "ncols": 2}
-        ax.legend(handles=handles, **above, title="95% interval", title_fontsize=8.5)
+        legend_above(ax, handles, 2, columnspacing=2.0, title="95% interval", title_fontsize=8.5)
 
 
 def _rows(ax: Axes, labels: list[str]) -> None:

@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 from matplotlib.transforms import offset_copy
 
 from nmt_pbt.report.figures.palette import MUTED, VERMILLION
-from nmt_pbt.report.figures.style import RING, frame_scores, places, scale_axis
+from nmt_pbt.report.figures.style import RING, frame_scores, legend_above, places, scale_axis
 from nmt_pbt.report.labels import metric_label, value_label
 from nmt_pbt.report.methods import method_info
 from nmt_pbt.space.settings import ChoiceDomain, Domain, NumberDomain
@@ -81,15 +81,8 @@ def _legend(ax: Axes, methods: list[str], flagged: bool) -> None:
     handles.append(Line2D([], [], **{**RING, "markersize": 9}, label="winner"))
     if flagged:
         handles.append(Line2D([], [], **{**_AT_END, "markersize": 9}, label="winner at an end"))
-    ax.legend(
-        handles=handles,
-        loc="lower center",
-        bbox_to_anchor=(0.5, 1.0),
-        ncols=len(handles) if len(handles) <= 5 and not flagged else 4,
-        columnspacing=1.0,
-        handletextpad=0.2,
-        handlelength=1.6,
-    )
+    columns = len(handles) if len(handles) <= 5 and not flagged else 4
+    legend_above(ax, handles, columns, columnspacing=1.0, handletextpad=0.2, handlelength=1.6)
 
 
 def draw_pair(

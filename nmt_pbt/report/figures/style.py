@@ -10,6 +10,7 @@ from typing import Any
 
 import matplotlib as mpl
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
@@ -149,6 +150,12 @@ def _png(figure: Figure) -> bytes:
     canvas: Any = FigureCanvasAgg(figure)  # its own method draws once, where savefig draws twice
     canvas.print_png(png, metadata={"Software": None})
     return png.getvalue()
+
+
+def legend_above(ax: Axes, handles: Sequence[Artist], columns: int, **look: Any) -> None:
+    """Put a legend over an Axes, in so many columns."""
+    spaced = {"columnspacing": 1.2, **look}
+    ax.legend(handles=list(handles), loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=columns, **spaced)
 
 
 def frame_scores(ax: Axes, low: float, high: float) -> None:

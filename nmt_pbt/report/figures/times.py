@@ -6,6 +6,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from nmt_pbt.report.figures.palette import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, SKY, VERMILLION
+from nmt_pbt.report.figures.style import legend_above
 from nmt_pbt.report.methods import method_info
 
 _PARTS = {
@@ -51,6 +52,4 @@ def draw_time_spent(ax: Axes, times: pd.DataFrame) -> None:
     ax.grid(visible=False, axis="y")
     ax.set_xlabel(f"working time in {name}, all workers of a search")
     handles, _ = ax.get_legend_handles_labels()
-    ax.legend(
-        handles=handles, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=6, columnspacing=1.0, handlelength=1.4
-    )
+    legend_above(ax, handles, 6, columnspacing=1.0, handlelength=1.4)
