@@ -37,9 +37,7 @@ def test_batches_are_as_recorded(prepared: PreparedCorpus, segment: tuple[int, i
     assert digest_of(prepared, position, pairs, batch_size, seed, sampling) == BATCHES[segment]
 
 
-def digest_of(
-    prepared: PreparedCorpus, position: int, pairs: int, batch_size: int, seed: int, sampling: float
-) -> str:
+def digest_of(prepared: PreparedCorpus, position: int, pairs: int, batch_size: int, seed: int, sampling: float) -> str:
     digest = hashlib.sha256()
     for batch in prepared.stream(seed).batches(position, pairs, batch_size, sampling):
         for side in (batch.source, batch.target):

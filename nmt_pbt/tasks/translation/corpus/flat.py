@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from itertools import chain, islice
 from mmap import mmap
 from typing import overload
 
@@ -78,6 +78,39 @@ class TextLines(Sequence[str]):
             yield [self._buffer[begin:end] for begin, end in zip(begins, ends, strict=True)]
 
 
+class JoinedLines(Sequence[str]):
+    """The lines of several sequences, one after the other.
+
+    Args:
+        parts: The sequences.
+    """
+
+    def __init__(self, *parts: Sequence[str]) -> None:
+        self._parts = parts
+
+    def __len__(self) -> int:
+        return sum(map(len, self._parts))
+
+    @overload
+    def __getitem__(self, index: int) -> str: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[str]: ...
+
+    def __getitem__(self, index: int | slice) -> str | list[str]:
+        if isinstance(index, slice):
+            return [self[place] for place in range(*index.indices(len(self)))]
+        place = range(len(self))[index]
+        for part in self._parts:
+            if place < len(part):
+                return part[place]
+            place -= len(part)
+        raise IndexError(index)
+
+    def __iter__(self) -> Iterator[str]:
+        return chain.from_iterable(self._parts)
+
+
 def encoded_lines(lines: Sequence[str]) -> Iterator[bytes]:
     """Yield lines in UTF-8, thousands of them at once, each ended by a line feed."""
     if isinstance(lines, TextLines):
@@ -123,6 +156,12 @@ class IdSequences(Sequence[np.ndarray]):
         ids = np.concatenate(sequences) if len(sequences) else np.zeros(0, np.int32)
         return cls(ids, np.concatenate(([0], np.cumsum(lengths))))
 
+    @classmethod
+    def joined(cls, parts: Sequence[IdSequences]) -> IdSequences:
+        """Return the sequences of several, one after the other."""
+        lengths = np.concatenate([np.zeros(1, np.int64), *(part.all_lengths() for part in parts)])
+        return cls(np.concatenate([np.zeros(0, np.int32), *(part.ids for part in parts)]), np.cumsum(lengths))
+
     def __len__(self) -> int:
         return len(self.offsets) - 1
 
@@ -146,6 +185,11 @@ class IdSequences(Sequence[np.ndarray]):
     def all_lengths(self) -> np.ndarray:
         """Return how many ids each sequence has, `[sequences]`."""
         return np.diff(self.offsets)
+
+    def select(self, indices: np.ndarray) -> IdSequences:
+        """Return the sequences at these indices."""
+        ids, lengths = self.gather(indices)
+        return IdSequences(ids, np.append(0, np.cumsum(lengths)))
 
     def gather(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the ids of the sequences at these indices end to end, int32, and how many each has, int64."""

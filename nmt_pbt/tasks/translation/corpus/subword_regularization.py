@@ -92,9 +92,7 @@ class Resampling:
         sources[np.flatnonzero(is_cut)[kept]] = (len(ids) + np.cumsum(cut_lengths) - cut_lengths)[kept]
         return np.concatenate((ids, cut_ids))[positions(sources, found)], subwords
 
-    def _random(
-        self, seed: int, epoch: int, first: np.ndarray, words: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def _random(self, seed: int, epoch: int, first: np.ndarray, words: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return two draws from [0, 1) for each word of some sentences.
 
         The draws of an epoch are two rows, each as long as all sentences have words. Only those of these sentences are
@@ -188,7 +186,9 @@ class WordCuts:
         """
         if len(self._numbers) > self._most:
             self._forget()
-        words = [ids[start:end].tobytes() for start, end in zip(starts.tolist(), (starts + lengths).tolist(), strict=True)]
+        words = [
+            ids[start:end].tobytes() for start, end in zip(starts.tolist(), (starts + lengths).tolist(), strict=True)
+        ]
         new = [word for word in dict.fromkeys(words) if word not in self._numbers]
         self._cuts.add(self._subwords.cuts(np.frombuffer(word, ids.dtype).tolist(), CANDIDATES) for word in new)
         self._numbers.update(zip(new, range(len(self._numbers), len(self._numbers) + len(new)), strict=True))

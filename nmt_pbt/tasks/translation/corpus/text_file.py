@@ -169,14 +169,23 @@ def _read(path: Path) -> bytes | mmap:
                 shutil.copyfileobj(compressed, plain, _BLOCK)
                 plain.flush()
                 return _content(plain)
-        with open(path, "rb") as file:
-            return _content(file)
+        return file_content(path)
     except FileNotFoundError:
         raise UsageError(f"{path}: no such file; give the path of a text file") from None
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise UsageError(f"{path}: damaged gzip file ({error}); fetch or compress it again") from None
     except OSError as error:
         raise UsageError(f"{path}: cannot be read ({error.strerror or error}); check the file") from None
+
+
+def file_content(path: Path) -> bytes | mmap:
+    """Return what a file holds; mapped, not read, where it is large.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    with open(path, "rb") as file:
+        return _content(file)
 
 
 def _content(file: IO[bytes]) -> bytes | mmap:
