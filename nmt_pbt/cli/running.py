@@ -20,6 +20,8 @@ from nmt_pbt.cli.streams import warn
 if TYPE_CHECKING:
     from nmt_pbt.run.run_directory import RunDirectory
     from nmt_pbt.tasks.translation.corpus.parallel import Corpus
+    from nmt_pbt.tasks.translation.corpus.prepared import PreparedCorpus
+    from nmt_pbt.tasks.translation.corpus.subwords import Subwords
     from nmt_pbt.tasks.translation.task import TranslationTask
     from nmt_pbt.tasks.translation.tree import TranslationSettings
 
@@ -54,7 +56,7 @@ def resume_run(folder: Path, accept_changes: bool, assignments: list[str], overr
     from nmt_pbt.run.preflight import is_finished
 
     if is_finished(run.records(), settings):
-        run.clear_states()
+        run.clear_finished()
         searches = counted(len(settings.search.methods) * settings.search.seeds, "search", "searches")
         typer.echo(f"{folder}: nothing was left to do after {searches}; its report:", err=True)
         _report(run, settings)
@@ -106,31 +108,43 @@ def prepare_run(
         run: The run's folder.
         settings: The settings.
         corpus: Which corpus it has to be; None takes any.
+
+    Returns:
+        The task, with its corpus in the run's folder.
     """
     from nmt_pbt.run.preflight import check_engine, check_memory, check_room, need_of
     from nmt_pbt.tasks.translation.corpus.catalog import load_corpus
     from nmt_pbt.tasks.translation.corpus.prepared import corpus_of_run, train_subwords
+    from nmt_pbt.tasks.translation.corpus.stored import find_stored
     from nmt_pbt.tasks.translation.metrics import check_tokenizer
 
     check_engine(settings.engine)
     check_tokenizer(settings.bleu_tokenizer)
     need = need_of(settings, settings.corpus.vocabulary_size)
     check_memory(need, settings.engine)
-    text = load_corpus(settings.corpus, settings.seed)
+    from nmt_pbt.cli.progress import CONSOLE
+
+    with CONSOLE.status("Reading the corpus"):
+        text = load_corpus(settings.corpus, settings.seed)
     if settings.search.interval * len(text.train) < 1:
         raise UsageError(
             f"search.interval {settings.search.interval:g}: less than one of "
             f"{counted(len(text.train), 'sentence pair')}; raise it"
         )
-    subwords = train_subwords(text, settings.corpus, settings.seed)
+    stored = find_stored(run.prepared, corpus.digest) if corpus is not None else None
+    if stored is not None:
+        subwords = stored.subwords
+    else:
+        with CONSOLE.status("Learning subwords"):
+            subwords = train_subwords(text, settings.corpus, settings.seed)
     if corpus is not None:
-        as_begun = corpus_of_run(text, subwords, settings.corpus.max_length, corpus.digest)
+        too_long = stored.too_long if stored is not None else None
+        as_begun = corpus_of_run(text, subwords, settings.corpus.max_length, corpus.digest, too_long)
         if as_begun is None:
             raise UsageError(f"{settings.corpus.name}: {corpus.otherwise}")
         text = as_begun
     check_room(need, run.path)
 
-    from nmt_pbt.cli.progress import CONSOLE
     from nmt_pbt.tasks.translation.foresight import foreseen
 
     CONSOLE.print(f"{run.path} takes {need}", highlight=False, soft_wrap=True)
@@ -139,18 +153,29 @@ def prepare_run(
         CONSOLE.print(note, highlight=False, markup=False, soft_wrap=True)
     with CONSOLE.status("Starting TensorFlow"):
         start_tensorflow()
-        from nmt_pbt.tasks.translation.corpus.prepared import prepare
         from nmt_pbt.tasks.translation.runtime import use_threads
+        from nmt_pbt.tasks.translation.task import TranslationTask
 
         use_threads(settings.engine.threads)
-        prepared = prepare(text, subwords, settings.corpus)
+    prepared = stored or _prepare(run, text, subwords, settings)
     if prepared.too_long:
         limit = settings.corpus.max_length
-        too_long = counted(prepared.too_long, "train pair")
-        CONSOLE.print(f"{text.name}: left out {too_long} longer than {limit} subwords")
-    from nmt_pbt.tasks.translation.task import TranslationTask
-
+        too_long_pairs = counted(prepared.too_long, "train pair")
+        CONSOLE.print(f"{text.name}: left out {too_long_pairs} longer than {limit} subwords")
     return TranslationTask(settings, prepared)
+
+
+def _prepare(run: RunDirectory, text: Corpus, subwords: Subwords, settings: TranslationSettings) -> PreparedCorpus:
+    """Cut a corpus into subwords: into the run's folder, or into memory where workers may not see that folder."""
+    from nmt_pbt.cli.progress import PreparationProgress
+    from nmt_pbt.tasks.translation.corpus.prepared import prepare
+    from nmt_pbt.tasks.translation.corpus.stored import store
+
+    with PreparationProgress(len(text.train)) as progress:
+        if settings.engine.address is not None:
+            return prepare(text, subwords, settings.corpus, progress).to_be_sent()
+        with run.preparing() as folder:
+            return store(text, subwords, settings.corpus, folder, progress)
 
 
 def notes_of(corpus: Corpus) -> Iterator[str]:
@@ -180,6 +205,7 @@ def _run(run: RunDirectory, settings: TranslationSettings, corpus: ExpectedCorpu
         SearchProgress(dev_samples(task), Greediness.of(settings.search_plan())) as progress,
     ):
         compare(run, settings, task, progress, lambda text: CONSOLE.print(text, highlight=False))
+        run.clear_finished()
     typer.echo("")
     _report(run, settings)
 

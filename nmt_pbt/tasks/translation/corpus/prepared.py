@@ -35,6 +35,7 @@ class PreparedCorpus:
         test_target: Their target ids.
         too_long: Training pairs left out because a side has more than `max_length` subwords.
         max_length: The setting `corpus.max_length`; training sentences that are cut afresh keep to it, too.
+        known_digest: Its digest; None where it is to be computed from the text.
     """
 
     corpus: Corpus
@@ -47,6 +48,12 @@ class PreparedCorpus:
     test_target: Sequence[np.ndarray]
     too_long: int
     max_length: int
+    known_digest: str | None = None
+
+    def to_be_sent(self) -> PreparedCorpus:
+        """Return the corpus as a worker needs it: without the text of its training split."""
+        corpus = replace(self.corpus, train=ParallelText((), ()))
+        return replace(self, corpus=corpus, known_digest=self.digest())
 
     def stream(self, seed: int) -> PairStream:
         """Return the training pairs as a stream; `seed` decides their order, and how words are cut afresh."""
@@ -54,7 +61,7 @@ class PreparedCorpus:
 
     def digest(self) -> str:
         """Return the SHA-256 of all text, the subwords and which training pairs are in use."""
-        return digest_of(self.corpus, self.subwords, self.too_long)
+        return self.known_digest or digest_of(self.corpus, self.subwords, self.too_long)
 
 
 def digest_of(corpus: Corpus, subwords: Subwords, too_long: int) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
@@ -35,18 +35,12 @@ class StoredCorpus(PreparedCorpus):
 
     Attributes:
         folder: Where the files are.
-        recorded_digest: Its digest.
     """
 
-    folder: Path
-    recorded_digest: str
-
-    def digest(self) -> str:
-        """Return the SHA-256 of all text, the subwords and which training pairs are in use."""
-        return self.recorded_digest
+    folder: Path = field(kw_only=True)
 
     def __reduce__(self) -> tuple[object, ...]:
-        return open_stored, (self.folder, self.recorded_digest)
+        return open_stored, (self.folder, self.known_digest)
 
 
 @dataclass(frozen=True)
@@ -129,6 +123,7 @@ def open_stored(folder: Path, digest: str) -> StoredCorpus:
 
 def find_stored(folder: Path, digest: str) -> StoredCorpus | None:
     """Return the corpus that lies in a folder; None where there is none with this digest, or it is damaged."""
+    folder = folder.resolve()  # a worker may be started elsewhere
     try:
         contents = _Contents(**json.loads((folder / _CONTENTS).read_text("utf-8")))
         if (contents.format, contents.digest) != (_FORMAT, digest):
@@ -155,8 +150,8 @@ def find_stored(folder: Path, digest: str) -> StoredCorpus | None:
         *ids,
         too_long=contents.too_long,
         max_length=contents.max_length,
+        known_digest=digest,
         folder=folder,
-        recorded_digest=digest,
     )
 
 
