@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from mmap import mmap
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,6 +25,11 @@ from nmt_pbt.tasks.translation.settings import CorpusSettings
 
 SETTINGS = CorpusSettings(train_pairs=200, dev_pairs=20, test_pairs=10, vocabulary_size=200, max_length=20)
 SPLITS = ("train_source", "train_target", "dev_source", "dev_target", "test_source", "test_target")
+
+
+def sent(what: Any) -> Any:
+    """Return what a worker receives."""
+    return pickle.loads(pickle.dumps(what))  # noqa: S301 - our own
 
 
 @pytest.fixture(scope="module")
@@ -70,9 +76,8 @@ def test_its_batches_are_those_of_the_corpus_in_memory(
 
 
 def test_what_is_sent_to_a_worker_is_where_it_lies(stored: StoredCorpus) -> None:
-    sent = pickle.dumps(stored)
-    assert len(sent) < 1000
-    opened = pickle.loads(sent)
+    assert len(pickle.dumps(stored)) < 1000
+    opened = sent(stored)
     assert opened.digest() == stored.digest()
     assert opened.train_source[7].tolist() == stored.train_source[7].tolist()
     assert opened.corpus.dev == stored.corpus.dev
@@ -87,7 +92,7 @@ def owners(array: np.ndarray) -> Iterator[object]:
 
 
 def test_a_worker_maps_it_and_copies_nothing(stored: StoredCorpus) -> None:
-    opened = pickle.loads(pickle.dumps(stored))
+    opened = sent(stored)
     stream = opened.stream(0)
     next(iter(stream.batches(0, 32, 32, 0.5)))
     for sequences in (stream._source, stream._target, opened.dev_source):
@@ -98,10 +103,10 @@ def test_a_worker_maps_it_and_copies_nothing(stored: StoredCorpus) -> None:
 
 
 def test_whatever_is_made_of_a_corpus_to_be_sent_its_digest_stays(in_memory: PreparedCorpus) -> None:
-    sent = pickle.loads(pickle.dumps(in_memory.to_be_sent()))
-    assert sent.digest() == in_memory.digest()
-    assert len(sent.corpus.train) == 0
-    assert sent.train_target[3].tolist() == in_memory.train_target[3].tolist()
+    received = sent(in_memory.to_be_sent())
+    assert received.digest() == in_memory.digest()
+    assert len(received.corpus.train) == 0
+    assert received.train_target[3].tolist() == in_memory.train_target[3].tolist()
 
 
 def test_it_is_found_by_its_digest_alone(stored: StoredCorpus, tmp_path: Path) -> None:
@@ -174,7 +179,7 @@ def test_lines_are_decoded_when_they_are_asked_for_and_equal_any_sequence_of_the
     assert lines[2] == lines[-1] == "b\u2028c"
     assert lines[1:] == ("", "b\u2028c")
     assert lines.select([2, 0]) == ("b\u2028c", "ä")
-    assert pickle.loads(pickle.dumps(lines)) == lines
+    assert sent(lines) == lines
     assert b"".join(encoded_lines(lines)) == b"".join(encoded_lines(("ä", "", "b\u2028c")))
     assert repr(lines) == "TextLines(3 lines)"
 

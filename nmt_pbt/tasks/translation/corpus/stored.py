@@ -223,7 +223,7 @@ def _writing_ids(folder: Path, name: str, kind: np.dtype[Any]) -> Iterator[_IdFi
 
 
 def _mapped_ids(folder: Path, name: str) -> IdSequences:
-    ids, offsets = (np.load(folder / f"{name}.{kind}.npy", mmap_mode="r") for kind in ("ids", "offsets"))
+    ids, offsets = (np.lib.format.open_memmap(folder / f"{name}.{kind}.npy", mode="r") for kind in ("ids", "offsets"))
     if not len(offsets) or int(offsets[-1]) != len(ids):
         raise ValueError(f"{name}: {len(ids)} ids")
     return IdSequences(ids, offsets)
