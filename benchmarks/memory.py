@@ -85,10 +85,8 @@ def _large(pairs: int, workers: int, config: Path | None) -> None:
             process.returncode = os.waitstatus_to_exitcode(status)
             if process.returncode:
                 raise SystemExit("preparing failed")
-            seconds = used.ru_utime + used.ru_stime
-            print(
-                f"{count:,} pairs: first training step after {seconds:.0f} s of CPU, {used.ru_maxrss / 1024:,.0f} MB at most"
-            )
+            seconds, most = used.ru_utime + used.ru_stime, used.ru_maxrss / 1024
+            print(f"{count:,} pairs: first training step after {seconds:.0f} s of CPU, {most:,.0f} MB at most")
             found[count] = _proportional((folder / "run.task").read_bytes(), workers)
             print(f"{count:,} pairs: {workers} workers, {found[count]:,.0f} MB in all (proportional set sizes)")
         print(f"more for each worker: {(found[pairs] - found[1000]) / workers:,.0f} MB")
