@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -217,3 +218,17 @@ def test_sequences_of_ids_are_what_was_given() -> None:
 @pytest.mark.parametrize(("largest", "size"), [(0, 2), (65_535, 2), (65_536, 4), (2**32 - 1, 4), (2**32, 8)])
 def test_whole_numbers_take_no_more_room_than_they_need(largest: int, size: int) -> None:
     assert smallest_type(largest).itemsize == size
+
+
+@pytest.mark.slow
+@pytest.mark.alone
+@pytest.mark.timeout(1200)
+def test_a_million_pairs_cost_each_worker_next_to_nothing() -> None:
+    benchmark = Path(__file__).parents[2] / "benchmarks" / "memory.py"
+    command = [sys.executable, str(benchmark), "--pairs", "1000000", "--workers", "4"]
+    found = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    print(found)  # noqa: T201
+    seconds, most = re.findall(r"1,000,000 pairs: first training step after (\d+) s of CPU, ([\d,]+) MB", found)[0]
+    assert int(most.replace(",", "")) <= 1500
+    assert int(seconds) <= 90
+    assert int(re.findall(r"more for each worker: (-?\d+) MB", found)[0]) <= 60
