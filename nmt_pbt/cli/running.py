@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from nmt_pbt.tasks.translation.task import TranslationTask
     from nmt_pbt.tasks.translation.tree import TranslationSettings
 
+_MANY_PAIRS = 10_000
+
 
 def check_resume(resume: Path | None, accept_changes: bool, beginning: Mapping[str, object]) -> None:
     """Refuse options that begin a run beside `--resume`, and one that goes with it without it.
@@ -122,10 +124,7 @@ def prepare_run(
     check_tokenizer(settings.bleu_tokenizer)
     need = need_of(settings, settings.corpus.vocabulary_size)
     check_memory(need, settings.engine)
-    from nmt_pbt.cli.progress import CONSOLE
-
-    with CONSOLE.status("Reading the corpus"):
-        text = load_corpus(settings.corpus, settings.seed)
+    text = load_corpus(settings.corpus, settings.seed)
     if settings.search.interval * len(text.train) < 1:
         raise UsageError(
             f"search.interval {settings.search.interval:g}: less than one of "
@@ -135,7 +134,7 @@ def prepare_run(
     if stored is not None:
         subwords = stored.subwords
     else:
-        with CONSOLE.status("Learning subwords"):
+        with _learning(len(text.train)):
             subwords = train_subwords(text, settings.corpus, settings.seed)
     if corpus is not None:
         too_long = stored.too_long if stored is not None else None
@@ -145,6 +144,7 @@ def prepare_run(
         text = as_begun
     check_room(need, run.path)
 
+    from nmt_pbt.cli.progress import CONSOLE
     from nmt_pbt.tasks.translation.foresight import foreseen
 
     CONSOLE.print(f"{run.path} takes {need}", highlight=False, soft_wrap=True)
@@ -163,6 +163,18 @@ def prepare_run(
         too_long_pairs = counted(prepared.too_long, "train pair")
         CONSOLE.print(f"{text.name}: left out {too_long_pairs} longer than {limit} subwords")
     return TranslationTask(settings, prepared)
+
+
+@contextmanager
+def _learning(pairs: int) -> Iterator[None]:
+    """Say that subwords are learned, where that takes more than a moment: a refusal of them is to be quick."""
+    if pairs < _MANY_PAIRS:
+        yield
+        return
+    from nmt_pbt.cli.progress import CONSOLE
+
+    with CONSOLE.status(f"Learning subwords from {pairs:,} sentence pairs"):
+        yield
 
 
 def _prepare(run: RunDirectory, text: Corpus, subwords: Subwords, settings: TranslationSettings) -> PreparedCorpus:
