@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 
+from nmt_pbt.base.memory import give_back_memory
 from nmt_pbt.base.randomness import generator
 
 VOCABULARY = 200_000  # words of each language of a corpus that is made up
@@ -64,10 +65,16 @@ def _stages(config: Path | None, corpus: str | None, epochs: float) -> None:
         _tell(f"trained {(epoch + 1) * each:,} pairs")
         trainable.evaluate()
         _tell("dev split decoded greedily")
+        give_back_memory()  # as a worker does after each job
+        _tell("at rest")
     trainable.translate(list(task.prepared.corpus.dev.source), task.settings.evaluation.beam)
     _tell(f"with beam {task.settings.evaluation.beam}")
+    give_back_memory()
+    _tell("at rest")
     trainable.train(each)
     _tell("trained again")
+    give_back_memory()
+    _tell("at rest")
 
 
 def _large(pairs: int, workers: int, config: Path | None) -> None:

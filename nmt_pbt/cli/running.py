@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from nmt_pbt.tasks.translation.task import TranslationTask
     from nmt_pbt.tasks.translation.tree import TranslationSettings
 
-_MANY_PAIRS = 10_000
+_MANY_PAIRS = 10_000  # whose subwords take seconds to learn
 
 
 def check_resume(resume: Path | None, accept_changes: bool, beginning: Mapping[str, object]) -> None:
@@ -131,8 +131,9 @@ def prepare_run(
             f"{counted(len(text.train), 'sentence pair')}; raise it"
         )
     stored = find_stored(run.prepared, corpus.digest) if corpus is not None else None
-    if stored is not None:
-        subwords = stored.subwords
+    kept = stored.subwords if stored is not None else _kept_subwords(run) if corpus is not None else None
+    if kept is not None:
+        subwords = kept
     else:
         with _learning(len(text.train)):
             subwords = train_subwords(text, settings.corpus, settings.seed)
@@ -163,6 +164,16 @@ def prepare_run(
         too_long_pairs = counted(prepared.too_long, "train pair")
         CONSOLE.print(f"{text.name}: left out {too_long_pairs} longer than {limit} subwords")
     return TranslationTask(settings, prepared)
+
+
+def _kept_subwords(run: RunDirectory) -> Subwords | None:
+    """Return the subwords that a run was begun with; None where the file is lost or damaged: they are learned again."""
+    from nmt_pbt.tasks.translation.corpus.subwords import SUBWORDS, Subwords
+
+    try:
+        return Subwords.load((run.path / SUBWORDS).read_bytes())
+    except (OSError, UsageError):
+        return None
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import NoReturn
 
@@ -10,6 +11,7 @@ import pytest
 from nmt_pbt.base.errors import UsageError
 from nmt_pbt.cli.running import ExpectedCorpus, prepare_run
 from nmt_pbt.run.run_directory import RunDirectory
+from nmt_pbt.tasks.translation.corpus.subwords import SUBWORDS
 from nmt_pbt.tasks.translation.tree import TranslationSettings, load_settings
 
 SETTINGS = load_settings(
@@ -51,6 +53,19 @@ def test_what_was_prepared_and_lost_is_made_again(run: RunDirectory) -> None:
     again = prepare_run(run, SETTINGS, ExpectedCorpus(task.data_digest, "another corpus"))
     assert again.data_digest == task.data_digest
     assert (run.prepared / "train.source.ids.npy").is_file()
+
+
+def test_a_run_goes_on_with_the_subwords_it_was_begun_with(run: RunDirectory, monkeypatch: pytest.MonkeyPatch) -> None:
+    task = prepare_run(run, SETTINGS)
+    task.begin(run.path)
+    shutil.rmtree(run.prepared)
+    expected = ExpectedCorpus(task.data_digest, "another corpus")
+    with monkeypatch.context() as patch:
+        patch.setattr("nmt_pbt.tasks.translation.corpus.prepared.train_subwords", never)
+        assert prepare_run(run, SETTINGS, expected).data_digest == task.data_digest
+    shutil.rmtree(run.prepared)
+    (run.path / SUBWORDS).write_bytes(b"damaged")
+    assert prepare_run(run, SETTINGS, expected).data_digest == task.data_digest
 
 
 def test_workers_of_a_cluster_get_the_corpus_itself(run: RunDirectory, monkeypatch: pytest.MonkeyPatch) -> None:
