@@ -173,15 +173,28 @@ def prepare(
         train.add(source, target)
         too_long += left_out
         progress(train.pairs + too_long)
-    held_out = []
-    for text in (corpus.dev, corpus.test):
-        its = _Collected()
-        for source, target, _ in encoded_pairs(text, subwords):
-            its.add(source, target)
-        held_out += its.sides()
+    train_source, train_target = train.sides()
+    dev_source, dev_target = _encoded(corpus.dev, subwords)
+    test_source, test_target = _encoded(corpus.test, subwords)
     return PreparedCorpus(
-        corpus, subwords, *train.sides(), *held_out, too_long=too_long, max_length=settings.max_length
+        corpus,
+        subwords,
+        train_source=train_source,
+        train_target=train_target,
+        dev_source=dev_source,
+        dev_target=dev_target,
+        test_source=test_source,
+        test_target=test_target,
+        too_long=too_long,
+        max_length=settings.max_length,
     )
+
+
+def _encoded(text: ParallelText, subwords: Subwords) -> tuple[IdSequences, IdSequences]:
+    found = _Collected()
+    for source, target, _ in encoded_pairs(text, subwords):
+        found.add(source, target)
+    return found.sides()
 
 
 def encoded_pairs(
@@ -216,5 +229,6 @@ class _Collected:
         self._blocks.append((source, target))
         self.pairs += len(source)
 
-    def sides(self) -> list[IdSequences]:
-        return [IdSequences.joined([block[side] for block in self._blocks]) for side in (0, 1)]
+    def sides(self) -> tuple[IdSequences, IdSequences]:
+        source, target = (IdSequences.joined([block[side] for block in self._blocks]) for side in (0, 1))
+        return source, target

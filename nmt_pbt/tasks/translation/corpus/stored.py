@@ -128,7 +128,9 @@ def find_stored(folder: Path, digest: str) -> StoredCorpus | None:
         contents = _Contents(**json.loads((folder / _CONTENTS).read_text("utf-8")))
         if (contents.format, contents.digest) != (_FORMAT, digest):
             return None
-        ids = [_mapped_ids(folder, f"{split}.{side}") for split in ("train", "dev", "test") for side in _SIDES]
+        (train_source, train_target), (dev_source, dev_target), (test_source, test_target) = (
+            [_mapped_ids(folder, f"{split}.{side}") for side in _SIDES] for split in ("train", "dev", "test")
+        )
         others = {name: _text(folder, number) for number, name in _numbers(contents.other_tests)}
         corpus = Corpus(
             contents.name,
@@ -147,7 +149,12 @@ def find_stored(folder: Path, digest: str) -> StoredCorpus | None:
     return StoredCorpus(
         corpus,
         subwords,
-        *ids,
+        train_source=train_source,
+        train_target=train_target,
+        dev_source=dev_source,
+        dev_target=dev_target,
+        test_source=test_source,
+        test_target=test_target,
         too_long=contents.too_long,
         max_length=contents.max_length,
         known_digest=digest,
