@@ -197,8 +197,12 @@ def _prepare(run: RunDirectory, text: Corpus, subwords: Subwords, settings: Tran
     with PreparationProgress(len(text.train)) as progress:
         if settings.engine.address is not None:
             return prepare(text, subwords, settings.corpus, progress).to_be_sent()
-        with run.preparing() as folder:
-            return store(text, subwords, settings.corpus, folder, progress)
+        try:
+            with run.preparing() as folder:
+                return store(text, subwords, settings.corpus, folder, progress)
+        except OSError as error:
+            where, why = error.filename or run.prepared, error.strerror or error
+            raise UsageError(f"{where}: {why}; mend that and give the command again") from None
 
 
 def notes_of(corpus: Corpus) -> Iterator[str]:

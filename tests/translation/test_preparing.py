@@ -77,6 +77,16 @@ def test_workers_of_a_cluster_get_the_corpus_itself(run: RunDirectory, monkeypat
     assert len(task.prepared.corpus.train) == 0
 
 
+def test_a_disk_without_room_for_it_is_told_in_a_line(
+    run: RunDirectory, small_disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nmt_pbt.run.preflight.check_room", lambda need, path: None)
+    full = RunDirectory(small_disk / "run")
+    with pytest.raises(UsageError, match="No space left on device; mend that"):
+        prepare_run(full, load_settings(None, ["corpus.train_pairs=2000", "corpus.vocabulary_size=150"]))
+    assert not list(full.prepared.glob(".*"))
+
+
 def test_a_run_killed_while_its_corpus_was_prepared_can_be_begun_again(run: RunDirectory) -> None:
     with run.preparing() as folder:
         (folder / ".train.source.ids.npy.1.tmp").touch()
