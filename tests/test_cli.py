@@ -305,6 +305,8 @@ def test_resuming_a_finished_run_says_that_nothing_was_left_and_clears_what_a_ki
     # Killed between the record of the last test and the removal of the states.
     StateStore(run / "states").save("random-seed0-trial0-interval0", MemberState({"weights/w": np.zeros(3)}, 150))
     (run / "states" / ".half.safetensors.1.tmp").touch()
+    (run / "prepared").mkdir()
+    (run / "prepared" / "corpus.json").touch()
     journal = (run / "journal.jsonl").read_bytes()
     shutil.rmtree(run / "translations")  # which nothing but a report's significance tests need
     done, _ = command("compare", "--resume", "done", cwd=tmp_path)
@@ -313,6 +315,7 @@ def test_resuming_a_finished_run_says_that_nothing_was_left_and_clears_what_a_ki
     assert done.stdout.splitlines()[-1] == "done/report/index.html"
     assert (run / "report" / "index.html").is_file()
     assert not list((run / "states").iterdir())
+    assert not (run / "prepared").exists()
     assert (run / "journal.jsonl").read_bytes() == journal
 
 

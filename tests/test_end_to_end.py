@@ -152,9 +152,11 @@ def test_a_run_that_is_stopped_resumes_to_the_journal_of_one_that_was_not(folder
     errors = stop_later(process, folder / name / "journal.jsonl", 4, how)
     assert process.returncode == 130
     assert f"--resume {name}" in errors
+    assert (folder / name / "prepared" / "corpus.json").is_file()  # to be found again
     write_corpus(folder / f"corpus_{how.name}", folder / name)  # as where the run is moved to another machine
     nmt_pbt("compare", "--resume", name, f"--corpus=./corpus_{how.name}", cwd=folder)
     assert plain(folder / name) == plain(folder / "run")
+    assert not (folder / name / "prepared").exists()
     assert f"name: ./corpus_{how.name}" in (folder / name / "settings.yaml").read_text(encoding="utf-8")
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeAlias
+from typing import IO, TypeAlias
 
 from nmt_pbt.base.errors import UsageError
 
@@ -24,10 +26,28 @@ def replace_file(path: Path, data: Bytes) -> None:
     Raises:
         OSError: The disk is full or cannot be written; the file is as it was. The error names it.
     """
+    with replacing(path) as file:
+        file.write(data)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[IO[bytes]]:
+    """Write a file as `replace_file` does, in parts.
+
+    Args:
+        path: The file; its folder exists.
+
+    Yields:
+        The file under its temporary name, open for writing. It gets its own name when all is written, and is removed
+        when that fails.
+
+    Raises:
+        OSError: The disk is full or cannot be written; the file is as it was. The error names it.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with open(temporary, "wb") as file:
-            file.write(data)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)

@@ -152,6 +152,38 @@ class SearchProgress:
         self._progress.console.print(Text("\n".join(lines)), soft_wrap=self._log)
 
 
+class PreparationProgress:
+    """A bar for a corpus that is cut into subwords; a context manager, called with the sentence pairs that are done.
+
+    Args:
+        pairs: Sentence pairs in all.
+    """
+
+    def __init__(self, pairs: int) -> None:
+        self._pairs = pairs
+        self._progress = Progress(
+            TextColumn("Preparing {task.completed:,.0f} of {task.total:,.0f} sentence pairs"),
+            BarColumn(),
+            TimeRemainingColumn(),
+            console=CONSOLE,
+            transient=True,
+        )
+
+    def __enter__(self) -> PreparationProgress:
+        if CONSOLE.is_terminal:
+            self._bar = self._progress.add_task("", total=self._pairs)
+            self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def __call__(self, done: int) -> None:
+        """Show how far it is."""
+        if CONSOLE.is_terminal:
+            self._progress.update(self._bar, completed=done)
+
+
 class DownloadProgress:
     """A bar for each file that is downloaded; a context manager, called with (file, bytes done, bytes in all)."""
 

@@ -20,8 +20,12 @@ from nmt_pbt.cli.streams import warn
 if TYPE_CHECKING:
     from nmt_pbt.run.run_directory import RunDirectory
     from nmt_pbt.tasks.translation.corpus.parallel import Corpus
+    from nmt_pbt.tasks.translation.corpus.prepared import PreparedCorpus
+    from nmt_pbt.tasks.translation.corpus.subwords import Subwords
     from nmt_pbt.tasks.translation.task import TranslationTask
     from nmt_pbt.tasks.translation.tree import TranslationSettings
+
+_MANY_PAIRS = 10_000  # whose subwords take seconds to learn
 
 
 def check_resume(resume: Path | None, accept_changes: bool, beginning: Mapping[str, object]) -> None:
@@ -54,7 +58,7 @@ def resume_run(folder: Path, accept_changes: bool, assignments: list[str], overr
     from nmt_pbt.run.preflight import is_finished
 
     if is_finished(run.records(), settings):
-        run.clear_states()
+        run.clear_finished()
         searches = counted(len(settings.search.methods) * settings.search.seeds, "search", "searches")
         typer.echo(f"{folder}: nothing was left to do after {searches}; its report:", err=True)
         _report(run, settings)
@@ -106,6 +110,9 @@ def prepare_run(
         run: The run's folder.
         settings: The settings.
         corpus: Which corpus it has to be; None takes any.
+
+    Returns:
+        The task, with its corpus in the run's folder.
     """
     from nmt_pbt.run.preflight import check_engine, check_memory, check_room, need_of
     from nmt_pbt.tasks.translation.corpus.catalog import known_train_pairs, load_corpus
@@ -120,11 +127,20 @@ def prepare_run(
         _check_interval(settings.search.interval, known)
     text = load_corpus(settings.corpus, settings.seed)
     _check_interval(settings.search.interval, len(text.train))
+    # NumPy, which these need, takes 0.1 s: what is refused before does without.
     from nmt_pbt.tasks.translation.corpus.prepared import corpus_of_run, train_subwords
+    from nmt_pbt.tasks.translation.corpus.stored import find_stored
 
-    subwords = train_subwords(text, settings.corpus, settings.seed)
+    stored = find_stored(run.prepared, corpus.digest) if corpus is not None else None
+    kept = stored.subwords if stored is not None else _kept_subwords(run) if corpus is not None else None
+    if kept is not None:
+        subwords = kept
+    else:
+        with _learning(len(text.train)):
+            subwords = train_subwords(text, settings.corpus, settings.seed)
     if corpus is not None:
-        as_begun = corpus_of_run(text, subwords, settings.corpus.max_length, corpus.digest)
+        too_long = stored.too_long if stored is not None else None
+        as_begun = corpus_of_run(text, subwords, settings.corpus.max_length, corpus.digest, too_long)
         if as_begun is None:
             raise UsageError(f"{settings.corpus.name}: {corpus.otherwise}")
         text = as_begun
@@ -139,17 +155,15 @@ def prepare_run(
         CONSOLE.print(note, highlight=False, markup=False, soft_wrap=True)
     with CONSOLE.status("Starting TensorFlow"):
         start_tensorflow()
-        from nmt_pbt.tasks.translation.corpus.prepared import prepare
         from nmt_pbt.tasks.translation.runtime import use_threads
+        from nmt_pbt.tasks.translation.task import TranslationTask
 
         use_threads(settings.engine.threads)
-        prepared = prepare(text, subwords, settings.corpus)
+    prepared = stored or _prepare(run, text, subwords, settings)
     if prepared.too_long:
         limit = settings.corpus.max_length
-        too_long = counted(prepared.too_long, "train pair")
-        CONSOLE.print(f"{text.name}: left out {too_long} longer than {limit} subwords")
-    from nmt_pbt.tasks.translation.task import TranslationTask
-
+        too_long_pairs = counted(prepared.too_long, "train pair")
+        CONSOLE.print(f"{text.name}: left out {too_long_pairs} longer than {limit} subwords")
     return TranslationTask(settings, prepared)
 
 
@@ -158,6 +172,45 @@ def _check_interval(interval_epochs: float, train_pairs: int) -> None:
         raise UsageError(
             f"search.interval {interval_epochs:g}: less than one of {counted(train_pairs, 'sentence pair')}; raise it"
         )
+
+
+def _kept_subwords(run: RunDirectory) -> Subwords | None:
+    """Return the subwords that a run was begun with; None where the file is lost or damaged: they are learned again."""
+    from nmt_pbt.tasks.translation.corpus.subwords import SUBWORDS, Subwords
+
+    try:
+        return Subwords.load((run.path / SUBWORDS).read_bytes())
+    except (OSError, UsageError):
+        return None
+
+
+@contextmanager
+def _learning(pairs: int) -> Iterator[None]:
+    """Say that subwords are learned, where that takes more than a moment: a refusal of them is to be quick."""
+    if pairs < _MANY_PAIRS:
+        yield
+        return
+    from nmt_pbt.cli.progress import CONSOLE
+
+    with CONSOLE.status(f"Learning subwords from {pairs:,} sentence pairs"):
+        yield
+
+
+def _prepare(run: RunDirectory, text: Corpus, subwords: Subwords, settings: TranslationSettings) -> PreparedCorpus:
+    """Cut a corpus into subwords: into the run's folder, or into memory where workers may not see that folder."""
+    from nmt_pbt.cli.progress import PreparationProgress
+    from nmt_pbt.tasks.translation.corpus.prepared import prepare
+    from nmt_pbt.tasks.translation.corpus.stored import store
+
+    with PreparationProgress(len(text.train)) as progress:
+        if settings.engine.address is not None:
+            return prepare(text, subwords, settings.corpus, progress).to_be_sent()
+        try:
+            with run.preparing() as folder:
+                return store(text, subwords, settings.corpus, folder, progress)
+        except OSError as error:
+            where, why = error.filename or run.prepared, error.strerror or error
+            raise UsageError(f"{where}: {why}; mend that and give the command again") from None
 
 
 def notes_of(corpus: Corpus) -> Iterator[str]:
@@ -187,6 +240,7 @@ def _run(run: RunDirectory, settings: TranslationSettings, corpus: ExpectedCorpu
         SearchProgress(dev_samples(task), Greediness.of(settings.search_plan())) as progress,
     ):
         compare(run, settings, task, progress, lambda text: CONSOLE.print(text, highlight=False))
+        run.clear_finished()
     typer.echo("")
     _report(run, settings)
 

@@ -17,8 +17,8 @@ from nmt_pbt.tasks.protocol import Task
 from nmt_pbt.tasks.state import StateStore
 
 _CGROUP = Path("/sys/fs/cgroup")
-_BESIDE_THE_DATA = 1.6
-"""Memory of a worker in training, as a multiple of that of a process that has the libraries and the data."""
+_IN_TRAINING = 2.2
+"""Memory that a worker in training has of its own, as a multiple of that of a process that only has the libraries."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,8 @@ class Workers:
         count: So many.
         cores: Cores that this process may use.
         fitting: So many fit into memory.
-        bytes_each: What a worker takes, by an estimate from this process.
+        bytes_each: What a further worker takes, by an estimate from this process. The libraries and the data, which all
+            of them map from the same files, are in memory once.
     """
 
     count: int
@@ -52,9 +53,15 @@ def workers_here(threads: int, most: int) -> Workers:
         most: More would be of no use.
     """
     cores = _cores()
-    each = int(_BESIDE_THE_DATA * psutil.Process().memory_info().rss)
+    each = int(_IN_TRAINING * own_memory())
     fitting = max(1, _free_memory() // each)
     return Workers(max(1, min(cores // max(1, threads), fitting, most)), cores, fitting, each)
+
+
+def own_memory() -> int:
+    """Return the bytes that this process shares with no other: without what it maps from files."""
+    memory = psutil.Process().memory_info()
+    return int(memory.rss - getattr(memory, "shared", 0))
 
 
 def _cores() -> int:

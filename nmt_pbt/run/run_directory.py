@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -41,6 +42,7 @@ class RunDirectory:
         self.journal_file = path / JOURNAL_FILE
         self.states = path / "states"
         self.models = path / "models"
+        self.prepared = path / "prepared"
 
     def check_new(self) -> None:
         """Refuse a folder that already holds something, before anything is built.
@@ -68,7 +70,8 @@ class RunDirectory:
         if not self.lock_file.exists():
             return set()
         left = {file.name for file in self.path.glob(TEMPORARY)}
-        return left | {file.name for file in (self.lock_file, self.environment_file, self.settings_file)}
+        own = (self.lock_file, self.environment_file, self.settings_file, self.prepared)
+        return left | {file.name for file in own}
 
     def check_free(self) -> None:
         """Refuse a run that another process writes, before anything heavy is imported.
@@ -90,6 +93,23 @@ class RunDirectory:
                 raise UsageError(f"{self.path}: another process is writing this run; wait for it or stop it") from None
             yield
 
+    @contextmanager
+    def preparing(self) -> Iterator[Path]:
+        """Make the folder for what the run's task prepares for its workers, and keep others out meanwhile.
+
+        Yields:
+            The folder.
+
+        Raises:
+            UsageError: Another process writes this run.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        with self._alone():
+            self._clear_temporary()
+            self.prepared.mkdir(exist_ok=True)
+            refuse_links(self.prepared)
+            yield self.prepared
+
     def started(self) -> RunStarted | None:
         """Return the journal's first record, reading no further; None where the run was killed before it had one.
 
@@ -106,8 +126,10 @@ class RunDirectory:
         """
         return read_journal(self.journal_file) if self.journal_file.exists() else []
 
-    def clear_states(self) -> None:
-        """Remove the saved states of a run's finished searches, which a kill at the last moment leaves behind.
+    def clear_finished(self) -> None:
+        """Remove what a run that is finished needs no more: what was prepared for its workers, and saved states.
+
+        A kill at the last moment leaves such states behind.
 
         Raises:
             UsageError: Another process writes this run.
@@ -116,6 +138,9 @@ class RunDirectory:
 
         with self._alone():
             StateStore(self.states).keep(frozenset())
+            if self.prepared.exists():
+                refuse_links(self.path, self.prepared.name)
+                shutil.rmtree(self.prepared)
 
     def check_run(self) -> None:
         """Refuse a folder that holds no run.
@@ -202,8 +227,7 @@ class RunDirectory:
         """
         self.path.mkdir(parents=True, exist_ok=True)
         with self._alone():
-            for left in (*self.path.glob(TEMPORARY), *self.path.glob(f"*/{TEMPORARY}")):
-                left.unlink()
+            self._clear_temporary()
             if self.settings_file.exists():
                 self.check_same(settings)
                 self._extend(settings)
@@ -227,6 +251,10 @@ class RunDirectory:
                     if changed is not None:
                         self._write_environment(changed)
                 yield journal
+
+    def _clear_temporary(self) -> None:
+        for left in (*self.path.glob(TEMPORARY), *self.path.glob(f"*/{TEMPORARY}")):
+            left.unlink()
 
     def _write_environment(self, found: dict[str, object]) -> None:
         replace_file(self.environment_file, (json.dumps(found, indent=2) + "\n").encode("utf-8"))

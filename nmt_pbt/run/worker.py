@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 from nmt_pbt.base.errors import OutOfMemoryError, StateError
+from nmt_pbt.base.memory import give_back_memory
 from nmt_pbt.base.types import Value
 from nmt_pbt.run.handover import check_continued, check_in_force, check_taken_over
 from nmt_pbt.run.jobs import Job, JobResult, Result, StateReference, TestingJob, TestingResult, TrainingJob
@@ -82,7 +83,10 @@ class Worker:
 
     def run(self, job: Job) -> Result:
         """Do a job."""
-        return self.test(job) if isinstance(job, TestingJob) else self.train(job)
+        try:
+            return self.test(job) if isinstance(job, TestingJob) else self.train(job)
+        finally:
+            give_back_memory()
 
     def train(self, job: TrainingJob) -> JobResult:
         """Train and evaluate one job, and save its state.

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from nmt_pbt.base.files import replace_file
+from nmt_pbt.tasks.translation.corpus.flat import IdSequences
 
 OUTPUT_LIMIT = "output_limit.json"
 """File of a run that holds its limit."""
@@ -45,7 +46,7 @@ class OutputLimit:
         Returns:
             The mean ratio, and the largest number of subwords that a target is longer than it says.
         """
-        sources, targets = (np.fromiter(map(len, side), np.int64, len(side)) + 1 for side in (source, target))
+        sources, targets = (IdSequences.of(side).all_lengths().astype(np.int64) + 1 for side in (source, target))
         ratio = round(float(targets.sum() / sources.sum()), 3)
         return cls(ratio, math.ceil(float((targets - ratio * sources).max())) + 1, int(sources.max()) - 1)
 

@@ -187,13 +187,13 @@ class TranslationTrainable(TranslationModel):
             tokens += float(found[1])
 
         in_batches(target, self.settings.evaluation.batch_size, add)
-        dev = self.prepared.corpus.dev
+        references = list(self.prepared.corpus.dev.target)
         translations = first_texts(self.translate_ids(source, beam=1, length_penalty=1.0, n_best=1))
         tokenize = self.settings.bleu_tokenizer
-        scores = score_translations(translations, dev.target, tokenize)
+        scores = score_translations(translations, references, tokenize)
         return Evaluation(
             {"val_loss": likelihood / tokens, "val_bleu": scores.bleu, "val_chrf": scores.chrf},
-            pack_counts(sentence_counts(translations, list(dev.target), tokenize)["bleu"]) if evidence else None,
+            pack_counts(sentence_counts(translations, references, tokenize)["bleu"]) if evidence else None,
             tuple(translations[line] for line in self._shown),
         )
 

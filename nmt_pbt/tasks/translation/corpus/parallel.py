@@ -1,11 +1,9 @@
-"""Parallel text: sentence pairs in memory, and how they are read from a folder of files."""
+"""Parallel text: sentence pairs, and how they are read from a folder of files."""
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import re
-import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,11 +14,9 @@ from nmt_pbt.tasks.translation.corpus.normalization import BREAKS
 
 _LANGUAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 _SPACES = re.compile(f"[ {BREAKS}]+")
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _DEV_SETS = ("val", "dev", "valid", "validation")
 _TEST_SETS = ("test", "newstest", "tst")  # what their names begin with; all of the first before those of the others
-_OTHER_ENDS = re.compile("[\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")  # what ends a line for some programs, not here
 
 
 @dataclass(frozen=True)
@@ -28,12 +24,12 @@ class ParallelText:
     """Sentence pairs: line i of `source` translates to line i of `target`.
 
     Attributes:
-        source: Sentences to translate; none is blank.
+        source: Sentences to translate; none is blank. Those of a file are `flat.TextLines`.
         target: Their translations, as many.
     """
 
-    source: tuple[str, ...]
-    target: tuple[str, ...]
+    source: Sequence[str]
+    target: Sequence[str]
 
     def __post_init__(self) -> None:
         if len(self.source) != len(self.target):
@@ -48,10 +44,10 @@ class ParallelText:
 
     def select(self, indices: Iterable[int]) -> ParallelText:
         """Return the sentence pairs at these 0-based indices, in the order of the indices."""
+        from nmt_pbt.tasks.translation.corpus.flat import selected_lines  # NumPy: 0.1 s, which a refusal need not pay
+
         chosen = list(indices)
-        return ParallelText(
-            tuple(self.source[index] for index in chosen), tuple(self.target[index] for index in chosen)
-        )
+        return ParallelText(selected_lines(self.source, chosen), selected_lines(self.target, chosen))
 
 
 @dataclass(frozen=True)
@@ -94,12 +90,14 @@ class Corpus:
 
 def text_digest(*texts: ParallelText) -> str:
     """Return the SHA-256 of texts in their order, as 64 hexadecimal digits."""
+    from nmt_pbt.tasks.translation.corpus.flat import encoded_lines  # NumPy, as above
+
     digest = hashlib.sha256()
     for text in texts:
         for side in (text.source, text.target):
             digest.update(f"{len(side)}\n".encode())
-            for line in side:  # no line holds a line feed, so the lengths and ends cannot be confused
-                digest.update(line.encode("utf-8") + b"\n")
+            for lines in encoded_lines(side):  # none holds a line feed, so the lengths and ends cannot be confused
+                digest.update(lines)
     return digest.hexdigest()
 
 
@@ -122,7 +120,7 @@ def sample_lines(seed: int, lines: int, count: int) -> list[int]:
     Returns:
         Their indices; those of a smaller count come first in those of a larger one.
     """
-    from nmt_pbt.base.randomness import generator  # NumPy, which reading a corpus does without
+    from nmt_pbt.base.randomness import generator  # NumPy, as above
 
     return [int(line) for line in generator(seed, "sample").permutation(lines)[:count]]
 
@@ -147,20 +145,21 @@ def read_pair(
     Raises:
         UsageError: A file is missing, empty, damaged or not UTF-8, the numbers of lines differ, or no pair is left.
     """
+    from nmt_pbt.tasks.translation.corpus.text_file import read_lines  # NumPy, as above
+
     notes: list[str] = []
-    source, target = _read_lines(source_path, notes.append), _read_lines(target_path, notes.append)
+    source, target = read_lines(source_path, notes.append), read_lines(target_path, notes.append)
     if len(source) != len(target):
         raise UsageError(
             f"{source_path} has {counted(len(source), 'line')}, {target_path} has {len(target):,}; "
             f"line i of one must translate line i of the other{''.join(f'; {note}' for note in notes)}"
         )
-    kept = [(left, right) for left, right in zip(source, target, strict=True) if left.strip() and right.strip()]
-    if not kept:
+    kept = ~(source.is_blank | target.is_blank)
+    if not kept.any():
         raise UsageError(f"{source_path} and {target_path}: every pair has a blank line; give files with text")
     for note in notes:
         tell(note)
-    text = ParallelText(tuple(left for left, _ in kept), tuple(right for _, right in kept))
-    return text, len(source) - len(kept)
+    return ParallelText(source.lines(kept), target.lines(kept)), len(source) - int(kept.sum())
 
 
 def read_folder(folder: Path, source_language: str, target_language: str, test_set: str | None = None) -> Corpus:
@@ -281,52 +280,3 @@ def _test_sets(folder: Path, languages: tuple[str, str]) -> list[str]:
     }
     kinds = {name: kind for name in sets for kind, start in enumerate(_TEST_SETS) if name.startswith(start)}
     return sorted((name for name in kinds if _FILE_NAME.fullmatch(name)), key=lambda name: (kinds[name], name))
-
-
-def _read_lines(path: Path, tell: Callable[[str], None]) -> list[str]:
-    """Return the lines of a file without their ends.
-
-    Only a line feed ends a line, never U+2028 or the like; a carriage return alone does in a file without line feeds.
-    `tell` is told of either.
-    """
-    data = _read_bytes(path)
-    try:
-        text = data.removeprefix(_BYTE_ORDER_MARK).decode("utf-8")
-    except UnicodeDecodeError as error:
-        line = error.object.count(b"\n", 0, error.start) + 1
-        raise UsageError(f"{path}, line {line}: not UTF-8 text; convert the file to UTF-8") from None
-    nul = text.find("\0")
-    if nul >= 0:
-        line = text.count("\n", 0, nul) + 1
-        raise UsageError(f"{path}, line {line}: holds a NUL character, so is not text; give a UTF-8 text file")
-    if not text:
-        raise UsageError(f"{path}: the file is empty; give a text with one sentence a line")
-    lines = text.split("\n")
-    if not lines[-1]:
-        del lines[-1]
-    lines = [line.removesuffix("\r") for line in lines]
-    if len(lines) == 1 and "\r" in lines[0]:
-        lines = lines[0].split("\r")
-        tell(f"{path}: no line feeds, so that its carriage returns end {counted(len(lines), 'line')}")
-    if _OTHER_ENDS.search(text):
-        held = [line for line in lines if _OTHER_ENDS.search(line)]
-        found = sorted({character for line in held for character in _OTHER_ENDS.findall(line)})
-        if held:
-            which = ", ".join(f"U+{ord(character):04X}" for character in found)
-            lines_with = counted(len(held), "line")
-            tell(f"{path}: {lines_with} with {which} inside, which ends a line for some programs, not here")
-    return lines
-
-
-def _read_bytes(path: Path) -> bytes:
-    try:
-        if path.name.endswith(".gz"):
-            with gzip.open(path, "rb") as file:
-                return file.read()
-        return path.read_bytes()
-    except FileNotFoundError:
-        raise UsageError(f"{path}: no such file; give the path of a text file") from None
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise UsageError(f"{path}: damaged gzip file ({error}); fetch or compress it again") from None
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be read ({error.strerror or error}); check the file") from None

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from nmt_pbt.base.errors import UsageError
 from nmt_pbt.tasks.translation.corpus.catalog import load_corpus
-from nmt_pbt.tasks.translation.corpus.parallel import Corpus, text_digest
+from nmt_pbt.tasks.translation.corpus.flat import IdSequences, JoinedLines
+from nmt_pbt.tasks.translation.corpus.parallel import Corpus, ParallelText, text_digest
 from nmt_pbt.tasks.translation.corpus.stream import PairStream
 from nmt_pbt.tasks.translation.corpus.subwords import Subwords
 from nmt_pbt.tasks.translation.settings import CorpusSettings
@@ -20,6 +21,8 @@ from nmt_pbt.tasks.translation.settings import CorpusSettings
 @dataclass(frozen=True, eq=False)
 class PreparedCorpus:
     """A corpus cut into subwords. Ids are int32, one array a sentence, without BOS and EOS.
+
+    It is sent to workers by value. `stored.StoredCorpus` lies in a folder instead, from which each worker maps it.
 
     Attributes:
         corpus: The text.
@@ -32,6 +35,7 @@ class PreparedCorpus:
         test_target: Their target ids.
         too_long: Training pairs left out because a side has more than `max_length` subwords.
         max_length: The setting `corpus.max_length`; training sentences that are cut afresh keep to it, too.
+        known_digest: Its digest; None where it is to be computed from the text.
     """
 
     corpus: Corpus
@@ -44,6 +48,12 @@ class PreparedCorpus:
     test_target: Sequence[np.ndarray]
     too_long: int
     max_length: int
+    known_digest: str | None = None
+
+    def to_be_sent(self) -> PreparedCorpus:
+        """Return the corpus as a worker needs it: without the text of its training split."""
+        corpus = replace(self.corpus, train=ParallelText((), ()))
+        return replace(self, corpus=corpus, known_digest=self.digest())
 
     def stream(self, seed: int) -> PairStream:
         """Return the training pairs as a stream; `seed` decides their order, and how words are cut afresh."""
@@ -51,7 +61,12 @@ class PreparedCorpus:
 
     def digest(self) -> str:
         """Return the SHA-256 of all text, the subwords and which training pairs are in use."""
-        return _digest(_fixed_parts(self.corpus, self.subwords, self.too_long), _test_parts(self.corpus).values())
+        return self.known_digest or digest_of(self.corpus, self.subwords, self.too_long)
+
+
+def digest_of(corpus: Corpus, subwords: Subwords, too_long: int) -> str:
+    """Return the digest of a prepared corpus from its text, its subwords and how many training pairs are too long."""
+    return _digest(_fixed_parts(corpus, subwords, too_long), _test_parts(corpus).values())
 
 
 def _fixed_parts(corpus: Corpus, subwords: Subwords, too_long: int) -> list[str]:
@@ -66,7 +81,9 @@ def _digest(fixed: Iterable[str], tests: Iterable[str]) -> str:
     return hashlib.sha256("\n".join([*fixed, *tests]).encode()).hexdigest()
 
 
-def corpus_of_run(corpus: Corpus, subwords: Subwords, max_length: int, digest: str) -> Corpus | None:
+def corpus_of_run(
+    corpus: Corpus, subwords: Subwords, max_length: int, digest: str, too_long: int | None = None
+) -> Corpus | None:
     """Return a corpus as a run was begun with it, without TensorFlow: without the test sets that were added since.
 
     Args:
@@ -74,14 +91,16 @@ def corpus_of_run(corpus: Corpus, subwords: Subwords, max_length: int, digest: s
         subwords: The run's subwords.
         max_length: The run's `corpus.max_length`.
         digest: What `PreparedCorpus.digest` was when the run was begun.
+        too_long: How many training pairs were too long then; None counts those that are now.
 
     Returns:
         The corpus; None where anything else is not as it was.
     """
-    pairs = zip(corpus.train.source, corpus.train.target, strict=True)
-    too_long = sum(
-        subwords.count(source) > max_length or subwords.count(target) > max_length for source, target in pairs
-    )
+    if too_long is None:
+        pairs = zip(corpus.train.source, corpus.train.target, strict=True)
+        too_long = sum(
+            subwords.count(source) > max_length or subwords.count(target) > max_length for source, target in pairs
+        )
     fixed, tests = _fixed_parts(corpus, subwords, too_long), _test_parts(corpus)
     for count in range(len(tests), -1, -1):
         for names in itertools.combinations(tests, count):
@@ -119,7 +138,7 @@ def train_subwords(corpus: Corpus, settings: CorpusSettings, seed: int) -> Subwo
         UsageError: The vocabulary cannot be had, or every training pair is too long.
     """
     train = corpus.train
-    text = (*train.source, *train.target)
+    text = JoinedLines(train.source, train.target)
     subwords = Subwords.train(text, settings.vocabulary_size, seed, settings.normalization)
     longest = settings.max_length
     if all(
@@ -132,29 +151,84 @@ def train_subwords(corpus: Corpus, settings: CorpusSettings, seed: int) -> Subwo
     return subwords
 
 
-def prepare(corpus: Corpus, subwords: Subwords, settings: CorpusSettings) -> PreparedCorpus:
-    """Cut a corpus into subwords, with TensorFlow.
+def prepare(
+    corpus: Corpus,
+    subwords: Subwords,
+    settings: CorpusSettings,
+    progress: Callable[[int], None] = lambda pairs: None,
+) -> PreparedCorpus:
+    """Cut a corpus into subwords in memory, with TensorFlow.
 
     Args:
         corpus: The corpus of `check`.
         subwords: The subwords of `check`.
         settings: The same settings; `max_length` is in subwords, without BOS and EOS.
+        progress: Told how many training pairs are done, now and then.
 
     Returns:
         The prepared corpus.
     """
-    source, target = subwords.encode(corpus.train.source), subwords.encode(corpus.train.target)
-    longest = settings.max_length
-    kept = [pair for pair in zip(source, target, strict=True) if max(map(len, pair)) <= longest]
+    train, too_long = _Collected(), 0
+    for source, target, left_out in encoded_pairs(corpus.train, subwords, settings.max_length):
+        train.add(source, target)
+        too_long += left_out
+        progress(train.pairs + too_long)
+    train_source, train_target = train.sides()
+    dev_source, dev_target = _encoded(corpus.dev, subwords)
+    test_source, test_target = _encoded(corpus.test, subwords)
     return PreparedCorpus(
         corpus,
         subwords,
-        train_source=[left for left, _ in kept],
-        train_target=[right for _, right in kept],
-        dev_source=subwords.encode(corpus.dev.source),
-        dev_target=subwords.encode(corpus.dev.target),
-        test_source=subwords.encode(corpus.test.source),
-        test_target=subwords.encode(corpus.test.target),
-        too_long=len(source) - len(kept),
-        max_length=longest,
+        train_source=train_source,
+        train_target=train_target,
+        dev_source=dev_source,
+        dev_target=dev_target,
+        test_source=test_source,
+        test_target=test_target,
+        too_long=too_long,
+        max_length=settings.max_length,
     )
+
+
+def _encoded(text: ParallelText, subwords: Subwords) -> tuple[IdSequences, IdSequences]:
+    found = _Collected()
+    for source, target, _ in encoded_pairs(text, subwords):
+        found.add(source, target)
+    return found.sides()
+
+
+def encoded_pairs(
+    text: ParallelText, subwords: Subwords, longest: int | None = None
+) -> Iterator[tuple[IdSequences, IdSequences, int]]:
+    """Cut sentence pairs into subwords, thousands at a time, with TensorFlow.
+
+    Args:
+        text: The pairs.
+        subwords: The vocabulary.
+        longest: Most subwords of a sentence; pairs with a longer one are left out. None for any number.
+
+    Yields:
+        Source ids, target ids, and how many pairs were left out.
+    """
+    for source, target in zip(subwords.encode_flat(text.source), subwords.encode_flat(text.target), strict=True):
+        if longest is None:
+            yield source, target, 0
+            continue
+        kept = np.flatnonzero(np.maximum(source.all_lengths(), target.all_lengths()) <= longest)
+        yield source.select(kept), target.select(kept), len(source) - len(kept)
+
+
+class _Collected:
+    """Blocks of pairs, put together in the end."""
+
+    def __init__(self) -> None:
+        self.pairs = 0
+        self._blocks: list[tuple[IdSequences, IdSequences]] = []
+
+    def add(self, source: IdSequences, target: IdSequences) -> None:
+        self._blocks.append((source, target))
+        self.pairs += len(source)
+
+    def sides(self) -> tuple[IdSequences, IdSequences]:
+        source, target = (IdSequences.joined([block[side] for block in self._blocks]) for side in (0, 1))
+        return source, target

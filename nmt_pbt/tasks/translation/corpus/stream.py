@@ -9,13 +9,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from nmt_pbt.base.randomness import generator
-from nmt_pbt.tasks.translation.corpus.subword_regularization import Resampling
+from nmt_pbt.tasks.translation.corpus.flat import IdSequences, smallest_type
+from nmt_pbt.tasks.translation.corpus.subword_regularization import Resampling, WordCuts
 from nmt_pbt.tasks.translation.corpus.subwords import BOS, EOS, PAD, Subwords
 
 _BLOCK = 256  # pairs of like length that stay together
 _POOL = 64 * _BLOCK  # pairs among which like lengths are looked for
 _ORDERS_KEPT = 4  # members of a population are in neighbouring epochs
-_CUTS_KEPT = 2  # ways that a whole epoch is cut into subwords: as large as the corpus
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,22 +60,21 @@ class PairStream:
     ) -> None:
         if not len(source) or len(source) != len(target):
             raise ValueError(f"expected pairs, as many sources as targets; received {len(source)} and {len(target)}")
-        self._source = _Sentences.of(source, before=0)
-        self._target = _Sentences.of(target, before=1)
+        self._source, self._target = IdSequences.of(source), IdSequences.of(target)
         self.seed = seed
         self._orders: OrderedDict[tuple[int, int], np.ndarray] = OrderedDict()
-        self._resampled: OrderedDict[tuple[int, int, float], tuple[_Sentences, _Sentences]] = OrderedDict()
         self._resampling = None
         if subwords is not None:
+            words = WordCuts(subwords)
             self._resampling = (
-                Resampling(source, subwords, "source", longest),
-                Resampling(target, subwords, "target", longest),
+                Resampling(self._source, subwords, "source", longest, words),
+                Resampling(self._target, subwords, "target", longest, words),
             )
 
     @property
     def epoch(self) -> int:
         """Sentence pairs in one epoch."""
-        return len(self._source.lengths)
+        return len(self._source)
 
     def batches(self, position: int, pairs: int, batch_size: int, subword_sampling: float = 0.0) -> Iterator[Batch]:
         """Return the next `pairs` sentence pairs from `position` on.
@@ -103,24 +102,21 @@ class PairStream:
     def _batches(self, position: int, end: int, batch_size: int, subword_sampling: float) -> Iterator[Batch]:
         while position < end:
             epoch, offset = divmod(position, self.epoch)
-            indices = self._order(epoch)[offset : offset + min(batch_size, end - position)]
-            source, target = self._sentences(epoch, subword_sampling)
-            yield Batch(source.padded(indices), target.padded(indices))
+            indices = self._order(epoch)[offset : offset + min(batch_size, end - position)].astype(np.int64)
+            source, target = self._cut(indices, epoch, subword_sampling)
+            yield Batch(_padded(*source, before=0), _padded(*target, before=1))
             position += len(indices)
 
-    def _sentences(self, epoch: int, subword_sampling: float) -> tuple[_Sentences, _Sentences]:
-        """Return both sides as they are cut in an epoch."""
+    def _cut(
+        self, indices: np.ndarray, epoch: int, subword_sampling: float
+    ) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
+        """Return the ids of both sides of some pairs, end to end, and how many each sentence has."""
         if not subword_sampling:
-            return self._source, self._target
+            return self._source.gather(indices), self._target.gather(indices)
         if self._resampling is None:
             raise ValueError("expected subwords to cut sentences afresh by; received none")
-        key = (self.seed, epoch, subword_sampling)
-        if key not in self._resampled:
-            source, target = (side.draw(self.seed, epoch, subword_sampling) for side in self._resampling)
-            self._resampled[key] = _Sentences(*source, before=0), _Sentences(*target, before=1)
-            if len(self._resampled) > _CUTS_KEPT:
-                self._resampled.popitem(last=False)
-        return self._resampled[key]
+        source, target = (side.draw(self.seed, epoch, subword_sampling, indices) for side in self._resampling)
+        return source, target
 
     def _order(self, epoch: int) -> np.ndarray:
         """Return the indices of all pairs in the order of an epoch."""
@@ -138,7 +134,8 @@ class PairStream:
         for start in range(0, len(shuffled), _POOL):
             pool = shuffled[start : start + _POOL]
             # Sources go up and down in turn, so that the step from one target length to the next is small.
-            targets, sources = self._target.lengths[pool], self._source.lengths[pool]
+            # EOS counts on both sides, and BOS with the targets.
+            targets, sources = self._target.lengths(pool) + 2, self._source.lengths(pool) + 1
             pool = pool[np.lexsort((np.where(targets % 2, sources, -sources), targets))]
             short = len(pool) % _BLOCK
             if short:
@@ -150,37 +147,20 @@ class PairStream:
         ordered = [blocks[index] for index in random.permutation(len(blocks)).tolist()]
         if self.epoch % _BLOCK:
             ordered.append(rest)
-        return np.concatenate(ordered)
+        return np.concatenate(ordered).astype(smallest_type(self.epoch))
 
 
-class _Sentences:
-    """Sentences end to end in one array, each with EOS and, with `before=1`, BOS.
+def _padded(ids: np.ndarray, lengths: np.ndarray, before: int) -> np.ndarray:
+    """Return sentences as rows padded to the longest, `[B, longest]` int32, each with EOS and, with `before=1`, BOS.
 
     Args:
         ids: Those of all sentences, end to end.
-        plain: How many each has.
+        lengths: How many each has, `[B]`.
         before: 1 for BOS before each.
     """
-
-    def __init__(self, ids: np.ndarray, plain: np.ndarray, before: int) -> None:
-        self.lengths = plain + before + 1
-        self._starts = np.cumsum(self.lengths) - self.lengths
-        self._ids = np.full(int(self.lengths.sum()) + 1, EOS, np.int32)
-        self._ids[-1] = PAD
-        if before:
-            self._ids[self._starts] = BOS
-        shift = np.repeat(self._starts + before - (np.cumsum(plain) - plain), plain)
-        self._ids[np.arange(len(shift)) + shift] = ids
-
-    @classmethod
-    def of(cls, sentences: Sequence[np.ndarray], before: int) -> _Sentences:
-        """Return sentences given one array each."""
-        plain = np.fromiter(map(len, sentences), np.int64, len(sentences))
-        return cls(np.concatenate(sentences), plain, before)
-
-    def padded(self, indices: np.ndarray) -> np.ndarray:
-        """Return the sentences at `indices`, `[B]`, as rows padded to the longest, `[B, longest]` int32."""
-        lengths = self.lengths[indices]
-        columns = np.arange(lengths.max())
-        places = self._starts[indices][:, None] + columns
-        return self._ids[np.where(columns < lengths[:, None], places, -1)]
+    longest = int(lengths.max())
+    batch = np.full((len(lengths), before + longest + 1), PAD, np.int32)
+    batch[:, :before] = BOS
+    batch[:, before : before + longest][np.arange(longest) < lengths[:, None]] = ids
+    batch[np.arange(len(lengths)), before + lengths] = EOS
+    return batch

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import re
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from itertools import chain
 from typing import Any
@@ -14,6 +14,7 @@ import numpy as np
 
 from nmt_pbt.base.errors import UsageError
 from nmt_pbt.base.randomness import generator
+from nmt_pbt.tasks.translation.corpus.flat import IdSequences, in_blocks
 from nmt_pbt.tasks.translation.corpus.normalization import BREAKS, Normalization, trainer_arguments, without_path
 
 PAD, UNK, BOS, EOS = 0, 1, 2, 3
@@ -64,7 +65,7 @@ class Subwords:
 
     @classmethod
     def train(
-        cls, texts: Iterable[str], vocabulary_size: int, seed: int, normalization: Normalization = "nfc"
+        cls, texts: Sequence[str], vocabulary_size: int, seed: int, normalization: Normalization = "nfc"
     ) -> Subwords:
         """Train a unigram vocabulary; the same texts, size and seed give the same model. TensorFlow is not needed.
 
@@ -82,10 +83,11 @@ class Subwords:
         """
         import sentencepiece
 
-        lines = list(texts)
-        if len(lines) > _MOST_TEXTS:
-            drawn = np.sort(generator(seed, "subwords").choice(len(lines), _MOST_TEXTS, replace=False))
-            lines = [lines[index] for index in drawn.tolist()]
+        if len(texts) > _MOST_TEXTS:
+            drawn = np.sort(generator(seed, "subwords").choice(len(texts), _MOST_TEXTS, replace=False))
+            lines = [texts[index] for index in drawn.tolist()]
+        else:
+            lines = list(texts)
         alphabet = set(chain.from_iterable(lines))
         model = io.BytesIO()
         try:
@@ -127,11 +129,22 @@ class Subwords:
             For each sentence its ids, `[length]` int32, without BOS and EOS.
         """
         ids: list[np.ndarray] = []
-        for start in range(0, len(texts), _BATCH):
-            ragged = self.tokenizer.tokenize(list(texts[start : start + _BATCH]))
-            values, ends = ragged.values.numpy(), ragged.row_limits().numpy()
-            ids.extend(np.split(values, ends[:-1]))
+        for block in self.encode_flat(texts):
+            ids.extend(np.split(block.ids, block.offsets[1:-1]))
         return ids
+
+    def encode_flat(self, texts: Iterable[str]) -> Iterator[IdSequences]:
+        """Cut texts into subwords without an object for each.
+
+        Args:
+            texts: Sentences.
+
+        Yields:
+            The ids of the sentences, thousands of sentences at a time, without BOS and EOS.
+        """
+        for block in in_blocks(texts):
+            ragged = self.tokenizer.tokenize(block)
+            yield IdSequences(ragged.values.numpy(), ragged.row_splits.numpy())
 
     def decode(self, sentences: Sequence[Sequence[int] | np.ndarray]) -> list[str]:
         """Put subwords together to text.
