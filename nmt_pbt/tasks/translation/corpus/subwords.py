@@ -26,7 +26,7 @@ FIRST_WORD = 4
 """The lowest id that is text."""
 
 _SPACE = "\u2581"  # how SentencePiece writes the space before a word
-_MOST_TEXTS = 400_000  # more text than this makes training slower and the subwords no better
+_MOST_TEXTS = 100_000  # learning takes longer in proportion: of a million pairs it would take most of the time
 _LARGE_ALPHABET = 1_000  # more characters than this are a script like Chinese's: the rarest become unknown
 _BATCH = 8192
 _TOO_LARGE = re.compile(r"Vocabulary size too high.*<= (\d+)")
@@ -72,7 +72,7 @@ class Subwords:
         Args:
             texts: Sentences of both languages.
             vocabulary_size: Subwords, the four special ones included.
-            seed: Decides which texts are used where there are more than 400,000.
+            seed: Decides which texts are used where there are more than 100,000.
             normalization: What is done to text before it is cut; see `normalization`.
 
         Returns:
