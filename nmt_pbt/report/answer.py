@@ -79,7 +79,7 @@ def answer(run: Run, summary: pd.DataFrame, comparisons: pd.DataFrame) -> Answer
 def _headline(run: Run, summary: pd.DataFrame) -> str:
     metric, objective = main_metric(run), str(run.searches["objective"].iloc[0])
     column = f"test_{metric}" if metric else "dev"
-    upward = metric is not None or statistics.direction(run) == "max"
+    upward = (statistics.test_direction(run, metric) if metric else statistics.direction(run)) == "max"
     rows = summary.dropna(subset=column).sort_values(column, ascending=not upward, kind="stable").to_dict("records")
     if not rows:
         return "No model has been evaluated yet."
@@ -111,7 +111,7 @@ def _with_interval(row: Mapping[Any, Any], column: str, metric: str) -> str:
 def _budget(run: Run) -> str:
     budgets = set(run.searches["budget_pairs"])
     budget, epoch = int(run.searches["budget_pairs"].iloc[0]), int(run.searches["pairs_per_epoch"].iloc[0])
-    size = f"{counted(budget, 'sentence pair')} ({counted(budget / epoch, 'epoch')}) a search"
+    size = f"{run.amount(budget)} a search"
     if len(budgets) > 1:
         by_hand = run.searches[[base_method(str(method)) == "manual" for method in run.searches["method"]]]
         others = run.searches.drop(by_hand.index)
@@ -120,7 +120,7 @@ def _budget(run: Run) -> str:
         usual, guessed = int(others["budget_pairs"].iloc[0]), int(by_hand["budget_pairs"].iloc[0])
         label = method_info(str(by_hand["method"].iloc[0])).label
         return (
-            f"at an equal budget of {counted(usual, 'sentence pair')} ({counted(usual / epoch, 'epoch')}) a search, "
+            f"at an equal budget of {run.amount(usual)} a search, "
             f"but for {label}, whose guesses took {counted(guessed / epoch, 'epoch')}"
         )
     if (run.searches["spent_pairs"] < _SPENT * run.searches["budget_pairs"]).any():

@@ -18,7 +18,7 @@ from nmt_pbt.report.figures.schedules import draw_schedule
 from nmt_pbt.report.figures.scores import draw_differences, draw_scores
 from nmt_pbt.report.figures.slices import draw_pair, draw_slice, has_choice, numeric_pairs
 from nmt_pbt.report.figures.times import draw_time_spent
-from nmt_pbt.report.labels import metric_label, score_text, value_label, value_text, with_seed
+from nmt_pbt.report.labels import metric_label, score_text, signed, value_label, value_text, with_seed
 from nmt_pbt.report.methods import method_info
 from nmt_pbt.report.population_drawings import population_drawings
 from nmt_pbt.report.run import Run
@@ -62,7 +62,7 @@ def _progress(run: Run) -> Iterator[Drawing]:
     )
     height = 3.5 if len(shown) <= 4 else 3.7
     for against, name, axis, unit in (
-        ("spent_epochs", "best_so_far_budget", "what was spent", epoch),
+        ("spent_epochs", "best_so_far_budget", "what was spent", epoch if run.unit != "epoch" else None),
         ("seconds", "best_so_far_time", "wall-clock", None),
     ):
         curves = views.progress_curves(best, against, direction)
@@ -72,7 +72,7 @@ def _progress(run: Run) -> Iterator[Drawing]:
         )
         more = (
             "All trials of a search count, so that methods are compared at equal cost."
-            if unit
+            if against == "spent_epochs"
             else "Pauses of a run that was stopped and resumed do not count."
         )
         yield Drawing(
@@ -93,6 +93,7 @@ def _tests(run: Run, summary: pd.DataFrame, comparisons: dict[str, pd.DataFrame]
     height = 1.1 + 0.45 * run.tests["method"].nunique()
     for metric in statistics.tested_metrics(run):
         label = metric_label(metric)
+        decoded = ", decoded once with beam search" if run.decodes else ""
         scores = ", ".join(
             f"{method_info(row['method']).label} {score_text(row[f'test_{metric}'], metric)}"
             for row in summary.dropna(subset=f"test_{metric}").to_dict("records")
@@ -101,12 +102,14 @@ def _tests(run: Run, summary: pd.DataFrame, comparisons: dict[str, pd.DataFrame]
             "Small marks are single searches; the large mark is their mean with its 95% interval."
             if several
             else "Bars are 95% intervals over resampled test sentences: about these models, not about the methods."
+            if run.decodes
+            else "One search each: about these models, not about the methods."
         )
         yield Drawing(
             "test",
             file_name("test", metric),
             f"Test {label}",
-            f"{label} of each method's winner on the test split, decoded once with beam search. {interval}",
+            f"{label} of each method's winner on the test split{decoded}. {interval}",
             f"One row a method with its test {label}: {scores}.",
             partial(
                 draw_scores,
@@ -117,20 +120,23 @@ def _tests(run: Run, summary: pd.DataFrame, comparisons: dict[str, pd.DataFrame]
             ),
             height,
         )
+    over_sentences = " The one over test sentences is about these very models."
     for metric, table in comparisons.items():
         if table.empty:
             continue
         reference = method_info(str(table["method_a"].iloc[0])).label
+        side = "right" if statistics.test_direction(run, metric) == "max" else "left"
         told = ", ".join(
-            f"{row['difference']:+.1f} against {method_info(row['method_b']).label}" for row in table.to_dict("records")
+            f"{signed(row['difference'], metric)} against {method_info(row['method_b']).label}"
+            for row in table.to_dict("records")
         )
         yield Drawing(
             "test",
             file_name("difference", metric),
             f"Differences in test {metric_label(metric)}",
-            f"{reference} less each other method: right of the line, {reference} is better. A full mark is a "
+            f"{reference} less each other method: {side} of the line, {reference} is better. A full mark is a "
             "significant difference of methods, a hollow one is none. Each interval is by itself: one that leaves out "
-            "zero may be chance among so many. The one over test sentences is about these very models.",
+            f"zero may be chance among so many.{over_sentences if run.decodes else ''}",
             f"Differences in test {metric_label(metric)} of {reference}: {told}.",
             partial(draw_differences, comparisons=table),
             0.9 + 0.5 * len(table),

@@ -13,6 +13,7 @@ import pandas as pd
 from pydantic import ValidationError
 
 from nmt_pbt.base.errors import UsageError
+from nmt_pbt.base.text import counted
 from nmt_pbt.base.yaml_text import read_yaml
 from nmt_pbt.report import series
 from nmt_pbt.report.lineage import Ancestry
@@ -62,6 +63,21 @@ class Run:
     def name(self) -> str:
         """The run's name: that of its settings, else that of its directory."""
         return str(self.settings.get("name") or self.path.resolve().name)
+
+    @property
+    def unit(self) -> str:
+        """A word for one of what budgets are counted in: `sentence pair` or, for a task of one's own, `epoch`."""
+        return str(self.runs[0].settings.get("unit", "sentence pair"))
+
+    @property
+    def decodes(self) -> bool:
+        """Whether winners were tested by what they wrote: translations."""
+        return self.unit == "sentence pair"
+
+    def amount(self, pairs: float) -> str:
+        """Return an amount of training in words: `400 sentence pairs (2 epochs)`, or `2 epochs` where that is all."""
+        epochs = counted(pairs / int(self.searches["pairs_per_epoch"].iloc[0]), "epoch")
+        return epochs if self.unit == "epoch" else f"{counted(pairs, self.unit)} ({epochs})"
 
     @property
     def runs(self) -> Sequence[Run]:

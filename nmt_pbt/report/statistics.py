@@ -155,6 +155,19 @@ def direction(run: Run) -> str:
     return str(run.searches["direction"].iloc[0])
 
 
+_MINIMISED = ("loss", "error", "mse", "mae", "mape", "perplexity")
+
+
+def test_direction(run: Run, metric: str) -> str:
+    """Return whether a test metric is to be `max`imised or `min`imised: as the objective, else as its name says."""
+    if str(run.searches["objective"].iloc[0]).removeprefix("val_") == metric:
+        return direction(run)
+    return "min" if any(word in metric.lower() for word in _MINIMISED) else "max"
+
+
+test_direction.__test__ = False  # type: ignore[attr-defined]  # not one of pytest's
+
+
 def population_methods(run: Run) -> list[str]:
     """Return the methods that search with a population, in the order of the run."""
     members, replays = run.trials.dropna(subset="member"), replay_methods(run)
@@ -219,10 +232,11 @@ def comparisons(run: Run, metric: str) -> pd.DataFrame:
             for (a, b), both in zip(pairs, seeds, strict=True)
         ]
     )
+    sign = 1 if test_direction(run, metric) == "max" else -1
     rows = []
     for (a, b), family, both, sentences in zip(pairs, families, seeds, over_sentences, strict=True):
         scores = [tested[a, seed] for seed in both], [tested[b, seed] for seed in both]
-        row = {**_compare(a, b, metric, *scores, compared=sizes[family]), "family": family}
+        row = {**_compare(a, b, metric, *scores, sign, compared=sizes[family]), "family": family}
         if sentences is not None:
             row["sentences_low"], row["sentences_high"], row["p_sentences"] = sentences
         rows.append(row)
@@ -235,7 +249,7 @@ def comparisons(run: Run, metric: str) -> pd.DataFrame:
         for row, value in zip(rows, adjusted, strict=True):
             row[name] = float(value)
     for row in rows:
-        row["verdict"] = _verdict(row, asked=row["family"] != "others")
+        row["verdict"] = _verdict(row, sign, asked=row["family"] != "others")
     return pd.DataFrame(rows, columns=_COMPARISON)
 
 
@@ -260,9 +274,9 @@ def _family(a: str, b: str, reference: str) -> str:
 
 
 def _compare(
-    a: str, b: str, metric: str, scores_a: list[float], scores_b: list[float], compared: int
+    a: str, b: str, metric: str, scores_a: list[float], scores_b: list[float], sign: int, compared: int
 ) -> dict[str, Any]:
-    """Compare two methods by their scores with the same seeds; one of so many comparisons."""
+    """Compare two methods by their scores with the same seeds; one of so many comparisons. `sign` -1: low is good."""
     count = len(scores_a)
     differences = np.subtract(scores_a, scores_b)
     low, high = mean_interval(differences)
@@ -278,19 +292,23 @@ def _compare(
         "sentences_low": math.nan,
         "sentences_high": math.nan,
         "p_sentences": math.nan,
-        "probability": probability_of_superiority(scores_a, scores_b) if count > 1 else math.nan,
-        "wins": int((differences > 0).sum()),
-        "losses": int((differences < 0).sum()),
+        "probability": (
+            probability_of_superiority([sign * score for score in scores_a], [sign * score for score in scores_b])
+            if count > 1
+            else math.nan
+        ),
+        "wins": int((sign * differences > 0).sum()),
+        "losses": int((sign * differences < 0).sum()),
         "needed": seeds_needed(differences, compared) or 0,
         "compared": compared,
     }
 
 
-def _verdict(row: Mapping[str, Any], asked: bool) -> str:
+def _verdict(row: Mapping[str, Any], sign: int, asked: bool) -> str:
     """Claim a difference of methods only if it holds over searches and, where that is known, over sentences."""
     over_sentences = math.isnan(row["p_sentences"]) or row["p_sentences"] < 1 - LEVEL
     if row["p_searches"] < 1 - LEVEL and over_sentences:
-        return ("a" if row["difference"] > 0 else "b") if asked else "hint"
+        return ("a" if sign * row["difference"] > 0 else "b") if asked else "hint"
     return "models" if row["p_sentences"] < 1 - LEVEL else "open"
 
 

@@ -72,9 +72,9 @@ def results(run: Run, summary: pd.DataFrame) -> Table:
     gap = f"gap_{told}" if f"gap_{told}" in summary else None
     if gap is not None:
         headings.append(f"dev − test {metric_label(str(told))}")
-    headings += ["mean best so far", "trials", "sentence pairs", "wall-clock"]
+    headings += ["mean best so far", "trials", f"{run.unit}s", "wall-clock"]
     if baseline is not None:
-        headings.append(f"pairs to reach the best of {method_info(baseline).label}")
+        headings.append(f"{run.unit.split()[-1]}s to reach the best of {method_info(baseline).label}")
     rows = []
     for row in summary.to_dict("records"):
         cells = [
@@ -102,9 +102,8 @@ def results(run: Run, summary: pd.DataFrame) -> Table:
         rows.append(cells)
     caption = (
         f"{_intervals(int(summary[counted_by].max()), unequal)}"
-        "Dev is what the search saw and chose by, decoded greedily; test was decoded once, by each winner, with beam "
-        f"search.{_which_test(run)} The gap between dev and test is only comparable between methods: the two splits "
-        "differ in difficulty. "
+        f"{_how_tested(run)}{_which_test(run)} The gap between dev and test is only comparable between methods: the "
+        "two splits differ in difficulty. "
         "Mean best so far is the area under the curve, divided by the budget."
     )
     methods = [str(method) for method in summary["method"]]
@@ -219,12 +218,22 @@ def _asked(reference: str) -> str:
     return f"{method_info(reference).label} against each other method"
 
 
+def _how_tested(run: Run) -> str:
+    if run.decodes:
+        return (
+            "Dev is what the search saw and chose by, decoded greedily; test was decoded once, by each winner, with "
+            "beam search."
+        )
+    return "Dev is what the search saw and chose by; each winner was evaluated once on test."
+
+
 def _several(pairs: Mapping[str, pd.DataFrame]) -> bool:
     return any(bool((table["searches"] > 1).any()) for table in pairs.values())
 
 
 def _comparisons(name: str, title: str, caption: str, pairs: pd.DataFrame, metric: str, several: bool) -> Table:
     rows, unequal = [], pairs["searches"].nunique() > 1
+    sentences = bool(pairs["p_sentences"].notna().any())
     for row in pairs.to_dict("records"):
         names = (method_info(row["method_a"]).label, method_info(row["method_b"]).label)
         cells = [_text(" − ".join(names)), _score(row["difference"], metric, sign=True)]
@@ -232,32 +241,35 @@ def _comparisons(name: str, title: str, caption: str, pairs: pd.DataFrame, metri
             cells.append(_count(row["searches"]))
         if several:
             cells += [_range(row["low"], row["high"], metric), _p(row["p_searches"])]
-        cells += [_range(row["sentences_low"], row["sentences_high"], metric), _p(row["p_sentences"])]
+        if sentences:
+            cells += [_range(row["sentences_low"], row["sentences_high"], metric), _p(row["p_sentences"])]
         if several:
             cells.append(Cell(_missing(row["probability"], ".2f"), float(row["probability"])))
             cells.append(Cell(str(row["needed"] or "–"), float(row["needed"] or math.nan)))
         verdicts = {**_VERDICTS, "a": f"{names[0]} is better", "b": f"{names[1]} is better"}
         rows.append([*cells, _text(verdicts[row["verdict"]])])
-    return Table(name, title, caption, _comparison_headings(metric, several, unequal), rows, [], [])
+    return Table(name, title, caption, _comparison_headings(metric, several, unequal, sentences), rows, [], [])
 
 
-def _comparison_headings(metric: str, several: bool, unequal: bool) -> list[str]:
+def _comparison_headings(metric: str, several: bool, unequal: bool, sentences: bool) -> list[str]:
     searches = ["95% over searches", "p over searches"] if several else []
     searches = ["searches", *searches] if unequal else searches
     outlook = ["probability to win", "searches needed"] if several else []
-    sentences = ["95% over test sentences", "p over test sentences"]
-    return ["difference", metric_label(metric), *searches, *sentences, *outlook, "verdict"]
+    over_sentences = ["95% over test sentences", "p over test sentences"] if sentences else []
+    return ["difference", metric_label(metric), *searches, *over_sentences, *outlook, "verdict"]
 
 
 def _comparison_caption(pairs: pd.DataFrame) -> str:
     searches = int(pairs["searches"].max())
     adjusted = adjusted_for(list(pairs["family"]))
     alone = f"P-values are adjusted for {adjusted} (Holm), intervals" if adjusted else "Intervals"
-    sentences = (
+    of_models = (
         "Over test sentences: paired bootstrap and approximate randomisation of the winners' translations, which is "
         "about these models, not about the methods. "
-        f"{alone} are each on their own."
+        if pairs["p_sentences"].notna().any()
+        else ""
     )
+    sentences = f"{of_models}{alone} are each on their own."
     if searches < 2:
         return sentences
     unequal = pairs["searches"].nunique() > 1
