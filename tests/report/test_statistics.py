@@ -38,7 +38,8 @@ def run_of(scores: dict[str, list[float]]) -> Run:
         for seed, score in enumerate(values)
     ]
     tests = pd.DataFrame(rows)
-    return SimpleNamespace(tests=tests, searches=tests, counts={})  # type: ignore[return-value]
+    searches = tests.assign(objective="val_bleu", direction="max")
+    return SimpleNamespace(tests=tests, searches=searches, counts={})  # type: ignore[return-value]
 
 
 @pytest.mark.parametrize(
@@ -46,6 +47,21 @@ def run_of(scores: dict[str, list[float]]) -> Run:
 )
 def test_two_equal_differences_claim_nothing(differences: list[float], claim: bool) -> None:
     assert (paired_t_test(np.array(differences)) < 0.05) == claim
+
+
+def test_a_lower_loss_is_the_better_one() -> None:
+    scores = {"pbt": [0.10, 0.11, 0.12, 0.10, 0.11], "random": [0.30, 0.32, 0.31, 0.33, 0.30]}
+    rows = [
+        {"method": method, "seed": seed, "test_loss": score}
+        for method, found in scores.items()
+        for seed, score in enumerate(found)
+    ]
+    tests = pd.DataFrame(rows)
+    searches = tests.assign(objective="val_loss", direction="min")
+    run = SimpleNamespace(tests=tests, searches=searches, counts={})
+    (row,) = statistics.comparisons(run, "loss").to_dict("records")  # type: ignore[arg-type]
+    assert row["difference"] < 0
+    assert (row["wins"], row["losses"], row["probability"], row["verdict"]) == (5, 0, 1.0, "a")
 
 
 def coverage(draw: Callable[[np.random.Generator, int], np.ndarray], truth: float, searches: int) -> int:

@@ -31,7 +31,7 @@ from nmt_pbt.tasks.keras.model_state import (
     trained_by,
 )
 from nmt_pbt.tasks.keras.models import Apply, Donor, LiveModel, searched
-from nmt_pbt.tasks.keras.results import last_metrics
+from nmt_pbt.tasks.keras.results import found_in, last_metrics
 from nmt_pbt.tasks.protocol import Evaluation, MemberState
 
 MASKS = "generator/seed"
@@ -252,10 +252,10 @@ class KerasTrainable:
         if changed and any(getattr(optimizer, "use_ema", False) for optimizer in optimizers(model).values()):
             watch.restore(model)  # training goes on from the weights themselves, which were scored; not their average
             changed = False
-        metrics = last_metrics(results, objective, "HyperModel.fit")
         if isinstance(results, keras.callbacks.History) and watch.seen:
-            metrics = {**metrics, **self._validated(model, watch, changed, named)}
-            metrics = last_metrics(metrics, objective, "HyperModel.fit")
+            for name, value in self._validated(model, watch, changed, named).items():
+                results.history.setdefault(name, []).append(value)
+        metrics = last_metrics(results, objective, "HyperModel.fit")
         if not is_finite(model):
             metrics[objective.name] = math.nan
         return {
@@ -266,7 +266,8 @@ class KerasTrainable:
         self, model: keras.Model, watch: _Watch, changed: bool, named: Mapping[str, Any]
     ) -> dict[str, float]:
         """Return the metrics of the weights as they are now, where those of the last epoch are not of them."""
-        missing = any(name.startswith("val_") and name not in watch.logs for name in self._task.objective_names)
+        wanted = [name for name in self._task.objective_names if name.startswith("val_")]
+        missing = not all(found_in(watch.logs, name) for name in wanted)
         data = named.get("validation_data")
         if not changed and not missing:
             return {}
