@@ -1,7 +1,8 @@
 """nmt-pbt: an attention LSTM translator, tuned by Population Based Training, compared with other searches.
 
-Also Population Based Training for KerasTuner: `PopulationBasedTraining` stands where `keras_tuner.Hyperband` does, and
-`PBTOracle` serves a `keras_tuner.Tuner` of one's own. `load_run` reads a run as tables.
+Also for any Keras model: `compare` compares search methods on it, `PopulationBasedTraining` stands where
+`keras_tuner.Hyperband` does, and `PBTOracle` serves a `keras_tuner.Tuner` of one's own. `load_run` reads a run as
+tables.
 """
 
 from __future__ import annotations
@@ -11,16 +12,19 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from nmt_pbt.report.run import load_run
+    from nmt_pbt.tasks.keras.compare import compare, keras_task
     from nmt_pbt.tasks.keras.oracle import PBTOracle
     from nmt_pbt.tasks.keras.tuner import PopulationBasedTraining
 
-__all__ = ["PBTOracle", "PopulationBasedTraining", "__version__", "load_run"]
+__all__ = ["PBTOracle", "PopulationBasedTraining", "__version__", "compare", "keras_task", "load_run"]
 
 __version__ = "0.1.0"
 
 _LAZY = {
     "PBTOracle": "nmt_pbt.tasks.keras.oracle",
     "PopulationBasedTraining": "nmt_pbt.tasks.keras.tuner",
+    "compare": "nmt_pbt.tasks.keras.compare",
+    "keras_task": "nmt_pbt.tasks.keras.compare",
     "load_run": "nmt_pbt.report.run",
 }
 

@@ -24,7 +24,7 @@ def test_every_block_of_the_keras_tuner_guide_runs(tmp_path: Path) -> None:
     # The warning of Hyperband that the guide speaks of.
     assert "Skipping variable loading for optimizer" in done.stderr
     assert done.stdout.count("learning_rate") == 2
-    assert {"hyperband", "pbt", "tuning"} <= {path.name for path in tmp_path.iterdir()}
+    assert {"hyperband", "pbt", "tuning", "compared"} <= {path.name for path in tmp_path.iterdir()}
     assert {"wide", "kept", "own"} <= {path.name for path in (tmp_path / "tuning").iterdir()}
 
 

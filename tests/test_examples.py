@@ -56,6 +56,21 @@ def test_population_based_training_of_a_keras_model_is_as_good_as_hyperband_with
     assert float(rows[-1][4]) < float(rows[1][4])
 
 
+def test_five_methods_are_compared_in_25_lines(tmp_path: Path) -> None:
+    """The example as it is, but for its length: `python examples/digits.py` takes minutes."""
+    text = (EXAMPLES / "digits.py").read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= 25
+    (tmp_path / "digits.py").write_text(text.replace("seeds=5", "seeds=1, population=3, epochs=3, workers=1"))
+    done = subprocess.run(
+        [sys.executable, "digits.py"], cwd=tmp_path, env=environment(), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    for method in ("pbt", "random", "hyperband", "bayes", "grid"):
+        assert re.search(rf"^{method}, seed 0: on test data accuracy [\d.]+, loss [\d.]+$", done.stdout, re.M)
+    assert (tmp_path / "digits" / "report" / "index.html").stat().st_size > 10_000
+    assert "learning_rate" in done.stdout.splitlines()[-4]
+
+
 def test_the_same_oracles_grow_forests(tmp_path: Path) -> None:
     lines = re.findall(r"^(\w+) +dev ([\d.]+) +test ([\d.]+) +trees: (.*)$", run("decision_trees.py", tmp_path), re.M)
     assert [name for name, *_ in lines] == ["grid", "random", "bayes", "pbt"]

@@ -37,6 +37,10 @@ class OutOfMemoryError(NmtPbtError):
     """Training or decoding did not fit into memory. A search counts the trial as failed and goes on."""
 
 
+class TrialFailedError(NmtPbtError):
+    """One trial cannot be trained, for a reason that other trials need not share. A search goes on without it."""
+
+
 class SearchError(NmtPbtError):
     """The search cannot go on, for instance because every member failed."""
 

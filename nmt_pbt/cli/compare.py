@@ -8,7 +8,9 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand, TyperOption
 
+from nmt_pbt.base.errors import UsageError
 from nmt_pbt.cli.options import AcceptChanges, CorpusName, Out, Set
+from nmt_pbt.cli.own_task import compare_own_task
 from nmt_pbt.cli.running import begin_run, check_resume, resume_run
 
 EMBEDDED = Path(__file__).parents[1] / "embedded.yaml"
@@ -48,6 +50,10 @@ def compare_command(
     set_: Set = None,
     resume: Annotated[Path | None, typer.Option(help="Continue the run in this folder.")] = None,
     accept_changes: AcceptChanges = False,
+    task: Annotated[
+        str | None,
+        typer.Option(metavar="MODULE:NAME", help="A Keras model of your own: what nmt_pbt.keras_task returned."),
+    ] = None,
 ) -> None:
     """Search with several methods at equal budget, test each winner, and write a report."""
     overrides: dict[str, Any] = {}
@@ -62,6 +68,12 @@ def compare_command(
         if value is not None:
             overrides[key] = value
     check_resume(resume, accept_changes, {"--config": config, "--out": out})
+    if task is not None:
+        if corpus is not None:
+            raise UsageError("--corpus is for translation; leave it or --task out")
+        folder = resume or out or Path("results") / task.partition(":")[2]
+        compare_own_task(task, folder, config, set_ or [], overrides, resume is not None)
+        return
     if corpus is not None:
         overrides["corpus.name"] = corpus
     if resume is not None:

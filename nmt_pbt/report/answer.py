@@ -12,7 +12,7 @@ from nmt_pbt.report.diagnoses import diagnosis_cautions, diagnosis_findings, dia
 from nmt_pbt.report.evidence import comparison_findings, rivals, verdict
 from nmt_pbt.report.labels import estimate_text, value_text
 from nmt_pbt.report.methods import base_method
-from nmt_pbt.report.run import Run
+from nmt_pbt.report.run import Run, metric_direction
 from nmt_pbt.report.statistics import MethodSummary, Results
 from nmt_pbt.report.trends import schedule_findings, schedule_trends
 from nmt_pbt.report.views import bound
@@ -71,7 +71,7 @@ def _headline(results: Results) -> str:
     rows = [row for row in results.summaries if score(row) == score(row)]  # those that are no NaN
     if not rows:
         return "No model has been evaluated yet."
-    rows.sort(key=score, reverse=metric is not None or run.direction == "max")
+    rows.sort(key=score, reverse=(run.direction if metric is None else metric_direction(run, metric)) == "max")
     told = rivals([row.method for row in rows])
     rows = [row for row in rows if row.method in told]
     estimates = [row.test[metric] if metric is not None else row.dev for row in rows]
@@ -91,20 +91,16 @@ def _headline(results: Results) -> str:
 
 
 def _budget(run: Run) -> str:
-    searches, epoch = run.searches, run.pairs_per_epoch
-    budgets = searches["budget_pairs"]
+    searches, budgets = run.searches, run.searches["budget_pairs"]
     if budgets.nunique() > 1:
         guesses = searches["method"].map(base_method) == "manual"
         if budgets[~guesses].nunique() != 1 or guesses.sum() != 1:
             return "at unequal budgets"
-        pairs = int(budgets[~guesses].iloc[0])
+        amount = run.amount(int(budgets[~guesses].iloc[0]))
         method, guessed = str(searches["method"][guesses].iloc[0]), int(budgets[guesses].iloc[0])
-        return say(
-            "budget_but_for_guesses", pairs=pairs, epochs=pairs / epoch, method=method, guessed_epochs=guessed / epoch
-        )
-    pairs = int(budgets.iloc[0])
+        return say("budget_but_for_guesses", amount=amount, method=method, guessed_epochs=guessed / run.pairs_per_epoch)
     spent = not (searches["spent_pairs"] < _SPENT * budgets).any()
-    return say("budget", pairs=pairs, epochs=pairs / epoch, equal=len(run.methods) > 1, spent=spent)
+    return say("budget", amount=run.amount(int(budgets.iloc[0])), equal=len(run.methods) > 1, spent=spent)
 
 
 def _speed(results: Results) -> list[str]:

@@ -26,7 +26,7 @@ from nmt_pbt.report.inference import (
     seeds_needed,
 )
 from nmt_pbt.report.methods import base_method, method_info
-from nmt_pbt.report.run import Run
+from nmt_pbt.report.run import Run, metric_direction
 from nmt_pbt.tasks.translation.significance import (
     Counts,
     Scores,
@@ -141,6 +141,7 @@ def comparisons(run: Run, metric: str) -> list[Comparison]:
             for (a, b), both in zip(pairs, seeds, strict=True)
         ]
     )
+    sign = 1 if metric_direction(run, metric) == "max" else -1
     found = []
     for (a, b), both, sentences in zip(pairs, seeds, over_sentences, strict=True):
         family = families[a, b]
@@ -161,9 +162,9 @@ def comparisons(run: Run, metric: str) -> list[Comparison]:
                 sentences_low=sentences_low,
                 sentences_high=sentences_high,
                 p_sentences=p_sentences,
-                probability=probability_of_superiority(*scores) if len(both) > 1 else math.nan,
-                wins=int((differences > 0).sum()),
-                losses=int((differences < 0).sum()),
+                probability=probability_of_superiority(*np.multiply(sign, scores)) if len(both) > 1 else math.nan,
+                wins=int((sign * differences > 0).sum()),
+                losses=int((sign * differences < 0).sum()),
                 needed=seeds_needed(differences, sizes[family]) or 0,
                 family=family,
                 compared=sizes[family],
@@ -172,7 +173,7 @@ def comparisons(run: Run, metric: str) -> list[Comparison]:
     p_searches = _adjusted([one.p_searches for one in found], [one.family for one in found])
     p_sentences_ = _adjusted([one.p_sentences for one in found], [one.family for one in found])
     return [
-        _judged(replace(one, p_searches=over, p_sentences=within))
+        _judged(replace(one, p_searches=over, p_sentences=within), sign)
         for one, over, within in zip(found, p_searches, p_sentences_, strict=True)
     ]
 
@@ -199,11 +200,16 @@ def _adjusted(p_values: Sequence[float], families: Sequence[Family]) -> list[flo
     return adjusted
 
 
-def _judged(pair: Comparison) -> Comparison:
-    """Claim a difference of methods only if it holds over searches and, where that is known, over sentences."""
+def _judged(pair: Comparison, sign: int) -> Comparison:
+    """Claim a difference of methods only if it holds over searches and, where that is known, over sentences.
+
+    Args:
+        pair: The comparison.
+        sign: 1 where more of the metric is better, else -1.
+    """
     models_differ = pair.p_sentences < 1 - LEVEL
     if pair.p_searches < 1 - LEVEL and (models_differ or math.isnan(pair.p_sentences)):
-        better_one: Verdict = "a" if pair.difference > 0 else "b"
+        better_one: Verdict = "a" if sign * pair.difference > 0 else "b"
         return replace(pair, verdict=better_one if pair.family in _ASKED else "hint")
     return replace(pair, verdict="models" if models_differ else "open")
 

@@ -22,8 +22,8 @@ from nmt_pbt.report.figures.schedules import draw_schedule
 from nmt_pbt.report.figures.scores import draw_differences, draw_scores
 from nmt_pbt.report.figures.slices import draw_pair, draw_slice, has_choice, numeric_pairs
 from nmt_pbt.report.figures.times import draw_time_spent
-from nmt_pbt.report.labels import score_text, search_name, value_text, with_seed
-from nmt_pbt.report.run import Run
+from nmt_pbt.report.labels import score_text, search_name, signed, value_text, with_seed
+from nmt_pbt.report.run import Run, metric_direction
 from nmt_pbt.report.statistics import Results, population_methods, replay_methods
 from nmt_pbt.report.words import label, paragraphs
 
@@ -119,7 +119,7 @@ def _progress(run: Run) -> Iterator[Drawing]:
                 curves=curves,
                 objective=run.objective,
                 direction=run.direction,
-                epoch=run.pairs_per_epoch if spent else None,
+                epoch=run.pairs_per_epoch if spent and run.unit != "epoch" else None,
             ),
             3.5 if len(shown) <= 4 else 3.7,
         )
@@ -138,17 +138,19 @@ def _tests(results: Results) -> Iterator[Drawing]:
         yield _drawing(
             "test",
             file_name("test", metric),
-            paragraphs("test_scores", metric=metric, several=several, scores=scores),
+            paragraphs("test_scores", metric=metric, several=several, scores=scores, decodes=run.decodes),
             partial(draw_scores, tests=run.tests, rows=rows, metric=metric, sentences=sentence_intervals(run, metric)),
             1.1 + 0.45 * len(rows),
         )
     for metric in results.comparisons:
         if pairs := results.against(metric):
-            told = ", ".join(f"{pair.difference:+.1f} against {label(pair.method_b)}" for pair in pairs)
+            told = ", ".join(f"{signed(pair.difference, metric)} against {label(pair.method_b)}" for pair in pairs)
+            side = "right" if metric_direction(run, metric) == "max" else "left"
+            facts = {"reference": results.reference, "side": side, "decodes": run.decodes}
             yield _drawing(
                 "test",
                 file_name("difference", metric),
-                paragraphs("differences", metric=metric, reference=results.reference, differences=told),
+                paragraphs("differences", metric=metric, differences=told, **facts),
                 partial(draw_differences, pairs=pairs),
                 0.9 + 0.5 * len(pairs),
             )

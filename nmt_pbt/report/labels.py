@@ -12,7 +12,7 @@ from nmt_pbt.report.methods import method_info
 from nmt_pbt.report.run import Run
 from nmt_pbt.space.settings import ChoiceDomain, Domain
 
-_METRICS = {"bleu": "BLEU", "chrf": "chrF", "ter": "TER", "loss": "loss (nats a token)"}
+_METRICS = {"bleu": "BLEU", "chrf": "chrF", "ter": "TER"}
 _PERCENTAGES = ("bleu", "chrf", "ter")
 """Metrics from 0 to 100, which are shown with one decimal."""
 

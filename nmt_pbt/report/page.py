@@ -259,16 +259,17 @@ def _signatures(run: Run) -> list[tuple[str, str]]:
 def _facts(run: Run) -> list[tuple[str, str]]:
     first = run.searches.iloc[0]
     budget, epoch, interval = int(first["budget_pairs"]), int(first["pairs_per_epoch"]), int(first["interval_pairs"])
+    own, epochs, every = not run.decodes, counted(budget / epoch, "epoch"), counted(interval / epoch, "epoch")
     corpus = run.settings.get("corpus")
     better = "higher" if first["direction"] == "max" else "lower"
     facts = [
         ("objective", f"{metric_label(str(first['objective']))}, {better} is better"),
-        ("budget of a search", f"{counted(budget, 'sentence pair')}, {counted(budget / epoch, 'epoch')} of {epoch:,}"),
-        ("evaluated every", f"{counted(interval, 'sentence pair')}, {counted(interval / epoch, 'epoch')}"),
+        ("budget of a search", run.amount(budget) if own else f"{counted(budget, run.unit)}, {epochs} of {epoch:,}"),
+        ("evaluated every", run.amount(interval) if own else f"{counted(interval, run.unit)}, {every}"),
         ("population", str(first["population"])),
         ("searches of each method", str(run.searches["seed"].nunique())),
         ("SHA-256 of the settings", run.started.settings),
-        ("SHA-256 of the corpus", run.started.data),
+        (f"SHA-256 of the {'data' if own else 'corpus'}", run.started.data),
     ]
     if isinstance(corpus, Mapping) and "name" in corpus:
         facts.insert(0, ("corpus", Path(str(corpus["name"])).name))
@@ -277,6 +278,8 @@ def _facts(run: Run) -> list[tuple[str, str]]:
 
 def _repeat(run: Run) -> list[str]:
     """Return commands in which RUN stands for the run's folder: a page does not know where it will be read."""
+    if not run.decodes:
+        return ["nmt-pbt report RUN"]
     places = [f"RUN{number}" for number in range(1, len(run.runs) + 1)] if len(run.runs) > 1 else ["RUN"]
     commands = [f"nmt-pbt compare --config {place}/settings.yaml --out {place}-again" for place in places]
     commands += [

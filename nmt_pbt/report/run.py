@@ -13,6 +13,7 @@ import pandas as pd
 from pydantic import ValidationError
 
 from nmt_pbt.base.errors import UsageError
+from nmt_pbt.base.text import counted
 from nmt_pbt.base.yaml_text import read_yaml
 from nmt_pbt.report import series
 from nmt_pbt.report.lineage import Ancestry
@@ -49,6 +50,9 @@ def _table(make: Callable[[Sequence[AnyRecord]], pd.DataFrame]) -> cached_proper
     return cached_property(of)
 
 
+_MINIMISED = ("loss", "error", "mse", "mae", "mape", "perplexity")
+
+
 @dataclass(frozen=True)
 class Run:
     """One run, as its directory tells it.
@@ -72,6 +76,21 @@ class Run:
     def name(self) -> str:
         """The run's name: that of its settings, else that of its directory."""
         return str(self.settings.get("name") or self.path.resolve().name)
+
+    @property
+    def unit(self) -> str:
+        """A word for one of what budgets are counted in: `sentence pair` or, for a task of one's own, `epoch`."""
+        return str(self.runs[0].settings.get("unit", "sentence pair"))
+
+    @property
+    def decodes(self) -> bool:
+        """Whether winners were tested by what they wrote: translations."""
+        return self.unit == "sentence pair"
+
+    def amount(self, pairs: float) -> str:
+        """Return an amount of training in words: `400 sentence pairs (2 epochs)`, or `2 epochs` where that is all."""
+        epochs = counted(pairs / self.pairs_per_epoch, "epoch")
+        return epochs if self.unit == "epoch" else f"{counted(pairs, self.unit)} ({epochs})"
 
     @property
     def runs(self) -> Sequence[Run]:
@@ -299,3 +318,10 @@ def _read_text(path: Path) -> str:
         raise UsageError(f"{path}: the journal names this file, but it is missing; restore it from a copy") from None
     except UnicodeDecodeError:
         raise UsageError(f"{path}: not UTF-8 text; restore it from a copy") from None
+
+
+def metric_direction(run: Run, metric: str) -> str:
+    """Return whether a test metric is to be `max`imised or `min`imised: as the objective, else as its name says."""
+    if run.objective.removeprefix("val_") == metric:
+        return run.direction
+    return "min" if any(word in metric.lower() for word in _MINIMISED) else "max"

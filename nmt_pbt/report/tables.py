@@ -117,14 +117,15 @@ def summary(results: Results) -> Table:
     columns += [
         Column("mean best so far", lambda row: _score(row.area, objective)),
         Column("trials", _trials_made),
-        Column("sentence pairs", lambda row: _count(row.spent_pairs)),
+        Column(f"{run.unit}s", lambda row: _count(row.spent_pairs)),
         Column("wall-clock", lambda row: Cell(duration(row.wall), row.wall)),
     ]
     if baseline is not None:
-        columns.append(Column(f"pairs to reach the best of {label(baseline)}", _pairs_to_target))
+        columns.append(Column(f"{run.unit.split()[-1]}s to reach the best of {label(baseline)}", _pairs_to_target))
     intervals = "the studentised bootstrap" if searches >= STUDENTISED_FROM else "Student's t"
     sets = list(dict.fromkeys(run.test_sets["test_set"]))
-    facts = {"intervals": intervals if searches > 1 else "", "searches": searches, "unequal": unequal, "sets": sets}
+    facts = {"searches": searches, "unequal": unequal, "sets": sets, "decodes": run.decodes}
+    facts["intervals"] = intervals if searches > 1 else ""
     return _table("summary", paragraphs("results_table", **facts), columns, rows, [row.method for row in rows])
 
 
@@ -252,7 +253,12 @@ def _compared(pairs: Sequence[Comparison]) -> dict[str, Any]:
         "unequal": len(searches) > 1,
         "assumed_normal": max(searches) < STUDENTISED_FROM,
         "adjusted": adjusted_for(pairs),
+        "sentences": _over_sentences(pairs),
     }
+
+
+def _over_sentences(pairs: Sequence[Comparison]) -> bool:
+    return any(not math.isnan(pair.p_sentences) for pair in pairs)
 
 
 def _comparison_columns(results: Results, pairs: Sequence[Comparison]) -> list[Column[Comparison]]:
@@ -269,10 +275,11 @@ def _comparison_columns(results: Results, pairs: Sequence[Comparison]) -> list[C
             Column("95% over searches", lambda pair: _range(pair.low, pair.high, metric)),
             Column("p over searches", lambda pair: _p(pair.p_searches)),
         ]
-    columns += [
-        Column("95% over test sentences", lambda pair: _range(pair.sentences_low, pair.sentences_high, metric)),
-        Column("p over test sentences", lambda pair: _p(pair.p_sentences)),
-    ]
+    if _over_sentences(pairs):
+        columns += [
+            Column("95% over test sentences", lambda pair: _range(pair.sentences_low, pair.sentences_high, metric)),
+            Column("p over test sentences", lambda pair: _p(pair.p_sentences)),
+        ]
     if several:
         columns += [
             Column("probability to win", lambda pair: Cell(_missing(pair.probability, ".2f"), pair.probability)),

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from nmt_pbt.base.errors import SearchError
 from nmt_pbt.run.driver import Driver, Listener
@@ -21,6 +22,12 @@ from nmt_pbt.settings.tree import RunSettings
 from nmt_pbt.tasks.protocol import Task
 from nmt_pbt.tasks.state import StateStore
 
+if TYPE_CHECKING:
+    from nmt_pbt.search.oracles import JournaledOracle
+
+
+BuildOracle = Callable[[str, SearchPlan, int, int, Sequence[Segment]], "JournaledOracle"]
+
 
 def compare(
     run: RunDirectory,
@@ -28,6 +35,7 @@ def compare(
     task: Task,
     listener: Callable[[SearchRecord], None] = lambda record: None,
     tell: Callable[[str], None] = lambda text: None,
+    build_oracle: BuildOracle = build_method,
 ) -> None:
     """Search with each method and seed, and test each winner; goes on from whatever the run already holds.
 
@@ -37,6 +45,7 @@ def compare(
         task: What is trained.
         listener: Told every record, replayed ones too.
         tell: Told in a line how many workers there are, where the machine decided that.
+        build_oracle: Builds the oracle of a method for one search; see `search.methods.registry.build_method`.
 
     Raises:
         UsageError: Another process writes this run, or settings or data changed since it was begun.
@@ -46,7 +55,7 @@ def compare(
     with run.writing(settings, task.data_digest) as journal:
         task.begin(run.path)
         states = StateStore(run.states)
-        searches = _Searches(run, settings, task.pairs_per_epoch, journal, states, listener)
+        searches = _Searches(run, settings, task.pairs_per_epoch, journal, states, listener, build_oracle)
         first = searches.ready()
         states.keep(frozenset().union(*(search.states_needed() for search in first)))
         engine = build_engine(settings.engine, task, states, sum(search.jobs_ready for search in first), tell)
@@ -67,6 +76,7 @@ class _Searches:
     journal: Journal
     states: StateStore
     listener: Listener
+    build_oracle: BuildOracle
     _begun: dict[tuple[str, int], Driver | None] = field(default_factory=dict)  # None: nothing is left to do
 
     def ready(self) -> list[Driver]:
@@ -95,7 +105,7 @@ class _Searches:
             if found is None:
                 return None  # every trial of PBT failed, which the journal says
             schedule = found.plain
-        oracle = build_method(name, plan, seed, self.pairs_per_epoch, schedule)
+        oracle = self.build_oracle(name, plan, seed, self.pairs_per_epoch, schedule)
         start = search_started(name, oracle, plan, seed)
         test = WinnerTest(self.run, self.settings.kept_models - 1)
         return Driver(oracle, self.states, self.journal, start, self.listener, self.settings.patience, test)

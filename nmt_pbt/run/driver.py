@@ -106,8 +106,7 @@ class Driver:
             JournalError: The recorded decisions do not come out again.
             StateError: A state that is needed was lost, and the journal does not tell how it was made.
         """
-        for record in self._journal.of(self._start.method, self._start.seed):
-            self._replay(record)
+        self.recall()
         if not self._started:
             self._append(self._start)
         if guess is not None:
@@ -121,6 +120,15 @@ class Driver:
             else:
                 self._make_ready(progress)
         self._advance()
+
+    def recall(self) -> None:
+        """Take up what the journal holds of this search, and go no further.
+
+        Raises:
+            JournalError: The recorded decisions do not come out again.
+        """
+        for record in self._journal.of(self._start.method, self._start.seed):
+            self._replay(record)
 
     # --- what the scheduler asks ---
 

@@ -215,12 +215,13 @@ class Journal:
 
     Args:
         path: The file; created when missing. A torn last line, which is what a crash leaves, is cut off.
+        writable: Whether to append to it; otherwise it is there, and stays as it is.
 
     Raises:
         JournalError: A line other than a torn last one is damaged, or the version is not known. The line is named.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, writable: bool = True) -> None:
         self.path = path
         whole = 0
         self._places: dict[tuple[str, int], array[int]] = {}  # where the lines of each search begin
@@ -233,9 +234,10 @@ class Journal:
             self._index(record, whole)
             whole += size
         # Unbuffered: what cannot be written must not be tried again behind our back when the file is closed.
-        self._file = open(path, "ab", buffering=0)
+        self._file = open(path, "ab" if writable else "rb", buffering=0)
         self._whole = whole
-        self._file.truncate(whole)
+        if writable:
+            self._file.truncate(whole)
 
     def append(self, record: AnyRecord, durable: bool = True) -> None:
         """Write one record; it is in the file when this returns, whatever becomes of this process.

@@ -16,7 +16,7 @@ from nmt_pbt.base.errors import UsageError
 from nmt_pbt.base.text import counted
 from nmt_pbt.run.journal import AnyRecord, Evaluated, SearchEnded, Tested
 from nmt_pbt.search.methods.registry import is_replay, method_spec, waits_for_pbt
-from nmt_pbt.settings.tree import EngineSettings
+from nmt_pbt.settings.tree import EngineSettings, RunSettings
 from nmt_pbt.space.settings import ChoiceDomain
 from nmt_pbt.tasks.translation.hyperparameters import STRUCTURAL
 from nmt_pbt.tasks.translation.settings import ModelSettings, TrainingSettings
@@ -204,7 +204,7 @@ def _check_address(address: str) -> None:
         ) from None
 
 
-def is_finished(records: Sequence[AnyRecord], settings: TranslationSettings) -> bool:
+def is_finished(records: Sequence[AnyRecord], settings: RunSettings) -> bool:
     """Tell whether every search of a run is over, and its winner tested if it has one.
 
     Args:

@@ -8,15 +8,18 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
 import tempfile
 import threading
 import traceback
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
+from types import ModuleType
 
 from nmt_pbt.base.errors import NmtPbtError
 from nmt_pbt.run.jobs import Job, Result, Undone
@@ -59,7 +62,8 @@ class ProcessEngine:
         process = self._context.Process(
             target=_work, args=(name, theirs, self._task, self._states.folder, log), name=name, daemon=True
         )
-        process.start()
+        with _without_main_script() if getattr(self._task, "brings_its_code", False) else nullcontext():
+            process.start()
         theirs.close()
         return _Member(process, mine, log)
 
@@ -110,6 +114,16 @@ class ProcessEngine:
             member.process.join()
             member.pipe.close()
         self._logs.cleanup()
+
+
+@contextmanager
+def _without_main_script() -> Iterator[None]:
+    """Keep a new process from running the main script again, of which it needs nothing: it may have no guard."""
+    script, sys.modules["__main__"] = sys.modules["__main__"], ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = script
 
 
 def _cause(member: _Member) -> str:

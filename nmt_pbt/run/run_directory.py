@@ -31,10 +31,12 @@ class RunDirectory:
     Args:
         path: The run's folder.
         accept_changes: Go on with a run under another version of this program or of the libraries it stands on.
+        elsewhere: How a new run is begun in another folder, for errors.
     """
 
-    def __init__(self, path: Path, accept_changes: bool = False) -> None:
+    def __init__(self, path: Path, accept_changes: bool = False, elsewhere: str = "another --out") -> None:
         self.path = path
+        self._elsewhere = elsewhere
         self._accept_changes = accept_changes
         self.lock_file = path / LOCK_FILE
         self.settings_file = path / SETTINGS_FILE
@@ -59,10 +61,10 @@ class RunDirectory:
             return
         if self.journal_file.exists():
             raise UsageError(
-                f"{self.path}: already holds a run; continue it with --resume {self.path}, or give another --out"
+                f"{self.path}: already holds a run; continue it with --resume {self.path}, or give {self._elsewhere}"
             )
         if not self.path.is_dir() or any(file.name not in self._before_the_journal() for file in self.path.iterdir()):
-            raise UsageError(f"{self.path}: already exists and is not a run; give another --out")
+            raise UsageError(f"{self.path}: already exists and is not a run; give {self._elsewhere}")
         self.check_free()
 
     def _before_the_journal(self) -> set[str]:
@@ -185,7 +187,7 @@ class RunDirectory:
         if differences := list(_differences(recorded, wanted)):
             raise UsageError(
                 f"{self.path}: the settings changed since the run was begun ({_listed(differences)}); leave that out, "
-                "or start a new run with another --out"
+                f"or start a new run with {self._elsewhere}"
             )
 
     def _check_environment(self) -> None:
@@ -208,7 +210,7 @@ class RunDirectory:
         if started is not None and started.settings != settings_hash(read_yaml(self.settings_file), kind):
             raise UsageError(
                 f"{self.settings_file}: not the settings that the run was begun with; restore the file, "
-                "or start a new run with another --out"
+                f"or start a new run with {self._elsewhere}"
             )
 
     @contextmanager
@@ -244,7 +246,7 @@ class RunDirectory:
                 if started.data != data_digest:
                     raise UsageError(
                         f"{self.path}: the data changed since the run was begun; restore them, "
-                        "or start a new run with another --out"
+                        f"or start a new run with {self._elsewhere}"
                     )
                 if self._accept_changes:
                     changed = with_change(self.environment_file, sum(1 for _ in journal))

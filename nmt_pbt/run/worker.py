@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from nmt_pbt.base.errors import OutOfMemoryError, StateError
+from nmt_pbt.base.errors import OutOfMemoryError, StateError, TrialFailedError
 from nmt_pbt.base.memory import give_back_memory
 from nmt_pbt.base.types import Value
 from nmt_pbt.run.handover import check_continued, check_in_force, check_taken_over
@@ -91,8 +91,9 @@ class Worker:
     def train(self, job: TrainingJob) -> JobResult:
         """Train and evaluate one job, and save its state.
 
-        A loss that is not finite, memory that does not suffice, and a start that is missing or damaged are results, as
-        a search goes on after them. Any other error is a fault of the program or the machine, and is not caught.
+        A loss that is not finite, memory that does not suffice, a trial that the task says has failed, and a start that
+        is missing or damaged are results, as a search goes on after them. Any other error is a fault of the program or
+        the machine, and is not caught.
 
         Args:
             job: What to do.
@@ -129,6 +130,8 @@ class Worker:
             clock.lap("save")
         except (OutOfMemoryError, MemoryError):
             return self._failed(job, "out of memory", clock)
+        except TrialFailedError as error:
+            return self._failed(job, str(error), clock)
         return JobResult(
             worker=self.name,
             trial=job.trial,

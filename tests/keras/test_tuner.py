@@ -58,8 +58,7 @@ def test_a_live_model_is_built_for_fresh_weights_alone_never_traced_again_and_co
     assert CALLS["trace"] <= 2  # one, and one more where Keras relaxes the shape of the last batch
     rebuilt = search(tuner(tmp_path / "rebuilt", Rebuilt(eager=False)))
     assert [entry[:3] for entry in story(made)] == [
-        (trial, {**values, "pbt/state": mine["pbt/state"]}, pytest.approx(score, rel=1e-6))
-        for (trial, values, score, _), (_, mine, _, _) in zip(story(rebuilt), story(made), strict=True)
+        (trial, values, pytest.approx(score, rel=1e-6)) for trial, values, score, _ in story(rebuilt)
     ]
 
 
@@ -279,4 +278,4 @@ def test_a_learning_rate_that_a_callback_changed_does_not_reach_the_next_trial_o
 def test_tensorboard_writes_each_trial_into_its_own_folder(tmp_path: Path) -> None:
     callback = keras.callbacks.TensorBoard(str(tmp_path / "logs"))
     search(tuner(tmp_path, Live(), population_size=2, epochs=1), callbacks=[callback])
-    assert sorted(path.name for path in (tmp_path / "logs").iterdir()) == ["0", "1"]
+    assert len(list((tmp_path / "logs").iterdir())) == 2

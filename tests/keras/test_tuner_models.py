@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import keras
 import keras_tuner
 import pytest
-from keras_tuner.engine.trial import Trial
 
 import nmt_pbt
 from nmt_pbt.base.errors import UsageError
+from nmt_pbt.run.worker import TrainablePool
 from nmt_pbt.search.pbt import AGE
-from nmt_pbt.tasks.keras.models import Models
+from nmt_pbt.tasks.keras.data import FitArguments
+from nmt_pbt.tasks.keras.task import KerasTask
+from nmt_pbt.tasks.keras.trainable import KerasTrainable
 from tests.keras.keras_models import Live, build, build_with_units, data, search, trials, tuner
 
 # --- models that Keras builds late, and models of one's own ---
@@ -223,18 +225,21 @@ class OfManyShapes(keras_tuner.HyperModel):
 
 
 def test_live_models_of_shapes_that_were_not_used_for_long_are_let_go() -> None:
-    hypermodel = OfManyShapes()
-    models = Models(hypermodel, hypermodel.build, lambda names: {"units"} & set(names), seed=None)
+    hp = keras_tuner.HyperParameters()
+    hp.Int("units", 1, 64)
+    objective = keras_tuner.Objective("val_loss", "min")
+    task = KerasTask(OfManyShapes(), hp, FitArguments(), objective, structural=frozenset({"units"}))
+    pool = TrainablePool(task)
 
     def model_of(units: int) -> keras.Model:
-        hp = keras_tuner.HyperParameters()
-        hp.Int("units", 1, 64)
-        hp.values["units"] = units
-        return models.take_up(Trial(hp, trial_id=str(units)), None)
+        trainable = cast(KerasTrainable, pool.get({"units": units}).trainable)
+        trainable.reset(0)
+        trainable.set_hyperparameters({"units": units})
+        return trainable.model
 
     kept = [model_of(units) for units in range(1, 20)]
     assert model_of(19) is kept[-1]
     assert model_of(16) is kept[-4]
     assert model_of(1) is not kept[0]
-    assert len(models._live) == 4
+    assert len(pool._live) == 4
     assert model_of(16) is kept[-4]

@@ -263,7 +263,7 @@ def test_metrics_have_names_in_words():
     assert [metric_label(name) for name in ("val_bleu", "chrf", "val_loss", "other")] == [
         "dev BLEU",
         "chrF",
-        "dev loss (nats a token)",
+        "dev loss",
         "other",
     ]
 

@@ -39,7 +39,8 @@ def run_of(scores: dict[str, list[float]]) -> Run:
         for seed, score in enumerate(values)
     ]
     tests = pd.DataFrame(rows)
-    return SimpleNamespace(tests=tests, searches=tests, counts={})  # type: ignore[return-value]
+    known = {"tests": tests, "searches": tests, "counts": {}, "objective": "val_bleu", "direction": "max"}
+    return SimpleNamespace(**known)  # type: ignore[return-value]
 
 
 def compared(run: Run, metric: str) -> pd.DataFrame:
@@ -51,6 +52,20 @@ def compared(run: Run, metric: str) -> pd.DataFrame:
 )
 def test_two_equal_differences_claim_nothing(differences: list[float], claim: bool) -> None:
     assert (paired_t_test(np.array(differences)) < 0.05) == claim
+
+
+def test_a_lower_loss_is_the_better_one() -> None:
+    scores = {"pbt": [0.10, 0.11, 0.12, 0.10, 0.11], "random": [0.30, 0.32, 0.31, 0.33, 0.30]}
+    rows = [
+        {"method": method, "seed": seed, "test_loss": score}
+        for method, found in scores.items()
+        for seed, score in enumerate(found)
+    ]
+    tests = pd.DataFrame(rows)
+    run = SimpleNamespace(tests=tests, searches=tests, counts={}, objective="val_loss", direction="min")
+    (row,) = comparisons(run, "loss")  # type: ignore[arg-type]
+    assert row.difference < 0
+    assert (row.wins, row.losses, row.probability, row.verdict) == (5, 0, 1.0, "a")
 
 
 def coverage(draw: Callable[[np.random.Generator, int], np.ndarray], truth: float, searches: int) -> int:

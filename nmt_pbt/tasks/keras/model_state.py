@@ -7,7 +7,8 @@ overwrite what was explored. So are the generators of dropout masks: every trial
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -18,6 +19,7 @@ from nmt_pbt.tasks.state import OPTIMIZER, WEIGHTS, content_hash
 
 _GENERATOR = "seed_generator_state"
 _LEARNING_RATE = "learning_rate"
+_BOOKKEEPING = ("_self_", "_tracker")  # of TensorFlow and Keras: what a model holds is named in these, too
 
 
 class ShapeError(NmtPbtError):
@@ -25,8 +27,23 @@ class ShapeError(NmtPbtError):
 
 
 def optimizers(model: keras.Model) -> dict[str, keras.optimizers.Optimizer]:
-    """Return a model's optimizers by attribute: `optimizer`, and those that a model with its own `train_step` holds."""
-    return {name: held for name, held in vars(model).items() if isinstance(held, keras.optimizers.Optimizer)}
+    """Return a model's optimizers by attribute: `optimizer`, and those that a model with its own `train_step` holds.
+
+    Those in a list, tuple or dictionary are named after it: `pair[0]`.
+    """
+    found = {name: held for name, held in vars(model).items() if isinstance(held, keras.optimizers.Optimizer)}
+    for name, held in vars(model).items():
+        if isinstance(held, (list, tuple, dict)) and not name.startswith(_BOOKKEEPING):
+            items = held.items() if isinstance(held, dict) else enumerate(held)
+            for key, one in items:
+                if isinstance(one, keras.optimizers.Optimizer) and all(one is not known for known in found.values()):
+                    found[f"{name}[{key}]"] = one
+    return found
+
+
+def is_built(model: keras.Model) -> bool:
+    """Return whether a model has its variables; one that is not built yet may own those of its generators."""
+    return bool(model.built) or any(variable.name != _GENERATOR for variable in model.variables)
 
 
 def learning_rates(model: keras.Model) -> dict[str, keras.Variable]:
@@ -48,7 +65,7 @@ def state_variables(model: keras.Model) -> dict[str, keras.Variable]:
     Returns:
         `weights/INDEX/NAME` and `optimizer/ATTRIBUTE.CLASS/INDEX`, in the model's own order.
     """
-    weights = [variable for variable in model.variables if variable.name != _GENERATOR]
+    weights = [variable for variable in model.variables if variable.name != _GENERATOR] + _beside_the_layers(model)
     named = {f"{WEIGHTS}{index:04d}/{_stable(variable.name)}": variable for index, variable in enumerate(weights)}
     for attribute, optimizer in optimizers(model).items():
         if optimizer.built:
@@ -58,11 +75,48 @@ def state_variables(model: keras.Model) -> dict[str, keras.Variable]:
     return named
 
 
+def _beside_the_layers(model: keras.Model) -> list[Any]:
+    """Return variables of the backend that a model holds itself, which Keras does not know of."""
+    return [
+        held
+        for held in vars(model).values()
+        if not isinstance(held, (keras.Variable, keras.layers.Layer)) and hasattr(held, "assign") and _is_array(held)
+    ]
+
+
+def _is_array(held: Any) -> bool:
+    return hasattr(held, "shape") and hasattr(held, "dtype") and hasattr(held, "name")
+
+
 def build_optimizer(model: keras.Model) -> None:
     """Make the slots of a built and compiled model's optimizer, which Keras itself puts off until the first step."""
     optimizer = getattr(model, "optimizer", None)
-    if optimizer is not None and not optimizer.built:
+    if isinstance(optimizer, keras.optimizers.Optimizer) and not optimizer.built:
         optimizer.build(model.trainable_variables)
+
+
+def trained_by(model: keras.Model) -> dict[str, list[int]]:
+    """Return which of a model's trained variables each of its optimizers was built for, by their places."""
+    places = {id(variable): place for place, variable in enumerate(model.trainable_variables)}
+    return {
+        name: [places[id(variable)] for variable in getattr(optimizer, "_trainable_variables", ())]
+        for name, optimizer in optimizers(model).items()
+        if optimizer.built
+        and all(id(variable) in places for variable in getattr(optimizer, "_trainable_variables", ()))
+    }
+
+
+def build_optimizers(model: keras.Model, trained: Mapping[str, Sequence[int]]) -> None:
+    """Build the optimizers that a model holds as those of another one of its kind were built.
+
+    Args:
+        model: A built model.
+        trained: What `trained_by` said of the other one.
+    """
+    variables = model.trainable_variables
+    for name, optimizer in optimizers(model).items():
+        if not optimizer.built and name in trained and all(place < len(variables) for place in trained[name]):
+            optimizer.build([variables[place] for place in trained[name]])
 
 
 def capture(model: keras.Model, epochs: int) -> MemberState:
@@ -94,22 +148,26 @@ def load(model: keras.Model, state: MemberState) -> None:
         ShapeError: The state does not fit the model.
         HandoverError: The model holds something else after the load.
     """
-    if any(key.startswith(f"{OPTIMIZER}optimizer.") for key in state.arrays):
+    arrays = {key: array for key, array in state.arrays.items() if key.startswith((WEIGHTS, OPTIMIZER))}
+    if any(key.startswith(f"{OPTIMIZER}optimizer.") for key in arrays):
         build_optimizer(model)
     variables = state_variables(model)
-    differences = list(_differences(variables, state.arrays))
+    differences = list(_differences(variables, arrays))
     if differences:
         more = f" and {len(differences) - 1} more" if len(differences) > 1 else ""
         raise ShapeError(differences[0] + more)
     for key, variable in variables.items():
-        variable.assign(_as_held(state.arrays[key], variable))
+        variable.assign(_as_held(arrays[key], variable))
     held = capture(model, state.age)
-    if content_hash(held) != content_hash(state):
-        wrong = next(key for key in variables if held.arrays[key].tobytes() != state.arrays[key].tobytes())
+    if content_hash(held) != content_hash(MemberState({key: arrays[key] for key in held.arrays}, state.age)):
+        wrong = next(key for key in variables if held.arrays[key].tobytes() != arrays[key].tobytes())
         raise HandoverError(
-            f"{variables[wrong].path} is not what was loaded into it; a variable whose assign changes the value, for "
+            f"{_path(variables[wrong])} is not what was loaded into it; a variable whose assign changes the value, for "
             "instance by a constraint, cannot be handed over"
         )
+    for layer in model._flatten_layers(include_self=False):
+        if hasattr(layer, "finalize_state"):
+            layer.finalize_state()  # a Normalization layer computes with what it makes of its variables here
 
 
 def reseed(model: keras.Model, seed: int) -> None:
@@ -123,17 +181,21 @@ def _differences(variables: Mapping[str, keras.Variable], arrays: Mapping[str, n
     """Say where a state does not fit: `there` is the state, `here` the model."""
     for key, variable in variables.items():
         if key not in arrays:
-            yield f"{variable.path} {tuple(variable.shape)} is new"
+            yield f"{_path(variable)} {tuple(variable.shape)} is new"
             continue
         here = _to_array(variable)
         there = arrays[key]
         if here.shape != there.shape:
-            yield f"{variable.path} is {here.shape} instead of {there.shape}"
+            yield f"{_path(variable)} is {here.shape} instead of {there.shape}"
         elif here.dtype != there.dtype:
-            yield f"{variable.path} is {here.dtype} instead of {there.dtype}"
+            yield f"{_path(variable)} is {here.dtype} instead of {there.dtype}"
     for key in arrays:
         if key not in variables:
             yield f"{key} {arrays[key].shape} has no place"
+
+
+def _path(variable: Any) -> str:
+    return str(getattr(variable, "path", variable.name))
 
 
 def _to_array(variable: keras.Variable) -> np.ndarray:

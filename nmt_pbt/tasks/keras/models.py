@@ -1,23 +1,23 @@
-"""The models of one worker: built when they must be, kept alive when they can be, and handed states."""
+"""The model of one trainable: built when it must be, kept alive when it can be, and handed states."""
 
 from __future__ import annotations
 
+import gc
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import keras
 import keras_tuner
-from keras_tuner.engine.trial import Trial
 from keras_tuner.errors import FailedTrialError, FatalTypeError
 
 from nmt_pbt.base.errors import UsageError
-from nmt_pbt.base.randomness import derive_seed
 from nmt_pbt.base.types import Value
 from nmt_pbt.search.keras_tuner_internals import maybe_compute_model_size
 from nmt_pbt.tasks.keras.in_force import (
     InForce,
+    Scalars,
     check_learning_rates,
     check_not_overwritten,
     same,
@@ -26,200 +26,233 @@ from nmt_pbt.tasks.keras.in_force import (
 from nmt_pbt.tasks.keras.model_state import (
     ShapeError,
     build_optimizer,
+    build_optimizers,
     capture,
+    is_built,
     learning_rates,
     load,
-    reseed,
     state_variables,
+    trained_by,
 )
 from nmt_pbt.tasks.protocol import MemberState
 
 Build = Callable[[keras_tuner.HyperParameters], keras.Model]
-_Key = tuple[tuple[str, Value], ...]
-_MOST_LIVE = 4  # models that stay; of more shapes, the one that was not used for longest is let go
-
-
-@dataclass
-class _Live:
-    """A compiled model that stays, the values it was built with, the learning rates it had then, and what it keeps."""
-
-    model: keras.Model
-    built_with: keras_tuner.HyperParameters
-    rates: Mapping[str, float]
-    in_force: InForce
+Apply = Callable[[keras_tuner.HyperParameters, keras.Model], None]
 
 
 @dataclass(frozen=True)
-class Parent:
-    """What a trial goes on from.
+class Donor:
+    """What a model goes on from.
 
     Attributes:
-        trial: The parent.
-        state: What it ended with.
+        state: The state; of its arrays, weights and optimizers are loaded.
+        hp: The hyperparameters it was trained with.
         build_config: What `Model.get_build_config` said of its model then.
+        trained_by: Which of its variables each of its optimizers trains; see `model_state.trained_by`.
     """
 
-    trial: Trial
     state: MemberState
+    hp: keras_tuner.HyperParameters
     build_config: Mapping[str, Any] | None
+    trained_by: Mapping[str, Sequence[int]]
 
 
-class Models:
-    """Gives each trial a model that stands where its parent stopped, with the trial's own hyperparameters in force.
+@dataclass(frozen=True)
+class _Built:
+    """A compiled model that stays.
+
+    Attributes:
+        model: The model.
+        hp: What it was built with.
+        rates: Its constant learning rates then.
+        held: Its single numbers then, as far as it had its variables.
+    """
+
+    model: keras.Model
+    hp: keras_tuner.HyperParameters
+    rates: Mapping[str, float]
+    held: Scalars
+
+
+class LiveModel:
+    """A model that stands where a job starts, with the job's own hyperparameters in force.
+
+    With `apply`, one compiled model stays alive and states are copied into it. Without, a model can only take states
+    that are to be trained with the values it was built with; those of the values used last stay.
 
     Args:
-        hypermodel: May offer `apply(hp, model)`.
-        build: Builds a model of it through KerasTuner, with its checks.
+        build: Builds a compiled model.
+        apply: Puts hyperparameters in force in a live model; None where the hypermodel offers no such thing.
         structural_among: Returns which of some names are declared structural.
-        seed: Of the generators of live models; None leaves them as they are.
+        most: Models that may stay; the one that was not used for longest is let go.
     """
 
     def __init__(
-        self, hypermodel: Any, build: Build, structural_among: Callable[[Iterable[str]], set[str]], seed: int | None
+        self,
+        build: Build,
+        apply: Apply | None,
+        structural_among: Callable[[Iterable[str]], set[str]],
+        most: int,
     ) -> None:
-        self._apply = getattr(hypermodel, "apply", None)
         self._build = build
+        self._apply = apply
         self._structural_among = structural_among
-        self._seed = seed
-        self._live: dict[_Key, _Live] = {}
+        self._most = most
+        self._kept: dict[str, _Built] = {}
+        self._in_force = InForce()
 
-    def take_up(self, trial: Trial, parent: Parent | None) -> keras.Model:
-        """Return a model for a trial.
+    @property
+    def model(self) -> keras.Model:
+        """The model; there is one once it was begun or gone on with."""
+        return self._current.model
+
+    @property
+    def _current(self) -> _Built:
+        assert self._kept, "begin or go_on comes first"
+        return next(reversed(self._kept.values()))
+
+    def begin(self, hp: keras_tuner.HyperParameters) -> None:
+        """Start with fresh weights, as the build function draws them.
 
         Args:
-            trial: The trial.
-            parent: What it goes on from; None for fresh weights.
+            hp: The hyperparameters.
+
+        Raises:
+            UsageError: A hyperparameter would not be in force, or the model cannot be built without data.
+        """
+        if self._apply is None or not self._find(hp):
+            self._add(self._build(hp), hp)
+            if self._apply is not None and is_built(self.model):
+                self._apply(hp, self.model)
+            return
+        live, fresh = self.model, self._build(hp)
+        _build_variables(fresh, live.get_build_config())
+        build_optimizer(fresh)
+        build_optimizers(fresh, trained_by(live))
+        self._in_force.learn(scalars(fresh), searched(hp))
+        self._load(capture(fresh, 0), hp, hp)
+        check_learning_rates(live, fresh)
+        self._in_force.check(scalars(live), searched(hp))
+
+    def go_on(self, hp: keras_tuner.HyperParameters, donor: Donor) -> None:
+        """Take over a state.
+
+        Args:
+            hp: The hyperparameters to go on with.
+            donor: The state.
 
         Raises:
             UsageError: The state does not fit, because of a hyperparameter that was not declared structural; or a
                 hyperparameter would not be in force; or the model cannot be built without data.
             HandoverError: The model holds something else after the load.
         """
-        if self._apply is not None:
-            return self._take_up_live(trial, parent)
-        model = self._build(trial.hyperparameters)
-        if parent is not None:
-            self._hand_over(model, trial, parent)
-        return model
+        if not self._find(hp):
+            model = self._build(hp)
+            _build_variables(model, donor.build_config)
+            self._add(model, hp)
+        build_optimizers(self.model, donor.trained_by)
+        built_now = self._apply is None or self._current.hp.values == hp.values
+        self._load(donor.state, donor.hp if built_now else self._current.hp, hp)
+        if self._apply is None:
+            held, own = scalars(self.model), self._current.held
+            check_not_overwritten(own, held, searched(donor.hp), searched(hp))
+        else:
+            self._in_force.check(scalars(self.model), searched(hp))
 
-    def load(self, ended: Parent) -> keras.Model:
-        """Return a new model that stands where a trial ended, with that trial's hyperparameters in force.
+    def _find(self, hp: keras_tuner.HyperParameters) -> bool:
+        """Make the model that can be used with these values the current one; tell whether there is one."""
+        built = self._kept.get(self._key(hp))
+        if built is None or not is_built(built.model):
+            return False
+        self._kept[self._key(hp)] = self._kept.pop(self._key(hp))  # last: the latest used
+        return True
+
+    def _key(self, hp: keras_tuner.HyperParameters) -> str:
+        return "" if self._apply is not None else repr(sorted(searched(hp).items()))
+
+    def _add(self, model: keras.Model, hp: keras_tuner.HyperParameters) -> None:
+        self._kept.pop(self._key(hp), None)
+        if len(self._kept) >= self._most:
+            del self._kept[next(iter(self._kept))]
+            gc.collect()  # a model's layers refer to one another
+        rates = {name: float(rate) for name, rate in learning_rates(model).items()}
+        held = scalars(model) if is_built(model) else {}
+        self._kept[self._key(hp)] = _Built(model, hp.copy(), rates, held)
+        if self._apply is not None and held:
+            self._in_force.learn(held, searched(hp))
+
+    def _load(self, state: MemberState, there: keras_tuner.HyperParameters, here: keras_tuner.HyperParameters) -> None:
+        """Copy a state into the current model, and put hyperparameters in force.
 
         Args:
-            ended: The trial and its state.
-
-        Raises:
-            UsageError: The model cannot be built without data.
+            state: The state.
+            there: The hyperparameters to name in an error: of the state, or of the model that takes it.
+            here: Those to put in force.
         """
-        model = self._build(ended.trial.hyperparameters)
-        _build_variables(model, ended.build_config)
-        load(model, ended.state)
-        self._put_in_force(ended.trial.hyperparameters, model)
-        return model
-
-    # --- handing over ---
-
-    def _hand_over(self, model: keras.Model, trial: Trial, parent: Parent) -> None:
-        """Hand a state to a model that was just built for a trial."""
-        _build_variables(model, parent.build_config)
-        fresh = scalars(model)
+        for name, rate in learning_rates(self.model).items():
+            if name in self._current.rates:
+                rate.assign(self._current.rates[name])  # a callback may have changed it
         try:
-            load(model, parent.state)
+            load(self.model, state)
         except ShapeError as error:
-            raise self._explained(error, parent.trial.hyperparameters, trial.hyperparameters, model) from None
-        self._put_in_force(trial.hyperparameters, model)
-        check_not_overwritten(
-            fresh, scalars(model), _searched(parent.trial.hyperparameters), _searched(trial.hyperparameters)
-        )
-
-    def _take_up_live(self, trial: Trial, parent: Parent | None) -> keras.Model:
-        hp = trial.hyperparameters
-        key = tuple((name, hp.values[name]) for name in sorted(self._structural_among(hp.values)))
-        live = self._live.pop(key, None)
-        if live is None or not live.model.variables:
-            if len(self._live) >= _MOST_LIVE:
-                del self._live[next(iter(self._live))]
-            return self._begin_live(key, trial, parent)
-        self._live[key] = live  # last: the latest used
-        for name, rate in learning_rates(live.model).items():
-            rate.assign(live.rates[name])  # a callback may have changed it
-        fresh = None
-        if parent is None:
-            fresh = self._build(hp)
-            _build_variables(fresh, live.model.get_build_config())
-            build_optimizer(fresh)
-            live.in_force.learn(scalars(fresh), _searched(hp))
-        try:
-            load(live.model, capture(fresh, 0) if parent is None else parent.state)
-        except ShapeError as error:
-            raise self._explained(error, live.built_with, hp, live.model) from None
-        self._put_in_force(hp, live.model)
-        if fresh is not None:
-            check_learning_rates(live.model, fresh)
-        live.in_force.check(scalars(live.model), _searched(hp))
-        if self._seed is not None:
-            reseed(live.model, derive_seed(self._seed, "masks", trial.trial_id))
-        return live.model
-
-    def _begin_live(self, key: _Key, trial: Trial, parent: Parent | None) -> keras.Model:
-        """Build a model that is to stay."""
-        hp = trial.hyperparameters
-        model = self._build(hp)
-        rates = {name: float(rate) for name, rate in learning_rates(model).items()}
-        live = self._live[key] = _Live(model, hp.copy(), rates, InForce())
-        if model.variables:
-            live.in_force.learn(scalars(model), _searched(hp))
-        if parent is not None:
-            self._hand_over(model, trial, parent)
-        elif model.variables:
-            self._put_in_force(hp, model)
-        return model
-
-    def _put_in_force(self, hp: keras_tuner.HyperParameters, model: keras.Model) -> None:
+            raise self._explained(error, there, here) from None
         if self._apply is not None:
-            self._apply(hp, model)
+            self._apply(here, self.model)
 
     # --- explaining ---
 
     def _explained(
-        self,
-        error: ShapeError,
-        there: keras_tuner.HyperParameters,
-        here: keras_tuner.HyperParameters,
-        model: keras.Model,
+        self, error: ShapeError, there: keras_tuner.HyperParameters, here: keras_tuner.HyperParameters
     ) -> UsageError:
         """Find the hyperparameters that change the model's shapes, by building it with each of them changed alone."""
         names = {hyperparameter.name for hyperparameter in here.space} & there.values.keys() & here.values.keys()
         changed = [name for name in sorted(names) if not same(there.values[name], here.values[name])]
         declared = self._structural_among(changed)
-        shapes = self._shapes(there, {}, model)
+        shapes = self._shapes(there, {})
         guilty = [
             name
             for name in changed
-            if name not in declared and self._shapes(there, {name: here.values[name]}, model) != shapes
+            if name not in declared and self._shapes(there, {name: here.values[name]}) != shapes
         ]
-        if not guilty:
-            return UsageError(
-                f"one model does not take the weights of another ({error}), and no hyperparameter explains it; "
-                "build(hp) has to return the same structure for the same structural hyperparameters"
-            )
-        listed = ", ".join(guilty)
-        verb = "decide" if len(guilty) > 1 else "decides"
+        if guilty:
+            return not_declared(guilty, str(error))
         return UsageError(
-            f"{listed} {verb} what variables the model has, so that one model does not take the weights of another "
-            f"({error}); declare with structural={tuple(guilty)!r}, which keeps weights and value together"
+            f"one model does not take the weights of another ({error}), and no hyperparameter explains it; "
+            "build(hp) has to return the same structure for the same structural hyperparameters"
         )
 
-    def _shapes(
-        self, hp: keras_tuner.HyperParameters, changes: Mapping[str, Value], like: keras.Model
-    ) -> dict[str, tuple[tuple[int, ...], str]]:
-        """Return shape and type of every variable of the state of a model, for data such as another one had."""
+    def _shapes(self, hp: keras_tuner.HyperParameters, changes: Mapping[str, Value]) -> Shapes:
+        """Return the shapes of a model for data such as this one had."""
         hp = hp.copy()
         hp.values.update(changes)
         model = self._build(hp)
-        _build_variables(model, like.get_build_config())
-        build_optimizer(model)
-        return {key: (tuple(variable.shape), str(variable.dtype)) for key, variable in state_variables(model).items()}
+        _build_variables(model, self.model.get_build_config())
+        return shapes_of(model)
+
+
+Shapes = Mapping[str, tuple[tuple[int, ...], str]]
+"""Shape and type of every variable of a model's state."""
+
+
+def shapes_of(model: keras.Model) -> Shapes:
+    """Return shape and type of every variable of the state of a built model."""
+    build_optimizer(model)
+    return {key: (tuple(variable.shape), str(variable.dtype)) for key, variable in state_variables(model).items()}
+
+
+def not_declared(names: Sequence[str], difference: str) -> UsageError:
+    """Return the error of hyperparameters that change shapes and are not declared structural.
+
+    Args:
+        names: The hyperparameters.
+        difference: Where two models differ.
+    """
+    listed = ", ".join(names)
+    verb = "decide" if len(names) > 1 else "decides"
+    return UsageError(
+        f"{listed} {verb} what variables the model has, so that one model does not take the weights of another "
+        f"({difference}); declare with structural={tuple(names)!r}, which keeps weights and value together"
+    )
 
 
 def check_model(model: Any, largest: int | None) -> keras.Model:
@@ -243,15 +276,15 @@ def check_model(model: Any, largest: int | None) -> keras.Model:
 
 def _build_variables(model: keras.Model, build_config: Mapping[str, Any] | None) -> None:
     """Make the variables of a model that Keras would make only when it sees data."""
-    if model.built or model.variables:
+    if is_built(model):
         return
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it warns where an error follows here
         model.build_from_config(build_config)
-    if not model.variables:
+    if not is_built(model):
         raise UsageError("the model cannot be built without data; build it in build(hp), for instance with keras.Input")
 
 
-def _searched(hp: keras_tuner.HyperParameters) -> dict[str, Value]:
-    """Return a trial's values of the search space alone, without bookkeeping."""
+def searched(hp: keras_tuner.HyperParameters) -> dict[str, Value]:
+    """Return the values of the search space alone, without bookkeeping."""
     return {name: hp.values[name] for name in (known.name for known in hp.space) if name in hp.values}

@@ -1,22 +1,24 @@
-"""The PBT oracle for KerasTuner's own loop."""
+"""The PBT oracle for KerasTuner's own loop, and the one that `PopulationBasedTraining` shows."""
 
 from __future__ import annotations
 
 import fnmatch
 import json
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import keras_tuner
 from keras_tuner.engine.trial import Trial
 
-from nmt_pbt.base.errors import NmtPbtError, SearchError, StateError, UsageError
+from nmt_pbt.base.errors import SearchError, StateError, UsageError
 from nmt_pbt.base.files import replace_file
 from nmt_pbt.search import pbt
 from nmt_pbt.search.keras_tuner_space import from_hyperparameters
-from nmt_pbt.search.oracles import SafeOracle, locked
+from nmt_pbt.search.oracles import EPOCHS, SafeOracle, locked
+from nmt_pbt.search.pbt import JournaledPBTOracle
 from nmt_pbt.space.space import Space
 
 
@@ -177,12 +179,8 @@ def cannot_write(error: OSError) -> SearchError:
     )
 
 
-STATE = "pbt/state"
-"""Among a trial's values: the content hash of the state it ended with, which a worker sends back with them."""
-
-
 class PBTOracle(StoredOracle, pbt.PBTOracle):
-    """Population Based Training for KerasTuner: for `PopulationBasedTraining`, and for a `Tuner` of one's own.
+    """Population Based Training for a `keras_tuner.Tuner` of one's own.
 
     A tuner of one's own reads from a trial's values where to start and how far to train: `pbt/parent` (the trial whose
     final state to take over; empty for a fresh start), `pbt/age` (epochs those weights were trained on) and
@@ -193,11 +191,6 @@ class PBTOracle(StoredOracle, pbt.PBTOracle):
         structural: Names of hyperparameters that change weight shapes; `units_*` stands for all that begin so, also
             those that the hypermodel asks for only later.
         **kwargs: Of `nmt_pbt.search.pbt.PBTOracle`.
-
-    Attributes:
-        states_released: Called after each trial with the trials whose final states can still be needed, each with that
-            state's content hash, and with the trials under way; whoever keeps states may delete all others.
-        fault: What ended the search, if it was an error.
     """
 
     def __init__(
@@ -212,8 +205,6 @@ class PBTOracle(StoredOracle, pbt.PBTOracle):
     ) -> None:
         self._patterns = tuple(structural)
         self._arguments = {"population_size": population_size, "interval": interval, "epochs": epochs}
-        self.states_released: Callable[[dict[str, str], set[str]], None] = lambda needed, under_way: None
-        self.fault: NmtPbtError | None = None
         super().__init__(objective, population_size, interval, epochs, **kwargs)
 
     def structural_among(self, names: Iterable[str]) -> set[str]:
@@ -236,46 +227,16 @@ class PBTOracle(StoredOracle, pbt.PBTOracle):
         if not self.trials:
             self._population = self._populate(self._space())  # the space may have grown since it was given
 
-    @locked
-    def end_trial(self, trial: Trial) -> None:
-        """Take in the end of a trial, and say which states can still be needed; see `nmt_pbt.search.pbt.PBTOracle`."""
-        with self._noting_faults():
-            super().end_trial(trial)
-        self.release_states()
+    def needed_trials(self) -> set[str]:
+        """Return the trials whose final states can still be asked for: of members, and of the best trial.
 
-    @locked
-    def create_trial(self, tuner_id: str) -> Trial:
-        """Return a trial to run; see `nmt_pbt.search.pbt.PBTOracle`."""
-        with self._noting_faults():
-            return super().create_trial(tuner_id)
-
-    @locked
-    def update_trial(self, trial_id: str, metrics: Mapping[str, float], step: int = 0) -> Trial:
-        """Take in an evaluation; see `nmt_pbt.search.pbt.PBTOracle`."""
-        with self._noting_faults():
-            return super().update_trial(trial_id, metrics, step)
-
-    @contextmanager
-    def _noting_faults(self) -> Iterator[None]:
-        """Keep what ends the search: of a chief's oracle, a worker called, and the chief has to leave, too."""
-        try:
-            yield
-        except NmtPbtError as error:
-            self.fault = error
-            raise
-
-    @locked
-    def release_states(self) -> None:
-        """Say which states can still be needed: of members, of the best trial, and of trials under way."""
-        under_way = {member.turn.trial for member in self.population.members if member.turn is not None}
-        needed = self.population.needed() | {trial.trial_id for trial in self.get_best_trials(1)}
-        values = {trial: self.trials[trial].hyperparameters.values for trial in sorted(needed)}
-        self.states_released({trial: held[STATE] for trial, held in values.items() if STATE in held}, under_way)
+        A tuner may delete the states of all others, but for those of trials under way.
+        """
+        return self.population.needed() | {trial.trial_id for trial in self.get_best_trials(1)}
 
     def get_best_trials(self, num_trials: int = 1) -> list[Trial]:
         """Return the best trials whose score is a number, best first."""
-        found = super().get_best_trials(len(self.trials))
-        return [trial for trial in found if math.isfinite(trial.score)][:num_trials]
+        return _finite(super().get_best_trials(len(self.trials)))[:num_trials]
 
     def get_state(self) -> dict[str, Any]:
         """Return the state, with the arguments that it is only good for."""
@@ -295,6 +256,42 @@ class PBTOracle(StoredOracle, pbt.PBTOracle):
                     "start afresh with overwrite=True or another project_name"
                 )
         super().set_state(state)
+
+
+class SearchOracle(JournaledPBTOracle):
+    """What `PopulationBasedTraining` decides by, and shows: the oracle of the journal's driver, with whole trials.
+
+    Args:
+        hyperparameters: The space as KerasTuner has it.
+        **kwargs: Of `JournaledPBTOracle`.
+    """
+
+    def __init__(self, *, hyperparameters: keras_tuner.HyperParameters, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.hyperparameters = hyperparameters.copy()
+        self.trials: dict[str, Trial] = {}  # type: ignore[assignment]  # whole, not put away
+
+    @locked
+    def update_trial(self, trial_id: str, metrics: Mapping[str, float], step: int = 0) -> Trial:
+        """Take in an evaluation; its step is the age of the weights in epochs, as everywhere in KerasTuner."""
+        values = self.trials[trial_id].hyperparameters.values
+        return super().update_trial(trial_id, metrics, round(values[pbt.AGE] + values[EPOCHS]))
+
+    @locked
+    def end_trial(self, trial: Trial) -> None:
+        """Take in the end of a trial; see `nmt_pbt.search.pbt.PBTOracle`."""
+        pbt.PBTOracle.end_trial(self, trial)
+        if trial.status == "FAILED" and trial.message == "nan":
+            self.trials[trial.trial_id].score = -math.inf if self.objective.direction == "max" else math.inf
+
+    def get_best_trials(self, num_trials: int = 1) -> list[Trial]:
+        """Return the best trials whose score is a number, best first."""
+        completed = sum(trial.status == "COMPLETED" for trial in self.trials.values())
+        return _finite(super().get_best_trials(completed))[:num_trials]
+
+
+def _finite(trials: Iterable[Trial]) -> list[Trial]:
+    return [trial for trial in trials if math.isfinite(trial.score)]
 
 
 def _is_pattern(name: str) -> bool:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
 
 from nmt_pbt.base.errors import UsageError
+from nmt_pbt.run.journal import AnyRecord, Assigned, Evaluated
 from nmt_pbt.search.oracles import EPOCHS
 from nmt_pbt.search.pbt import AGE, INHERITED, MEMBER, PARENT
 
@@ -44,3 +46,30 @@ def schedule(oracle: Any) -> pd.DataFrame:
     frame = pd.DataFrame(rows)
     known = ["epoch", "until", "score", "trial", "member", "inherited"]
     return frame[["epoch", "until", *[name for name in frame if name not in known], *known[2:]]]
+
+
+def history(records: Sequence[AnyRecord]) -> pd.DataFrame:
+    """Return every interval of every member; see `PopulationBasedTraining.history`.
+
+    Args:
+        records: Of a run's journal.
+    """
+    assigned = {record.trial: record for record in records if isinstance(record, Assigned)}
+    rows = []
+    for record in records:
+        if isinstance(record, Evaluated):
+            given = assigned[record.trial]
+            rows.append(
+                {
+                    "member": given.member,
+                    "generation": given.generation,
+                    "epoch": record.trained_pairs,
+                    "trial": record.trial,
+                    "parent": given.parent,
+                    "inherited": given.inherited,
+                    **given.values,
+                    **record.metrics,
+                    "failure": record.failure,
+                }
+            )
+    return pd.DataFrame(rows)

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import errno
-import json
 import logging
-import time
-import traceback
+import secrets
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,27 +13,59 @@ import keras
 import keras_tuner
 import pandas as pd
 from keras_tuner.engine.trial import Trial
-from keras_tuner.errors import FailedTrialError, FatalError
 
-from nmt_pbt.base.errors import NmtPbtError, StateError, UsageError, first_line
-from nmt_pbt.base.randomness import derive_seed
+from nmt_pbt.base.errors import UsageError
 from nmt_pbt.base.types import Value
+from nmt_pbt.base.yaml_text import read_yaml
+from nmt_pbt.run import compare
+from nmt_pbt.run.driver import Driver
+from nmt_pbt.run.job_queue import TrainingJobs
+from nmt_pbt.run.journal import Evaluated, Journal, Tested
+from nmt_pbt.run.run_directory import RunDirectory
+from nmt_pbt.run.search_start import search_started
+from nmt_pbt.search.budget import Budget
 from nmt_pbt.search.exploit import Exploit
 from nmt_pbt.search.explore import ExploreFunction, Explorer
-from nmt_pbt.search.keras_tuner_internals import TunerCallback, is_chief_oracle
-from nmt_pbt.search.oracles import EPOCHS
-from nmt_pbt.search.pbt import AGE, PARENT
-from nmt_pbt.tasks.keras.arguments import check_exploit, check_tuner_arguments, check_whole
-from nmt_pbt.tasks.keras.model_state import capture, is_finite
-from nmt_pbt.tasks.keras.models import Models, Parent, check_model
-from nmt_pbt.tasks.keras.oracle import STATE, PBTOracle, cannot_write, write_json
-from nmt_pbt.tasks.keras.results import last_metrics
+from nmt_pbt.search.keras_tuner_internals import MultiObjective, get_hypermodel
+from nmt_pbt.search.keras_tuner_space import from_hyperparameters
+from nmt_pbt.search.plan import SearchPlan
+from nmt_pbt.search.segments import Segment
+from nmt_pbt.settings.own_task import OwnTaskSettings, own_task_settings
+from nmt_pbt.tasks.keras.arguments import (
+    check_count,
+    check_exploit,
+    check_fit_arguments,
+    check_known,
+    check_project,
+    check_tuner_arguments,
+    check_whole,
+)
+from nmt_pbt.tasks.keras.data import FitArguments
+from nmt_pbt.tasks.keras.models import check_model, not_declared
+from nmt_pbt.tasks.keras.oracle import SearchOracle
+from nmt_pbt.tasks.keras.project import (
+    Progress,
+    engine_settings,
+    load_model,
+    one_thread_each,
+    run_name,
+    say,
+    say_nothing,
+    telling_full_disks,
+)
 from nmt_pbt.tasks.keras.schedule import schedule
-from nmt_pbt.tasks.keras.states import ProjectStates
+from nmt_pbt.tasks.keras.space import declares_hyperparameters, find_space, find_space_of_fit
+from nmt_pbt.tasks.keras.task import CompileOverrides, KerasTask, matching
+from nmt_pbt.tasks.protocol import Objective
+from nmt_pbt.tasks.state import StateStore
 
 _LOG = logging.getLogger("nmt_pbt")
-_FULL = {errno.ENOSPC, errno.EDQUOT}  # the disk, or one's share of it
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 1.0  # seconds between two questions to an oracle that has nothing to do yet
+_METHOD = "pbt"
+_TUNER = (
+    *("directory", "project_name", "overwrite", "max_model_size", "optimizer", "loss", "metrics"),
+    *("distribution_strategy", "tuner_id", "executions_per_trial"),
+)
+"""Arguments of `keras_tuner.Tuner`."""
 
 
 class PopulationBasedTraining(keras_tuner.Tuner):
@@ -48,6 +77,8 @@ class PopulationBasedTraining(keras_tuner.Tuner):
 
     A hypermodel may offer `apply(hp, model)`, which assigns every hyperparameter that is not structural to variables of
     a live model. Then a trial costs no build, no compile and no trace.
+
+    The project folder is the folder of a run: `nmt-pbt report` draws its report, `nmt_pbt.load_run` reads its tables.
 
     Args:
         hypermodel: A `keras_tuner.HyperModel`, or a function of `hp` that returns a compiled model.
@@ -65,19 +96,24 @@ class PopulationBasedTraining(keras_tuner.Tuner):
         frozen: Names of further hyperparameters that explore leaves alone.
         burn_in: Epochs a model has to be trained before it may take over or be taken over from.
         synchronous: All models finish an interval before any decides: the same lineage for any number of workers.
+            Otherwise a free worker goes on at once. With one worker, both come to the same.
         initial: Hyperparameters of the first models, a dictionary each; the others' are drawn from the space.
-        seed: Seed of every draw, 0 too. With a seed, `keras.utils.set_random_seed` is called at the start of each
+        seed: Seed of every draw, 0 too; None draws one. `keras.utils.set_random_seed` is called at the start of each
             trial, so that weights, masks and the order of the data repeat as well.
+        workers: Processes that train. 1 trains in this process; 0 takes as many as cores and memory allow.
+        address: Of a Ray cluster, whose workers train.
         hyperparameters: As for `keras_tuner.Hyperband`.
         tune_new_entries: As for `keras_tuner.Hyperband`.
         allow_new_entries: As for `keras_tuner.Hyperband`.
         max_retries_per_trial: As for `keras_tuner.Hyperband`.
         **kwargs: Of `keras_tuner.Tuner`: `directory`, `project_name`, `overwrite`, `max_model_size`, `optimizer`,
-            `loss`, `metrics`, `distribution_strategy`, `tuner_id`.
+            `loss`, `metrics`.
 
     Raises:
         UsageError: An argument cannot be used; says which and what to do.
     """
+
+    oracle: SearchOracle
 
     def __init__(
         self,
@@ -94,51 +130,159 @@ class PopulationBasedTraining(keras_tuner.Tuner):
         synchronous: bool = False,
         initial: Sequence[Mapping[str, Value]] = (),
         seed: int | None = None,
+        workers: int = 1,
+        address: str | None = None,
         hyperparameters: keras_tuner.HyperParameters | None = None,
         tune_new_entries: bool = True,
         allow_new_entries: bool = True,
         max_retries_per_trial: int = 0,
         **kwargs: Any,
     ) -> None:
-        if hypermodel is None and type(self).run_trial is PopulationBasedTraining.run_trial:
+        if type(self).run_trial is not keras_tuner.Tuner.run_trial:
+            raise UsageError(
+                "run_trial: what it trains would not be handed over; write HyperModel.fit instead, or a "
+                "keras_tuner.Tuner of your own with nmt_pbt.PBTOracle(hyperparameters=...)"
+            )
+        if hypermodel is None:
             raise UsageError("hypermodel is missing; give a keras_tuner.HyperModel or a function that builds a model")
+        check_known(kwargs, PopulationBasedTraining.__init__, _TUNER)
         check_whole(interval=interval, epochs=epochs)
+        for name, value in (("population_size", population_size), ("workers", workers)):
+            check_count(name, value)
+        if seed is not None:
+            check_count("seed", seed)
+        if isinstance(initial, Mapping):
+            raise UsageError("initial: expected a list with a dictionary for each of the first models; write [{...}]")
         check_exploit(exploit)
         check_tuner_arguments(kwargs)
-        oracle = PBTOracle(
-            objective=objective,
-            population_size=population_size,
-            interval=interval,
-            epochs=epochs,
-            exploit=exploit,
-            explore=explore,
-            structural=structural,
-            frozen=frozen,
-            burn_in=burn_in,
-            synchronous=synchronous,
-            initial=initial,
-            seed=seed,
-            hyperparameters=hyperparameters,
-            tune_new_entries=tune_new_entries,
-            allow_new_entries=allow_new_entries,
-            max_retries_per_trial=max_retries_per_trial,
-        )
-        self._seed = seed
-        self._pause: float | None = None
-        super().__init__(oracle=oracle, hypermodel=hypermodel, **kwargs)
-        self._states = ProjectStates(Path(self.project_dir) / "states")
-        keeps_alive = hasattr(self.hypermodel, "apply")
-        build = self._build_beside if keeps_alive else self._try_build
-        self._models = Models(self.hypermodel, build, oracle.structural_among, seed)
-        if self._is_worker():
-            from nmt_pbt.tasks.keras.chief import patient
-
-            patient(self.oracle)
+        folder = Path(kwargs.get("directory") or ".") / (kwargs.get("project_name") or "untitled_project")
+        overwrite = bool(kwargs.get("overwrite"))
+        if not overwrite:
+            check_project(folder)
+        self._population: dict[str, Any] = {
+            "population_size": population_size,
+            "interval": interval,
+            "epochs": epochs,
+            "exploit": exploit,
+            "explore": explore,
+            "burn_in": burn_in,
+            "synchronous": synchronous,
+            "initial": list(initial),
+            "objective": objective,
+        }
+        self._declared = tuple(structural)
+        self._frozen = tuple(frozen)
+        self._workers, self._address = workers, address
+        self._retries = max_retries_per_trial
+        self._accepts_unknown = allow_new_entries and not tune_new_entries
+        self._compiled = CompileOverrides(*(kwargs.get(name) for name in ("optimizer", "loss", "metrics")))
+        self._largest = kwargs.get("max_model_size")
+        one_thread_each()
+        made = get_hypermodel(hypermodel)
+        if hyperparameters is not None and not tune_new_entries:
+            self._space, self._changes_shapes = hyperparameters.copy(), {}
         else:
-            oracle.check_arguments()
-            oracle.states_released = self._states.keep
+            found = find_space(lambda hp: self._built(made, hp), hyperparameters)
+            self._space, self._changes_shapes = found.hyperparameters, found.structural
+        run = None if overwrite else RunDirectory(folder)
+        self._seed = self._chosen_seed(seed, run)
+        super().__init__(oracle=self._new_oracle(), hypermodel=made, **kwargs)
+        self._run = RunDirectory(
+            Path(self.project_dir), accept_changes=True, elsewhere="overwrite=True or another project_name"
+        )
+        self._recall()
 
-    # --- the loop ---
+    def _populate_initial_space(self) -> None:
+        """Do nothing: the space is known."""
+
+    def _built(self, hypermodel: Any, hp: keras_tuner.HyperParameters) -> keras.Model:
+        model = check_model(hypermodel.build(hp), None)
+        self._compiled.apply(model)
+        return model
+
+    def _chosen_seed(self, seed: int | None, run: RunDirectory | None) -> int:
+        if seed is not None:
+            return seed
+        if run is not None and run.journal_file.exists():
+            return int(read_yaml(run.settings_file).get("seed", 0))
+        return secrets.randbelow(2**31)
+
+    # --- what is searched ---
+
+    @property
+    def _structural(self) -> set[str]:
+        names = [hyperparameter.name for hyperparameter in self._space.space]
+        exact = {name for name in self._declared if not set("*?[") & set(name)}
+        return matching(names, self._declared) | exact  # a plain name that is not there is refused by the space
+
+    def _new_oracle(self) -> SearchOracle:
+        space = from_hyperparameters(self._space, self._structural, self._frozen)
+        size, interval, epochs = (self._population[name] for name in ("population_size", "interval", "epochs"))
+        return SearchOracle(
+            hyperparameters=self._space,
+            space=space,
+            budget=Budget.for_trials(size, epochs, 1, interval),
+            seed=self._seed,
+            **self._population,
+        )
+
+    def _settings(self) -> OwnTaskSettings:
+        names = {name: self._population[name] for name in ("exploit", "explore")}
+        named = {name: value for name, value in names.items() if isinstance(value, str)}
+        objective = self.oracle.objective
+        given = {name: described(value) for name, value in names.items() if not isinstance(value, str)}
+        if isinstance(objective, MultiObjective):
+            given["objective"] = ", ".join(f"{part.name} ({part.direction})" for part in objective.objectives)
+        return own_task_settings(
+            self.oracle.space,
+            Objective(objective.name, objective.direction),
+            {
+                "name": run_name(self.project_name),
+                "seed": self._seed,
+                "task": "keras",
+                "kept": self._population["population_size"],
+                "training": {"epochs": float(self._population["epochs"])},
+                "search": {
+                    "methods": [_METHOD],
+                    "population": self._population["population_size"],
+                    "interval": float(self._population["interval"]),
+                    _METHOD: {
+                        **named,
+                        "burn_in": float(self._population["burn_in"]),
+                        "synchronous": self._population["synchronous"],
+                        "initial": [dict(values) for values in self._population["initial"]],
+                        "frozen": list(self._frozen),
+                    },
+                },
+                "engine": engine_settings(self._workers, self._address),
+                "strategies": given,
+            },
+        )
+
+    def _task(self, arguments: FitArguments) -> KerasTask:
+        return KerasTask(
+            hypermodel=self.hypermodel,
+            hyperparameters=self._space,
+            arguments=arguments,
+            objective=self.oracle.objective,
+            structural=frozenset(self._structural),
+            compiled=self._compiled,
+            max_model_size=self._largest,
+            max_retries=self._retries,
+            accepts_unknown=self._accepts_unknown,
+        )
+
+    def _recall(self) -> None:
+        """Bring the oracle to where the run in the project folder stands, if there is one."""
+        if self._run.started() is None:
+            return
+        settings = self._settings()
+        self._run.check_same(settings)
+        with Journal(self._run.journal_file, writable=False) as journal:
+            start = search_started(_METHOD, self.oracle, settings.search_plan(), self._seed)
+            Driver(self.oracle, StateStore(self._run.states), journal, start).recall()
+
+    # --- searching ---
 
     def search(self, *fit_args: Any, **fit_kwargs: Any) -> None:
         """Search; arguments are those of `Model.fit`, or of the hypermodel's own `fit`.
@@ -147,12 +291,14 @@ class PopulationBasedTraining(keras_tuner.Tuner):
         where an earlier search in the same project directory stopped.
 
         Args:
-            *fit_args: Positional arguments, such as the training data.
-            **fit_kwargs: Others, such as `validation_data` and `callbacks`, which are copied for each trial.
+            *fit_args: Positional arguments, such as the training data. Data may be functions that return them.
+            **fit_kwargs: Others, such as `validation_data` and `callbacks`, which are copied for each trial. `verbose`
+                0 prints nothing.
 
         Raises:
-            UsageError: A hyperparameter that changes shapes was not declared structural; the objective is missing.
-            SearchError: All models failed.
+            UsageError: A hyperparameter that changes shapes was not declared structural; the objective is missing;
+                something cannot be sent to worker processes; another process searches in this project.
+            SearchError: All models failed, or the disk is full.
         """
         for name in ("epochs", "initial_epoch"):
             if fit_kwargs.pop(name, None) is not None:
@@ -161,136 +307,53 @@ class PopulationBasedTraining(keras_tuner.Tuner):
                     "trial trains",
                     stacklevel=2,
                 )
-        if is_chief_oracle():
-            from nmt_pbt.tasks.keras.chief import serve
-
-            self.oracle.verbose = fit_kwargs.get("verbose", self.oracle.verbose)
-            self.on_search_begin()
-            serve(self.oracle)
+        show = fit_kwargs.get("verbose", 1) not in (0, "0")
+        own_fit = type(self.hypermodel).fit is not keras_tuner.HyperModel.fit
+        if not own_fit:
+            fit_kwargs.setdefault("verbose", 0)
+        arguments = FitArguments(fit_args, fit_kwargs)
+        arguments.check(sent=False)
+        check_fit_arguments(arguments, self._task(arguments).objective_names, own_fit, self._population["interval"])
+        if own_fit and self._run.started() is None and declares_hyperparameters(type(self.hypermodel).fit):
+            self._space = find_space_of_fit(
+                self.hypermodel, lambda hp: self._built(self.hypermodel, hp), self._space, arguments.made()
+            )
+        written = self._run.records()
+        if any(isinstance(record, Tested) for record in written):
+            if show:
+                say(f"{self.project_dir}: this search is finished; see get_best_models(), report()")
             return
-        try:
-            super().search(*fit_args, **fit_kwargs)
-        finally:
-            self._states.leave()
-
-    def on_search_begin(self) -> None:
-        """Save, so that a search killed in its first trial is resumed too."""
-        self.save()
-        if not self._is_worker():
-            self.oracle.release_states()
-
-    def pre_create_trial(self) -> None:
-        """Wait a little before asking again an oracle that had nothing to do: other workers' results have to come."""
-        if self._pause is not None:
-            time.sleep(self._pause)
-            self._pause = min(2 * self._pause, _LONGEST_PAUSE)
-        else:
-            self._pause = _FIRST_PAUSE
-
-    def on_trial_begin(self, trial: Trial) -> None:
-        """Stop waiting.
-
-        Args:
-            trial: The trial that is about to run.
-        """
-        self._pause = None
-
-    def on_trial_end(self, trial: Trial) -> None:
-        """Tell the oracle, and let other workers save.
-
-        Args:
-            trial: The trial that ended.
-        """
-        super().on_trial_end(trial)
-        self._states.leave()
-
-    def _run_and_update_trial(self, trial: Trial, *fit_args: Any, **fit_kwargs: Any) -> None:
-        results = self.run_trial(trial, *fit_args, **fit_kwargs)
-        metrics = last_metrics(results, self.oracle.objective, "run_trial")
-        self.oracle.update_trial(trial.trial_id, metrics, step=_end(trial))
-
-    def _try_run_and_update_trial(self, trial: Trial, *fit_args: Any, **fit_kwargs: Any) -> None:
-        try:
-            self._run_and_update_trial(trial, *fit_args, **fit_kwargs)
-        except (FatalError, NmtPbtError):
-            raise  # no fault of this trial's values: going on would not help
-        except Exception as error:
-            if isinstance(error, OSError) and error.errno in _FULL:
-                raise cannot_write(error) from error  # nor is this
-            trial.status = "FAILED" if isinstance(error, FailedTrialError) else "INVALID"
-            reason = f"{type(error).__name__}: {first_line(error, '')}"
-            trial.message = f"{reason}\n\n{traceback.format_exc()}"
-            _LOG.warning("trial %s failed: %s", trial.trial_id, reason)
-        else:
-            trial.status = "COMPLETED"
-
-    # --- one trial ---
-
-    def run_trial(self, trial: Trial, *fit_args: Any, **fit_kwargs: Any) -> Any:
-        """Train one model for one interval, from where its parent stopped, and keep its state.
-
-        Args:
-            trial: The trial.
-            *fit_args: As given to `search`.
-            **fit_kwargs: As given to `search`.
-
-        Returns:
-            The metrics of the last epoch.
-
-        Raises:
-            StateError: The parent's state is missing or damaged.
-            HandoverError: The model does not hold it after the load.
-            UsageError: It does not fit the model, because of a hyperparameter that was not declared structural.
-        """
-        values = trial.hyperparameters.values
-        values.pop(STATE, None)  # of an attempt that failed
-        self._seed_keras("weights", trial)
-        callbacks = self._deepcopy_callbacks(fit_kwargs.pop("callbacks", None) or [])
-        if any(type(callback).__name__ == "TensorBoard" for callback in callbacks):
-            self._configure_tensorboard_dir(callbacks, trial)
-        parent = self._ended(self.oracle.get_trial(values[PARENT])) if values[PARENT] else None
-        model = self._models.take_up(trial, parent)
-        self._seed_keras("training", trial)  # again, so that it does not matter what was built
-        results = self.hypermodel.fit(
-            trial.hyperparameters,
-            model,
-            *fit_args,
-            epochs=_end(trial),
-            initial_epoch=round(values[AGE]),
-            callbacks=[*callbacks, TunerCallback(self, trial)],
-            **fit_kwargs,
+        self.oracle = self._new_oracle()
+        self._check_structural()
+        task = self._task(arguments)
+        if self._workers != 1 or self._address is not None:
+            task.check_sendable()
+        progress = Progress(
+            show,
+            len(written) - 1,
+            intervals=True,
+            failed=lambda trial, reason: _LOG.warning("trial %s failed: %s", trial, reason),
         )
-        metrics = last_metrics(results, self.oracle.objective, "HyperModel.fit")
-        self._keep(trial, model, metrics)
-        return metrics
+        tell = say if show else say_nothing
+        with telling_full_disks():
+            compare.compare(self._run, self._settings(), task, progress, tell, self._oracle_of_search)
 
-    def _seed_keras(self, purpose: str, trial: Trial) -> None:
-        if self._seed is not None:
-            keras.utils.set_random_seed(derive_seed(self._seed, purpose, trial.trial_id) % 2**32)
+    def _oracle_of_search(
+        self, name: str, plan: SearchPlan, seed: int, pairs_per_epoch: int, segments: Sequence[Segment]
+    ) -> SearchOracle:
+        return self.oracle
 
-    def _build_beside(self, hp: keras_tuner.HyperParameters) -> keras.Model:
-        """Build a model as KerasTuner does, but without clearing Keras's state, which live models share."""
-        return check_model(self._build_hypermodel(hp), self.max_model_size)
-
-    def _ended(self, trial: Trial) -> Parent:
-        """Return what a trial ended with."""
-        if STATE not in trial.hyperparameters.values:
-            raise StateError(f"trial {trial.trial_id} left no state to go on from; start a new search")
-        state = self._states.load(trial.trial_id, trial.hyperparameters.values[STATE])
-        build_config = Path(self._get_build_config_fname(trial.trial_id)).read_text(encoding="utf-8")
-        return Parent(trial, state, json.loads(build_config))
-
-    def _keep(self, trial: Trial, model: keras.Model, metrics: dict[str, float]) -> None:
-        """Save the state a trial ended with; one with numbers that are not finite fails the trial instead."""
-        if not is_finite(model):
-            metrics[self.oracle.objective.name] = float("nan")
+    def _check_structural(self) -> None:
+        """Refuse hyperparameters that change shapes and would change in training."""
+        if self._population["explore"] is None:
             return
-        self._states.enter()
-        if self.oracle.get_trial(trial.trial_id).status == "COMPLETED":
-            return  # another worker, which was given the same trial after a crash, was faster
-        state = capture(model, _end(trial))
-        trial.hyperparameters.values[STATE] = self._states.save(trial.trial_id, state)
-        write_json(Path(self._get_build_config_fname(trial.trial_id)), model.get_build_config())
+        moving = {
+            name: difference
+            for name, difference in self._changes_shapes.items()
+            if name not in self._structural and name not in self._frozen
+        }
+        if moving:
+            raise not_declared(sorted(moving), next(iter(moving.values())))
 
     # --- results ---
 
@@ -298,7 +361,7 @@ class PopulationBasedTraining(keras_tuner.Tuner):
         """Return the best models with their weights and optimizer slots, best first.
 
         Args:
-            num_models: How many at most. Kept are the best one and those that members may still start from.
+            num_models: How many at most. Kept are the best one, and the best one of each other member.
 
         Returns:
             The models of the best trials whose states are kept.
@@ -306,10 +369,10 @@ class PopulationBasedTraining(keras_tuner.Tuner):
         Raises:
             UsageError: Nothing has been trained.
         """
-        trials = [trial for trial in self.oracle.get_best_trials(self.oracle.max_trials) if self._is_kept(trial)]
-        if not trials:
+        kept = [trial for trial in self.oracle.get_best_trials(self.oracle.max_trials) if self._is_kept(trial)]
+        if not kept:
             raise UsageError(f"{self.project_dir}: no trained model yet; call search first")
-        return [self.load_model(trial) for trial in trials[:num_models]]
+        return [self.load_model(trial) for trial in kept[:num_models]]
 
     def load_model(self, trial: Trial) -> keras.Model:
         """Build the model of a trial and give it the state that the trial ended with.
@@ -320,7 +383,32 @@ class PopulationBasedTraining(keras_tuner.Tuner):
         Raises:
             StateError: It is not kept.
         """
-        return self._models.load(self._ended(trial))
+        values = self.oracle.searched(trial.hyperparameters.values)
+        content = self._states.get(trial.trial_id, "")
+        task = self._task(FitArguments())
+        return load_model(task, self._run.path, self._places(trial), values, content)
+
+    @property
+    def _states(self) -> dict[str, str]:
+        """Content hashes of the states that trials ended with."""
+        return {
+            record.trial: record.state
+            for record in self._run.records()
+            if isinstance(record, Evaluated) and record.state is not None
+        }
+
+    def _places(self, trial: Trial) -> Iterator[tuple[Path, str]]:
+        name = TrainingJobs(_METHOD, self._seed).state_name(trial.trial_id, 0)
+        yield self._run.states, name
+        yield self._run.models, name
+        yield self._run.models, f"{_METHOD}-seed{self._seed}"
+
+    def _is_kept(self, trial: Trial) -> bool:
+        content = self._states.get(trial.trial_id)
+        return content is not None and any(
+            StateStore(folder).exists(name) and StateStore(folder).problem(name, content) is None
+            for folder, name in self._places(trial)
+        )
 
     def schedule(self) -> pd.DataFrame:
         """Return the hyperparameters of the best model over its training, along its lineage.
@@ -335,23 +423,43 @@ class PopulationBasedTraining(keras_tuner.Tuner):
         """
         return schedule(self.oracle)
 
-    def _is_kept(self, trial: Trial) -> bool:
-        content = trial.hyperparameters.values.get(STATE)
-        return content is not None and self._states.exists(trial.trial_id, content)
+    def history(self) -> pd.DataFrame:
+        """Return what every member was in every interval.
 
-    def _get_tuner_fname(self) -> str:
-        """Return one name for chief and lone process, so that each goes on with, or reads, what the other did."""
-        return str(super()._get_tuner_fname() if self._is_worker() else Path(self.project_dir) / "tuner.json")
+        Returns:
+            One row an interval of a member, in the order in which they ended. Columns: member, generation, epoch
+            (epochs that the weights were trained on at its end), trial, parent (the trial whose state it began with;
+            None for fresh weights), inherited, one column a hyperparameter, one a metric (at the last epoch), and
+            failure (why it failed; None where it did not).
+        """
+        from nmt_pbt.tasks.keras.schedule import history
+
+        return history(self._run.records())
+
+    def report(self) -> Path:
+        """Write the report of the run; see `nmt_pbt.report.page.write_report`.
+
+        Returns:
+            Its page.
+
+        Raises:
+            UsageError: Nothing has been trained.
+        """
+        from nmt_pbt.report.page import write_report
+
+        if self._run.started() is None:
+            raise UsageError(f"{self.project_dir}: nothing to report yet; call search first")
+        return write_report(self._run.path)
 
     def save(self) -> None:
-        """Write the state of tuner and oracle to the project directory."""
-        if not self._is_worker():
-            self.oracle.save()
-        write_json(Path(self._get_tuner_fname()), self.get_state())
+        """Do nothing: the journal is the record."""
 
 
-def _end(trial: Trial) -> int:
-    """Return how many epochs the weights of a trial will have been trained on when it is over."""
-    values = trial.hyperparameters.values
-    end: int = round(values[AGE] + values[EPOCHS])
-    return end
+def described(value: Any) -> str:
+    """Return how a strategy that is no name is told from others."""
+    if value is None:
+        return "none"
+    if hasattr(value, "__qualname__"):
+        return f"{value.__module__}.{value.__qualname__}"
+    inside = ", ".join(f"{name}={held!r}" for name, held in sorted(vars(value).items()) if not name.startswith("_"))
+    return f"{type(value).__name__}({inside})"

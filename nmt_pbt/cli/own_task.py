@@ -1,0 +1,88 @@
+"""`nmt-pbt compare --task`: a Keras model in a file of one's own."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from nmt_pbt.base.errors import UsageError, suggest
+from nmt_pbt.cli.running import going_on
+
+if TYPE_CHECKING:
+    from nmt_pbt.tasks.keras.task import KerasTask
+
+
+def compare_own_task(
+    name: str, folder: Path, config: Path | None, assignments: list[str], overrides: dict[str, Any], resume: bool
+) -> None:
+    """Compare methods on a task of one's own, or go on with that.
+
+    Args:
+        name: `package.module:name` of what `nmt_pbt.keras_task` returned, or of a function that returns that.
+        folder: The run's folder.
+        config: Settings in YAML.
+        assignments: Of `--set`.
+        overrides: Dotted keys to values, of other options.
+        resume: Whether the folder holds a run that is to be gone on with.
+
+    Raises:
+        UsageError: There is no such task, or the settings cannot be used with it.
+    """
+    from nmt_pbt.run.run_directory import RunDirectory
+    from nmt_pbt.settings.loading import load
+    from nmt_pbt.settings.own_task import OwnTaskSettings, own_task_settings
+
+    task = task_named(name)
+    run = RunDirectory(folder)
+    if resume:
+        run.check_run()
+    settings = load(OwnTaskSettings, run.settings_file if resume else config, assignments, overrides)
+    tree = {**settings.model_dump(mode="json"), "task": name}
+    settings = own_task_settings(task.search_space, task.searched_objective, tree)
+    from nmt_pbt.report.page import write_report
+    from nmt_pbt.tasks.keras.compare import run_searches
+
+    with going_on(folder, f"nmt-pbt compare --task {name} --resume {folder}"):
+        if not run_searches(run, settings, task, verbose=1):
+            typer.echo(f"{folder}: nothing was left to do; its report:", err=True)
+    typer.echo(str(write_report(folder)))
+
+
+def task_named(name: str) -> KerasTask:
+    """Return the task that a module of the working folder, or an installed one, holds.
+
+    Args:
+        name: `package.module:name`.
+
+    Raises:
+        UsageError: There is no such module, or nothing of that name in it, or that is no task.
+    """
+    module, _, attribute = name.partition(":")
+    if not module or not attribute:
+        raise UsageError(f"--task {name}: expected MODULE:NAME, for instance my_module:my_task")
+    if os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())
+    try:
+        held = importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{module}.".startswith(f"{error.name}."):
+            raise
+        raise UsageError(
+            f"--task {name}: no module '{module}' in {os.getcwd()} or among what is installed; correct the name"
+        ) from None
+    if not hasattr(held, attribute):
+        raise UsageError(f"--task {name}: {module} holds no '{attribute}'{suggest(attribute, vars(held))}")
+    found = getattr(held, attribute)
+    from nmt_pbt.tasks.keras.task import KerasTask
+
+    task = found() if callable(found) and not isinstance(found, KerasTask) else found
+    if not isinstance(task, KerasTask):
+        raise UsageError(
+            f"--task {name}: is no task but {type(task).__name__}; make one with nmt_pbt.keras_task(build_model, x, y)"
+        )
+    return task

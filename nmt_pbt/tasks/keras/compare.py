@@ -1,0 +1,334 @@
+"""`nmt_pbt.compare`: several search methods on one Keras model, at equal budget, in a script or a notebook."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import keras
+import keras_tuner
+import pandas as pd
+
+from nmt_pbt.base.errors import UsageError
+from nmt_pbt.run import compare as runs
+from nmt_pbt.run.choice import choose_models
+from nmt_pbt.run.journal import Evaluated, Tested
+from nmt_pbt.run.preflight import check_engine, is_finished
+from nmt_pbt.run.run_directory import RunDirectory
+from nmt_pbt.search.keras_tuner_internals import create_objective, get_hypermodel
+from nmt_pbt.search.methods.registry import build_method, check_methods
+from nmt_pbt.search.plan import SearchPlan
+from nmt_pbt.search.segments import Segment
+from nmt_pbt.settings.own_task import OwnTaskSettings, own_task_settings
+from nmt_pbt.tasks.keras.arguments import check_count, check_fit_arguments, check_project, check_whole
+from nmt_pbt.tasks.keras.data import FitArguments
+from nmt_pbt.tasks.keras.models import check_model
+from nmt_pbt.tasks.keras.project import (
+    Progress,
+    engine_settings,
+    load_model,
+    one_thread_each,
+    run_name,
+    say,
+    say_nothing,
+    telling_full_disks,
+)
+from nmt_pbt.tasks.keras.space import declares_hyperparameters, find_space, find_space_of_fit
+from nmt_pbt.tasks.keras.task import KerasTask, matching
+
+if TYPE_CHECKING:
+    from nmt_pbt.report.run import Run
+    from nmt_pbt.search.oracles import JournaledOracle
+
+_LOG = logging.getLogger("nmt_pbt")
+METHODS = ("pbt", "random", "hyperband", "bayes", "grid")
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What a comparison found.
+
+    Attributes:
+        task: What was trained.
+        run: Its tables, as `nmt_pbt.load_run` reads them.
+        report: The page of its report.
+    """
+
+    task: KerasTask
+    run: Run
+    report: Path
+
+    @cached_property
+    def models(self) -> Mapping[str, keras.Model]:
+        """The best model of each method, by the objective, with its weights; built when first asked for."""
+        return {method: self.model(method) for method in dict.fromkeys(record.method for record in self.run.tested)}
+
+    def model(self, method: str | None = None, seed: int | None = None) -> keras.Model:
+        """Return a winner with its weights.
+
+        Args:
+            method: Whose; None takes the best of all, by the objective.
+            seed: Of which search; None takes the best.
+
+        Raises:
+            UsageError: There is none.
+            StateError: The run was copied without its models.
+        """
+        (chosen,) = choose_models(self.run.path, OwnTaskSettings, method, seed)
+        won = next(record for record in self.run.tested if f"{record.method}-seed{record.seed}" == chosen.name)
+        content = next(
+            record.state
+            for record in self.run.records
+            if isinstance(record, Evaluated) and _place(record) == _place(won)
+        )
+        places = iter([(self.run.path / "models", chosen.name)])
+        return load_model(self.task, self.run.path, places, chosen.values, content or "")
+
+    @property
+    def schedule(self) -> pd.DataFrame:
+        """The hyperparameters of PBT's best model over its training: one row a segment of constant values.
+
+        Columns: epoch and until (epochs that its weights were trained on), and one for each hyperparameter. Empty
+        where the method `pbt` was not compared.
+        """
+        from nmt_pbt.run.schedule import found_schedule
+
+        won = [record for record in self.run.tested if record.method == "pbt"]
+        if not won:
+            return pd.DataFrame(columns=["epoch", "until"])
+        sign = 1 if self.task.objective.direction == "max" else -1
+        best = max(won, key=lambda record: sign * record.dev[self.task.objective.name])
+        found = found_schedule(self.run.records, "pbt", best.seed, self.run.name)
+        rows, epoch = [], 0.0
+        for segment in found.plain if found is not None else ():
+            rows.append({"epoch": round(epoch), "until": round(epoch + segment.epochs), **segment.values})
+            epoch += segment.epochs
+        return pd.DataFrame(rows)
+
+
+def _place(record: Evaluated | Tested) -> tuple[str, int, str, int]:
+    return record.method, record.seed, record.trial, record.interval_index
+
+
+def compare(
+    build_model: Any,
+    x: Any = None,
+    y: Any = None,
+    *,
+    validation_data: Any = None,
+    test_data: Any = None,
+    objective: Any = "val_loss",
+    methods: Sequence[str] = METHODS,
+    seeds: int = 3,
+    population: int = 8,
+    epochs: int = 20,
+    interval: int = 1,
+    structural: Sequence[str] = (),
+    workers: int = 0,
+    address: str | None = None,
+    seed: int = 0,
+    directory: str | Path = "results/keras",
+    hyperparameters: keras_tuner.HyperParameters | None = None,
+    settings: Mapping[str, Any] | None = None,
+    accept_changes: bool = False,
+    verbose: int = 1,
+    **fit_arguments: Any,
+) -> Comparison:
+    """Search for a Keras model's hyperparameters with several methods at equal budget, and report what is best.
+
+    Each method trains `population` x `epochs` epochs for each seed, and is evaluated after every interval. Each winner
+    is evaluated once on the test data. The report is `report/index.html` in the folder. Called again with the same
+    arguments it goes on where it was stopped; methods and seeds may be added.
+
+    Args:
+        build_model: A function of `hp` that returns a compiled model, or a `keras_tuner.HyperModel`, which may have a
+            `fit` of its own, and `apply(hp, model)`, which puts hyperparameters in force in a live model.
+        x: Training data, as for `Model.fit`; or a function that returns them, for what cannot be sent to worker
+            processes, such as a `tf.data.Dataset`.
+        y: Targets, as for `Model.fit`.
+        validation_data: What searches decide by; or a function that returns them.
+        test_data: What winners are tested on, in the form of `validation_data`; None tests none.
+        objective: The metric that decides: its name, or a `keras_tuner.Objective`.
+        methods: Which, by name: `pbt`, `random`, `hyperband`, `bayes`, `grid`, and all others that
+            `nmt-pbt compare --help` lists, `replay` and the ablations `exploit-only` and `explore-only` among them.
+        seeds: How often each search is repeated.
+        population: Models that PBT trains side by side; all methods get its budget.
+        epochs: Whole epochs that each of them trains.
+        interval: Whole epochs between two evaluations, and two decisions of PBT.
+        structural: Hyperparameters that change what variables a model has; `units_*` stands for all that begin so.
+            Those that building the model shows to do so need not be named.
+        workers: Processes that train, for all searches at once; 0 takes as many as cores and memory allow, 1 trains in
+            this process. What is found does not depend on it.
+        address: Of a Ray cluster, whose workers train.
+        seed: Seed of the first search; the others follow on it.
+        directory: The run's folder.
+        hyperparameters: Ranges to search in place of those that the build function names.
+        settings: More settings under `search`, for instance `{"pbt": {"fraction": 0.3}}`; see docs/settings.md.
+        accept_changes: Go on with a run under another version of this program or of its libraries.
+        verbose: 0 prints nothing, 1 a line for each search, 2 for each interval.
+        **fit_arguments: Others of `Model.fit`, such as `batch_size` and `callbacks`.
+
+    Returns:
+        The run's tables, its winners as models, PBT's schedule, and where the report is.
+
+    Raises:
+        UsageError: An argument cannot be used, or the folder holds a run with other settings; says what to do.
+        SearchError: Every trial of every method failed.
+    """
+    from nmt_pbt.report.page import write_report
+    from nmt_pbt.report.run import load_run
+
+    for name, count, least in (("seeds", seeds, 1), ("population", population, 2), ("workers", workers, 0)):
+        check_count(name, count, least)
+    check_count("seed", seed)
+    check_whole(interval=interval, epochs=epochs)
+    one_thread_each()
+    folder = Path(directory)
+    check_project(folder)
+    task = keras_task(
+        build_model,
+        x,
+        y,
+        validation_data=validation_data,
+        test_data=test_data,
+        objective=objective,
+        interval=interval,
+        structural=structural,
+        hyperparameters=hyperparameters,
+        **fit_arguments,
+    )
+    space = task.search_space
+    tree = own_task_settings(
+        space,
+        task.searched_objective,
+        {
+            "name": run_name(folder.resolve().name),
+            "seed": seed,
+            "task": "keras",
+            "training": {"epochs": float(epochs)},
+            "search": {
+                **(settings or {}),
+                "methods": list(methods),
+                "seeds": seeds,
+                "population": population,
+                "interval": float(interval),
+            },
+            "engine": engine_settings(workers, address),
+        },
+    )
+    run = RunDirectory(folder, accept_changes, elsewhere="another directory=")
+    if run_searches(run, tree, task, verbose):
+        page = write_report(folder)
+        if verbose:
+            say(page)
+    else:
+        page = write_report(folder)
+        if verbose:
+            say(f"{folder}: nothing was left to do")
+    return Comparison(task, load_run(folder), page)
+
+
+def run_searches(run: RunDirectory, settings: OwnTaskSettings, task: KerasTask, verbose: int) -> bool:
+    """Search with each method and seed, or go on with that.
+
+    Args:
+        run: The folder of a run, or of one to begin.
+        settings: What is searched.
+        task: What is trained.
+        verbose: As for `compare`.
+
+    Returns:
+        Whether anything was left to do.
+
+    Raises:
+        UsageError: These searches cannot be run, or the folder holds something else.
+        SearchError: Every trial of every method failed.
+    """
+    space = task.search_space
+    check_methods(replace(settings.search_plan(), space=space))
+    check_engine(settings.engine)
+    if settings.engine.name != "inline":
+        task.check_sendable()
+
+    def build_oracle(
+        name: str, plan: SearchPlan, seed: int, pairs_per_epoch: int, segments: Sequence[Segment]
+    ) -> JournaledOracle:
+        return build_method(name, replace(plan, space=space), seed, pairs_per_epoch, segments)
+
+    if run.started() is None:
+        run.check_new()
+    elif is_finished(run.records(), settings):
+        run.check_same(settings)
+        return False
+    progress = Progress(
+        bool(verbose),
+        len(run.records()) - 1,
+        intervals=verbose > 1,
+        failed=lambda trial, reason: _LOG.warning("trial %s failed: %s", trial, reason),
+    )
+    with telling_full_disks():
+        runs.compare(run, settings, task, progress, say if verbose else say_nothing, build_oracle)
+    return True
+
+
+def keras_task(
+    build_model: Any,
+    x: Any = None,
+    y: Any = None,
+    *,
+    validation_data: Any = None,
+    test_data: Any = None,
+    objective: Any = "val_loss",
+    interval: int = 1,
+    structural: Sequence[str] = (),
+    hyperparameters: keras_tuner.HyperParameters | None = None,
+    **fit_arguments: Any,
+) -> KerasTask:
+    """Return a Keras model and its data as a task, for `nmt-pbt compare --task my_module:my_task`.
+
+    Its search space is found by building models with the least and the greatest value of each hyperparameter.
+
+    Args:
+        build_model: As for `compare`, as all that follows.
+        x: Training data.
+        y: Targets.
+        validation_data: What searches decide by.
+        test_data: What winners are tested on.
+        objective: The metric that decides.
+        interval: Whole epochs between two evaluations.
+        structural: Hyperparameters that change what variables a model has.
+        hyperparameters: Ranges to search in place of those that the build function names.
+        **fit_arguments: Others of `Model.fit`.
+
+    Raises:
+        UsageError: Nothing can be trained or scored with these.
+    """
+    one_thread_each()
+    for name in ("epochs", "initial_epoch"):
+        if name in fit_arguments:
+            raise UsageError(f"{name}: is set for each trial; leave it out")
+    hypermodel = get_hypermodel(build_model)
+    if hypermodel is None:
+        raise UsageError("build_model is missing; give a function that builds a model, or a keras_tuner.HyperModel")
+    given = {"x": x, "y": y, "validation_data": validation_data, "verbose": 0, **fit_arguments}
+    arguments = FitArguments((), {name: value for name, value in given.items() if value is not None})
+    arguments.check(sent=False)
+
+    def build(hp: keras_tuner.HyperParameters) -> keras.Model:
+        return check_model(hypermodel.build(hp), None)
+
+    own_fit = type(hypermodel).fit is not keras_tuner.HyperModel.fit
+    decides = create_objective(objective)
+    task = KerasTask(hypermodel, keras_tuner.HyperParameters(), arguments, decides, test_data=test_data)
+    check_fit_arguments(arguments, task.objective_names, own_fit, interval)
+    found = find_space(build, hyperparameters)
+    known = found.hyperparameters
+    if own_fit and declares_hyperparameters(type(hypermodel).fit):
+        known = find_space_of_fit(hypermodel, build, known, arguments.made())
+    names = [one.name for one in known.space]
+    stays = matching(names, structural) | set(found.structural)
+    return replace(task, hyperparameters=known, structural=frozenset(stays))

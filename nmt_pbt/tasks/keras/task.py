@@ -1,0 +1,183 @@
+"""Any Keras model as a task: a hypermodel, the data to fit it with, and the metric that decides."""
+
+from __future__ import annotations
+
+import fnmatch
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any, cast
+
+import cloudpickle
+import keras
+import keras_tuner
+
+from nmt_pbt.base.errors import UsageError
+from nmt_pbt.base.types import Value
+from nmt_pbt.search.keras_tuner_internals import MultiObjective
+from nmt_pbt.search.keras_tuner_space import from_hyperparameters
+from nmt_pbt.space.space import Space
+from nmt_pbt.tasks.keras.data import FitArguments, check_sendable
+from nmt_pbt.tasks.keras.models import check_model
+from nmt_pbt.tasks.keras.trainable import KerasTrainable, evaluated
+from nmt_pbt.tasks.protocol import Objective, TestResult, Trainable
+
+
+@dataclass(frozen=True)
+class CompileOverrides:
+    """What is compiled in place of what the hypermodel says; None leaves that as it is."""
+
+    optimizer: Any = None
+    loss: Any = None
+    metrics: Any = None
+
+    def apply(self, model: keras.Model) -> None:
+        """Compile a model again where something is to be overridden."""
+        if not (self.optimizer or self.loss or self.metrics):
+            return
+        optimizer = self.optimizer or model.optimizer
+        if isinstance(optimizer, keras.optimizers.Optimizer):
+            optimizer = keras.optimizers.deserialize(keras.optimizers.serialize(optimizer))  # each model has its own
+        model.compile(optimizer=optimizer, loss=self.loss or model.loss, metrics=self.metrics or model.metrics)
+
+
+@dataclass(frozen=True)
+class KerasTask:
+    """Trains Keras models on one set of data; see `tasks.protocol.Task`. One epoch is the unit that is counted.
+
+    Attributes:
+        hypermodel: Builds compiled models; may have a `fit` of its own, and `apply(hp, model)`.
+        hyperparameters: All that it asks for.
+        arguments: Of `fit`.
+        objective: KerasTuner's objective, of one metric or several.
+        structural: Hyperparameters that change what variables a model has.
+        test_data: As `validation_data` of `Model.fit`; None for no test of winners.
+        compiled: What is compiled otherwise than the hypermodel does.
+        max_model_size: Parameters that a model may have; None for any number.
+        max_retries: How often a trial that raised is tried again.
+        accepts_unknown: Whether hyperparameters that are not among `hyperparameters` keep their defaults; otherwise
+            they are refused.
+        threads: Of a worker process; 0 for as many as TensorFlow takes. This process keeps those it began with.
+    """
+
+    hypermodel: Any
+    hyperparameters: keras_tuner.HyperParameters
+    arguments: FitArguments
+    objective: Any
+    structural: frozenset[str] = frozenset()
+    test_data: Any = None
+    compiled: CompileOverrides = CompileOverrides()
+    max_model_size: int | None = None
+    max_retries: int = 0
+    accepts_unknown: bool = False
+    threads: int = 0
+    name: str = field(default="keras", init=False)
+    pairs_per_epoch: int = field(default=1, init=False)
+    brings_its_code: bool = field(default=True, init=False)
+    """A worker needs nothing of the main script: what is defined there is sent along."""
+
+    @property
+    def data_digest(self) -> str:
+        """SHA-256 of the data that the models are fitted with."""
+        return self.arguments.digest()
+
+    @property
+    def searched_objective(self) -> Objective:
+        """The metric that a search decides by."""
+        return Objective(self.objective.name, self.objective.direction)
+
+    @property
+    def objective_names(self) -> tuple[str, ...]:
+        """The metrics that make up the objective."""
+        parts = self.objective.objectives if isinstance(self.objective, MultiObjective) else [self.objective]
+        return tuple(part.name for part in parts)
+
+    @property
+    def search_space(self) -> Space:
+        """The search space."""
+        return from_hyperparameters(self.hyperparameters, self.structural)
+
+    @property
+    def apply(self) -> Callable[[keras_tuner.HyperParameters, keras.Model], None] | None:
+        """What puts hyperparameters in force in a live model; None where the hypermodel offers no such thing."""
+        return getattr(self.hypermodel, "apply", None)
+
+    def structural_among(self, names: Iterable[str]) -> set[str]:
+        """Return which of some hyperparameters are declared structural."""
+        return set(names) & self.structural
+
+    def with_values(self, values: Mapping[str, Value]) -> keras_tuner.HyperParameters:
+        """Return the hyperparameters with these values."""
+        hp = self.hyperparameters.copy()
+        hp.values = dict(values)
+        return hp
+
+    def with_threads(self, threads: int) -> KerasTask:
+        """Return the task for a worker process that uses so many threads."""
+        return replace(self, threads=threads)
+
+    def build_model(self, hp: keras_tuner.HyperParameters) -> keras.Model:
+        """Build a compiled model.
+
+        Raises:
+            UsageError: It asks for a hyperparameter that was unknown when the search began.
+        """
+        model = check_model(self.hypermodel.build(hp), self.max_model_size)
+        self.compiled.apply(model)
+        known = {one.name for one in self.hyperparameters.space}
+        new = [one.name for one in hp.space if one.name not in known]
+        if new and not self.accepts_unknown:
+            raise UsageError(
+                f"the hyperparameter {new[0]} came up only in mid-search, so that nothing was searched of it; give all "
+                "of them beforehand with hyperparameters=, or ask for it in every build(hp)"
+            )
+        return model
+
+    def build(self, structural: Mapping[str, Value]) -> KerasTrainable:
+        """Return a trainable, whose model is built once all its values are known."""
+        return KerasTrainable(self)
+
+    def begin(self, run: Path) -> None:
+        """Keep nothing: models are built by the user's code."""
+
+    def test(self, trainable: Trainable, run: Path, name: str) -> TestResult:
+        """Evaluate a winner once on the test data, where there are such."""
+        if self.test_data is None:
+            return TestResult({})
+        model = cast(KerasTrainable, trainable).model  # this task builds no other
+        _, named = self.arguments.made()
+        (), made = FitArguments((), {"test_data": self.test_data}).made()
+        return TestResult(evaluated(model, made["test_data"], named))
+
+    def check_sendable(self) -> None:
+        """Refuse what cannot be sent to worker processes.
+
+        Raises:
+            UsageError: Says which argument, and how to give it.
+        """
+        check_sendable("hypermodel", self.hypermodel)
+        check_sendable("objective", self.objective)
+        self.arguments.check(sent=True)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        named = {one.name: getattr(self, one.name) for one in fields(self) if one.init}
+        return restored, (cloudpickle.dumps(named), self.threads)
+
+
+def restored(packed: bytes, threads: int) -> KerasTask:
+    """Return the task that was sent to this process.
+
+    Args:
+        packed: As `KerasTask.__reduce__` packs it.
+        threads: Of this process.
+    """
+    if threads:
+        for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
+            os.environ[name] = str(threads)  # before TensorFlow does its first work
+    return KerasTask(**cloudpickle.loads(packed))
+
+
+def matching(names: Sequence[str], declared: Iterable[str]) -> set[str]:
+    """Return those names that are declared, by themselves or by a pattern such as `units_*`."""
+    return {name for pattern in declared for name in fnmatch.filter(names, pattern)}

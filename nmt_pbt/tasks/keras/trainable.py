@@ -1,0 +1,415 @@
+"""Any Keras model as a trainable: one interval is one call of the hypermodel's `fit`."""
+
+from __future__ import annotations
+
+import copy
+import errno
+import json
+import math
+import traceback
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+import keras
+import keras_tuner
+import numpy as np
+from keras_tuner.errors import FatalError, FatalValueError
+
+from nmt_pbt.base.errors import NmtPbtError, TrialFailedError, UsageError, first_line
+from nmt_pbt.base.randomness import derive_seed
+from nmt_pbt.base.types import Value
+from nmt_pbt.tasks.keras.data import FitArguments
+from nmt_pbt.tasks.keras.model_state import (
+    build_optimizer,
+    capture,
+    is_built,
+    is_finite,
+    optimizers,
+    reseed,
+    trained_by,
+)
+from nmt_pbt.tasks.keras.models import Apply, Donor, LiveModel, searched
+from nmt_pbt.tasks.keras.results import found_in, last_metrics
+from nmt_pbt.tasks.protocol import Evaluation, MemberState
+
+MASKS = "generator/seed"
+ORIGIN = "values/origin"
+_MOST_LIVE, _FEW_LIVE = 8, 2  # compiled models that stay; few where there is a trainable for each of several shapes
+FULL = {errno.ENOSPC, errno.EDQUOT}  # the disk, or one's share of it
+
+
+class WhatToFit(Protocol):
+    """What a trainable asks of its task; see `task.KerasTask`."""
+
+    @property
+    def hypermodel(self) -> Any:
+        """Fits models."""
+        ...
+
+    @property
+    def hyperparameters(self) -> keras_tuner.HyperParameters:
+        """All that the hypermodel asks for."""
+        ...
+
+    @property
+    def arguments(self) -> FitArguments:
+        """Arguments of `fit`."""
+        ...
+
+    @property
+    def objective(self) -> Any:
+        """KerasTuner's objective."""
+        ...
+
+    @property
+    def objective_names(self) -> tuple[str, ...]:
+        """The metrics that make it up."""
+        ...
+
+    @property
+    def structural(self) -> frozenset[str]:
+        """Hyperparameters that change what variables a model has."""
+        ...
+
+    @property
+    def max_retries(self) -> int:
+        """How often a trial that raised is tried again."""
+        ...
+
+    @property
+    def apply(self) -> Apply | None:
+        """What puts hyperparameters in force in a live model."""
+        ...
+
+    def build_model(self, hp: keras_tuner.HyperParameters) -> keras.Model:
+        """Build a compiled model."""
+        ...
+
+    def with_values(self, values: Mapping[str, Value]) -> keras_tuner.HyperParameters:
+        """Return the hyperparameters with these values."""
+        ...
+
+    def structural_among(self, names: Iterable[str]) -> set[str]:
+        """Return which of some hyperparameters are declared structural."""
+        ...
+
+
+class KerasTrainable:
+    """A Keras model in training. One epoch is the unit that is counted.
+
+    Generators of random layers and the order of the data are seeded at the start of each interval by the member's own
+    seed and its age: so an interval comes out the same in whatever process it is trained.
+
+    Args:
+        task: What is trained.
+    """
+
+    def __init__(self, task: WhatToFit) -> None:
+        self._task = task
+        most = _FEW_LIVE if task.structural else _MOST_LIVE
+        self._live = LiveModel(task.build_model, task.apply, task.structural_among, most)
+        self._waiting: int | MemberState | None = 0  # a seed of fresh weights, or a state: what is to be put in force
+        self._begun_with: int | MemberState = 0
+        self._hp = task.hyperparameters.copy()
+        self._masks = 0
+        self._order = 0
+        self._epochs = 0
+        self._metrics: dict[str, float] = {}
+
+    @property
+    def model(self) -> keras.Model:
+        """The live model, with its values in force."""
+        return self._live.model
+
+    # --- the contract of `tasks.protocol.Trainable` ---
+
+    def reset(self, seed: int) -> None:
+        """Become a fresh model, once its values are set; see `Trainable.reset`."""
+        self._waiting = seed
+        self._epochs = 0
+
+    def load(self, state: MemberState) -> None:
+        """Become a saved model, once its values are set: only then can it be built."""
+        self._waiting = state
+        self._epochs = state.age
+        self._masks = int(state.arrays[MASKS])
+
+    def set_hyperparameters(self, values: Mapping[str, Value]) -> None:
+        """Put values in force, in a model that holds what was reset or loaded before.
+
+        Raises:
+            UsageError: A value would not be in force, or the state does not fit a model with these values.
+            HandoverError: The model does not hold the state after the load.
+            TrialFailedError: The model could not be built.
+        """
+        hp = self._task.with_values(values)
+        if self._waiting is None:
+            if searched(hp) == searched(self._hp):
+                return
+            self._waiting = self.state()
+        self._begun_with, self._waiting = self._waiting, None
+        with _failing():
+            self._take_up(hp)
+
+    def _take_up(self, hp: keras_tuner.HyperParameters) -> None:
+        begun = self._begun_with
+        if isinstance(begun, MemberState):
+            keras.utils.set_random_seed(0)  # what is drawn is overwritten
+            self._live.go_on(hp, self._donor(begun))
+        else:
+            keras.utils.set_random_seed(begun % 2**32)
+            self._live.begin(hp)
+        self._hp = hp
+
+    def effective_values(self) -> Mapping[str, Value]:
+        """Return none: which variable keeps which value is the model's own affair; see `in_force`, which looks."""
+        return {}
+
+    def reseed(self, seed: int) -> None:
+        """Take another stream of random numbers for dropout and its like."""
+        self._masks = seed
+
+    def reorder(self, seed: int) -> None:
+        """Take the training data in the order of this seed, where they are shuffled."""
+        self._order = seed
+
+    def train(self, pairs: int) -> Mapping[str, float]:
+        """Train so many epochs; after a failure again from where they began, as often as the task allows.
+
+        Returns:
+            The loss of the last epoch, where the model reports one.
+
+        Raises:
+            TrialFailedError: The build function, `fit` or a callback raised something.
+        """
+        begun, began = self._begun_with if self._epochs == _age(self._begun_with) else self.state(), self._epochs
+        for retries in range(self._task.max_retries, -1, -1):
+            try:
+                with _failing():
+                    self._metrics = self._fit(began + pairs)
+                break
+            except TrialFailedError:
+                if not retries:
+                    raise
+                self._begun_with, self._epochs = begun, began
+                with _failing():
+                    self._take_up(self._hp)
+        self._epochs = began + pairs
+        loss = self._metrics.get("loss")
+        return {} if loss is None else {"train_loss": loss}
+
+    def evaluate(self, evidence: bool = False) -> Evaluation:
+        """Return the metrics of the last epoch, by which the saved state is scored."""
+        return Evaluation(self._metrics)
+
+    def state(self) -> MemberState:
+        """Return weights, optimizers, and what is needed to build them again."""
+        if isinstance(self._waiting, MemberState):
+            return self._waiting  # it is not in a model before its values are set
+        model = self.model
+        if is_built(model):
+            build_optimizer(model)  # one that has not trained yet has its slots in a state, too
+        origin = {
+            "values": searched(self._hp),
+            "build_config": model.get_build_config(),
+            "trained_by": trained_by(model),
+        }
+        arrays = {
+            **capture(model, self._epochs).arrays,
+            MASKS: np.array(self._masks, np.uint64),
+            ORIGIN: np.frombuffer(json.dumps(origin).encode("utf-8"), np.uint8),
+        }
+        return MemberState(arrays, self._epochs)
+
+    def _donor(self, state: MemberState) -> Donor:
+        origin = json.loads(bytes(state.arrays[ORIGIN]).decode("utf-8"))
+        hp = self._task.with_values(origin["values"])
+        return Donor(state, hp, origin["build_config"], origin["trained_by"])
+
+    # --- one interval ---
+
+    def _fit(self, end: int) -> dict[str, float]:
+        model, objective = self.model, self._task.objective
+        callbacks = self._callbacks()
+        watch = _Watch(self._epochs, end)
+        positional, named = self._task.arguments.made()
+        named.pop("callbacks", None)
+        before = optimizers(model)
+        # The last draws before training: it does not matter what was built, by which process.
+        keras.utils.set_random_seed(derive_seed(self._order, "training", str(self._masks), end) % 2**32)
+        reseed(model, derive_seed(self._masks, "masks", end))
+        results = self._task.hypermodel.fit(
+            self._hp,
+            model,
+            *positional,
+            **{**named, "epochs": end, "initial_epoch": self._epochs, "callbacks": [*callbacks, watch]},
+        )
+        _check_optimizers(before, optimizers(model))
+        watch.check()
+        changed = watch.weights_changed(model)
+        if changed and any(getattr(optimizer, "use_ema", False) for optimizer in optimizers(model).values()):
+            watch.restore(model)  # training goes on from the weights themselves, which were scored; not their average
+            changed = False
+        if isinstance(results, keras.callbacks.History) and watch.seen:
+            for name, value in self._validated(model, watch, changed, named).items():
+                results.history.setdefault(name, []).append(value)
+        metrics = last_metrics(results, objective, "HyperModel.fit")
+        if not is_finite(model):
+            metrics[objective.name] = math.nan
+        return {
+            name: value for name, value in metrics.items() if math.isfinite(value) or name in (objective.name, "loss")
+        }
+
+    def _validated(
+        self, model: keras.Model, watch: _Watch, changed: bool, named: Mapping[str, Any]
+    ) -> dict[str, float]:
+        """Return the metrics of the weights as they are now, where those of the last epoch are not of them."""
+        wanted = [name for name in self._task.objective_names if name.startswith("val_")]
+        missing = not all(found_in(watch.logs, name) for name in wanted)
+        data = named.get("validation_data")
+        if not changed and not missing:
+            return {}
+        if data is None:
+            if not changed:
+                return {}
+            raise UsageError(
+                "the weights were changed after the last epoch was scored (a callback that restores others?), and "
+                "there is no validation_data to score them by; give that, or leave the callback out"
+            )
+        return {f"val_{name}": value for name, value in evaluated(model, data, named).items()}
+
+    def _callbacks(self) -> list[keras.callbacks.Callback]:
+        given = self._task.arguments.named.get("callbacks") or []
+        try:
+            callbacks = copy.deepcopy(list(given))
+        except Exception as error:
+            raise FatalValueError(
+                f"All callbacks used during a search should be deep-copyable (since they are reused across trials). "
+                f"It is not possible to do `copy.deepcopy({given})`: {error}"
+            ) from error
+        for callback in callbacks:
+            if type(callback).__name__ == "TensorBoard":
+                callback.log_dir = str(Path(callback.log_dir) / f"{self._masks % 2**32:08x}")
+        return callbacks
+
+
+def evaluated(model: keras.Model, data: Any, named: Mapping[str, Any]) -> dict[str, float]:
+    """Return a model's metrics on data.
+
+    Args:
+        model: A compiled model.
+        data: As `validation_data` of `Model.fit`.
+        named: Arguments of `fit`, some of which say how to evaluate.
+    """
+    parts = data if isinstance(data, (tuple, list)) else (data,)
+    how = {
+        name: named[given]
+        for name, given in (("batch_size", "validation_batch_size"), ("steps", "validation_steps"))
+        if named.get(given) is not None
+    }
+    if "batch_size" not in how and named.get("batch_size") is not None:
+        how["batch_size"] = named["batch_size"]
+    if not isinstance(data, (tuple, list)):
+        how.pop("batch_size", None)
+    sample_weight = parts[2] if len(parts) > 2 else None
+    found = model.evaluate(*parts[:2], sample_weight=sample_weight, verbose=0, return_dict=True, **how)
+    return {name: float(value) for name, value in found.items()}
+
+
+class _Watch(keras.callbacks.Callback):
+    """Comes after all other callbacks: counts epochs, and keeps what the last one ended with."""
+
+    def __init__(self, begin: int, end: int) -> None:
+        super().__init__()
+        self._begin = begin
+        self._end = end
+        self.seen = 0
+        self.logs: Mapping[str, Any] = {}
+        self._weights: list[np.ndarray] = []
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
+        self.seen += 1
+        self.logs = dict(logs or {})
+        if self.seen >= self._end - self._begin or self.model.stop_training:
+            self._weights = _trained(self.model)
+
+    def check(self) -> None:
+        """Refuse an interval of another length."""
+        planned = self._end - self._begin
+        if self.seen > planned:
+            raise UsageError(
+                f"HyperModel.fit trained {self.seen} epochs where {planned} were planned; let it train from "
+                "kwargs['initial_epoch'] to kwargs['epochs'], as Model.fit does"
+            )
+        if 0 < self.seen < planned:
+            raise UsageError(
+                f"a callback ended training after {self.seen} of {planned} epochs (EarlyStopping?); in a search each "
+                "model trains its whole interval, so leave that callback out"
+            )
+
+    def weights_changed(self, model: keras.Model) -> bool:
+        """Return whether the trained weights are no longer those that the last epoch ended with."""
+        if not self._weights:
+            return False
+        return not all(
+            np.array_equal(before, after, equal_nan=True)
+            for before, after in zip(self._weights, _trained(model), strict=True)
+        )
+
+    def restore(self, model: keras.Model) -> None:
+        """Give a model the weights that the last epoch ended with."""
+        for variable, array in zip(model.trainable_variables, self._weights, strict=True):
+            variable.assign(array)
+
+
+def _trained(model: keras.Model) -> list[np.ndarray]:
+    return [np.array(keras.ops.convert_to_numpy(variable), np.float64) for variable in model.trainable_variables]
+
+
+def _check_optimizers(before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
+    for name, optimizer in after.items():
+        if before.get(name) is not optimizer:
+            raise UsageError(
+                f"HyperModel.fit gave the model another optimizer (model.{name}), which would begin anew at each "
+                "interval; compile the model in build(hp)"
+            )
+
+
+def _age(begun: int | MemberState) -> int:
+    return begun.age if isinstance(begun, MemberState) else 0
+
+
+@contextmanager
+def _failing() -> Iterator[None]:
+    """Let what a user's code raises fail the trial, with the place in that code; a full disk ends the search.
+
+    Raises:
+        TrialFailedError: In place of any other error.
+    """
+    try:
+        yield
+    except (FatalError, NmtPbtError):
+        raise
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno in FULL:
+            raise
+        raise TrialFailedError(reason_of(error)) from error
+
+
+_HERE = Path(__file__).resolve().parents[2]
+_NO_REASON = ("Graph execution error", "Detected at node", "<stack traces", "Stack trace", "File ", "\t", "[[")
+
+
+def reason_of(error: Exception) -> str:
+    """Return in a line what went wrong, and where in the user's code."""
+    lines = [line for line in str(error).splitlines() if line.strip() and not line.lstrip().startswith(_NO_REASON)]
+    told = lines[0].strip() if lines else first_line(error, "no reason given")
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if "site-packages" not in frame.filename and not Path(frame.filename).resolve().is_relative_to(_HERE)
+    ]
+    where = f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno}, in {frames[-1].name})" if frames else ""
+    return f"{type(error).__name__}: {told}{where}"

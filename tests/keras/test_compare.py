@@ -1,0 +1,127 @@
+"""`nmt_pbt.compare` on small Keras models: what it returns, goes on with, and refuses; the same for any workers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import keras
+import keras_tuner
+import pytest
+
+import nmt_pbt
+from nmt_pbt.base.errors import UsageError
+from nmt_pbt.run.journal import read_journal, without_times
+from tests.keras.keras_models import data
+
+
+def build_dropping(hp: keras_tuner.HyperParameters) -> keras.Model:
+    """A regression whose masks, initial weights and order of data all have to repeat."""
+    model = keras.Sequential(
+        [
+            keras.Input((4,)),
+            keras.layers.Dense(8, activation="tanh"),
+            keras.layers.Dropout(hp.Float("dropout", 0.1, 0.5)),
+            keras.layers.Dense(1),
+        ]
+    )
+    rate = hp.Float("learning_rate", 1e-3, 1e-1, sampling="log")
+    model.compile(keras.optimizers.Adam(rate), "mse", metrics=["mae"])
+    return model
+
+
+def compared(folder: Path, **changes: Any) -> Any:
+    arguments: dict[str, Any] = {
+        "validation_data": data(1, 64),
+        "test_data": data(2, 64),
+        "methods": ("pbt", "random", "bayes"),
+        "seeds": 1,
+        "population": 3,
+        "epochs": 3,
+        "workers": 1,
+        "directory": folder,
+        "verbose": 0,
+    }
+    return nmt_pbt.compare(build_dropping, *data(0), **{**arguments, **changes})
+
+
+def records(folder: Path) -> dict[str, list[dict[str, Any]]]:
+    found: dict[str, list[dict[str, Any]]] = {}
+    for record in read_journal(folder / "journal.jsonl")[1:]:
+        plain = without_times(record)
+        found.setdefault(plain["method"], []).append(plain)
+    return found
+
+
+class Stop(keras.callbacks.Callback):
+    """Stops the whole search, as Ctrl-C does, in its seventh interval."""
+
+    begun = 0
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        Stop.begun += 1
+        if Stop.begun == 7:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.timeout(900)
+def test_a_comparison_is_the_same_for_one_and_two_workers_and_after_it_was_stopped(tmp_path: Path) -> None:
+    found = compared(tmp_path / "one")
+    assert (tmp_path / "one" / "report" / "index.html") == found.report
+    assert set(found.models) == {"pbt", "random", "bayes"}
+    for record in found.run.tested:
+        dev = found.models[record.method].evaluate(*data(1, 64), verbose=0, return_dict=True)
+        test = found.models[record.method].evaluate(*data(2, 64), verbose=0, return_dict=True)
+        assert dev["loss"] == pytest.approx(record.dev["val_loss"], rel=1e-5)
+        assert test == {name: pytest.approx(value, rel=1e-5) for name, value in record.test.items()}
+    assert list(found.schedule) == ["epoch", "until", "dropout", "learning_rate"]
+    assert found.schedule["until"].iloc[-1] <= 3
+    page = found.report.read_text(encoding="utf-8")
+    assert not [
+        words for words in ("sentence pair", "test sentence", "beam search", "for translation") if words in page
+    ]
+
+    compared(tmp_path / "two", workers=2)
+    assert records(tmp_path / "two") == records(tmp_path / "one")
+
+    Stop.begun = 0
+    with pytest.raises(KeyboardInterrupt):
+        compared(tmp_path / "stopped", callbacks=[Stop()])
+    assert len(records(tmp_path / "stopped")) < 4
+    compared(tmp_path / "stopped", callbacks=[Stop()])
+    assert records(tmp_path / "stopped") == records(tmp_path / "one")
+
+    before = (tmp_path / "one" / "journal.jsonl").read_bytes()
+    assert compared(tmp_path / "one").run.tested
+    assert (tmp_path / "one" / "journal.jsonl").read_bytes() == before
+    with pytest.raises(UsageError, match=r"training.epochs was 3.0 and is 4.0.* another directory="):
+        compared(tmp_path / "one", epochs=4)
+    with pytest.raises(UsageError, match="the data changed"):
+        compared(tmp_path / "one", sample_weight=data(3)[1][:, 0], methods=("pbt", "random", "bayes", "grid"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"methods": ("pbt", "randm")}, "no such method 'randm'; did you mean 'random'"),
+        ({"population": 1}, "population=1: has to be a whole number, at least 2"),
+        ({"epochs": 2.5}, r"epochs=2.5: Keras trains whole epochs"),
+        ({"validation_data": None}, r"objective val_loss: .* give validation_data"),
+        ({"initial_epoch": 2}, "initial_epoch: is set for each trial"),
+        ({"settings": {"pbt": {"fracton": 0.2}}}, "search.pbt.fracton: no such setting; did you mean 'fraction'"),
+        ({"callbacks": keras.callbacks.TerminateOnNaN()}, "callbacks: expected a list"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused_before_anything_is_trained(
+    tmp_path: Path, changes: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(UsageError, match=message):
+        compared(tmp_path / "run", **changes)
+    assert not (tmp_path / "run").exists()
+
+
+def test_data_that_cannot_be_sent_to_workers_are_refused_with_how_to_give_them(tmp_path: Path) -> None:
+    tf = pytest.importorskip("tensorflow")
+    dataset = tf.data.Dataset.from_tensor_slices(data(0)).batch(32)
+    with pytest.raises(UsageError, match=r"^x: what it is .* cannot be sent .* give a function .* workers=1"):
+        nmt_pbt.compare(build_dropping, dataset, validation_data=data(1), workers=2, directory=tmp_path / "run")

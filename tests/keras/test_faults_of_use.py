@@ -1,0 +1,347 @@
+"""Situations from public reports of tuning Keras models: each trains, with the right score, or is refused.
+
+KerasTuner's Hyperband trains all models here that are not refused; what it does with each is told beside it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import keras
+import keras_tuner
+import numpy as np
+import pytest
+
+import nmt_pbt
+from nmt_pbt.base.errors import SearchError, UsageError
+from tests.keras.keras_models import Live, build, data, search, trials, tuner
+
+DEV = data(1, 64)
+
+
+def rate(hp: keras_tuner.HyperParameters) -> float:
+    return float(hp.Float("learning_rate", 1e-3, 1e-1, sampling="log"))
+
+
+def check_best(made: nmt_pbt.PopulationBasedTraining) -> keras.Model:
+    """The best model evaluates to its score, which is the right value of a record."""
+    best = made.get_best_models()[0]
+    found = best.evaluate(*DEV, verbose=0, return_dict=True)
+    assert found["loss"] == pytest.approx(made.oracle.get_best_trials(1)[0].score, rel=1e-4)
+    assert {trial.status for trial in trials(made)} == {"COMPLETED"}
+    return best
+
+
+# --- models that are built late; Hyperband: trains them ---
+
+
+def build_late(hp: keras_tuner.HyperParameters) -> keras.Model:
+    model = keras.Sequential([keras.layers.Dropout(0.2), keras.layers.Dense(4, "tanh"), keras.layers.Dense(1)])
+    model.compile(keras.optimizers.Adam(rate(hp)), "mse", run_eagerly=True)
+    return model
+
+
+class LateAndKept(keras_tuner.HyperModel):
+    def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
+        return build_late(hp)
+
+    def apply(self, hp: keras_tuner.HyperParameters, model: keras.Model) -> None:
+        model.optimizer.learning_rate = hp.get("learning_rate")
+
+
+@pytest.mark.parametrize("kind", [build_late, LateAndKept()])
+def test_a_model_without_input_whose_dropout_has_a_seed_before_it_is_built(tmp_path: Path, kind: Any) -> None:
+    check_best(search(tuner(tmp_path, kind, epochs=2)))
+
+
+# --- weights that fit leaves otherwise than it scored them ---
+
+
+def averaging(hp: keras_tuner.HyperParameters) -> keras.Model:
+    model = build(hp)
+    model.compile(keras.optimizers.SGD(rate(hp), use_ema=True, ema_momentum=0.9), "mse", run_eagerly=True)
+    return model
+
+
+def test_training_goes_on_from_the_weights_and_not_from_their_average(tmp_path: Path) -> None:
+    # Hyperband: scores the weights, keeps their average.
+    hp = keras_tuner.HyperParameters()
+    hp.Fixed("learning_rate", 0.05)
+    made = search(tuner(tmp_path, averaging, hyperparameters=hp, tune_new_entries=False, population_size=2, epochs=4))
+    check_best(made)
+    keras.utils.set_random_seed(0)
+    alone = averaging(hp)
+    alone.fit(*data(0), epochs=4, validation_data=DEV, verbose=0)
+    best = made.oracle.get_best_trials(1)[0].score
+    assert best < 2 * alone.history.history["val_loss"][-1]
+    ended = [trial.score for trial in trials(made)][-2:]
+    assert min(ended) < min(trial.score for trial in trials(made)[:2])
+
+
+def test_the_score_is_of_the_state_that_a_callback_restored(tmp_path: Path) -> None:
+    # Hyperband: scores the best epoch, and saves that.
+    def rising(hp: keras_tuner.HyperParameters) -> keras.Model:
+        model = build(hp)
+        model.compile(keras.optimizers.SGD(hp.Float("much", 0.9, 1.1)), "mse", run_eagerly=True)
+        return model
+
+    restoring = keras.callbacks.EarlyStopping(patience=9, restore_best_weights=True)
+    made = search(tuner(tmp_path, rising, population_size=2, interval=3, epochs=3), callbacks=[restoring])
+    check_best(made)
+
+
+def test_a_callback_that_would_end_an_interval_is_refused(tmp_path: Path) -> None:
+    stopping = keras.callbacks.EarlyStopping(patience=1)
+    with pytest.raises(UsageError, match="EarlyStopping would end an interval early"):
+        search(tuner(tmp_path, build, interval=3, epochs=3), callbacks=[stopping])
+
+    class Ends(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+            self.model.stop_training = True
+
+    with pytest.raises(UsageError, match="a callback ended training after 1 of 3 epochs"):
+        search(tuner(tmp_path, build, interval=3, epochs=3), callbacks=[Ends()])
+
+
+def test_the_score_is_of_the_last_epoch_where_validation_is_rarer(tmp_path: Path) -> None:
+    check_best(search(tuner(tmp_path, build, population_size=2, interval=2, epochs=2), validation_freq=3))
+
+
+class Adapts(keras_tuner.HyperModel):
+    """Normalizes by the training data. Hyperband: the layer's mean is lost with the model."""
+
+    def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
+        inputs = keras.Input((4,))
+        model = keras.Model(inputs, keras.layers.Dense(1)(keras.layers.Normalization()(inputs)))
+        model.compile(keras.optimizers.Adam(rate(hp)), "mse")
+        return model
+
+    def fit(self, hp: Any, model: Any, x: Any, *args: Any, **kwargs: Any) -> Any:
+        model.layers[1].adapt(100 * x)
+        return model.fit(100 * x, *args, **kwargs)
+
+
+def test_an_adapted_normalization_layer_is_inherited(tmp_path: Path) -> None:
+    made = tuner(tmp_path, Adapts(), population_size=2, epochs=2)
+    dev = 100 * DEV[0], DEV[1]
+    made.search(*data(0), validation_data=dev, verbose=0)
+    found = made.get_best_models()[0].evaluate(*dev, verbose=0)
+    assert found == pytest.approx(made.oracle.get_best_trials(1)[0].score, rel=1e-4)
+
+
+# --- optimizers; Hyperband: each trial begins with fresh ones ---
+
+
+class Paired(keras.Model):
+    """Two networks, and two optimizers that it keeps as it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = keras.layers.Dense(4), keras.layers.Dense(1)
+        self.first.build((None, 4))
+        self.second.build((None, 4))
+        self.built = True
+
+    def call(self, x: Any) -> Any:
+        return self.second(self.first(x))
+
+    def pairs(self) -> list[tuple[Any, Any]]:
+        return [(self.first, self.first_optimizer), (self.second, self.second_optimizer)]
+
+    def compile(self, first: Any, second: Any, **kwargs: Any) -> None:
+        super().compile(**kwargs)
+        self.first_optimizer, self.second_optimizer = first, second
+
+    def train_step(self, batch: Any) -> Any:
+        import tensorflow as tf
+
+        x, y = batch
+        with tf.GradientTape(persistent=True) as tape:
+            loss = keras.ops.mean((self(x) - y) ** 2)
+        for part, optimizer in self.pairs():
+            variables = part.trainable_variables
+            optimizer.apply(tape.gradient(loss, [variable.value for variable in variables]), variables)
+        return {"loss": loss}
+
+
+class Listed(Paired):
+    def compile(self, first: Any, second: Any, **kwargs: Any) -> None:
+        keras.Model.compile(self, **kwargs)
+        self.both = [first, second]
+
+    def pairs(self) -> list[tuple[Any, Any]]:
+        return list(zip((self.first, self.second), self.both, strict=True))
+
+
+@pytest.mark.parametrize("kind", [Paired, Listed])
+def test_optimizers_that_only_train_step_builds_are_inherited(tmp_path: Path, kind: type[Paired]) -> None:
+    iterations: list[list[int]] = []
+
+    class Two(keras_tuner.HyperModel):
+        def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
+            model = kind()
+            model.compile(keras.optimizers.Adam(rate(hp)), keras.optimizers.SGD(0.01), loss="mse", run_eagerly=True)
+            return model
+
+        def fit(self, hp: Any, model: Any, *args: Any, **kwargs: Any) -> Any:
+            iterations.append([int(optimizer.iterations) for _, optimizer in model.pairs()])
+            return model.fit(*args, **kwargs)
+
+    search(tuner(tmp_path, Two(), population_size=2, epochs=2))
+    assert iterations == [[0, 0], [0, 0], [3, 3], [3, 3]]
+
+
+def test_an_optimizer_made_in_fit_is_refused(tmp_path: Path) -> None:
+    class Compiles(Live):
+        def fit(self, hp: Any, model: Any, *args: Any, **kwargs: Any) -> Any:
+            model.compile(keras.optimizers.Adam(0.01), "mse", run_eagerly=True)
+            return model.fit(*args, **kwargs)
+
+    with pytest.raises(UsageError, match=r"gave the model another optimizer .* compile the model in build"):
+        search(tuner(tmp_path, Compiles()))
+
+
+# --- how fit is used ---
+
+
+def test_a_metric_without_a_name_is_found_whatever_keras_counts_up(tmp_path: Path) -> None:
+    class Area(Live):
+        def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
+            model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1, "sigmoid")])
+            model.compile(
+                keras.optimizers.Adam(rate(hp)), "binary_crossentropy", metrics=[keras.metrics.AUC()], run_eagerly=True
+            )
+            return model
+
+    made = tuner(tmp_path, Area(), objective=keras_tuner.Objective("val_auc", "max"), population_size=2, epochs=2)
+    x, y = data(0)
+    made.search(x, (y > 0).astype("float32"), validation_data=(x, (y > 0).astype("float32")), verbose=0)
+    assert all(0 <= trial.score <= 1 for trial in trials(made))
+
+
+def test_a_loop_over_all_epochs_in_fit_is_refused(tmp_path: Path) -> None:
+    class Loops(Live):
+        def fit(self, hp: Any, model: Any, *args: Any, **kwargs: Any) -> Any:
+            for callback in kwargs["callbacks"]:
+                callback.set_model(model)
+            for epoch in range(kwargs["epochs"]):
+                for callback in kwargs["callbacks"]:
+                    callback.on_epoch_end(epoch, {"val_loss": 1.0 / (1 + epoch)})
+            return 1.0
+
+    with pytest.raises(UsageError, match=r"trained 2 epochs where 1 were planned; .*kwargs\['initial_epoch'\]"):
+        search(tuner(tmp_path, Loops(), objective=None))
+
+
+def test_a_fault_of_the_users_code_is_told_with_its_place(tmp_path: Path) -> None:
+    class Raises(Live):
+        def fit(self, hp: Any, model: Any, *args: Any, **kwargs: Any) -> Any:
+            raise ValueError("no such column")
+
+    with pytest.raises(SearchError, match=r"ValueError: no such column \(test_faults_of_use.py, line \d+, in fit\)"):
+        search(tuner(tmp_path, Raises()))
+
+
+def test_the_first_line_of_a_graph_error_is_not_its_reason(tmp_path: Path) -> None:
+    class Raises(Live):
+        def fit(self, hp: Any, model: Any, *args: Any, **kwargs: Any) -> Any:
+            raise ValueError("Graph execution error:\n\nDetected at node x\n<stack traces>\nlabel 10 is outside [0, 9]")
+
+    with pytest.raises(SearchError, match="ValueError: label 10 is outside"):
+        search(tuner(tmp_path, Raises()))
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "message"),
+    [
+        ({"validation_data": None}, "objective val_loss: there is nothing to compute it on; give validation_data"),
+        ({"callbacks": keras.callbacks.TerminateOnNaN()}, r"callbacks: expected a list; .*callbacks=\[...\]"),
+        ({"callbacks": [keras.callbacks.BackupAndRestore("backup")]}, "BackupAndRestore would restore one trial's"),
+        ({"x": (batch for batch in [data(0)])}, "x: a generator is used up by the first model"),
+    ],
+)
+def test_what_fit_cannot_be_given_is_refused_before_anything_is_trained(
+    tmp_path: Path, kwargs: dict[str, Any], message: str
+) -> None:
+    hypermodel = Live() if "x" in kwargs else build
+    arguments = {"x": data(0)[0], "y": data(0)[1], "validation_data": DEV, **kwargs}
+    if "x" in kwargs:
+        del arguments["y"]
+    with pytest.raises(UsageError, match=message):
+        tuner(tmp_path, hypermodel).search(verbose=0, **arguments)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"max_epochs": 9}, "max_epochs: no such argument of Population Based Training; give epochs"),
+        ({"max_trials": 9}, "max_trials: no such argument .* give population_size"),
+        ({"populaton_size": 9}, "populaton_size: no such argument; did you mean 'population_size'"),
+        ({"initial": {"learning_rate": 0.1}}, "initial: expected a list with a dictionary"),
+        ({"population_size": 2.0}, "population_size=2.0: has to be a whole number"),
+        ({"epochs": float("inf")}, "epochs=inf: Keras trains whole epochs"),
+        ({"seed": "x"}, "seed='x': has to be a whole number"),
+        ({"exploit": object()}, "exploit=.*: give the name of a strategy, or an object"),
+        ({"distribution_strategy": object()}, "distribution_strategy: .* workers="),
+    ],
+)
+def test_arguments_that_there_are_not_are_named(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        tuner(tmp_path, build, **changes)
+
+
+def test_run_trial_of_ones_own_is_refused(tmp_path: Path) -> None:
+    class Own(nmt_pbt.PopulationBasedTraining):
+        def run_trial(self, trial: Any, *args: Any, **kwargs: Any) -> Any:
+            return 1.0
+
+    with pytest.raises(
+        UsageError, match=r"run_trial: .* write HyperModel\.fit instead, or .*PBTOracle\(hyperparameters=\.\.\.\)"
+    ):
+        Own(build, objective="val_loss", directory=tmp_path)
+
+
+# --- folders ---
+
+
+def test_a_folder_is_gone_on_with_by_the_same_search_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = search(tuner(tmp_path, Live(), population_size=2, epochs=1))
+    for changes, message in (
+        ({"objective": keras_tuner.Objective("val_mae", "min")}, "search.objective was 'val_loss' and is 'val_mae'"),
+        ({"epochs": 2}, "training.epochs was 1.0 and is 2.0"),
+        ({"seed": 1}, "seed was 0 and is 1"),
+        ({"explore": np.copy}, "strategies"),
+    ):
+        with pytest.raises(UsageError, match=rf"the settings changed .*{message}.* another project_name"):
+            tuner(tmp_path, Live(), **{"population_size": 2, "epochs": 1, **changes})
+    capsys.readouterr()
+    made.search(*data(0), validation_data=DEV)
+    assert "this search is finished" in capsys.readouterr().out
+    (tmp_path / "project" / "oracle.json").write_text("{}")
+    with pytest.raises(UsageError, match="holds a project of another form"):
+        tuner(tmp_path, Live(), population_size=2, epochs=1)
+    monkeypatch.setenv("KERASTUNER_ORACLE_IP", "127.0.0.1")
+    monkeypatch.setenv("KERASTUNER_ORACLE_PORT", "8000")
+    monkeypatch.setenv("KERASTUNER_TUNER_ID", "worker0")
+    with pytest.raises(UsageError, match=r"KERASTUNER_ORACLE_IP is set: .* give workers="):
+        tuner(tmp_path / "other", Live())
+
+
+def test_hyperparameters_of_a_loop_are_all_searched_from_the_beginning(tmp_path: Path) -> None:
+    def layered(hp: keras_tuner.HyperParameters) -> keras.Model:
+        model = keras.Sequential([keras.Input((4,))])
+        for layer in range(hp.Int("layers", 1, 3)):
+            model.add(keras.layers.Dense(hp.Int(f"units_{layer}", 1, 8)))
+        model.add(keras.layers.Dense(1))
+        model.compile(keras.optimizers.Adam(rate(hp)), "mse", run_eagerly=True)
+        return model
+
+    made = tuner(tmp_path, layered, structural=["layers", "units_*"], population_size=2, epochs=1)
+    assert {one.name for one in made.oracle.get_space().space} == {
+        *("layers", "units_0", "units_1", "units_2", "learning_rate"),
+    }
+    with pytest.raises(UsageError, match=r"^layers, units_0 decide"):
+        search(tuner(tmp_path / "undeclared", layered))
