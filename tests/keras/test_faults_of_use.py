@@ -345,3 +345,33 @@ def test_hyperparameters_of_a_loop_are_all_searched_from_the_beginning(tmp_path:
     }
     with pytest.raises(UsageError, match=r"^layers, units_0 decide"):
         search(tuner(tmp_path / "undeclared", layered))
+
+
+def test_a_variable_of_the_backend_that_a_model_holds_itself_is_inherited(tmp_path: Path) -> None:
+    # Hyperband: restarts it with each trial.
+    import tensorflow as tf
+
+    seen: list[float] = []
+
+    class Counts(keras.Model):
+        def __init__(self, **kwargs: Any) -> None:
+            super().__init__(**kwargs)
+            self.steps = tf.Variable(0.0)
+
+        def train_step(self, *args: Any, **kwargs: Any) -> Any:
+            self.steps.assign_add(1.0)
+            return super().train_step(*args, **kwargs)
+
+    class Counted(keras_tuner.HyperModel):
+        def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
+            inputs = keras.Input((4,))
+            model = Counts(inputs=inputs, outputs=keras.layers.Dense(1)(inputs))
+            model.compile(keras.optimizers.Adam(rate(hp)), "mse", run_eagerly=True)
+            return model
+
+        def fit(self, hp: Any, model: Any, *args: Any, **kwargs: Any) -> Any:
+            seen.append(float(model.steps))
+            return model.fit(*args, **kwargs)
+
+    search(tuner(tmp_path, Counted(), population_size=2, epochs=2))
+    assert seen == [0.0, 0.0, 3.0, 3.0]

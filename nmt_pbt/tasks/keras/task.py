@@ -9,7 +9,6 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, cast
 
-import cloudpickle
 import keras
 import keras_tuner
 
@@ -20,6 +19,7 @@ from nmt_pbt.search.keras_tuner_space import from_hyperparameters
 from nmt_pbt.space.space import Space
 from nmt_pbt.tasks.keras.data import FitArguments, check_sendable
 from nmt_pbt.tasks.keras.models import check_model
+from nmt_pbt.tasks.keras.sending import packed, unpacked
 from nmt_pbt.tasks.keras.trainable import KerasTrainable, evaluated
 from nmt_pbt.tasks.protocol import Objective, TestResult, Trainable
 
@@ -162,20 +162,20 @@ class KerasTask:
 
     def __reduce__(self) -> tuple[Any, ...]:
         named = {one.name: getattr(self, one.name) for one in fields(self) if one.init}
-        return restored, (cloudpickle.dumps(named), self.threads)
+        return restored, (packed(named), self.threads)
 
 
-def restored(packed: bytes, threads: int) -> KerasTask:
+def restored(content: bytes, threads: int) -> KerasTask:
     """Return the task that was sent to this process.
 
     Args:
-        packed: As `KerasTask.__reduce__` packs it.
+        content: As `KerasTask.__reduce__` packs it.
         threads: Of this process.
     """
     if threads:
         for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
             os.environ[name] = str(threads)  # before TensorFlow does its first work
-    return KerasTask(**cloudpickle.loads(packed))
+    return KerasTask(**unpacked(content))
 
 
 def matching(names: Sequence[str], declared: Iterable[str]) -> set[str]:
