@@ -76,7 +76,7 @@ def evaluate_command(
     if against is not None and given is not None:
         pair_up(against, given, text)
     tokenize = tokenize or chosen[0].settings.bleu_tokenizer
-    check_tokenizer(tokenize)
+    check_tokenizer(tokenize, "--tokenize")
     start_tensorflow()
     from nmt_pbt.tasks.translation.evaluation import compare_scores, score_text
 

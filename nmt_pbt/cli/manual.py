@@ -67,6 +67,8 @@ def _guess(run: RunDirectory, settings: TranslationSettings, values: dict[str, V
     go_on = f"nmt-pbt manual {place} {'--test' if test else '--resume'}"
     with going_on(run.path, go_on), SearchProgress(dev_samples(task)) as progress:
         guess(run, settings, task, values, test, progress)
+        del task  # it maps what was prepared
+        run.clear_prepared()
     from nmt_pbt.report.page import write_report
 
     page = write_report(run.path, tell=warn)

@@ -6,7 +6,7 @@ import shlex
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -129,9 +129,12 @@ def prepare_run(
     _check_interval(settings.search.interval, len(text.train))
     # NumPy, which these need, takes 0.1 s: what is refused before does without.
     from nmt_pbt.tasks.translation.corpus.prepared import corpus_of_run, train_subwords
-    from nmt_pbt.tasks.translation.corpus.stored import find_stored
+    from nmt_pbt.tasks.translation.corpus.stored import find_stored, most_bytes
+    from nmt_pbt.tasks.translation.corpus.subwords import SUBWORDS
 
-    stored = find_stored(run.prepared, corpus.digest) if corpus is not None else None
+    # Workers of a cluster may not see this folder: they are sent the corpus itself.
+    here = settings.engine.address is None
+    stored = find_stored(run.prepared, corpus.digest) if corpus is not None and here else None
     kept = stored.subwords if stored is not None else _kept_subwords(run) if corpus is not None else None
     if kept is not None:
         subwords = kept
@@ -142,8 +145,11 @@ def prepare_run(
         too_long = stored.too_long if stored is not None else None
         as_begun = corpus_of_run(text, subwords, settings.corpus.max_length, corpus.digest, too_long)
         if as_begun is None:
-            raise UsageError(f"{settings.corpus.name}: {corpus.otherwise}")
+            lost = f". If it is, delete {run.path / SUBWORDS}, which is made again" if kept is not None else ""
+            raise UsageError(f"{settings.corpus.name}: {corpus.otherwise}{lost}")
         text = as_begun
+    if here:
+        need = replace(need, prepared=most_bytes(text, subwords.size))
     check_room(need, run.path)
 
     from nmt_pbt.cli.progress import CONSOLE
@@ -240,6 +246,7 @@ def _run(run: RunDirectory, settings: TranslationSettings, corpus: ExpectedCorpu
         SearchProgress(dev_samples(task), Greediness.of(settings.search_plan())) as progress,
     ):
         compare(run, settings, task, progress, lambda text: CONSOLE.print(text, highlight=False))
+        del task  # it maps what was prepared
         run.clear_finished()
     typer.echo("")
     _report(run, settings)

@@ -133,6 +133,11 @@ class Driver:
     # --- what the scheduler asks ---
 
     @property
+    def name(self) -> str:
+        """The search in words: its method and its seed."""
+        return f"{self._start.method}, seed {self._start.seed}"
+
+    @property
     def winner(self) -> Winner | None:
         """The best evaluation so far."""
         return self._results.winner

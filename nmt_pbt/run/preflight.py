@@ -37,22 +37,29 @@ class Need:
         states: Most saved states there are at once.
         models: Models that are kept in the end, at most.
         state: Bytes of a state, and of a model, at most.
+        prepared: Bytes of what is prepared for the workers, at most; 0 until that is known.
     """
 
     states: int
     models: int
     state: int
+    prepared: int = 0
 
     @property
     def bytes(self) -> int:
         """All of it."""
-        return (self.states + self.models) * self.state + _BESIDES
+        return (self.states + self.models) * self.state + self.besides
+
+    @property
+    def besides(self) -> int:
+        """Bytes beside states and models."""
+        return _BESIDES + self.prepared
 
     def __str__(self) -> str:
         return (
             f"{_megabytes(self.bytes)} of disk at most: {counted(self.states, 'state')} at once and "
-            f"{counted(self.models, 'model')} in the end, {_megabytes(self.state)} each, and {_megabytes(_BESIDES)} "
-            "besides"
+            f"{counted(self.models, 'model')} in the end, {_megabytes(self.state)} each, and "
+            f"{_megabytes(self.besides)} besides"
         )
 
 

@@ -92,7 +92,7 @@ class ProcessEngine:
         name = pipes[pipe]
         try:
             answer: Result | BaseException = pipe.recv()
-        except (EOFError, ConnectionResetError):
+        except (EOFError, OSError):  # also in the middle of what it sent
             return self._start_again(name)
         self._members[name].busy = False
         if isinstance(answer, BaseException):
@@ -103,8 +103,9 @@ class ProcessEngine:
         """Put a new worker in the place of one that died."""
         old = self._members[name]
         old.process.join()
+        cause = _cause(old)  # from its log, which the new one begins anew
         self._members[name] = self._start(name)
-        return Undone(name, _cause(old))
+        return Undone(name, cause)
 
     def close(self) -> None:
         """End the workers, whatever they are at."""
@@ -142,13 +143,15 @@ def _work(name: str, pipe: Connection, pickled_task: bytes, states: Path, log: P
     threading.Thread(target=_end_with_parent, daemon=True).start()
     with open(log, "wb") as file:
         os.dup2(file.fileno(), 2)  # TensorFlow's start-up messages, once for each worker; unpickling a task imports it
-    worker = Worker(name, TrainablePool(ForkingPickler.loads(pickled_task)), StateStore(states))
+    worker: Worker | None = None
     while True:
         try:
             job = pipe.recv()
         except (EOFError, ConnectionResetError):
             return
         try:
+            if worker is None:
+                worker = Worker(name, TrainablePool(ForkingPickler.loads(pickled_task)), StateStore(states))
             answer: Result | BaseException = worker.run(job)
         except Exception as error:  # noqa: BLE001 - whatever it is, the other side has to hear of it
             answer = _portable(error)

@@ -140,6 +140,15 @@ class RunDirectory:
 
         with self._alone():
             StateStore(self.states).keep(frozenset())
+        self.clear_prepared()
+
+    def clear_prepared(self) -> None:
+        """Remove what was prepared for a run's workers; nothing of this process may use it any more.
+
+        Raises:
+            UsageError: Another process writes this run.
+        """
+        with self._alone():
             if self.prepared.exists():
                 refuse_links(self.path, self.prepared.name)
                 shutil.rmtree(self.prepared)

@@ -106,7 +106,8 @@ class Scheduler:
         self._deaths[search, ticket.purpose] += 1
         if (deaths := self._deaths[search, ticket.purpose]) >= MAX_DEATHS:
             raise SearchError(
-                f"{ticket.job}: {deaths} workers died at it ({cause}); look at their memory, then resume the run"
+                f"{search.name}, {ticket.job}: {deaths} workers died at it ({cause}); mend that, often a lack of "
+                "memory, then resume the run"
             )
         search.put_back(ticket)
 

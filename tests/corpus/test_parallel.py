@@ -3,6 +3,7 @@ from __future__ import annotations
 import gzip
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -143,6 +144,13 @@ def test_a_folder_in_place_of_a_file_is_refused(tmp_path: Path) -> None:
         read_pair(tmp_path, tmp_path)
 
 
+def test_a_text_in_another_language_than_asked_for_is_named(tmp_path: Path) -> None:
+    for name in ("train.en", "train.zh"):
+        (tmp_path / name).write_text("a\n", encoding="utf-8")
+    with pytest.raises(UsageError, match=r"train\.de not found, .* or set corpus\.target_language .* to zh$"):
+        read_folder(tmp_path, "en", "de")
+
+
 @pytest.mark.parametrize("damage", [slice(0, -9), slice(5, None), slice(0, 0)], ids=["cut off", "no header", "empty"])
 def test_a_damaged_gzip_file_is_refused(tmp_path: Path, damage: slice) -> None:
     good = gzip.compress(b"a line\n" * 100)
@@ -150,6 +158,15 @@ def test_a_damaged_gzip_file_is_refused(tmp_path: Path, damage: slice) -> None:
     (tmp_path / "x.de.gz").write_bytes(good)
     with pytest.raises(UsageError, match=r"x\.en\.gz: (damaged gzip|the file is empty)"):
         read_pair(tmp_path / "x.en.gz", tmp_path / "x.de.gz")
+
+
+def test_a_temporary_folder_without_room_is_not_taken_for_a_damaged_file(
+    tmp_path: Path, small_disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(small_disk))
+    (tmp_path / "x.en.gz").write_bytes(gzip.compress(b"a line of text\n" * 1_000_000))
+    with pytest.raises(UsageError, match=r"x\.en\.gz: temporary files cannot hold it unpacked \(No space left"):
+        read_pair(tmp_path / "x.en.gz", tmp_path / "x.en.gz")
 
 
 def test_a_flipped_bit_in_a_gzip_file_is_refused(tmp_path: Path) -> None:

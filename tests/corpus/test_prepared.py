@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from dataclasses import replace
 
 import pytest
 
 from nmt_pbt.base.errors import UsageError
-from nmt_pbt.tasks.translation.corpus.prepared import PreparedCorpus, check, prepare
+from nmt_pbt.tasks.translation.corpus.prepared import PreparedCorpus, check, corpus_of_run, digest_of, prepare
 from nmt_pbt.tasks.translation.settings import CorpusSettings
 
 SETTINGS = CorpusSettings(train_pairs=200, dev_pairs=20, test_pairs=10, vocabulary_size=200)
@@ -88,3 +89,15 @@ def test_the_digest_tells_corpora_and_vocabularies_apart(prepared: PreparedCorpu
     digests.add(prepare(*check(SETTINGS, 1), SETTINGS).digest())
     digests.add(replace(prepared, too_long=1).digest())
     assert len(digests | {prepared.digest()}) == 5
+
+
+def test_a_folder_of_very_many_test_sets_is_told_from_another_at_once(prepared: PreparedCorpus) -> None:
+    others = {f"newstest{year}": prepared.corpus.test.head(year % 7 + 1) for year in range(2000, 2030)}
+    corpus = replace(prepared.corpus, other_tests=others)
+    began = time.process_time()
+    assert corpus_of_run(corpus, prepared.subwords, prepared.max_length, "another", 0) is None
+    assert time.process_time() - began < 5
+    digest = digest_of(prepared.corpus, prepared.subwords, 0)
+    found = corpus_of_run(corpus, prepared.subwords, prepared.max_length, digest, 0)
+    assert found is not None
+    assert not found.other_tests

@@ -10,12 +10,13 @@ import subprocess
 import sys
 import time
 from collections import defaultdict
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from nmt_pbt.base.errors import SearchError
+from nmt_pbt.base.errors import SearchError, UsageError
 from nmt_pbt.run.jobs import Job
 from nmt_pbt.run.journal import RunStarted, Tested, read_journal, without_times
 from nmt_pbt.run.process_engine import ProcessEngine
@@ -167,6 +168,49 @@ def test_a_job_that_kills_every_worker_ends_the_search_and_says_why(
     with opened(tmp_path) as journal, pytest.raises(SearchError, match=r"trial .*: 3 workers died at it \(SIGKILL\)"):
         search("random", cheap_settings(), CheapTask(), engine, journal)
     engine.close()
+
+
+class CutOff(CheapTask):
+    """A task at which a worker dies in the middle of telling its result, once."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self.once = folder / "once"
+
+    def build(self, structural: object) -> Any:
+        if not self.once.exists():
+            self.once.touch()
+
+            def announced(pipe: Connection, data: bytes) -> None:
+                pipe._send(len(data).to_bytes(4, "big") + bytes(data[: len(data) // 2]))  # type: ignore[attr-defined]
+                os.kill(os.getpid(), signal.SIGKILL)
+
+            Connection._send_bytes = announced  # type: ignore[attr-defined]
+        return super().build(structural)
+
+
+def test_a_worker_that_dies_in_the_middle_of_a_message_costs_nothing(tmp_path: Path) -> None:
+    engine = ProcessEngine(CutOff(tmp_path), StateStore(tmp_path / "states"), 1)
+    with opened(tmp_path) as journal:
+        search("random", cheap_settings(), CheapTask(), engine, journal)
+    engine.close()
+    assert (tmp_path / "once").exists()
+
+
+class Missing(CheapTask):
+    """A task whose data are gone."""
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        raise UsageError("data: missing; bring them back")
+
+
+def test_a_task_that_cannot_be_had_in_a_worker_is_told_at_once_with_the_reason(tmp_path: Path) -> None:
+    engine = ProcessEngine(Missing(), StateStore(tmp_path / "states"), 1)
+    try:
+        with opened(tmp_path) as journal, pytest.raises(UsageError, match="data: missing; bring them back"):
+            search("random", cheap_settings(), CheapTask(), engine, journal)
+    finally:
+        engine.close()
 
 
 class Faulty(CheapTask):

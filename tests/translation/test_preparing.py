@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 from typing import NoReturn
@@ -11,6 +12,7 @@ import pytest
 from nmt_pbt.base.errors import UsageError
 from nmt_pbt.cli.running import ExpectedCorpus, prepare_run
 from nmt_pbt.run.run_directory import RunDirectory
+from nmt_pbt.tasks.translation.corpus.prepared import PreparedCorpus
 from nmt_pbt.tasks.translation.corpus.subwords import SUBWORDS
 from nmt_pbt.tasks.translation.tree import TranslationSettings, load_settings
 
@@ -75,6 +77,38 @@ def test_workers_of_a_cluster_get_the_corpus_itself(run: RunDirectory, monkeypat
     assert not run.path.exists()
     assert task.prepared.train_source[0].dtype == "int32"
     assert len(task.prepared.corpus.train) == 0
+
+
+def test_workers_of_a_cluster_get_it_too_when_a_run_that_was_begun_here_goes_on_there(
+    run: RunDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = prepare_run(run, SETTINGS)
+    monkeypatch.setattr("nmt_pbt.run.preflight.check_engine", lambda engine: None)
+    engine = SETTINGS.engine.model_copy(update={"name": "ray", "address": "10.0.0.1:6379"})
+    moved = SETTINGS.model_copy(update={"engine": engine})
+    again = prepare_run(run, moved, ExpectedCorpus(task.data_digest, "another corpus"))
+    assert type(again.prepared) is PreparedCorpus
+    assert again.data_digest == task.data_digest
+
+
+def test_room_for_it_is_told_beforehand(run: RunDirectory, capfd: pytest.CaptureFixture[str]) -> None:
+    prepare_run(
+        run, load_settings(None, ["corpus.name=copy", "corpus.train_pairs=100000", "corpus.vocabulary_size=25"])
+    )
+    told = re.search(r"and ([\d.]+) MB besides", capfd.readouterr().err)
+    assert told is not None
+    taken = sum(file.stat().st_size for file in run.prepared.iterdir()) / 1024**2
+    assert 32 + taken <= float(told[1]) <= 32 + 2 * taken
+
+
+def test_subwords_that_may_be_damaged_are_named_beside_the_corpus(run: RunDirectory) -> None:
+    task = prepare_run(run, SETTINGS)
+    task.begin(run.path)
+    shutil.rmtree(run.prepared)
+    other = prepare_run(RunDirectory(run.path.parent / "other"), SETTINGS.model_copy(update={"seed": 1}))
+    (run.path / SUBWORDS).write_bytes(other.prepared.subwords.model)
+    with pytest.raises(UsageError, match=r"another corpus\. If it is, delete .*subwords\.model, which is made again"):
+        prepare_run(run, SETTINGS, ExpectedCorpus(task.data_digest, "another corpus"))
 
 
 def test_a_disk_without_room_for_it_is_told_in_a_line(

@@ -89,8 +89,8 @@ def check_known(tokenizer: str, where: str) -> None:
         raise UsageError(f"{where} {tokenizer}: sacrebleu has no such tokenizer{suggest(tokenizer, TOKENIZERS)}")
 
 
-def how_to_get(tokenizer: str) -> str:
-    """Return what to do about a tokenizer that cannot be used on this machine."""
+def how_to_get(tokenizer: str, option: str) -> str:
+    """Return what to do about a tokenizer, chosen by some option, that cannot be used on this machine."""
     if tokenizer in _NEEDED:
-        return f"pip install 'nmt-pbt[{_NEEDED[tokenizer][0]}]', or begin a run with evaluation.tokenize {CHARACTERS}"
-    return f"use the network once for its model, a newer sacrebleu, or evaluation.tokenize {CHARACTERS}"
+        return f"pip install 'nmt-pbt[{_NEEDED[tokenizer][0]}]', or take {option} {CHARACTERS}"
+    return f"use the network once for its model, a newer sacrebleu, or {option} {CHARACTERS}"

@@ -33,8 +33,8 @@ def foreseen(corpus: Corpus, subwords: Subwords, objective: str, tokenize: str) 
     cut = bleu_metric(tokenize).tokenizer
     if objective == "val_bleu" and all(len(cut(line).split()) < _ORDER for line in corpus.dev.target):
         yield (
-            f"{corpus.name}: no dev sentence has four words, so that val_bleu will be 0 for every model; "
-            "search by another objective, with --set search.objective=val_chrf"
+            f"{corpus.name}: no dev sentence has four words, so that val_bleu of a right translation is 0, and that of "
+            "a longer, wrong one is more; search by another objective, with --set search.objective=val_chrf"
         )
 
 
@@ -45,7 +45,7 @@ def unwritable_text(corpus: Corpus, subwords: Subwords) -> str | None:
         corpus: The text.
         subwords: What a model writes in.
     """
-    counts = Counter(chain.from_iterable(chain(corpus.dev.target, corpus.test.target)))
+    counts = Counter(chain.from_iterable(chain(corpus.dev.target, *(text.target for text in corpus.tests.values()))))
     unwritable = {character: count for character, count in counts.items() if not subwords.can_write(character)}
     if not unwritable:
         return None

@@ -7,11 +7,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from nmt_pbt.base.text import counted
-from nmt_pbt.tasks.translation.bleu_tokenizer import is_unspaced
+from nmt_pbt.tasks.translation.bleu_tokenizer import is_unspaced, language_code
 
 _END = re.compile(r"""[.!?…؟।]+["'”’»)\]]*\s+|[。！？｡]+[」』”’）]*\s*""")
 _OPENING = " \"'“‘«„»([¿¡"
 _NUMERIC = " #NUMERIC_ONLY#"
+_LOOKED_AT = 100  # characters after a mark, of which the first that opens nothing is asked for
+_QUOTING = ("と", "って")  # after a Japanese quotation: the sentence goes on
 
 
 class SentenceSplitter:
@@ -28,7 +30,7 @@ class SentenceSplitter:
     def __init__(self, source: str, target: str) -> None:
         from sacremoses.corpus import NonbreakingPrefixes
 
-        words = list(NonbreakingPrefixes().words(source))
+        words = list(NonbreakingPrefixes().words(language_code(source)))
         self._abbreviations = {word for word in words if not word.endswith(_NUMERIC)}
         self._before_numbers = {word.removesuffix(_NUMERIC) for word in words if word.endswith(_NUMERIC)}
         self._between = "" if is_unspaced(target) else " "
@@ -37,7 +39,7 @@ class SentenceSplitter:
         """Return the sentences of a line, one at least."""
         sentences, begin = [], 0
         for end in _END.finditer(line):
-            following = line[end.end() :].lstrip(_OPENING)
+            following = line[end.end() : end.end() + _LOOKED_AT].lstrip(_OPENING)
             if following and self._ends(line[begin : end.start()], end[0].strip(), following):
                 sentences.append(line[begin : end.end()].strip())
                 begin = end.end()
@@ -49,7 +51,7 @@ class SentenceSplitter:
 
     def _ends(self, sentence: str, mark: str, following: str) -> bool:
         """Return whether a mark with what follows it ends the sentence before it."""
-        if following[0].islower():
+        if following[0].islower() or (mark[-1] in "」』" and following.startswith(_QUOTING)):
             return False
         word = (sentence.split() or [""])[-1].lstrip(_OPENING)
         if mark != "." or not word:

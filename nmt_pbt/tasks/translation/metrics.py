@@ -42,11 +42,12 @@ def bleu_metric(tokenize: str = DEFAULT) -> BLEU:
     return BLEU(tokenize=tokenize, force=True)
 
 
-def check_tokenizer(tokenize: str) -> None:
+def check_tokenizer(tokenize: str, option: str = "evaluation.tokenize") -> None:
     """Refuse a tokenizer that cannot be used on this machine.
 
     Args:
         tokenize: One of `bleu_tokenizer.TOKENIZERS`.
+        option: How it is chosen.
 
     Raises:
         UsageError: A package is missing, or a model cannot be downloaded.
@@ -58,7 +59,7 @@ def check_tokenizer(tokenize: str) -> None:
     except (ImportError, RuntimeError, OSError, KeyError, AssertionError) as error:
         reason = first_line(error, type(error).__name__)
         raise UsageError(
-            f"evaluation.tokenize {tokenize}: cannot be used here ({reason}); {how_to_get(tokenize)}"
+            f"{option} {tokenize}: cannot be used here ({reason}); {how_to_get(tokenize, option)}"
         ) from None
 
 

@@ -35,6 +35,10 @@ class TextLines(Sequence[str]):
     def __len__(self) -> int:
         return len(self._begins)
 
+    def encoded_size(self) -> int:
+        """Return how many bytes the lines take, each ended by a line feed."""
+        return int((self._ends - self._begins).sum()) + len(self)
+
     @overload
     def __getitem__(self, index: int) -> str: ...
 
@@ -120,6 +124,13 @@ def encoded_lines(lines: Sequence[str]) -> Iterator[bytes]:
         yield "".join([line + "\n" for line in block]).encode("utf-8")
 
 
+def encoded_size(lines: Sequence[str]) -> int:
+    """Return how many bytes lines take in UTF-8, each ended by a line feed."""
+    if isinstance(lines, TextLines):
+        return lines.encoded_size()
+    return sum(map(len, encoded_lines(lines)))
+
+
 def selected_lines(lines: Sequence[str], indices: Iterable[int]) -> Sequence[str]:
     """Return the lines at these 0-based indices, in the order of the indices."""
     if isinstance(lines, TextLines):
@@ -180,7 +191,7 @@ class IdSequences(Sequence[np.ndarray]):
 
     def lengths(self, indices: np.ndarray) -> np.ndarray:
         """Return how many ids the sequences at these indices have, int64 `[indices]`."""
-        lengths: np.ndarray = self.offsets[indices + 1].astype(np.int64) - self.offsets[indices]
+        lengths: np.ndarray = self.offsets[indices + 1].astype(np.int64) - self.offsets[indices].astype(np.int64)
         return lengths
 
     def all_lengths(self) -> np.ndarray:

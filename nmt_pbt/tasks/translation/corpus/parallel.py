@@ -191,7 +191,10 @@ def read_folder(folder: Path, source_language: str, target_language: str, test_s
     try:
         if not folder.is_dir():
             problem = "is not a folder" if folder.exists() else "no such folder"
-            raise UsageError(f"{folder}: {problem}; give a folder with train.{source_language} and the like")
+            raise UsageError(
+                f"{folder}: {problem}; give a folder with train.{source_language} and the like, for a run that is "
+                "there with --corpus"
+            )
         train, _ = _find(folder, ("train",), languages, notes)
         dev, others = _find(folder, _DEV_SETS, languages, notes)
         notes += [f"{folder}: {name} is not read, the dev split is {dev.name}" for name in others]
@@ -260,9 +263,17 @@ def _find(
         first = next(iter(found.values()))
         return first, {name: files for name, files in found.items() if files is not first}
     if missing:
-        raise UsageError(f"{folder}: {missing[0]} not found, plain or .gz; put it beside its translation")
+        others = sorted(_languages_of(folder, missing[0].rpartition(".")[0]) - set(languages))
+        hint = f", or set corpus.target_language or corpus.source_language to {' or '.join(others)}" if others else ""
+        raise UsageError(f"{folder}: {missing[0]} not found, plain or .gz; put it beside its translation{hint}")
     wanted = " or ".join(f"{name}.{languages[0]} and {name}.{languages[1]}" for name in names[:2])
     raise UsageError(f"{folder}: {wanted} not found, plain or .gz; put them there")
+
+
+def _languages_of(folder: Path, name: str) -> set[str]:
+    """Return in which languages a folder has a text of this name."""
+    texts = (path.name.removesuffix(".gz") for path in folder.glob(f"{name}.*") if path.is_file())
+    return {text.removeprefix(f"{name}.") for text in texts}
 
 
 def _plain_or_compressed(path: Path) -> Path | None:

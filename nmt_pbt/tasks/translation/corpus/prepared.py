@@ -6,6 +6,7 @@ import hashlib
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 
 import numpy as np
 
@@ -16,6 +17,8 @@ from nmt_pbt.tasks.translation.corpus.parallel import Corpus, ParallelText, text
 from nmt_pbt.tasks.translation.corpus.stream import PairStream
 from nmt_pbt.tasks.translation.corpus.subwords import Subwords
 from nmt_pbt.tasks.translation.settings import CorpusSettings
+
+_MOST_SUBSETS = 1 << 16  # of the test sets that there are now, looked through for those that a run began with
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,10 +105,10 @@ def corpus_of_run(
             subwords.count(source) > max_length or subwords.count(target) > max_length for source, target in pairs
         )
     fixed, tests = _fixed_parts(corpus, subwords, too_long), _test_parts(corpus)
-    for count in range(len(tests), -1, -1):
-        for names in itertools.combinations(tests, count):
-            if _digest(fixed, [tests[name] for name in names]) == digest:
-                return replace(corpus, other_tests={name: corpus.other_tests[name] for name in names})
+    subsets = chain.from_iterable(itertools.combinations(tests, count) for count in range(len(tests), -1, -1))
+    for names in itertools.islice(chain((tuple(tests), ()), subsets), _MOST_SUBSETS):
+        if _digest(fixed, [tests[name] for name in names]) == digest:
+            return replace(corpus, other_tests={name: corpus.other_tests[name] for name in names})
     return None
 
 

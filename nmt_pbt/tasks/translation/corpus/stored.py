@@ -13,7 +13,7 @@ import numpy as np
 
 from nmt_pbt.base.errors import UsageError
 from nmt_pbt.base.files import replace_file, replacing
-from nmt_pbt.tasks.translation.corpus.flat import IdSequences, TextLines, encoded_lines, smallest_type
+from nmt_pbt.tasks.translation.corpus.flat import IdSequences, TextLines, encoded_lines, encoded_size, smallest_type
 from nmt_pbt.tasks.translation.corpus.parallel import Corpus, ParallelText
 from nmt_pbt.tasks.translation.corpus.prepared import PreparedCorpus, digest_of, encoded_pairs
 from nmt_pbt.tasks.translation.corpus.subwords import SUBWORDS, Subwords
@@ -103,6 +103,24 @@ def store(
     )
     replace_file(folder / _CONTENTS, (json.dumps(asdict(contents), indent=1) + "\n").encode())
     return open_stored(folder, contents.digest)
+
+
+def most_bytes(corpus: Corpus, vocabulary: int) -> int:
+    """Return how much room a corpus takes at most when it is stored, before it is cut into subwords.
+
+    A subword is a character at least, and each sentence begins with one more, for a space.
+
+    Args:
+        corpus: The corpus.
+        vocabulary: How many subwords there are.
+    """
+    ids = smallest_type(vocabulary - 1).itemsize
+    cut, texts = (corpus.train, corpus.dev, corpus.test), (corpus.dev, *corpus.tests.values())
+    characters, lines = (
+        sum(size(side) for text in cut for side in (text.source, text.target)) for size in (encoded_size, len)
+    )
+    kept = sum(encoded_size(side) for text in texts for side in (text.source, text.target))
+    return ids * (characters + lines) + smallest_type(characters + lines).itemsize * (lines + 1) + kept
 
 
 def open_stored(folder: Path, digest: str) -> StoredCorpus:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import gzip
 import os
 import re
-import shutil
 import stat
 import tempfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
+from itertools import chain
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import IO
@@ -165,10 +167,8 @@ def _read(path: Path) -> bytes | mmap:
     """Return what a file holds, decompressed; mapped, not read, where it is large."""
     try:
         if path.name.endswith(".gz"):
-            with gzip.open(path, "rb") as compressed, tempfile.TemporaryFile() as plain:
-                shutil.copyfileobj(compressed, plain, _BLOCK)
-                plain.flush()
-                return _content(plain)
+            with gzip.open(path, "rb") as compressed:
+                return _unpacked(path, iter(partial(compressed.read, _BLOCK), b""))
         return file_content(path)
     except FileNotFoundError:
         raise UsageError(f"{path}: no such file; give the path of a text file") from None
@@ -176,6 +176,32 @@ def _read(path: Path) -> bytes | mmap:
         raise UsageError(f"{path}: damaged gzip file ({error}); fetch or compress it again") from None
     except OSError as error:
         raise UsageError(f"{path}: cannot be read ({error.strerror or error}); check the file") from None
+
+
+def _unpacked(path: Path, blocks: Iterator[bytes]) -> bytes | mmap:
+    """Return the blocks of a file that was compressed, by way of a temporary file."""
+    first = next(blocks, b"")
+    if len(first) < _BLOCK:
+        return first
+    with ExitStack() as stack:
+        with _temporary(path):
+            plain = stack.enter_context(tempfile.TemporaryFile())
+        for block in chain((first,), blocks):
+            with _temporary(path):
+                plain.write(block)
+                plain.flush()
+        return _content(plain)
+
+
+@contextmanager
+def _temporary(path: Path) -> Iterator[None]:
+    """Say of an error that it is about the temporary folder, not about the file."""
+    try:
+        yield
+    except OSError as error:
+        raise UsageError(
+            f"{path}: temporary files cannot hold it unpacked ({error.strerror or error}); make room, or set TMPDIR"
+        ) from None
 
 
 def file_content(path: Path) -> bytes | mmap:
