@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import os
+import subprocess
+import sys
 import time
 
 import pytest
@@ -171,3 +174,10 @@ def test_a_log_of_generations_that_take_seconds_is_no_longer_for_that_and_old_on
                 )
             )
     assert [line.split()[3].split("/")[0] for line in screen.getvalue().splitlines()] == ["2,000", "4,000", "6,000"]
+
+
+def test_what_the_shell_sets_for_other_programs_on_keras_changes_nothing() -> None:
+    code = "import nmt_pbt.cli.startup as s; s.start_tensorflow(); import keras; print(keras.backend.backend())"
+    environment = {**os.environ, "KERAS_BACKEND": "torch", "TF_USE_LEGACY_KERAS": "1"}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout == "tensorflow\n"

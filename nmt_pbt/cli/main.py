@@ -61,6 +61,7 @@ def main() -> None:
     """Run the command line: exit code 0 done, 2 wrong use or bad input, 130 interrupted."""
     gc.set_threshold(50_000, 20, 20)  # what is imported stays; looking through it again and again takes time
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # looking for some reads what every package says
+    os.environ["MPLBACKEND"] = "agg"  # a notebook hands on its own, which need not be installed here
     open_streams()
     name_streams()
     speak_utf_8()

@@ -94,6 +94,9 @@ def _earlier(folder: Path) -> set[Path]:
     for path in sorted(files):
         if path.name != _FILE:
             raise UsageError(f"{folder}: holds {path.relative_to(folder)}, which is no export of a run; name another")
+    if files and folder / _FILE not in files:
+        inside = min(files).relative_to(folder).parts[0]
+        raise UsageError(f"{folder}: holds exports of other runs ({inside}); name a folder of its own for this one")
     return files
 
 

@@ -62,7 +62,21 @@ def write_parquet(run: Run, folder: Path) -> list[Path]:
         sink = pyarrow.BufferOutputStream()
         pyarrow.parquet.write_table(content.replace_schema_metadata({**content.schema.metadata, **version}), sink)
         made[folder / f"{name}.parquet"] = sink.getvalue().to_pybytes()
+    for path in made:
+        if path.exists() and not _is_export(path):
+            raise UsageError(f"{path}: exists and is no export of a run; name another folder")
     folder.mkdir(parents=True, exist_ok=True)
     for path, data in made.items():
         replace_file(path, data)
     return list(made)
+
+
+def _is_export(path: Path) -> bool:
+    """Return whether a file is a table of a run, by its metadata."""
+    import pyarrow
+    import pyarrow.parquet
+
+    try:
+        return b"nmt_pbt_schema" in (pyarrow.parquet.read_schema(path).metadata or {})
+    except (OSError, pyarrow.ArrowException):
+        return False

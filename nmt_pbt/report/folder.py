@@ -43,8 +43,16 @@ def write_files(folder: Path, files: Mapping[str, bytes]) -> Path:
 
     Returns:
         The page.
+
+    Raises:
+        UsageError: A file that no report wrote is in the way.
     """
     former = _written(folder)
+    for name in files if former else ():  # without a manifest nobody knows what a version before it wrote
+        if name not in former and (folder / name).exists():
+            raise UsageError(f"{folder / name}: exists and is of no report; name another folder with --out")
+    if (folder / "figures").is_symlink():
+        raise UsageError(f"{folder / 'figures'}: is a link; remove it, or name another folder with --out")
     folder.mkdir(parents=True, exist_ok=True)
     # Until all is done the manifest names both, so that a report that was cut short is cleared away by the next.
     replace_file(folder / MANIFEST, _manifest([*former, *files]))

@@ -360,7 +360,9 @@ def test_sets(records: Sequence[AnyRecord]) -> pd.DataFrame:
             for one in several
             if one.test_set is not None
         ]
-    return table(rows, columns, [name for name in names_in(rows) if name.startswith(("test_", "signature_"))])
+    known = columns.split()
+    scores = [name for name in names_in(rows) if name.startswith(("test_", "signature_")) and name not in known]
+    return table(rows, columns, scores)
 
 
 def _scores(tested: Tested | OtherTest) -> dict[str, Any]:

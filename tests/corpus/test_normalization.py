@@ -20,7 +20,9 @@ from nmt_pbt.tasks.translation.corpus.parallel import Corpus, ParallelText, one_
 from nmt_pbt.tasks.translation.corpus.prepared import PreparedCorpus, check, corpus_of_run
 from nmt_pbt.tasks.translation.corpus.subwords import UNK, Subwords
 from nmt_pbt.tasks.translation.foresight import foreseen, unwritable_text
+from nmt_pbt.tasks.translation.metrics import score_translations
 from nmt_pbt.tasks.translation.settings import CorpusSettings
+from nmt_pbt.tasks.translation.significance import sentence_counts
 from nmt_pbt.tasks.translation.tree import TranslationSettings, load_settings
 
 ODD = "½ cup … No. № 5 ™, ＦＵＬＬ　width, ﬁne\u00a0print \u202f! x² ① ㎏ 神 Å Ω"
@@ -171,3 +173,14 @@ def test_lines_of_one_and_two_characters_train_a_model(tmp_path):
     trainable.reset(0)
     assert np.isfinite(trainable.train(20)["train_loss"])
     assert np.isfinite(trainable.evaluate().metrics["val_loss"])
+
+
+def test_a_reference_is_the_same_however_its_letters_were_typed():
+    composed = ["Die Männer hören schöne Übungen.", "Das Mädchen läuft über die Brücke."]
+    typed = [unicodedata.normalize("NFD", line) for line in composed]
+    scores = score_translations(composed, typed)
+    assert scores.bleu == pytest.approx(100.0)
+    assert scores.chrf == pytest.approx(100.0)
+    assert score_translations(composed, composed) == scores
+    counts, again = (sentence_counts(composed, references) for references in (composed, typed))
+    assert all((counts[name] == again[name]).all() for name in counts)

@@ -99,3 +99,11 @@ def test_event_files_need_no_tensorflow(one_path, tmp_path):
         "assert not {'tensorflow', 'keras', 'keras_tuner'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code, str(one_path), str(tmp_path / "events")], check=True)
+
+
+def test_exports_of_other_runs_in_folders_below_are_left_alone(run, tmp_path):
+    write_event_files(run, tmp_path / "events" / "RUN1")
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    with pytest.raises(UsageError, match=r"holds exports of other runs \(RUN1\)"):
+        write_event_files(run, tmp_path / "events")
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before

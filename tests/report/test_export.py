@@ -47,3 +47,13 @@ def test_a_file_is_no_folder_for_tables(one_path, tmp_path):
     (tmp_path / "file").write_text("mine", encoding="utf-8")
     with pytest.raises(UsageError, match="is a file"):
         write_parquet(load_run(one_path), tmp_path / "file")
+
+
+def test_a_table_that_is_not_of_an_export_is_not_overwritten(one_path, tmp_path):
+    pytest.importorskip("pyarrow")
+    (tmp_path / "trials.parquet").write_text("mine")
+    with pytest.raises(UsageError, match=r"trials\.parquet: exists and is no export"):
+        write_parquet(load_run(one_path), tmp_path)
+    assert (tmp_path / "trials.parquet").read_text() == "mine"
+    (tmp_path / "trials.parquet").unlink()
+    assert write_parquet(load_run(one_path), tmp_path) == write_parquet(load_run(one_path), tmp_path)

@@ -323,3 +323,9 @@ def test_the_svg_file_follows_the_readers_preference(one_path):
             assert f'[style*="stroke: {light}"] {{ stroke: {dark} !important }}' in made.file_svg
     assert made.file_svg.count("<style") == made.svg.count("<style") + 1
     ElementTree.fromstring(made.file_svg)
+
+
+def test_what_a_matplotlibrc_says_is_not_for_a_report() -> None:
+    plain = render(lambda axes: axes.plot([0, 1], [0, 1]))
+    with mpl.rc_context({"text.usetex": True, "lines.linewidth": 9.0, "axes.facecolor": "red"}):
+        assert render(lambda axes: axes.plot([0, 1], [0, 1])).svg == plain.svg

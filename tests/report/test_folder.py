@@ -91,3 +91,20 @@ def test_a_report_that_was_cut_short_is_cleared_away_by_the_next(
     check_folder(folder)
     write_files(folder, {"index.html": PAGE})
     assert files_of(folder) == {"index.html", MANIFEST}
+
+
+def test_a_file_beside_a_report_that_no_report_wrote_is_not_overwritten(tmp_path: Path) -> None:
+    write_files(tmp_path, {"index.html": b"page"})
+    (tmp_path / "winners.csv").write_text("mine")
+    with pytest.raises(UsageError, match=r"winners\.csv: exists and is of no report"):
+        write_files(tmp_path, {"index.html": b"page", "winners.csv": b"theirs"})
+    assert (tmp_path / "winners.csv").read_text() == "mine"
+
+
+def test_no_figure_is_written_through_a_link(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "figures").symlink_to(tmp_path / "real")
+    with pytest.raises(UsageError, match="figures: is a link"):
+        write_files(tmp_path / "site", {"index.html": b"page", "figures/one.svg": b"<svg/>"})
+    assert not list((tmp_path / "real").iterdir())

@@ -120,3 +120,21 @@ def test_an_n_best_list_numbers_sentences_and_holds_one_translation_a_line():
         "7 ||| c ||| -2.1235 ||| -1.2500",
         "8 |||  ||| 0.0000 ||| 0.0000",
     ]
+
+
+def test_a_pipe_that_does_not_wait_is_waited_for() -> None:
+    reading, writing = os.pipe()
+    os.set_blocking(reading, False)
+
+    def write() -> None:
+        for line in (b"one\n", b"two\n"):
+            time.sleep(0.3)
+            os.write(writing, line)
+        os.close(writing)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    with open(reading, "rb") as file:
+        chunks = list(read_arriving(file, "standard input", 2048, patience=0.01))
+    writer.join()
+    assert [line for chunk in chunks for line in chunk] == ["one", "two"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -29,6 +31,13 @@ from nmt_pbt.tasks.translation.long_lines import LongLines, SentenceSplitter
 )
 def test_a_line_is_split_at_the_ends_of_its_sentences(language: str, line: str, sentences: list[str]) -> None:
     assert SentenceSplitter(language, "de").split(line) == sentences
+
+
+@pytest.mark.parametrize("line", ["Contents " + "." * 200_000 + "12", "Mr. Smith " * 20_000])
+def test_a_line_of_very_many_stops_is_split_in_a_moment(line: str) -> None:
+    began = time.process_time()
+    assert SentenceSplitter("en", "de").split(line) == [line.strip()]
+    assert time.process_time() - began < 5
 
 
 @given(st.text(st.sampled_from("aB1 .!?。'\"()\t\u3000")))

@@ -108,7 +108,9 @@ def render(draw: Callable[[Axes], None], width: float = 4.6, height: float = 3.1
 
 def render_figure(draw: Callable[[Figure], None], width: float, height: float, dark: bool = False) -> Rendered:
     """Make one figure; see `render`, but that `draw` makes the Axes itself."""
-    with mpl.rc_context(STYLE), warnings.catch_warnings():
+    with mpl.rc_context(), warnings.catch_warnings():
+        mpl.rcdefaults()  # what a matplotlibrc on the way says is not for us
+        mpl.rcParams.update(STYLE)
         # What no font has is told once, by whoever asks for the figures.
         warnings.filterwarnings("ignore", message=r"Glyph \d+ .* missing from font")
         figure = _drawn(draw, width, height)

@@ -17,7 +17,7 @@ from nmt_pbt.tasks.translation.bleu_tokenizer import (
     language_code,
     tokenizer_for,
 )
-from nmt_pbt.tasks.translation.metrics import bleu_metric
+from nmt_pbt.tasks.translation.metrics import bleu_metric, composed
 from nmt_pbt.tasks.translation.significance import (
     Counts,
     PairedResult,
@@ -117,6 +117,7 @@ def score_text(
         raise UsageError(f"{len(translations)} translations but {len(references)} references; give as many of each")
     if not translations:
         raise UsageError("nothing to score: no sentence was given; check the files")
+    translations, references = composed(translations), composed(references)
     scorers: list[tuple[str, str, Any]] = [
         ("BLEU", "bleu", bleu_metric(tokenize or tokenizer_for(language))),
         ("chrF", "chrf", CHRF()),

@@ -45,7 +45,8 @@ def unwritable_text(corpus: Corpus, subwords: Subwords) -> str | None:
         corpus: The text.
         subwords: What a model writes in.
     """
-    counts = Counter(chain.from_iterable(chain(corpus.dev.target, *(text.target for text in corpus.tests.values()))))
+    references = chain(corpus.dev.target, *(text.target for text in corpus.tests.values()))
+    counts = Counter(chain.from_iterable(references))
     unwritable = {character: count for character, count in counts.items() if not subwords.can_write(character)}
     if not unwritable:
         return None

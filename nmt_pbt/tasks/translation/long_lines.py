@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from nmt_pbt.base.text import counted
 from nmt_pbt.tasks.translation.bleu_tokenizer import is_unspaced, language_code
 
-_END = re.compile(r"""[.!?…؟।]+["'”’»)\]]*\s+|[。！？｡]+[」』”’）]*\s*""")
+_END = re.compile(r"""(?<![.!?…؟।])[.!?…؟।]+["'”’»)\]]*\s+|[。！？｡]+[」』”’）]*\s*""")
 _OPENING = " \"'“‘«„»([¿¡"
 _NUMERIC = " #NUMERIC_ONLY#"
-_LOOKED_AT = 100  # characters after a mark, of which the first that opens nothing is asked for
+_LOOKED_AT = 100  # characters before and after a mark that decide whether it ends a sentence
 _QUOTING = ("と", "って")  # after a Japanese quotation: the sentence goes on
 
 
@@ -40,7 +40,9 @@ class SentenceSplitter:
         sentences, begin = [], 0
         for end in _END.finditer(line):
             following = line[end.end() : end.end() + _LOOKED_AT].lstrip(_OPENING)
-            if following and self._ends(line[begin : end.start()], end[0].strip(), following):
+            if following and self._ends(
+                line[max(begin, end.start() - _LOOKED_AT) : end.start()], end[0].strip(), following
+            ):
                 sentences.append(line[begin : end.end()].strip())
                 begin = end.end()
         return [*sentences, line[begin:].strip()]
@@ -53,7 +55,7 @@ class SentenceSplitter:
         """Return whether a mark with what follows it ends the sentence before it."""
         if following[0].islower() or (mark[-1] in "」』" and following.startswith(_QUOTING)):
             return False
-        word = (sentence.split() or [""])[-1].lstrip(_OPENING)
+        word = (sentence[-_LOOKED_AT:].split() or [""])[-1].lstrip(_OPENING)
         if mark != "." or not word:
             return True
         if word in self._before_numbers:

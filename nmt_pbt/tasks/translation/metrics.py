@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -80,14 +81,19 @@ def score_translations(translations: Sequence[str], references: Sequence[str], t
     from sacrebleu.metrics.chrf import CHRF
 
     _check(translations, references)
+    written, wanted = composed(translations), [composed(references)]
     bleu, chrf = bleu_metric(tokenize), CHRF()
-    bleu_score = bleu.corpus_score(list(translations), [list(references)])
-    chrf_score = chrf.corpus_score(list(translations), [list(references)])
+    bleu_score, chrf_score = bleu.corpus_score(written, wanted), chrf.corpus_score(written, wanted)
     return Scores(
         bleu=float(bleu_score.score),
         chrf=float(chrf_score.score),
         signatures={"bleu": str(bleu.get_signature()), "chrf": str(chrf.get_signature())},
     )
+
+
+def composed(lines: Sequence[str]) -> list[str]:
+    """Return lines as they are scored: a letter and its accents as one character (Unicode's NFC), however typed."""
+    return [unicodedata.normalize("NFC", line) for line in lines]
 
 
 def _check(translations: Sequence[str], references: Sequence[str]) -> None:

@@ -86,7 +86,7 @@ def sentence_counts(hypotheses: Sequence[str], references: Sequence[str], tokeni
     """
     from sacrebleu.metrics.chrf import CHRF
 
-    from nmt_pbt.tasks.translation.metrics import bleu_metric
+    from nmt_pbt.tasks.translation.metrics import bleu_metric, composed
 
     if len(hypotheses) != len(references):
         raise UsageError(
@@ -95,7 +95,7 @@ def sentence_counts(hypotheses: Sequence[str], references: Sequence[str], tokeni
     counts = {}
     metrics: dict[str, Any] = {"bleu": bleu_metric(tokenize), "chrf": CHRF()}
     for name, metric in metrics.items():
-        rows = metric._extract_corpus_statistics(list(hypotheses), [list(references)])
+        rows = metric._extract_corpus_statistics(composed(hypotheses), [composed(references)])
         counts[name] = np.asarray(rows, dtype=np.int64).reshape(len(hypotheses), len(COLUMNS[name]))
     return counts
 

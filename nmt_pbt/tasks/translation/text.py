@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
+import os
 import select
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -81,8 +83,7 @@ def own_text(
     name = test_set or corpus.test_set
     if name not in corpus.tests:
         raise UsageError(f"--test {name}: corpus '{corpus.name}' has no such test set{suggest(name, corpus.tests)}")
-    dropped = corpus.dropped.get("test" if name == corpus.test_set else name, 0)
-    return EvaluatedText(f"{name} of {corpus.name}", corpus.tests[name], dropped)
+    return EvaluatedText(f"{name} of {corpus.name}", corpus.tests[name], corpus.dropped.get(name, 0))
 
 
 def read_translations(path: Path) -> list[str]:
@@ -180,7 +181,7 @@ def read_arriving(file: io.BufferedIOBase, name: str, size: int, patience: float
     number, due, ended = 1, 0.0, False
     while lines or not ended:
         if not lines or (not ended and len(lines) < size and _has_more(file, due - time.monotonic())):
-            data = file.read1(_READ)
+            data = _arrived(file)
             if not lines:
                 due = time.monotonic() + patience
             first, *others = data.split(b"\n")
@@ -196,6 +197,13 @@ def read_arriving(file: io.BufferedIOBase, name: str, size: int, patience: float
         yield [_line(line, name, place) for place, line in enumerate(given, start=number)]
         number += len(given)
         due = time.monotonic() + patience
+
+
+def _arrived(file: io.BufferedIOBase) -> bytes:
+    """Return what can be read, waiting for it; nothing at the end. Whoever shares a pipe may not have it wait."""
+    with contextlib.suppress(OSError, ValueError):  # in memory, or of a system that has no such files
+        os.set_blocking(file.fileno(), True)
+    return file.read1(_READ)
 
 
 def _has_more(file: io.BufferedIOBase, seconds: float) -> bool:

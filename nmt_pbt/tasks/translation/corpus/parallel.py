@@ -61,7 +61,8 @@ class Corpus:
         train: Sentence pairs to train on.
         dev: Sentence pairs that decide between hyperparameters.
         test: Sentence pairs that are scored once, at the end; what methods are compared by.
-        dropped: How many sentence pairs were left out while reading for a blank line, by split; only where some were.
+        dropped: How many sentence pairs were left out while reading for a blank line, of `train`, `dev` and each test
+            set; only where some were.
         test_set: Which test set `test` is, for folders that hold several: its file name without the language.
         other_tests: The other test sets, by name; scored once, too.
         notes: What else was met while reading that people have to know, a sentence each.
@@ -211,10 +212,10 @@ def read_folder(folder: Path, source_language: str, target_language: str, test_s
         test = tests.pop(test_set)
     texts: dict[str, ParallelText] = {}
     dropped: dict[str, int] = {}
-    for split, files in (("train", train), ("dev", dev), ("test", test)):
+    for split, name, files in (("train", "train", train), ("dev", "dev", dev), ("test", test.name, test)):
         texts[split], blank = read_pair(files.source, files.target, notes.append)
         if blank:
-            dropped[split] = blank
+            dropped[name] = blank
     other_tests = {}
     for name, files in tests.items():
         try:
