@@ -7,20 +7,11 @@ from typing import Annotated
 
 import typer
 
-
-def _check_beam(beam: int | None) -> int | None:
-    from nmt_pbt.tasks.translation.settings import WIDEST_BEAM  # brings pydantic along, which --help need not wait for
-
-    if beam is not None and not 1 <= beam <= WIDEST_BEAM:
-        raise typer.BadParameter(f"{beam} is not in the range 1<=x<={WIDEST_BEAM}.")
-    return beam
-
-
 Run = Annotated[Path, typer.Argument(help="A run's folder.")]
 Method = Annotated[str | None, typer.Option("--method", help="Whose winner; without it, the best on dev.")]
 Seed = Annotated[int | None, typer.Option("--seed", help="The winner of which seed; without it, the best on dev.")]
 Beam = Annotated[
-    int | None, typer.Option("--beam", callback=_check_beam, help="Beam width, 1 is greedy; without it, the run's.")
+    int | None, typer.Option("--beam", min=1, max=1000, help="Beam width, 1 is greedy; without it, the run's.")
 ]
 Ensemble = Annotated[
     int, typer.Option("--ensemble", min=1, help="So many of the run's kept models together, the best on dev first.")
