@@ -51,6 +51,7 @@ class ProcessEngine:
 
     def __init__(self, task: Task, states: StateStore, workers: int) -> None:
         self._task = bytes(ForkingPickler.dumps(task))
+        self._brings_its_code = getattr(task, "brings_its_code", False)
         self._states = states
         self._context = multiprocessing.get_context("spawn")  # TensorFlow does not outlive a fork
         self._logs = tempfile.TemporaryDirectory(prefix="nmt-pbt-")
@@ -62,7 +63,7 @@ class ProcessEngine:
         process = self._context.Process(
             target=_work, args=(name, theirs, self._task, self._states.folder, log), name=name, daemon=True
         )
-        with _without_main_script() if getattr(self._task, "brings_its_code", False) else nullcontext():
+        with _without_main_script() if self._brings_its_code else nullcontext():
             process.start()
         theirs.close()
         return _Member(process, mine, log)
