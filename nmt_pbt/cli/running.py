@@ -145,7 +145,11 @@ def prepare_run(
         too_long = stored.too_long if stored is not None else None
         as_begun = corpus_of_run(text, subwords, settings.corpus.max_length, corpus.digest, too_long)
         if as_begun is None:
-            lost = f". If it is, delete {run.path / SUBWORDS}, which is made again" if kept is not None else ""
+            lost = (
+                f". If it is, delete {run.path / SUBWORDS}, which is made again"
+                if kept is not None and stored is None
+                else ""
+            )
             raise UsageError(f"{settings.corpus.name}: {corpus.otherwise}{lost}")
         text = as_begun
     if here:

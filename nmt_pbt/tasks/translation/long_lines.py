@@ -40,9 +40,8 @@ class SentenceSplitter:
         sentences, begin = [], 0
         for end in _END.finditer(line):
             following = line[end.end() : end.end() + _LOOKED_AT].lstrip(_OPENING)
-            if following and self._ends(
-                line[max(begin, end.start() - _LOOKED_AT) : end.start()], end[0].strip(), following
-            ):
+            before = line[max(begin, end.start() - _LOOKED_AT) : end.start()]
+            if following and self._ends(before, end[0].strip(), following):
                 sentences.append(line[begin : end.end()].strip())
                 begin = end.end()
         return [*sentences, line[begin:].strip()]
@@ -51,11 +50,11 @@ class SentenceSplitter:
         """Return the translations of a line's sentences as one line."""
         return self._between.join(filter(None, translations))
 
-    def _ends(self, sentence: str, mark: str, following: str) -> bool:
-        """Return whether a mark with what follows it ends the sentence before it."""
+    def _ends(self, before: str, mark: str, following: str) -> bool:
+        """Return whether a mark ends a sentence, by what stands before it and after it."""
         if following[0].islower() or (mark[-1] in "」』" and following.startswith(_QUOTING)):
             return False
-        word = (sentence[-_LOOKED_AT:].split() or [""])[-1].lstrip(_OPENING)
+        word = (before.split() or [""])[-1].lstrip(_OPENING)
         if mark != "." or not word:
             return True
         if word in self._before_numbers:
