@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import signal
 import sys
@@ -11,6 +10,7 @@ from typing import Annotated
 import typer
 
 from nmt_pbt import __version__
+from nmt_pbt.base.memory import collect_garbage_rarely
 from nmt_pbt.cli.compare import CompareCommand, compare_command
 from nmt_pbt.cli.data import data_app
 from nmt_pbt.cli.evaluate import evaluate_command
@@ -59,7 +59,7 @@ def _stop(signum: int, frame: object) -> None:
 
 def main() -> None:
     """Run the command line: exit code 0 done, 2 wrong use or bad input, 130 interrupted."""
-    gc.set_threshold(50_000, 20, 20)  # what is imported stays; looking through it again and again takes time
+    collect_garbage_rarely()
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # looking for some reads what every package says
     os.environ["MPLBACKEND"] = "agg"  # a notebook hands on its own, which need not be installed here
     open_streams()

@@ -17,6 +17,7 @@ from markupsafe import Markup
 
 from nmt_pbt.base.errors import UsageError
 from nmt_pbt.base.files import refuse_links
+from nmt_pbt.base.memory import garbage_collected_rarely
 from nmt_pbt.base.text import counted
 from nmt_pbt.base.yaml_text import dump_yaml
 from nmt_pbt.report import tables
@@ -56,6 +57,7 @@ class _Shown:
     svg: Markup
 
 
+@garbage_collected_rarely()
 def write_report(
     runs: Path | str | Sequence[Path | str],
     out: Path | None = None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 import subprocess
 import sys
 from mmap import ACCESS_READ, mmap
@@ -68,3 +69,10 @@ def test_what_is_mapped_from_a_file_is_not_a_worker_s_own(tmp_path: Path) -> Non
     assert psutil.Process().memory_info().rss - resident > 50_000_000
     assert own_memory() - own < 10_000_000
     assert workers_here(1, 1).bytes_each < 3 * own_memory()
+
+
+def test_garbage_is_collected_rarely_within_a_block_alone() -> None:
+    before = gc.get_threshold()
+    with memory.garbage_collected_rarely():
+        assert gc.get_threshold()[0] > before[0]
+    assert gc.get_threshold() == before

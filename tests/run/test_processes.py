@@ -40,7 +40,14 @@ def by_search(folder: Path) -> dict[tuple[str, int], list[dict[str, Any]]]:
 
 def start(folder: Path, workers: int, seconds: float = 0.0) -> subprocess.Popen[str]:
     command = [sys.executable, process_program.__file__, str(folder), str(workers), str(seconds)]
-    return subprocess.Popen(command, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        command,
+        env=ENVIRONMENT,
+        stderr=subprocess.PIPE,
+        text=True,
+        # A shell without job control starts what runs in its background deaf to SIGINT, and children inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
 
 
 @pytest.fixture(scope="module")

@@ -113,16 +113,11 @@ def render_figure(draw: Callable[[Figure], None], width: float, height: float, d
         mpl.rcParams.update(STYLE)
         # What no font has is told once, by whoever asks for the figures.
         warnings.filterwarnings("ignore", message=r"Glyph \d+ .* missing from font")
-        figure = _drawn(draw, width, height)
-        fonts = fonts_for(_texts(figure))
+        figure = _laid_out(draw, width, height)
+        fonts = fonts_for([text.get_text() for text in figure.findobj(Text) if isinstance(text, Text)])
         if fonts.families != (FONT,):
             mpl.rcParams["font.family"] = list(fonts.families)
-            figure = _drawn(draw, width, height)
-        layout = figure.get_layout_engine()
-        if layout is not None:
-            layout.execute(figure)
-            layout.execute(figure)  # once more: other ticks may suit the smaller Axes
-        figure.set_layout_engine("none")  # keep the layout just made
+            figure = _laid_out(draw, width, height)
         png, svg = _png(figure), io.StringIO()
         canvas: Any = FigureCanvasSVG(figure)
         canvas.print_svg(svg, metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
@@ -132,25 +127,22 @@ def render_figure(draw: Callable[[Figure], None], width: float, height: float, d
         return Rendered(svg.getvalue(), png, _png(figure), fonts.missing)
 
 
-def _drawn(draw: Callable[[Figure], None], width: float, height: float) -> Figure:
+def _laid_out(draw: Callable[[Figure], None], width: float, height: float) -> Figure:
+    """Make a figure, place its Axes once, and keep them there for every form that it is saved in."""
     figure = Figure(figsize=(width, height), dpi=DOTS_PER_INCH, layout="constrained")
     draw(figure)
+    layout = figure.get_layout_engine()
+    if layout is not None:
+        layout.execute(figure)
+    figure.set_layout_engine("none")
     return figure
-
-
-def _texts(figure: Figure) -> list[str]:
-    """Return all text of a figure, that of its axes' ticks included, which come into being as they are asked for."""
-    for ax in figure.axes:
-        ax.get_xticklabels(which="both")
-        ax.get_yticklabels(which="both")
-    return [text.get_text() for text in figure.findobj(Text) if isinstance(text, Text)]
 
 
 def _png(figure: Figure) -> bytes:
     png = io.BytesIO()
     figure.set_dpi(DOTS_PER_INCH)  # drawing as SVG leaves its own
     canvas: Any = FigureCanvasAgg(figure)  # its own method draws once, where savefig draws twice
-    canvas.print_png(png, metadata={"Software": None})
+    canvas.print_png(png, metadata={"Software": None}, pil_kwargs={"compress_level": 3})
     return png.getvalue()
 
 
