@@ -20,6 +20,7 @@ ORDER = [
     "cli",
     "__init__",  # what `import nmt_pbt` offers
     "tasks.keras",
+    "comparison",
     "report",
     "run",
     "testing",
@@ -34,7 +35,7 @@ ORDER = [
     "space",
     "base",
 ]
-REPORTING = {"nmt_pbt.tasks.keras.compare", "nmt_pbt.tasks.keras.tuner"}
+REPORTING = {"nmt_pbt.comparison", "nmt_pbt.tasks.keras.compare", "nmt_pbt.tasks.keras.tuner"}
 """Fronts of a search that write its report when it is over; nothing below them does."""
 TENSORFLOW = {"tensorflow", "tensorflow_text", "keras"}
 HEAVY = TENSORFLOW | {"keras_tuner", "matplotlib", "pandas", "ray", "scipy", "sklearn", "sentencepiece"}

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ import pytest
 from nmt_pbt.tasks.translation.corpus.catalog import load_corpus
 from nmt_pbt.tasks.translation.settings import CorpusSettings
 from nmt_pbt.tasks.translation.tree import load_settings
+from nmt_pbt.testing import check_task
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = ROOT / "examples"
@@ -23,13 +25,13 @@ def environment(**changes: str) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "2", **changes}
 
 
-def run(example: str, folder: Path) -> str:
-    """Run an example in an empty folder; return what it printed."""
+def run(example: str, folder: Path, leaves: Sequence[str] = ()) -> str:
+    """Run an example in an empty folder, where it leaves what is named; return what it printed."""
     done = subprocess.run(
         [sys.executable, str(EXAMPLES / example)], cwd=folder, env=environment(), capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr[-3000:]
-    assert list(folder.iterdir()) == []
+    assert [path.name for path in folder.iterdir()] == list(leaves)
     return done.stdout
 
 
@@ -71,8 +73,9 @@ def test_five_methods_are_compared_in_25_lines(tmp_path: Path) -> None:
     assert re.search(r"^ +epoch +until +l2 +dropout +learning_rate$", done.stdout, re.M)
 
 
-def test_the_same_oracles_grow_forests(tmp_path: Path) -> None:
-    lines = re.findall(r"^(\w+) +dev ([\d.]+) +test ([\d.]+) +trees: (.*)$", run("decision_trees.py", tmp_path), re.M)
+def test_the_same_searches_grow_forests(tmp_path: Path) -> None:
+    printed = run("decision_trees.py", tmp_path, leaves=["forest"])
+    lines = re.findall(r"^(\w+) +dev ([\d.]+) +test ([\d.]+) +trees: (.*)$", printed, re.M)
     assert [name for name, *_ in lines] == ["grid", "random", "bayes", "pbt"]
     losses = {name: (float(dev), float(test)) for name, dev, test, _ in lines}
     assert all(test < 0.7 for _, test in losses.values())  # chance is 2.3
@@ -81,6 +84,49 @@ def test_the_same_oracles_grow_forests(tmp_path: Path) -> None:
     assert all(len(depths[name]) == 1 for name in ("grid", "random", "bayes"))
     assert len(depths["pbt"]) > 1  # it changed the depth while the forest grew
     assert sum(int(count) for count, _ in depths["pbt"]) == 30
+    assert re.search(r"^pbt, seed 0: best val_loss [\d.]+ after 180 trees$", printed, re.M)
+    page = (tmp_path / "forest" / "report" / "index.html").read_text(encoding="utf-8")
+    assert "180 trees" in page
+    assert not [words for words in ("sentence pair", "BLEU", "translat") if words in page]
+
+
+@pytest.mark.peer
+def test_a_pytorch_loop_of_80_lines_is_a_task(tmp_path: Path) -> None:
+    """Needs an environment in which PyTorch is installed beside this package."""
+    pytest.importorskip("torch")
+    text = (EXAMPLES / "pytorch_loop.py").read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= 80
+    shorter = text.replace("seeds=3", "seeds=1, population=3, epochs=3, workers=2")
+    (tmp_path / "pytorch_loop.py").write_text(shorter, encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "pytorch_loop.py"],
+        cwd=tmp_path,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    for method in ("pbt", "random", "hyperband", "bayes", "grid"):
+        assert re.search(rf"^{method}, seed 0: on test data loss [\d.]+$", done.stdout, re.M)
+    assert (tmp_path / "pytorch" / "report" / "index.html").stat().st_size > 10_000
+
+
+@pytest.mark.peer
+def test_the_pytorch_loop_keeps_the_contract_of_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("torch")
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+    import pytorch_loop
+
+    slow, fast = {"dropout": 0.2, "learning_rate": 1e-2}, {"dropout": 0.5, "learning_rate": 1e-1}
+    check_task(pytorch_loop.DigitsTask(), slow, fast)
+
+
+def test_the_forest_keeps_the_contract_of_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+    import decision_trees
+
+    check_task(decision_trees.ForestTask(), {"max_depth": 3}, {"max_depth": 8})
 
 
 def test_an_explore_function_of_ones_own_reaches_the_summit_and_a_multiplicative_one_does_not(tmp_path: Path) -> None:

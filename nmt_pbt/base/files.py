@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TypeAlias
 
-from nmt_pbt.base.errors import UsageError
+from nmt_pbt.base.errors import SearchError, UsageError
 
 Bytes: TypeAlias = bytes | bytearray | memoryview
+
+FULL = {errno.ENOSPC, errno.EDQUOT}
+"""Numbers of the errors that say the disk is full, or one's share of it."""
 
 TEMPORARY = ".*.tmp"
 """Pattern of what a killed process may leave beside a file that it was replacing."""
@@ -94,6 +98,15 @@ def refuse_links(folder: Path, *names: str) -> None:
 def named(error: OSError, path: Path | str) -> OSError:
     """Return an error that says which file could not be written, which the system's own of a full disk does not."""
     return OSError(error.errno, error.strerror or str(error), str(path))
+
+
+def cannot_write(error: OSError) -> SearchError:
+    """Return the error of a search whose disk is full or cannot be written."""
+    where = f"{error.filename}: " if error.filename else ""
+    return SearchError(
+        f"{where}{error.strerror or error}; everything before is whole: mend that, then search again in the same "
+        "directory and project"
+    )
 
 
 def _sync_folder(folder: Path) -> None:

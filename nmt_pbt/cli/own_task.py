@@ -1,4 +1,4 @@
-"""`nmt-pbt compare --task`: a Keras model in a file of one's own."""
+"""`nmt-pbt compare --task`: a task in a file of one's own, a Keras model for instance."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import importlib
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import typer
 
@@ -14,7 +14,7 @@ from nmt_pbt.base.errors import UsageError, suggest
 from nmt_pbt.cli.running import going_on
 
 if TYPE_CHECKING:
-    from nmt_pbt.tasks.keras.task import KerasTask
+    from nmt_pbt.tasks.protocol import SearchableTask
 
 
 def compare_own_task(
@@ -23,7 +23,7 @@ def compare_own_task(
     """Compare methods on a task of one's own, or go on with that.
 
     Args:
-        name: `package.module:name` of what `nmt_pbt.keras_task` returned, or of a function that returns that.
+        name: `package.module:name` of a task, such as `nmt_pbt.keras_task` returns, or of a function that returns one.
         folder: The run's folder.
         config: Settings in YAML.
         assignments: Of `--set`.
@@ -42,10 +42,10 @@ def compare_own_task(
     if resume:
         run.check_run()
     settings = load(OwnTaskSettings, run.settings_file if resume else config, assignments, overrides)
-    tree = {**settings.model_dump(mode="json"), "task": name}
+    tree = {**settings.model_dump(mode="json"), "task": name, "unit": task.unit}
     settings = own_task_settings(task.search_space, task.searched_objective, tree)
     from nmt_pbt.report.page import write_report
-    from nmt_pbt.tasks.keras.compare import run_searches
+    from nmt_pbt.run.own_task import run_searches
 
     with going_on(folder, f"nmt-pbt compare --task {name} --resume {folder}"):
         if not run_searches(run, settings, task, verbose=1):
@@ -53,7 +53,7 @@ def compare_own_task(
     typer.echo(str(write_report(folder)))
 
 
-def task_named(name: str) -> KerasTask:
+def task_named(name: str) -> SearchableTask:
     """Return the task that a module of the working folder, or an installed one, holds.
 
     Args:
@@ -78,11 +78,14 @@ def task_named(name: str) -> KerasTask:
     if not hasattr(held, attribute):
         raise UsageError(f"--task {name}: {module} holds no '{attribute}'{suggest(attribute, vars(held))}")
     found = getattr(held, attribute)
-    from nmt_pbt.tasks.keras.task import KerasTask
-
-    task = found() if callable(found) and not isinstance(found, KerasTask) else found
-    if not isinstance(task, KerasTask):
+    task = found if not callable(found) or _is_task(found) else found()
+    if not _is_task(task):
         raise UsageError(
-            f"--task {name}: is no task but {type(task).__name__}; make one with nmt_pbt.keras_task(build_model, x, y)"
+            f"--task {name}: is no task but {type(task).__name__}; make one with "
+            "nmt_pbt.keras_task(build_model, x, y), or write a nmt_pbt.tasks.protocol.SearchableTask"
         )
-    return task
+    return cast("SearchableTask", task)
+
+
+def _is_task(value: object) -> bool:
+    return not isinstance(value, type) and hasattr(value, "search_space") and hasattr(value, "searched_objective")

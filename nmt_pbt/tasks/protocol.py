@@ -1,16 +1,24 @@
-"""What the experiment asks of a model in training. Anything that keeps this contract can be searched."""
+"""What a search asks of what it trains. Anything that keeps this contract can be searched.
+
+A class of one's own may inherit from these protocols; then what has a body here need not be written.
+"""
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
 
+from nmt_pbt.base.errors import UsageError
 from nmt_pbt.base.types import Value
 
 if TYPE_CHECKING:
     import numpy as np
+    from typing_extensions import Self
+
+    from nmt_pbt.space.space import Space
 
 
 @dataclass(frozen=True)
@@ -104,8 +112,11 @@ class Trainable(Protocol):
         ...
 
     def reorder(self, seed: int) -> None:
-        """Take the training pairs in the order of this seed; the position in the data, `age`, stays."""
-        ...
+        """Take the training pairs in the order of this seed; the position in the data, `age`, stays.
+
+        Nothing, where that order comes from what `reseed` sets, or there is none.
+        """
+        return
 
     def train(self, pairs: int) -> Mapping[str, float]:
         """Train on exactly the next `pairs` sentence pairs; return `train_loss` (nats a target token)."""
@@ -130,37 +141,70 @@ class Task(Protocol):
 
     @property
     def structural(self) -> frozenset[str]:
-        """Names of the hyperparameters that change weight shapes."""
-        ...
+        """Names of the hyperparameters that change weight shapes; none unless it says so."""
+        return frozenset()
 
     @property
     def pairs_per_epoch(self) -> int:
-        """Training pairs in one epoch: what budgets are counted in."""
-        ...
+        """Training pairs in one epoch: what budgets are counted in. 1 where an epoch is the least that is trained."""
+        return 1
 
     @property
     def data_digest(self) -> str:
         """SHA-256 of what is trained and tested on: a run is only continued with the same."""
         ...
 
-    def with_threads(self, threads: int) -> Task:
-        """Return the task for a worker process that is to use so many threads."""
-        ...
+    def with_threads(self, threads: int) -> Self:
+        """Return the task for a worker process that is to use so many threads: itself, where it takes no heed."""
+        return self
 
     def build(self, structural: Mapping[str, Value]) -> Trainable:
         """Return a live trainable whose shapes the structural values decide."""
         ...
 
     def begin(self, run: Path) -> None:
-        """Write into a run's folder what the report and the models need of the task beside the journal."""
-        ...
+        """Write into a run's folder what the report and the models need of the task beside the journal, if anything."""
+        return
 
     def test(self, trainable: Trainable, run: Path, name: str) -> TestResult:
-        """Test a winner once on the test split.
+        """Test a winner once on the test split; without a body of its own, nothing is tested.
 
         Args:
             trainable: It, with its values in force.
             run: A folder whose files go into the run's folder, under the same names.
             name: What such files are to be called, without an ending.
         """
+        return TestResult({})
+
+
+class SearchableTask(Task, Protocol):
+    """A task that says what is searched by which metric: what `nmt_pbt.compare_task` needs."""
+
+    @property
+    def search_space(self) -> Space:
+        """The search space."""
         ...
+
+    @property
+    def searched_objective(self) -> Objective:
+        """The metric that a search decides by."""
+        ...
+
+    @property
+    def unit(self) -> str:
+        """A word for what budgets are counted in, for the report."""
+        return "epoch"
+
+    def check_sendable(self) -> None:
+        """Refuse what cannot be sent to worker processes.
+
+        Raises:
+            UsageError: Says why.
+        """
+        try:
+            pickle.dumps(self)
+        except Exception as error:
+            raise UsageError(
+                f"task {self.name}: cannot be sent to worker processes ({error}); let it load its data in build(), or "
+                "train in this process with workers=1"
+            ) from error

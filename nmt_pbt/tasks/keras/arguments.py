@@ -62,21 +62,6 @@ def check_whole(**lengths: Any) -> None:
             )
 
 
-def check_count(name: str, value: Any, least: int = 0) -> None:
-    """Refuse what is no whole number.
-
-    Args:
-        name: The argument.
-        value: It.
-        least: The smallest that is allowed.
-
-    Raises:
-        UsageError: It is none, or a smaller one.
-    """
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise UsageError(f"{name}={value!r}: has to be a whole number, at least {least}")
-
-
 def check_exploit(exploit: Exploit | str | None) -> None:
     """Refuse a strategy that decides by more than scores.
 

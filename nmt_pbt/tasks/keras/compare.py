@@ -2,65 +2,31 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, cast
 
 import keras
 import keras_tuner
-import pandas as pd
 
+from nmt_pbt import comparison
 from nmt_pbt.base.errors import UsageError
-from nmt_pbt.run import compare as runs
-from nmt_pbt.run.choice import choose_models
-from nmt_pbt.run.journal import Evaluated, Tested
-from nmt_pbt.run.preflight import check_engine, is_finished
-from nmt_pbt.run.run_directory import RunDirectory
+from nmt_pbt.run.own_task import check_count
 from nmt_pbt.search.keras_tuner_internals import create_objective, get_hypermodel
-from nmt_pbt.search.methods.registry import build_method, check_methods
-from nmt_pbt.search.plan import SearchPlan
-from nmt_pbt.search.segments import Segment
-from nmt_pbt.settings.own_task import OwnTaskSettings, own_task_settings
-from nmt_pbt.tasks.keras.arguments import check_count, check_fit_arguments, check_project, check_whole
+from nmt_pbt.tasks.keras.arguments import check_fit_arguments, check_project, check_whole
 from nmt_pbt.tasks.keras.data import FitArguments
 from nmt_pbt.tasks.keras.models import check_model
-from nmt_pbt.tasks.keras.project import (
-    Progress,
-    engine_settings,
-    load_model,
-    one_thread_each,
-    run_name,
-    say,
-    say_nothing,
-    telling_full_disks,
-)
+from nmt_pbt.tasks.keras.project import one_thread_each
 from nmt_pbt.tasks.keras.space import declares_hyperparameters, find_space, find_space_of_fit
 from nmt_pbt.tasks.keras.task import KerasTask, matching
-
-if TYPE_CHECKING:
-    from nmt_pbt.report.run import Run
-    from nmt_pbt.search.oracles import JournaledOracle
-
-_LOG = logging.getLogger("nmt_pbt")
-METHODS = ("pbt", "random", "hyperband", "bayes", "grid")
+from nmt_pbt.tasks.keras.trainable import KerasTrainable
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """What a comparison found.
-
-    Attributes:
-        task: What was trained.
-        run: Its tables, as `nmt_pbt.load_run` reads them.
-        report: The page of its report.
-    """
-
-    task: KerasTask
-    run: Run
-    report: Path
+class Comparison(comparison.Comparison):
+    """What a comparison of methods on a Keras model found."""
 
     @cached_property
     def models(self) -> Mapping[str, keras.Model]:
@@ -68,50 +34,8 @@ class Comparison:
         return {method: self.model(method) for method in dict.fromkeys(record.method for record in self.run.tested)}
 
     def model(self, method: str | None = None, seed: int | None = None) -> keras.Model:
-        """Return a winner with its weights.
-
-        Args:
-            method: Whose; None takes the best of all, by the objective.
-            seed: Of which search; None takes the best.
-
-        Raises:
-            UsageError: There is none.
-            StateError: The run was copied without its models.
-        """
-        (chosen,) = choose_models(self.run.path, OwnTaskSettings, method, seed)
-        won = next(record for record in self.run.tested if f"{record.method}-seed{record.seed}" == chosen.name)
-        content = next(
-            record.state
-            for record in self.run.records
-            if isinstance(record, Evaluated) and _place(record) == _place(won)
-        )
-        places = iter([(self.run.path / "models", chosen.name)])
-        return load_model(self.task, self.run.path, places, chosen.values, content or "")
-
-    @property
-    def schedule(self) -> pd.DataFrame:
-        """The hyperparameters of PBT's best model over its training: one row a segment of constant values.
-
-        Columns: epoch and until (epochs that its weights were trained on), and one for each hyperparameter. Empty
-        where the method `pbt` was not compared.
-        """
-        from nmt_pbt.run.schedule import found_schedule
-
-        won = [record for record in self.run.tested if record.method == "pbt"]
-        if not won:
-            return pd.DataFrame(columns=["epoch", "until"])
-        sign = 1 if self.task.objective.direction == "max" else -1
-        best = max(won, key=lambda record: sign * record.dev[self.task.objective.name])
-        found = found_schedule(self.run.records, "pbt", best.seed, self.run.name)
-        rows, epoch = [], 0.0
-        for segment in found.plain if found is not None else ():
-            rows.append({"epoch": round(epoch), "until": round(epoch + segment.epochs), **segment.values})
-            epoch += segment.epochs
-        return pd.DataFrame(rows)
-
-
-def _place(record: Evaluated | Tested) -> tuple[str, int, str, int]:
-    return record.method, record.seed, record.trial, record.interval_index
+        """Return the model of a winner; see `winner`."""
+        return cast(KerasTrainable, self.winner(method, seed)).model
 
 
 def compare(
@@ -122,7 +46,7 @@ def compare(
     validation_data: Any = None,
     test_data: Any = None,
     objective: Any = "val_loss",
-    methods: Sequence[str] = METHODS,
+    methods: Sequence[str] = comparison.METHODS,
     seeds: int = 3,
     population: int = 8,
     epochs: int = 20,
@@ -179,16 +103,10 @@ def compare(
         UsageError: An argument cannot be used, or the folder holds a run with other settings; says what to do.
         SearchError: Every trial of every method failed.
     """
-    from nmt_pbt.report.page import write_report
-    from nmt_pbt.report.run import load_run
-
     for name, count, least in (("seeds", seeds, 1), ("population", population, 2), ("workers", workers, 0)):
         check_count(name, count, least)
-    check_count("seed", seed)
     check_whole(interval=interval, epochs=epochs)
-    one_thread_each()
-    folder = Path(directory)
-    check_project(folder)
+    check_project(Path(directory))
     task = keras_task(
         build_model,
         x,
@@ -201,78 +119,22 @@ def compare(
         hyperparameters=hyperparameters,
         **fit_arguments,
     )
-    space = task.search_space
-    tree = own_task_settings(
-        space,
-        task.searched_objective,
-        {
-            "name": run_name(folder.resolve().name),
-            "seed": seed,
-            "task": "keras",
-            "training": {"epochs": float(epochs)},
-            "search": {
-                **(settings or {}),
-                "methods": list(methods),
-                "seeds": seeds,
-                "population": population,
-                "interval": float(interval),
-            },
-            "engine": engine_settings(workers, address),
-        },
+    found = comparison.compare_task(
+        task,
+        methods=methods,
+        seeds=seeds,
+        population=population,
+        epochs=epochs,
+        interval=interval,
+        workers=workers,
+        address=address,
+        seed=seed,
+        directory=directory,
+        settings=settings,
+        accept_changes=accept_changes,
+        verbose=verbose,
     )
-    run = RunDirectory(folder, accept_changes, elsewhere="another directory=")
-    if run_searches(run, tree, task, verbose):
-        page = write_report(folder)
-        if verbose:
-            say(page)
-    else:
-        page = write_report(folder)
-        if verbose:
-            say(f"{folder}: nothing was left to do")
-    return Comparison(task, load_run(folder), page)
-
-
-def run_searches(run: RunDirectory, settings: OwnTaskSettings, task: KerasTask, verbose: int) -> bool:
-    """Search with each method and seed, or go on with that.
-
-    Args:
-        run: The folder of a run, or of one to begin.
-        settings: What is searched.
-        task: What is trained.
-        verbose: As for `compare`.
-
-    Returns:
-        Whether anything was left to do.
-
-    Raises:
-        UsageError: These searches cannot be run, or the folder holds something else.
-        SearchError: Every trial of every method failed.
-    """
-    space = task.search_space
-    check_methods(replace(settings.search_plan(), space=space))
-    check_engine(settings.engine)
-    if settings.engine.name != "inline":
-        task.check_sendable()
-
-    def build_oracle(
-        name: str, plan: SearchPlan, seed: int, pairs_per_epoch: int, segments: Sequence[Segment]
-    ) -> JournaledOracle:
-        return build_method(name, replace(plan, space=space), seed, pairs_per_epoch, segments)
-
-    if run.started() is None:
-        run.check_new()
-    elif is_finished(run.records(), settings):
-        run.check_same(settings)
-        return False
-    progress = Progress(
-        bool(verbose),
-        len(run.records()) - 1,
-        intervals=verbose > 1,
-        failed=lambda trial, reason: _LOG.warning("trial %s failed: %s", trial, reason),
-    )
-    with telling_full_disks():
-        runs.compare(run, settings, task, progress, say if verbose else say_nothing, build_oracle)
-    return True
+    return Comparison(task, found.run, found.report)
 
 
 def keras_task(

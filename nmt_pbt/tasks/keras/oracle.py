@@ -13,8 +13,8 @@ from typing import Any
 import keras_tuner
 from keras_tuner.engine.trial import Trial
 
-from nmt_pbt.base.errors import SearchError, StateError, UsageError
-from nmt_pbt.base.files import replace_file
+from nmt_pbt.base.errors import StateError, UsageError
+from nmt_pbt.base.files import cannot_write, replace_file
 from nmt_pbt.search import pbt
 from nmt_pbt.search.keras_tuner_space import from_hyperparameters
 from nmt_pbt.search.oracles import EPOCHS, SafeOracle, locked
@@ -168,15 +168,6 @@ def writing() -> Iterator[None]:
         yield
     except OSError as error:
         raise cannot_write(error) from error
-
-
-def cannot_write(error: OSError) -> SearchError:
-    """Return the error of a search whose disk is full or cannot be written."""
-    where = f"{error.filename}: " if error.filename else ""
-    return SearchError(
-        f"{where}{error.strerror or error}; everything before is whole: mend that, then search again in the same "
-        "directory and project"
-    )
 
 
 class PBTOracle(StoredOracle, pbt.PBTOracle):

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import keras
 import keras_tuner
@@ -21,7 +21,10 @@ from nmt_pbt.tasks.keras.data import FitArguments, check_sendable
 from nmt_pbt.tasks.keras.models import check_model
 from nmt_pbt.tasks.keras.sending import packed, unpacked
 from nmt_pbt.tasks.keras.trainable import KerasTrainable, evaluated
-from nmt_pbt.tasks.protocol import Objective, TestResult, Trainable
+from nmt_pbt.tasks.protocol import Objective, SearchableTask, TestResult, Trainable
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,7 @@ class CompileOverrides:
 
 
 @dataclass(frozen=True)
-class KerasTask:
+class KerasTask(SearchableTask):
     """Trains Keras models on one set of data; see `tasks.protocol.Task`. One epoch is the unit that is counted.
 
     Attributes:
@@ -113,7 +116,7 @@ class KerasTask:
         hp.values = dict(values)
         return hp
 
-    def with_threads(self, threads: int) -> KerasTask:
+    def with_threads(self, threads: int) -> Self:
         """Return the task for a worker process that uses so many threads."""
         return replace(self, threads=threads)
 
@@ -137,9 +140,6 @@ class KerasTask:
     def build(self, structural: Mapping[str, Value]) -> KerasTrainable:
         """Return a trainable, whose model is built once all its values are known."""
         return KerasTrainable(self)
-
-    def begin(self, run: Path) -> None:
-        """Keep nothing: models are built by the user's code."""
 
     def test(self, trainable: Trainable, run: Path, name: str) -> TestResult:
         """Evaluate a winner once on the test data, where there are such."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import errno
 import json
 import math
 import traceback
@@ -18,6 +17,7 @@ import numpy as np
 from keras_tuner.errors import FatalError, FatalValueError
 
 from nmt_pbt.base.errors import NmtPbtError, TrialFailedError, UsageError, first_line
+from nmt_pbt.base.files import FULL
 from nmt_pbt.base.randomness import derive_seed
 from nmt_pbt.base.types import Value
 from nmt_pbt.tasks.keras.data import FitArguments
@@ -32,12 +32,12 @@ from nmt_pbt.tasks.keras.model_state import (
 )
 from nmt_pbt.tasks.keras.models import Apply, Donor, LiveModel, searched
 from nmt_pbt.tasks.keras.results import found_in, last_metrics
+from nmt_pbt.tasks.keras.watch import Watch
 from nmt_pbt.tasks.protocol import Evaluation, MemberState
 
 MASKS = "generator/seed"
 ORIGIN = "values/origin"
 _MOST_LIVE, _FEW_LIVE = 8, 2  # compiled models that stay; few where there is a trainable for each of several shapes
-FULL = {errno.ENOSPC, errno.EDQUOT}  # the disk, or one's share of it
 
 
 class WhatToFit(Protocol):
@@ -233,12 +233,13 @@ class KerasTrainable:
     def _fit(self, end: int) -> dict[str, float]:
         model, objective = self.model, self._task.objective
         callbacks = self._callbacks()
-        watch = _Watch(self._epochs, end)
+        order = derive_seed(self._order, "training", str(self._masks), end) % 2**32
+        watch = Watch(self._epochs, end, order)
         positional, named = self._task.arguments.made()
         named.pop("callbacks", None)
         before = optimizers(model)
         # The last draws before training: it does not matter what was built, by which process.
-        keras.utils.set_random_seed(derive_seed(self._order, "training", str(self._masks), end) % 2**32)
+        keras.utils.set_random_seed(order)
         reseed(model, derive_seed(self._masks, "masks", end))
         results = self._task.hypermodel.fit(
             self._hp,
@@ -262,9 +263,7 @@ class KerasTrainable:
             name: value for name, value in metrics.items() if math.isfinite(value) or name in (objective.name, "loss")
         }
 
-    def _validated(
-        self, model: keras.Model, watch: _Watch, changed: bool, named: Mapping[str, Any]
-    ) -> dict[str, float]:
+    def _validated(self, model: keras.Model, watch: Watch, changed: bool, named: Mapping[str, Any]) -> dict[str, float]:
         """Return the metrics of the weights as they are now, where those of the last epoch are not of them."""
         wanted = [name for name in self._task.objective_names if name.startswith("val_")]
         missing = not all(found_in(watch.logs, name) for name in wanted)
@@ -316,56 +315,6 @@ def evaluated(model: keras.Model, data: Any, named: Mapping[str, Any]) -> dict[s
     sample_weight = parts[2] if len(parts) > 2 else None
     found = model.evaluate(*parts[:2], sample_weight=sample_weight, verbose=0, return_dict=True, **how)
     return {name: float(value) for name, value in found.items()}
-
-
-class _Watch(keras.callbacks.Callback):
-    """Comes after all other callbacks: counts epochs, and keeps what the last one ended with."""
-
-    def __init__(self, begin: int, end: int) -> None:
-        super().__init__()
-        self._begin = begin
-        self._end = end
-        self.seen = 0
-        self.logs: Mapping[str, Any] = {}
-        self._weights: list[np.ndarray] = []
-
-    def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
-        self.seen += 1
-        self.logs = dict(logs or {})
-        if self.seen >= self._end - self._begin or self.model.stop_training:
-            self._weights = _trained(self.model)
-
-    def check(self) -> None:
-        """Refuse an interval of another length."""
-        planned = self._end - self._begin
-        if self.seen > planned:
-            raise UsageError(
-                f"HyperModel.fit trained {self.seen} epochs where {planned} were planned; let it train from "
-                "kwargs['initial_epoch'] to kwargs['epochs'], as Model.fit does"
-            )
-        if 0 < self.seen < planned:
-            raise UsageError(
-                f"a callback ended training after {self.seen} of {planned} epochs (EarlyStopping?); in a search each "
-                "model trains its whole interval, so leave that callback out"
-            )
-
-    def weights_changed(self, model: keras.Model) -> bool:
-        """Return whether the trained weights are no longer those that the last epoch ended with."""
-        if not self._weights:
-            return False
-        return not all(
-            np.array_equal(before, after, equal_nan=True)
-            for before, after in zip(self._weights, _trained(model), strict=True)
-        )
-
-    def restore(self, model: keras.Model) -> None:
-        """Give a model the weights that the last epoch ended with."""
-        for variable, array in zip(model.trainable_variables, self._weights, strict=True):
-            variable.assign(array)
-
-
-def _trained(model: keras.Model) -> list[np.ndarray]:
-    return [np.array(keras.ops.convert_to_numpy(variable), np.float64) for variable in model.trainable_variables]
 
 
 def _check_optimizers(before: Mapping[str, Any], after: Mapping[str, Any]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import secrets
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,6 +20,15 @@ from nmt_pbt.run import compare
 from nmt_pbt.run.driver import Driver
 from nmt_pbt.run.job_queue import TrainingJobs
 from nmt_pbt.run.journal import Evaluated, Journal, Tested
+from nmt_pbt.run.own_task import (
+    Progress,
+    check_count,
+    engine_settings,
+    run_name,
+    say,
+    say_nothing,
+    telling_full_disks,
+)
 from nmt_pbt.run.run_directory import RunDirectory
 from nmt_pbt.run.search_start import search_started
 from nmt_pbt.search.budget import Budget
@@ -32,7 +40,6 @@ from nmt_pbt.search.plan import SearchPlan
 from nmt_pbt.search.segments import Segment
 from nmt_pbt.settings.own_task import OwnTaskSettings, own_task_settings
 from nmt_pbt.tasks.keras.arguments import (
-    check_count,
     check_exploit,
     check_fit_arguments,
     check_known,
@@ -43,23 +50,13 @@ from nmt_pbt.tasks.keras.arguments import (
 from nmt_pbt.tasks.keras.data import FitArguments
 from nmt_pbt.tasks.keras.models import check_model, not_declared
 from nmt_pbt.tasks.keras.oracle import SearchOracle
-from nmt_pbt.tasks.keras.project import (
-    Progress,
-    engine_settings,
-    load_model,
-    one_thread_each,
-    run_name,
-    say,
-    say_nothing,
-    telling_full_disks,
-)
+from nmt_pbt.tasks.keras.project import load_model, one_thread_each
 from nmt_pbt.tasks.keras.schedule import schedule
 from nmt_pbt.tasks.keras.space import declares_hyperparameters, find_space, find_space_of_fit
 from nmt_pbt.tasks.keras.task import CompileOverrides, KerasTask, matching
 from nmt_pbt.tasks.protocol import Objective
 from nmt_pbt.tasks.state import StateStore
 
-_LOG = logging.getLogger("nmt_pbt")
 _METHOD = "pbt"
 _TUNER = (
     *("directory", "project_name", "overwrite", "max_model_size", "optimizer", "loss", "metrics"),
@@ -328,12 +325,7 @@ class PopulationBasedTraining(keras_tuner.Tuner):
         task = self._task(arguments)
         if self._workers != 1 or self._address is not None:
             task.check_sendable()
-        progress = Progress(
-            show,
-            len(written) - 1,
-            intervals=True,
-            failed=lambda trial, reason: _LOG.warning("trial %s failed: %s", trial, reason),
-        )
+        progress = Progress(show, intervals=True)
         tell = say if show else say_nothing
         with telling_full_disks():
             compare.compare(self._run, self._settings(), task, progress, tell, self._oracle_of_search)

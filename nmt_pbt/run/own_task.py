@@ -1,0 +1,178 @@
+"""A run of a task of one's own, begun from Python: its arguments, its settings, and what it prints."""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from nmt_pbt.base.errors import UsageError
+from nmt_pbt.base.files import FULL, cannot_write
+from nmt_pbt.base.text import counted
+from nmt_pbt.run.compare import compare
+from nmt_pbt.run.journal import Evaluated, SearchEnded, SearchRecord, SearchStarted, Tested
+from nmt_pbt.run.preflight import check_engine, is_finished
+from nmt_pbt.run.run_directory import RunDirectory
+from nmt_pbt.search.methods.registry import build_method, check_methods
+from nmt_pbt.search.plan import SearchPlan
+from nmt_pbt.search.segments import Segment
+from nmt_pbt.settings.own_task import OwnTaskSettings
+from nmt_pbt.tasks.protocol import SearchableTask
+
+if TYPE_CHECKING:
+    from nmt_pbt.search.oracles import JournaledOracle
+
+_LOG = logging.getLogger("nmt_pbt")
+
+
+def run_searches(run: RunDirectory, settings: OwnTaskSettings, task: SearchableTask, verbose: int) -> bool:
+    """Search with each method and seed, or go on with that.
+
+    Args:
+        run: The folder of a run, or of one to begin.
+        settings: What is searched.
+        task: What is trained.
+        verbose: 0 prints nothing, 1 a line for each search, 2 for each interval.
+
+    Returns:
+        Whether anything was left to do.
+
+    Raises:
+        UsageError: These searches cannot be run, or the folder holds something else.
+        SearchError: Every trial of every method failed.
+    """
+    space = task.search_space
+    check_methods(replace(settings.search_plan(), space=space))
+    check_engine(settings.engine)
+    if settings.engine.name != "inline":
+        task.check_sendable()
+
+    def build_oracle(
+        name: str, plan: SearchPlan, seed: int, pairs_per_epoch: int, segments: Sequence[Segment]
+    ) -> JournaledOracle:
+        return build_method(name, replace(plan, space=space), seed, pairs_per_epoch, segments)
+
+    if run.started() is None:
+        run.check_new()
+    elif is_finished(run.records(), settings):
+        run.check_same(settings)
+        return False
+    progress = Progress(bool(verbose), verbose > 1, settings.unit)
+    with telling_full_disks():
+        compare(run, settings, task, progress, say if verbose else say_nothing, build_oracle)
+    return True
+
+
+def check_count(name: str, value: Any, least: int = 0) -> None:
+    """Refuse what is no whole number.
+
+    Args:
+        name: The argument.
+        value: It.
+        least: The smallest that is allowed.
+
+    Raises:
+        UsageError: It is none, or a smaller one.
+    """
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise UsageError(f"{name}={value!r}: has to be a whole number, at least {least}")
+
+
+def engine_settings(workers: int, address: str | None) -> dict[str, Any]:
+    """Return where jobs run, as settings.
+
+    Args:
+        workers: How many processes; 1 trains in this process, 0 takes as many as cores and memory allow.
+        address: Of a Ray cluster; None for this machine.
+    """
+    if address is not None:
+        return {"name": "ray", "workers": workers, "address": address}
+    return {"name": "inline"} if workers == 1 else {"name": "processes", "workers": workers}
+
+
+def run_name(name: str) -> str | None:
+    """Return a name as one of a run; None where nothing is left of it."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", name)[:100].strip("-.") or None
+
+
+@contextmanager
+def telling_full_disks() -> Iterator[None]:
+    """Stop, in one line, when the disk is full: no fault of any trial's values.
+
+    Raises:
+        SearchError: Says which file, why, and how to go on.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno in FULL:
+            raise cannot_write(error) from error
+        raise
+
+
+def say(text: object) -> None:
+    """Print a line at once."""
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+def say_nothing(text: object) -> None:
+    """Print nothing."""
+
+
+class Progress:
+    """Prints a line for each interval that ends, and for each search.
+
+    Args:
+        show: Whether to print at all.
+        intervals: Whether intervals have a line each.
+        unit: A word for what is trained in: an epoch, or another.
+    """
+
+    def __init__(self, show: bool, intervals: bool, unit: str = "epoch") -> None:
+        self._show = show
+        self._began = round(time.time(), 3)  # as records have it
+        self._intervals = intervals
+        self._unit = unit
+        self._best: dict[tuple[str, int], float] = {}
+        self._started: dict[tuple[str, int], SearchStarted] = {}
+
+    def __call__(self, record: SearchRecord) -> None:
+        """Take note of a record."""
+        live = record.time >= self._began  # those written before are only replayed
+        key = record.method, record.seed
+        if isinstance(record, SearchStarted):
+            self._started[key] = record
+        elif isinstance(record, Evaluated):
+            self._evaluated(record, live)
+        elif isinstance(record, SearchEnded) and live and self._show:
+            start = self._started[key]
+            best = f"best {start.objective} {self._best[key]:.4g}" if key in self._best else record.reason
+            say(f"{record.method}, seed {record.seed}: {best} after {counted(record.spent_pairs, self._unit)}")
+        elif isinstance(record, Tested) and live and self._show and record.test:
+            told = ", ".join(f"{name} {value:.4g}" for name, value in record.test.items())
+            say(f"{record.method}, seed {record.seed}: on test data {told}")
+
+    def _evaluated(self, record: Evaluated, live: bool) -> None:
+        key = record.method, record.seed
+        start = self._started[key]
+        if record.failure is not None:
+            if live:
+                _LOG.warning("trial %s failed: %s", record.trial, record.failure)
+            return
+        score = record.metrics.get(start.objective)
+        if score is None:
+            return
+        better = max if start.direction == "max" else min
+        self._best[key] = better(score, self._best.get(key, score))
+        if live and self._show and self._intervals:
+            done = record.spent_pairs / start.budget_pairs
+            say(
+                f"{done:4.0%}  trial {record.trial}: {start.objective} {score:.4g} at {self._unit} "
+                f"{record.trained_pairs}, best {self._best[key]:.4g}",
+            )

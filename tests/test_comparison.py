@@ -1,0 +1,91 @@
+"""`nmt_pbt.compare_task`: methods compared on a task that is no Keras model and no translation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import nmt_pbt
+from nmt_pbt.base.errors import UsageError
+from nmt_pbt.run.journal import read_journal, without_times
+from nmt_pbt.tasks.protocol import SearchableTask
+from tests.run.test_processes import by_search
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+
+
+@pytest.fixture
+def task(monkeypatch: pytest.MonkeyPatch) -> SearchableTask:
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+    import decision_trees
+
+    return decision_trees.ForestTask()
+
+
+def compared(task: SearchableTask, folder: Path, **changes: Any) -> Any:
+    arguments: dict[str, Any] = {
+        "methods": ("pbt", "random"),
+        "seeds": 1,
+        "population": 3,
+        "epochs": 4,
+        "interval": 2,
+        "workers": 1,
+        "verbose": 0,
+    }
+    return nmt_pbt.compare_task(task, directory=folder, **{**arguments, **changes})
+
+
+def test_what_is_found_does_not_depend_on_workers_and_can_be_gone_on_with(
+    tmp_path: Path, task: SearchableTask, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = compared(task, tmp_path / "one")
+    compared(task, tmp_path / "two", workers=2)
+    assert by_search(tmp_path / "two") == by_search(tmp_path / "one")
+    for record in found.run.tested:
+        winner = found.winner(record.method)
+        assert winner.loss("dev") == record.dev["val_loss"]
+        assert winner.loss("test") == record.test["loss"]
+        assert winner.effective_values() == {"max_depth": winner.depth}
+    assert list(found.schedule) == ["epoch", "until", "max_depth"]
+    before = [without_times(record) for record in read_journal(tmp_path / "one" / "journal.jsonl")]
+    more = compared(task, tmp_path / "one", methods=("pbt", "random", "bayes"), verbose=1)
+    after = [without_times(record) for record in read_journal(tmp_path / "one" / "journal.jsonl")]
+    assert after[: len(before)] == before
+    assert [record.method for record in more.run.tested] == ["pbt", "random", "bayes"]
+    printed = capsys.readouterr().out
+    assert "bayes, seed 0: best val_loss" in printed
+    assert "random" not in printed  # it was finished before
+    assert "12 trees" in found.report.read_text(encoding="utf-8")
+    with pytest.raises(UsageError, match=r"training\.epochs was 4.0 and is 6.0"):
+        compared(task, tmp_path / "one", epochs=6)
+
+
+def test_a_task_that_cannot_be_sent_is_refused_before_anything_is_trained(tmp_path: Path, task: SearchableTask) -> None:
+    class Here(type(task)):  # type: ignore[misc] - only this function knows it
+        """A class that no other process can find."""
+
+        def build(self, structural: Mapping[str, Any]) -> Any:
+            raise AssertionError("is not built")
+
+    with pytest.raises(UsageError, match=r"task forest: cannot be sent to worker processes .* workers=1"):
+        compared(Here(), tmp_path / "run", workers=2)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"methods": ("pbt", "randm")}, "no such method 'randm'; did you mean 'random'"),
+        ({"population": 1}, "population=1: has to be a whole number, at least 2"),
+        ({"settings": {"pbt": {"fracton": 0.2}}}, "search.pbt.fracton: no such setting; did you mean 'fraction'"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused(
+    tmp_path: Path, task: SearchableTask, changes: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(UsageError, match=message):
+        compared(task, tmp_path / "run", **changes)
+    assert not (tmp_path / "run").exists()
