@@ -117,6 +117,9 @@ class SearchProgress:
             case SearchEnded():
                 self._progress.update(self._bars[search], completed=record.spent_pairs)
                 self._progress.stop_task(self._bars[search])
+                if record.rule is not None and record.time >= self._began:
+                    told = f"{record.method}, seed {record.seed}: stopped: {record.reason}"
+                    self._progress.console.print(told, highlight=False, markup=False, soft_wrap=True)
                 if self._log and search in self._best_samples and record.time >= self._began:
                     start = self._starts[search]
                     self._show_samples(self._best_samples[search], f"best {start.objective} {self._best[search]:.2f}")

@@ -259,11 +259,15 @@ def _run(run: RunDirectory, settings: TranslationSettings, corpus: ExpectedCorpu
 def _report(run: RunDirectory, settings: TranslationSettings) -> None:
     """Write the report, and show the winners and where it is."""
     from nmt_pbt.cli.progress import CONSOLE, results_table
+    from nmt_pbt.report.answer import unspent_budgets
     from nmt_pbt.report.page import write_report
     from nmt_pbt.report.run import load_run
 
     page = write_report(run.path, tell=warn)
-    CONSOLE.print(results_table(load_run(run.path).tested, settings.search.objective))
+    found = load_run(run.path)
+    CONSOLE.print(results_table(found.tested, settings.search.objective))
+    for line in unspent_budgets(found):
+        CONSOLE.print(line, highlight=False, markup=False, soft_wrap=True)
     typer.echo(str(page))
 
 

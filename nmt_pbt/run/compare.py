@@ -63,6 +63,7 @@ def compare(
             Scheduler(engine, task.structural).run(first, searches.ready)
         finally:
             engine.close()
+        states.keep(frozenset())  # what was under way when a rule stopped a search may have come after that
         _check_any_succeeded(run, journal)
 
 
@@ -108,7 +109,8 @@ class _Searches:
         oracle = self.build_oracle(name, plan, seed, self.pairs_per_epoch, schedule)
         start = search_started(name, oracle, plan, seed)
         test = WinnerTest(self.run, self.settings.kept_models - 1)
-        return Driver(oracle, self.states, self.journal, start, self.listener, self.settings.patience, test)
+        stop = self.settings.search.stop
+        return Driver(oracle, self.states, self.journal, start, self.listener, self.settings.patience, test, stop)
 
     def _tested(self, method: str, seed: int) -> Tested | None:
         return next((record for record in self.journal.of(method, seed) if isinstance(record, Tested)), None)

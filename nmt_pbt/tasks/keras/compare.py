@@ -133,6 +133,7 @@ def compare(
     seed: int = 0,
     directory: str | Path = "results/keras",
     hyperparameters: keras_tuner.HyperParameters | None = None,
+    stop: Mapping[str, float] | None = None,
     settings: Mapping[str, Any] | None = None,
     accept_changes: bool = False,
     verbose: int = 1,
@@ -167,6 +168,9 @@ def compare(
         seed: Seed of the first search; the others follow on it.
         directory: The run's folder.
         hyperparameters: Ranges to search in place of those that the build function names.
+        stop: Rules that end a search before its budget is spent, for instance `{"patience_intervals": 40}`: `seconds`
+            of wall-clock, `patience_intervals` without a better objective, a `target` of the objective; see
+            docs/settings.md.
         settings: More settings under `search`, for instance `{"pbt": {"fraction": 0.3}}`; see docs/settings.md.
         accept_changes: Go on with a run under another version of this program or of its libraries.
         verbose: 0 prints nothing, 1 a line for each search, 2 for each interval.
@@ -212,6 +216,7 @@ def compare(
             "training": {"epochs": float(epochs)},
             "search": {
                 **(settings or {}),
+                **({"stop": dict(stop)} if stop else {}),
                 "methods": list(methods),
                 "seeds": seeds,
                 "population": population,

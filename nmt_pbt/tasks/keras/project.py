@@ -124,7 +124,8 @@ class Progress:
         elif isinstance(record, SearchEnded) and live and self._show:
             start = self._started[key]
             best = f"best {start.objective} {self._best[key]:.4g}" if key in self._best else record.reason
-            say(f"{record.method}, seed {record.seed}: {best} after {record.spent_pairs} epochs")
+            stopped = f", stopped: {record.reason}" if record.rule is not None else ""
+            say(f"{record.method}, seed {record.seed}: {best} after {record.spent_pairs} epochs{stopped}")
         elif isinstance(record, Tested) and live and self._show and record.test:
             told = ", ".join(f"{name} {value:.4g}" for name, value in record.test.items())
             say(f"{record.method}, seed {record.seed}: on test data {told}")

@@ -102,6 +102,9 @@ class PopulationBasedTraining(keras_tuner.Tuner):
             trial, so that weights, masks and the order of the data repeat as well.
         workers: Processes that train. 1 trains in this process; 0 takes as many as cores and memory allow.
         address: Of a Ray cluster, whose workers train.
+        stop: Rules that end the search before all epochs are trained, for instance `{"patience_intervals": 40}`:
+            `seconds` of wall-clock, `patience_intervals` without a better objective, a `target` of the objective; see
+            docs/settings.md.
         hyperparameters: As for `keras_tuner.Hyperband`.
         tune_new_entries: As for `keras_tuner.Hyperband`.
         allow_new_entries: As for `keras_tuner.Hyperband`.
@@ -132,6 +135,7 @@ class PopulationBasedTraining(keras_tuner.Tuner):
         seed: int | None = None,
         workers: int = 1,
         address: str | None = None,
+        stop: Mapping[str, float] | None = None,
         hyperparameters: keras_tuner.HyperParameters | None = None,
         tune_new_entries: bool = True,
         allow_new_entries: bool = True,
@@ -173,6 +177,7 @@ class PopulationBasedTraining(keras_tuner.Tuner):
         self._declared = tuple(structural)
         self._frozen = tuple(frozen)
         self._workers, self._address = workers, address
+        self._stop = dict(stop or {})
         self._retries = max_retries_per_trial
         self._accepts_unknown = allow_new_entries and not tune_new_entries
         self._compiled = CompileOverrides(*(kwargs.get(name) for name in ("optimizer", "loss", "metrics")))
@@ -246,6 +251,7 @@ class PopulationBasedTraining(keras_tuner.Tuner):
                     "methods": [_METHOD],
                     "population": self._population["population_size"],
                     "interval": float(self._population["interval"]),
+                    "stop": self._stop,
                     _METHOD: {
                         **named,
                         "burn_in": float(self._population["burn_in"]),
@@ -280,7 +286,7 @@ class PopulationBasedTraining(keras_tuner.Tuner):
         self._run.check_same(settings)
         with Journal(self._run.journal_file, writable=False) as journal:
             start = search_started(_METHOD, self.oracle, settings.search_plan(), self._seed)
-            Driver(self.oracle, StateStore(self._run.states), journal, start).recall()
+            Driver(self.oracle, StateStore(self._run.states), journal, start, stop=settings.search.stop).recall()
 
     # --- searching ---
 
