@@ -42,6 +42,10 @@ def compare_command(
     corpus: CorpusName = None,
     out: Out = None,
     seeds: Annotated[int | None, typer.Option(help="Repeat every search so often.")] = None,
+    more_epochs: Annotated[
+        float | None,
+        typer.Option(help="With --resume: epochs that each member trains on; for runs of populations alone."),
+    ] = None,
     workers: Annotated[int | None, typer.Option(help="Worker processes; 0: as many as cores and memory allow.")] = None,
     engine: Annotated[
         str | None, typer.Option(help="inline (this process), processes (this machine) or ray (a cluster).")
@@ -61,6 +65,7 @@ def compare_command(
         overrides["search.methods"] = [name.strip() for name in methods.split(",") if name.strip()]
     for key, value in (
         ("search.seeds", seeds),
+        ("search.more_epochs", more_epochs),
         ("engine.workers", workers),
         ("engine.name", engine),
         ("engine.address", address),

@@ -21,7 +21,7 @@ from rich.text import Text
 
 from nmt_pbt.base.types import Value
 from nmt_pbt.run.greediness import Greediness
-from nmt_pbt.run.journal import Evaluated, Guessed, SearchEnded, SearchRecord, SearchStarted, Tested
+from nmt_pbt.run.journal import Evaluated, Extended, Guessed, SearchEnded, SearchRecord, SearchStarted, Tested
 from nmt_pbt.run.manual import Tried
 
 CONSOLE = Console(stderr=True)
@@ -97,7 +97,7 @@ class SearchProgress:
                 self._bars[search] = self._progress.add_task(
                     f"{record.method}, seed {record.seed}", total=total, best=""
                 )
-            case Guessed():
+            case Guessed() | Extended():
                 total = self._totals[search] = self._totals.get(search, 0) + record.pairs
                 if search in self._bars:
                     self._progress.reset(self._bars[search], total=total, completed=self._spent.get(search, 0))

@@ -55,8 +55,9 @@ def resume_run(folder: Path, accept_changes: bool, assignments: list[str], overr
     settings = load_settings(run.settings_file, assignments, overrides)
     run.check_free()
     run.check_same(settings)
-    from nmt_pbt.run.preflight import is_finished
+    from nmt_pbt.run.preflight import check_going_on, is_finished
 
+    check_going_on(run.records(), settings)
     if is_finished(run.records(), settings):
         run.clear_finished()
         searches = counted(len(settings.search.methods) * settings.search.seeds, "search", "searches")

@@ -24,6 +24,7 @@ from nmt_pbt.run.journal import (
     Assigned,
     Ended,
     Evaluated,
+    Extended,
     Guessed,
     OtherTest,
     RunStarted,
@@ -117,7 +118,7 @@ def searches(records: Sequence[AnyRecord]) -> pd.DataFrame:
         elif isinstance(record, SearchEnded):
             row = found[record.method, record.seed]
             row.update(spent_pairs=record.spent_pairs, finished=True, reason=record.reason)
-        elif isinstance(record, Guessed):
+        elif isinstance(record, Guessed | Extended):
             row = found[record.method, record.seed]
             row.update(budget_pairs=row["budget_pairs"] + record.pairs, finished=False, reason="")
     return table(list(found.values()), f"{columns} spent_pairs finished reason")

@@ -10,6 +10,7 @@ from nmt_pbt.base.errors import SearchError
 from nmt_pbt.run.driver import Driver, Listener
 from nmt_pbt.run.engines import build_engine
 from nmt_pbt.run.journal import Journal, SearchEnded, SearchRecord, Tested
+from nmt_pbt.run.preflight import check_going_on
 from nmt_pbt.run.run_directory import RunDirectory
 from nmt_pbt.run.schedule import found_schedule
 from nmt_pbt.run.scheduler import Scheduler
@@ -48,10 +49,12 @@ def compare(
         build_oracle: Builds the oracle of a method for one search; see `search.methods.registry.build_method`.
 
     Raises:
-        UsageError: Another process writes this run, or settings or data changed since it was begun.
+        UsageError: Another process writes this run, or settings or data changed since it was begun, or not all of its
+            searches would go on with more epochs.
         JournalError: The journal is damaged, or does not replay.
         SearchError: Every trial of every method failed.
     """
+    check_going_on(run.records(), settings)
     with run.writing(settings, task.data_digest) as journal:
         task.begin(run.path)
         states = StateStore(run.states)
@@ -91,7 +94,7 @@ class _Searches:
                 if waits_for_pbt(name, plan) and not self._is_over("pbt", seed):
                     continue
                 driver = None
-                if done := self._tested(name, seed):
+                if (done := self._tested(name, seed)) and not self.settings.search.more_epochs:
                     self.listener(done)
                 elif (driver := self._driver(plan, name, seed)) is not None:
                     driver.begin()

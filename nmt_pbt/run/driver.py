@@ -16,13 +16,14 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
-from nmt_pbt.base.errors import AllFailedError, StateError
+from nmt_pbt.base.errors import AllFailedError, StateError, UsageError
 from nmt_pbt.run.job_queue import JobQueue, Ticket, TrainingJobs
 from nmt_pbt.run.jobs import Job, JobResult, Result, StateReference, TestingResult
 from nmt_pbt.run.journal import (
     Assigned,
     Ended,
     Evaluated,
+    Extended,
     Guessed,
     Journal,
     SearchEnded,
@@ -95,7 +96,8 @@ class Driver:
         self._repairs = Repairs(self._jobs, journal, lambda trial: self._progress_of(oracle.get_trial(trial)))
         self._results = Results(start)
         self._stop = StopRules(stop or StopSettings(), start)
-        self._spent = 0
+        self._budget = self._spent = 0
+        self._extended = False
         self._assigned = 0
         self._started = False
         self._stopped = False
@@ -112,10 +114,12 @@ class Driver:
         Raises:
             JournalError: The recorded decisions do not come out again.
             StateError: A state that is needed was lost, and the journal does not tell how it was made.
+            UsageError: The search went on for more epochs before.
         """
         self.recall()
         if not self._started:
             self._append(self._start)
+        self._extend()
         if guess is not None:
             self._append(guess)
         if self._ended:
@@ -127,6 +131,14 @@ class Driver:
             else:
                 self._make_ready(progress)
         self._advance()
+
+    def _extend(self) -> None:
+        """Go on with what the budget is larger by than recorded; a search that a rule stopped stays so."""
+        more = self._start.budget_pairs - self._budget
+        if more and self._stop.rule is None and self._given_up is None:
+            self._append(Extended(method=self._start.method, seed=self._start.seed, pairs=more))
+        if self._extended and self._test is not None and not self._ended:
+            self._test.bring_back(self._start, self._states.references(), self._store)
 
     def recall(self) -> None:
         """Take up what the journal holds of this search, and go no further.
@@ -368,7 +380,15 @@ class Driver:
 
     def _replay(self, record: SearchRecord) -> None:
         if isinstance(record, SearchStarted):
-            self._recorded.check_decision(record, self._start)
+            # A population's budget may have grown since: what it decided before does not rest on that.
+            grown = self._oracle.population_size is not None and record.budget_pairs < self._start.budget_pairs
+            update = {"budget_pairs": record.budget_pairs} if grown else {}
+            self._recorded.check_decision(record, self._start.model_copy(update=update))
+        elif isinstance(record, Extended) and self._budget + record.pairs > self._start.budget_pairs:
+            raise UsageError(
+                f"{self._journal.path}: {self.name} went on for more epochs before than search.more_epochs says; "
+                "leave it as it was, or make it larger"
+            )
         elif isinstance(record, SearchEnded):
             self._recorded.check_stop(record, self._stop.rule)
         elif isinstance(record, Assigned):
@@ -384,6 +404,11 @@ class Driver:
         match record:
             case SearchStarted():
                 self._started = True
+                self._budget = record.budget_pairs
+            case Extended():
+                self._budget += record.pairs
+                self._extended = True
+                self._ended, self._given_up, self._tested = False, None, None
             case Guessed():
                 cast("ManualOracle", self._oracle).add(record.values)
                 self._ended, self._given_up, self._tested = False, None, None

@@ -99,6 +99,15 @@ class Guessed(Record):
     pairs: int
 
 
+class Extended(Record):
+    """A search goes on: its budget grows by `pairs`."""
+
+    event: Literal["extended"] = "extended"
+    method: str
+    seed: int
+    pairs: int
+
+
 class Seconds(BaseModel):
     """Wall-clock of one interval, itemised, in seconds."""
 
@@ -206,10 +215,10 @@ class SearchEnded(Record):
     rule: StopRule | None = None
 
 
-AnyRecord = RunStarted | SearchStarted | Guessed | Assigned | Evaluated | Ended | Tested | SearchEnded
-
-SearchRecord = SearchStarted | Guessed | Assigned | Evaluated | Ended | Tested | SearchEnded
+SearchRecord = SearchStarted | Guessed | Extended | Assigned | Evaluated | Ended | Tested | SearchEnded
 """What belongs to one search."""
+
+AnyRecord = RunStarted | SearchRecord
 
 _READER: TypeAdapter[AnyRecord] = TypeAdapter(Annotated[AnyRecord, Field(discriminator="event")])
 

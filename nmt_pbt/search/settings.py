@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import ConfigDict, Field
 
-from nmt_pbt.base.section import Count, Positive, Section
+from nmt_pbt.base.section import Count, NotNegative, Positive, Section
 from nmt_pbt.space.settings import ChoiceDomain, Domain, NumberDomain
 
 
@@ -51,7 +51,7 @@ def _default_space() -> dict[str, Domain]:
 class SearchSettings(Section):
     """What is searched, by which methods, for which budget."""
 
-    decides_nothing: ClassVar[frozenset[str]] = frozenset({"methods", "seeds"})
+    decides_nothing: ClassVar[frozenset[str]] = frozenset({"methods", "seeds", "more_epochs"})
     decides_if_set: ClassVar[frozenset[str]] = frozenset({"variants"})
 
     methods: Annotated[list[str], Field(min_length=1)] = ["pbt", "random", "grid", "bayes"]
@@ -64,6 +64,9 @@ class SearchSettings(Section):
     """Members of the population; the other methods get the same budget: population x epochs"""
     interval: Positive = 1.0
     """Epochs between two evaluations, for every method, and between two decisions of PBT"""
+    more_epochs: NotNegative = 0.0
+    """Epochs that each member of a population trains beyond training.epochs: a run that has ended goes on with them. \
+Populations alone can"""
     space: Annotated[dict[str, Domain], Field(min_length=1)] = Field(default_factory=_default_space)
     """Hyperparameters to search"""
     stop: StopSettings = StopSettings()

@@ -100,6 +100,14 @@ def check_pbt(plan: SearchPlan, section: PBTSettings) -> None:
             f"search.pbt.population {size}: leaves {counted(epochs, 'epoch')} of the budget to each member, less than "
             f"search.interval {plan.settings.interval:g}; make it smaller, or the interval shorter"
         )
+    more, interval = plan.settings.more_epochs, plan.settings.interval
+    before = (plan.epochs - more) * epochs / plan.epochs / interval
+    if more and abs(before - round(before)) > 1e-9:
+        raise UsageError(
+            f"search.more_epochs {more:g}: the last interval of {counted(before * interval, 'epoch')} was cut short of "
+            f"search.interval {interval:g}, so that no member can go on; begin a new run with training.epochs "
+            f"{plan.epochs:g}"
+        )
     _exploit(plan, section)
     explore_named(section.explore, section)
     check_population(size, plan.settings.interval, epochs, section.burn_in)

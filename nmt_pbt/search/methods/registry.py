@@ -244,6 +244,11 @@ def build_method(
 def _check(spec: MethodSpec[Any], plan: SearchPlan) -> None:
     """Refuse a method that cannot search this space for this budget."""
     _check_epochs(spec, plan)
+    if plan.settings.more_epochs and spec.kind != "population":
+        raise UsageError(
+            f"search.more_epochs {plan.settings.more_epochs:g}: {spec.name} cannot go on with more epochs, for its "
+            f"trials have been trained to their ends; begin a new run with training.epochs {plan.epochs:g}"
+        )
     spec.check(plan, spec.section_of(plan.settings))
 
 

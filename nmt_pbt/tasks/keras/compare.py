@@ -126,6 +126,7 @@ def compare(
     seeds: int = 3,
     population: int = 8,
     epochs: int = 20,
+    more_epochs: int = 0,
     interval: int = 1,
     structural: Sequence[str] = (),
     workers: int = 0,
@@ -159,6 +160,8 @@ def compare(
         seeds: How often each search is repeated.
         population: Models that PBT trains side by side; all methods get its budget.
         epochs: Whole epochs that each of them trains.
+        more_epochs: Whole epochs that each of them trains beyond these: a run that has ended goes on with them. For
+            populations alone.
         interval: Whole epochs between two evaluations, and two decisions of PBT.
         structural: Hyperparameters that change what variables a model has; `units_*` stands for all that begin so.
             Those that building the model shows to do so need not be named.
@@ -189,6 +192,7 @@ def compare(
     for name, count, least in (("seeds", seeds, 1), ("population", population, 2), ("workers", workers, 0)):
         check_count(name, count, least)
     check_count("seed", seed)
+    check_count("more_epochs", more_epochs)
     check_whole(interval=interval, epochs=epochs)
     one_thread_each()
     folder = Path(directory)
@@ -221,6 +225,7 @@ def compare(
                 "seeds": seeds,
                 "population": population,
                 "interval": float(interval),
+                "more_epochs": float(more_epochs),
             },
             "engine": engine_settings(workers, address),
         },

@@ -20,7 +20,8 @@ from nmt_pbt.base.yaml_text import read_yaml
 from nmt_pbt.run import compare
 from nmt_pbt.run.driver import Driver
 from nmt_pbt.run.job_queue import TrainingJobs
-from nmt_pbt.run.journal import Evaluated, Journal, Tested
+from nmt_pbt.run.journal import Evaluated, Journal
+from nmt_pbt.run.preflight import is_finished
 from nmt_pbt.run.run_directory import RunDirectory
 from nmt_pbt.run.search_start import search_started
 from nmt_pbt.search.budget import Budget
@@ -105,6 +106,7 @@ class PopulationBasedTraining(keras_tuner.Tuner):
         stop: Rules that end the search before all epochs are trained, for instance `{"patience_intervals": 40}`:
             `seconds` of wall-clock, `patience_intervals` without a better objective, a `target` of the objective; see
             docs/settings.md.
+        more_epochs: Whole epochs that each model trains beyond `epochs`: a search that has ended goes on with them.
         hyperparameters: As for `keras_tuner.Hyperband`.
         tune_new_entries: As for `keras_tuner.Hyperband`.
         allow_new_entries: As for `keras_tuner.Hyperband`.
@@ -136,6 +138,7 @@ class PopulationBasedTraining(keras_tuner.Tuner):
         workers: int = 1,
         address: str | None = None,
         stop: Mapping[str, float] | None = None,
+        more_epochs: int = 0,
         hyperparameters: keras_tuner.HyperParameters | None = None,
         tune_new_entries: bool = True,
         allow_new_entries: bool = True,
@@ -151,7 +154,7 @@ class PopulationBasedTraining(keras_tuner.Tuner):
             raise UsageError("hypermodel is missing; give a keras_tuner.HyperModel or a function that builds a model")
         check_known(kwargs, PopulationBasedTraining.__init__, _TUNER)
         check_whole(interval=interval, epochs=epochs)
-        for name, value in (("population_size", population_size), ("workers", workers)):
+        for name, value in (("population_size", population_size), ("more_epochs", more_epochs), ("workers", workers)):
             check_count(name, value)
         if seed is not None:
             check_count("seed", seed)
@@ -163,10 +166,11 @@ class PopulationBasedTraining(keras_tuner.Tuner):
         overwrite = bool(kwargs.get("overwrite"))
         if not overwrite:
             check_project(folder)
+        self._epochs, self._more_epochs = epochs, more_epochs
         self._population: dict[str, Any] = {
             "population_size": population_size,
             "interval": interval,
-            "epochs": epochs,
+            "epochs": epochs + more_epochs,
             "exploit": exploit,
             "explore": explore,
             "burn_in": burn_in,
@@ -246,11 +250,12 @@ class PopulationBasedTraining(keras_tuner.Tuner):
                 "seed": self._seed,
                 "task": "keras",
                 "kept": self._population["population_size"],
-                "training": {"epochs": float(self._population["epochs"])},
+                "training": {"epochs": float(self._epochs)},
                 "search": {
                     "methods": [_METHOD],
                     "population": self._population["population_size"],
                     "interval": float(self._population["interval"]),
+                    "more_epochs": float(self._more_epochs),
                     "stop": self._stop,
                     _METHOD: {
                         **named,
@@ -325,7 +330,7 @@ class PopulationBasedTraining(keras_tuner.Tuner):
                 self.hypermodel, lambda hp: self._built(self.hypermodel, hp), self._space, arguments.made()
             )
         written = self._run.records()
-        if any(isinstance(record, Tested) for record in written):
+        if is_finished(written, self._settings()):
             if show:
                 say(f"{self.project_dir}: this search is finished; see get_best_models(), report()")
             return
