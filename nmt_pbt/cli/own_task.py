@@ -18,7 +18,13 @@ if TYPE_CHECKING:
 
 
 def compare_own_task(
-    name: str, folder: Path, config: Path | None, assignments: list[str], overrides: dict[str, Any], resume: bool
+    name: str,
+    folder: Path,
+    config: Path | None,
+    assignments: list[str],
+    overrides: dict[str, Any],
+    resume: bool,
+    start_from: Path | None = None,
 ) -> None:
     """Compare methods on a task of one's own, or go on with that.
 
@@ -29,6 +35,7 @@ def compare_own_task(
         assignments: Of `--set`.
         overrides: Dotted keys to values, of other options.
         resume: Whether the folder holds a run that is to be gone on with.
+        start_from: A run, or a file of weights, that models start from; None leaves that to the task.
 
     Raises:
         UsageError: There is no such task, or the settings cannot be used with it.
@@ -42,7 +49,14 @@ def compare_own_task(
     if resume:
         run.check_run()
     settings = load(OwnTaskSettings, run.settings_file if resume else config, assignments, overrides)
-    tree = {**settings.model_dump(mode="json"), "task": name}
+    from nmt_pbt.tasks.keras.start import start_of_run, starting_from
+
+    if start_from is not None:
+        task = starting_from(start_from, task)
+    elif resume and settings.start_digest is not None and task.start is None:
+        task = start_of_run(run, task, settings.start_digest)
+    source = str(start_from) if start_from is not None else settings.start_from
+    tree = {**settings.model_dump(mode="json"), "task": name, "start_from": source, "start_digest": task.start_digest}
     settings = own_task_settings(task.search_space, task.searched_objective, tree)
     from nmt_pbt.report.page import write_report
     from nmt_pbt.tasks.keras.compare import run_searches

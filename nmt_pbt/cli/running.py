@@ -75,6 +75,10 @@ def begin_run(settings: TranslationSettings, out: Path | None, corpus: ExpectedC
 
     run = RunDirectory(out or Path("results") / settings.run_name)
     run.check_new()
+    if settings.start_from is not None:
+        from nmt_pbt.run.start import choose_start
+
+        settings = settings.model_copy(update={"start_digest": choose_start(settings).digest})
     if settings.evaluation.tokenize is None and (missing := missing_tokenizer(settings.corpus.target_language)):
         warn(missing)
     _run(run, for_new_run(settings), corpus)
@@ -129,16 +133,20 @@ def prepare_run(
     text = load_corpus(settings.corpus, settings.seed)
     _check_interval(settings.search.interval, len(text.train))
     # NumPy, which these need, takes 0.1 s: what is refused before does without.
+    from nmt_pbt.run.start import start_of_run
     from nmt_pbt.tasks.translation.corpus.prepared import corpus_of_run, train_subwords
     from nmt_pbt.tasks.translation.corpus.stored import find_stored, most_bytes
-    from nmt_pbt.tasks.translation.corpus.subwords import SUBWORDS
+    from nmt_pbt.tasks.translation.corpus.subwords import SUBWORDS, Subwords
 
+    start = start_of_run(run, settings)
     # Workers of a cluster may not see this folder: they are sent the corpus itself.
     here = settings.engine.address is None
     stored = find_stored(run.prepared, corpus.digest) if corpus is not None and here else None
     kept = stored.subwords if stored is not None else _kept_subwords(run) if corpus is not None else None
     if kept is not None:
         subwords = kept
+    elif start is not None and start.subwords is not None:
+        subwords = Subwords.load(start.subwords)
     else:
         with _learning(len(text.train)):
             subwords = train_subwords(text, settings.corpus, settings.seed)
@@ -175,7 +183,7 @@ def prepare_run(
         limit = settings.corpus.max_length
         too_long_pairs = counted(prepared.too_long, "train pair")
         CONSOLE.print(f"{text.name}: left out {too_long_pairs} longer than {limit} subwords")
-    return TranslationTask(settings, prepared)
+    return TranslationTask(settings, prepared, start.weights if start is not None else None)
 
 
 def _check_interval(interval_epochs: float, train_pairs: int) -> None:

@@ -38,6 +38,7 @@ from nmt_pbt.tasks.keras.project import (
     telling_full_disks,
 )
 from nmt_pbt.tasks.keras.space import declares_hyperparameters, find_space, find_space_of_fit
+from nmt_pbt.tasks.keras.start import starting_from
 from nmt_pbt.tasks.keras.task import KerasTask, matching
 
 if TYPE_CHECKING:
@@ -134,6 +135,7 @@ def compare(
     seed: int = 0,
     directory: str | Path = "results/keras",
     hyperparameters: keras_tuner.HyperParameters | None = None,
+    start_from: str | Path | None = None,
     stop: Mapping[str, float] | None = None,
     settings: Mapping[str, Any] | None = None,
     accept_changes: bool = False,
@@ -171,6 +173,8 @@ def compare(
         seed: Seed of the first search; the others follow on it.
         directory: The run's folder.
         hyperparameters: Ranges to search in place of those that the build function names.
+        start_from: Weights that all models start from, instead of fresh ones: the folder of a run, whose best winner is
+            taken, or a `.weights.h5` or `.keras` file. Weights alone: optimizers and epochs begin anew.
         stop: Rules that end a search before its budget is spent, for instance `{"patience_intervals": 40}`: `seconds`
             of wall-clock, `patience_intervals` without a better objective, a `target` of the objective; see
             docs/settings.md.
@@ -207,6 +211,7 @@ def compare(
         interval=interval,
         structural=structural,
         hyperparameters=hyperparameters,
+        start_from=start_from,
         **fit_arguments,
     )
     space = task.search_space
@@ -217,6 +222,8 @@ def compare(
             "name": run_name(folder.resolve().name),
             "seed": seed,
             "task": "keras",
+            "start_from": None if start_from is None else str(start_from),
+            "start_digest": task.start_digest,
             "training": {"epochs": float(epochs)},
             "search": {
                 **(settings or {}),
@@ -296,6 +303,7 @@ def keras_task(
     interval: int = 1,
     structural: Sequence[str] = (),
     hyperparameters: keras_tuner.HyperParameters | None = None,
+    start_from: str | Path | None = None,
     **fit_arguments: Any,
 ) -> KerasTask:
     """Return a Keras model and its data as a task, for `nmt-pbt compare --task my_module:my_task`.
@@ -312,6 +320,7 @@ def keras_task(
         interval: Whole epochs between two evaluations.
         structural: Hyperparameters that change what variables a model has.
         hyperparameters: Ranges to search in place of those that the build function names.
+        start_from: Weights that all models start from.
         **fit_arguments: Others of `Model.fit`.
 
     Raises:
@@ -341,4 +350,5 @@ def keras_task(
         known = find_space_of_fit(hypermodel, build, known, arguments.made())
     names = [one.name for one in known.space]
     stays = matching(names, structural) | set(found.structural)
-    return replace(task, hyperparameters=known, structural=frozenset(stays))
+    task = replace(task, hyperparameters=known, structural=frozenset(stays))
+    return task if start_from is None else starting_from(start_from, task)

@@ -56,9 +56,10 @@ from nmt_pbt.tasks.keras.project import (
 )
 from nmt_pbt.tasks.keras.schedule import schedule
 from nmt_pbt.tasks.keras.space import declares_hyperparameters, find_space, find_space_of_fit
+from nmt_pbt.tasks.keras.start import starting_from
 from nmt_pbt.tasks.keras.task import CompileOverrides, KerasTask, matching
-from nmt_pbt.tasks.protocol import Objective
-from nmt_pbt.tasks.state import StateStore
+from nmt_pbt.tasks.protocol import MemberState, Objective
+from nmt_pbt.tasks.state import StateStore, content_hash
 
 _LOG = logging.getLogger("nmt_pbt")
 _METHOD = "pbt"
@@ -107,6 +108,8 @@ class PopulationBasedTraining(keras_tuner.Tuner):
             `seconds` of wall-clock, `patience_intervals` without a better objective, a `target` of the objective; see
             docs/settings.md.
         more_epochs: Whole epochs that each model trains beyond `epochs`: a search that has ended goes on with them.
+        start_from: Weights that all models start from, instead of fresh ones: the folder of a run, whose best winner is
+            taken, or a `.weights.h5` or `.keras` file. Weights alone: optimizers and epochs begin anew.
         hyperparameters: As for `keras_tuner.Hyperband`.
         tune_new_entries: As for `keras_tuner.Hyperband`.
         allow_new_entries: As for `keras_tuner.Hyperband`.
@@ -139,6 +142,7 @@ class PopulationBasedTraining(keras_tuner.Tuner):
         address: str | None = None,
         stop: Mapping[str, float] | None = None,
         more_epochs: int = 0,
+        start_from: str | Path | None = None,
         hyperparameters: keras_tuner.HyperParameters | None = None,
         tune_new_entries: bool = True,
         allow_new_entries: bool = True,
@@ -196,6 +200,10 @@ class PopulationBasedTraining(keras_tuner.Tuner):
         run = None if overwrite else RunDirectory(folder)
         self._seed = self._chosen_seed(seed, run)
         super().__init__(oracle=self._new_oracle(), hypermodel=made, **kwargs)
+        self._start_from = start_from
+        self._start: MemberState | None = None
+        if start_from is not None:
+            self._start = starting_from(start_from, self._task(FitArguments())).start
         self._run = RunDirectory(
             Path(self.project_dir), accept_changes=True, elsewhere="overwrite=True or another project_name"
         )
@@ -249,6 +257,8 @@ class PopulationBasedTraining(keras_tuner.Tuner):
                 "name": run_name(self.project_name),
                 "seed": self._seed,
                 "task": "keras",
+                "start_from": None if self._start_from is None else str(self._start_from),
+                "start_digest": None if self._start is None else content_hash(self._start),
                 "kept": self._population["population_size"],
                 "training": {"epochs": float(self._epochs)},
                 "search": {
@@ -281,6 +291,7 @@ class PopulationBasedTraining(keras_tuner.Tuner):
             max_model_size=self._largest,
             max_retries=self._retries,
             accepts_unknown=self._accepts_unknown,
+            start=self._start,
         )
 
     def _recall(self) -> None:
