@@ -74,6 +74,8 @@ def compare_command(
     ):
         if value is not None:
             overrides[key] = value
+    if more_epochs is not None and resume is None:
+        raise UsageError("--more-epochs goes with --resume; leave it out, or set training.epochs")
     check_resume(resume, accept_changes, {"--config": config, "--out": out, "--start-from": start_from})
     if task is not None:
         if corpus is not None:

@@ -57,8 +57,9 @@ def resume_run(folder: Path, accept_changes: bool, assignments: list[str], overr
     run.check_same(settings)
     from nmt_pbt.run.preflight import check_going_on, is_finished
 
-    check_going_on(run.records(), settings)
-    if is_finished(run.records(), settings):
+    records = run.records()
+    check_going_on(records, settings)
+    if is_finished(records, settings):
         run.clear_finished()
         searches = counted(len(settings.search.methods) * settings.search.seeds, "search", "searches")
         typer.echo(f"{folder}: nothing was left to do after {searches}; its report:", err=True)

@@ -54,7 +54,8 @@ def compare(
         JournalError: The journal is damaged, or does not replay.
         SearchError: Every trial of every method failed.
     """
-    check_going_on(run.records(), settings)
+    if settings.search.more_epochs:
+        check_going_on(run.records(), settings)
     with run.writing(settings, task.data_digest) as journal:
         task.begin(run.path)
         states = StateStore(run.states)

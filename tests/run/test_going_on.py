@@ -68,9 +68,11 @@ def test_what_is_no_population_does_not_go_on_with_more_epochs(method: str) -> N
         check_methods(settings.search_plan())
 
 
-def test_a_population_whose_last_interval_was_cut_short_does_not_go_on() -> None:
-    settings = cheap_settings("search.methods=[pbt]", "search.interval=2", "search.more_epochs=2")
-    with pytest.raises(UsageError, match="the last interval of 3 epochs was cut short"):
+@pytest.mark.parametrize(("epochs", "more", "cut"), [(3, 3, "3 epochs"), (4, 3, "7 epochs")])
+def test_a_population_whose_last_interval_is_cut_short_does_not_go_on(epochs: int, more: int, cut: str) -> None:
+    lengths = (f"training.epochs={epochs}", "search.interval=2", f"search.more_epochs={more}")
+    settings = cheap_settings("search.methods=[pbt]", *lengths)
+    with pytest.raises(UsageError, match=f"{cut} of a member are no whole intervals"):
         check_methods(settings.search_plan())
 
 

@@ -14,7 +14,7 @@ import keras
 
 from nmt_pbt.base.errors import StateError
 from nmt_pbt.base.types import Value
-from nmt_pbt.run.journal import Evaluated, SearchEnded, SearchRecord, SearchStarted, Tested
+from nmt_pbt.run.journal import Evaluated, Extended, SearchEnded, SearchRecord, SearchStarted, Tested
 from nmt_pbt.tasks.keras.oracle import cannot_write
 from nmt_pbt.tasks.keras.task import KerasTask
 from nmt_pbt.tasks.keras.trainable import FULL
@@ -119,6 +119,9 @@ class Progress:
         key = record.method, record.seed
         if isinstance(record, SearchStarted):
             self._started[key] = record
+        elif isinstance(record, Extended):
+            start = self._started[key]
+            self._started[key] = start.model_copy(update={"budget_pairs": start.budget_pairs + record.pairs})
         elif isinstance(record, Evaluated):
             self._evaluated(record, live)
         elif isinstance(record, SearchEnded) and live and self._show:
