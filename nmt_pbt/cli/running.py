@@ -162,8 +162,9 @@ def prepare_run(
             )
             raise UsageError(f"{settings.corpus.name}: {corpus.otherwise}{lost}")
         text = as_begun
-    if here:
-        need = replace(need, prepared=most_bytes(text, subwords.size))
+    files = most_bytes(text, subwords.size) if here else 0
+    files += sum(array.nbytes for array in start.weights.arrays.values()) if start is not None else 0
+    need = replace(need, prepared=files)
     check_room(need, run.path)
 
     from nmt_pbt.cli.progress import CONSOLE

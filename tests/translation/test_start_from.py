@@ -12,13 +12,14 @@ from typer.testing import CliRunner
 from nmt_pbt.base.errors import StateError, UsageError
 from nmt_pbt.base.yaml_text import read_yaml
 from nmt_pbt.cli.main import app
+from nmt_pbt.cli.start_from import settings_to_start_from
 from nmt_pbt.run.journal import Evaluated, read_journal, without_times
 from nmt_pbt.run.run_directory import RunDirectory
 from nmt_pbt.run.start import choose_start, start_of_run
 from nmt_pbt.tasks.protocol import MemberState
 from nmt_pbt.tasks.state import START, StateStore, content_hash, weights_of
 from nmt_pbt.tasks.translation.tree import TranslationSettings, load_settings
-from tests.translation.made_run import SETTINGS
+from tests.translation.made_run import SETTINGS, make_run
 
 SHORT = ("--set=training.epochs=0.4", "--set=search.interval=0.2", "--set=engine.name=inline")
 
@@ -109,6 +110,19 @@ def test_training_starts_from_the_winner_on_any_engine_and_goes_on_without_it(tm
     (kept.path / f"{START}.safetensors").unlink()
     with pytest.raises(UsageError, match="holds no run"):
         start_of_run(kept, tuned)
+
+
+def test_the_settings_are_the_other_runs_with_the_shape_of_its_winner_and_no_stop_rule(
+    tmp_path: Path, run: Path
+) -> None:
+    source = make_run(tmp_path / "source", **{"model.units": 20, "search.stop": {"target": 1.0}, "name": "source"})
+    config, overrides = settings_to_start_from(source, None)
+    found = load_settings(config, ["search.stop.patience_intervals=9"], overrides)
+    assert (found.model.units, found.model.embedding_units) == (16, 12)
+    assert (found.name, found.start_from, found.start_digest) == (None, str(source), None)
+    assert (found.search.stop.target, found.search.stop.patience_intervals) == (None, 9)
+    choose_start(found)
+    assert settings_to_start_from(source, tmp_path / "mine.yaml")[0] == tmp_path / "mine.yaml"
 
 
 def test_another_winner_than_the_run_was_begun_with_is_refused(tmp_path: Path, run: Path) -> None:
