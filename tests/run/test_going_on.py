@@ -55,6 +55,14 @@ def test_a_population_goes_on_as_if_it_had_been_begun_with_more_epochs(
         run(tmp_path / "on", method, how)
 
 
+@pytest.mark.parametrize("method", ["mf-pbt", "fire-pbt", "pbt-bootstrap"])
+def test_so_do_sub_populations_evaluators_and_exploits_by_evidence(tmp_path: Path, method: str) -> None:
+    whole = run(tmp_path / "whole", method, "search.population=12", "training.epochs=7")
+    run(tmp_path / "on", method, "search.population=12", "training.epochs=4")
+    after = run(tmp_path / "on", method, "search.population=12", "training.epochs=4", "search.more_epochs=3")
+    assert decisions(after) == decisions(whole)
+
+
 def test_a_search_that_a_rule_stopped_does_not_go_on(tmp_path: Path) -> None:
     before = run(tmp_path, "pbt", "search.stop.target=1")
     assert before[-1].rule == "target"
