@@ -46,9 +46,9 @@ class MethodSpec(Generic[S]):
     Attributes:
         name: What settings, command line and journal call it.
         label: What reports call it.
-        kind: `population`: members train on while their values change, by decisions that do not rest on how long they will
-            be trained, for a run may go on with more epochs; `constant`: each trial has values of its own
-            from fresh weights on; `replay`: trains by the schedule that the method `pbt` found with the same seed.
+        kind: `population`: members train on while their values change, by decisions that do not rest on how long they
+            will be trained, for a run may go on with more epochs; `constant`: each trial has values of its own from
+            fresh weights on; `replay`: trains by the schedule that the method `pbt` found with the same seed.
         build: Makes its oracle for one search. Called with the plan, the method's settings, the seed, the training
             pairs of an epoch and, for a `replay`, the schedule's segments. Import KerasTuner only in here.
         section: Name of its settings under `search`; methods may share one. None: it has none.
