@@ -28,5 +28,5 @@ def settings_to_start_from(folder: Path, config: Path | None) -> tuple[Path, dic
         return config, overrides
     shape = {f"model.{name}": value for name, value in shape_of(winner).items()}
     # How the other run ended is its own affair: a target that it reached would end this one before it begins.
-    own = {"name": None, "search.more_epochs": 0.0, "search.stop": {}}
+    own: dict[str, Any] = {"name": None, "search.more_epochs": 0.0, "search.stop": {}}
     return folder / SETTINGS_FILE, {**overrides, **shape, **own}
