@@ -96,11 +96,13 @@ def compare_task(
     seeds: int = 3,
     population: int = 8,
     epochs: float = 20,
+    more_epochs: float = 0,
     interval: float = 1,
     workers: int = 0,
     address: str | None = None,
     seed: int = 0,
     directory: str | Path,
+    stop: Mapping[str, float] | None = None,
     settings: Mapping[str, Any] | None = None,
     accept_changes: bool = False,
     verbose: int = 1,
@@ -118,12 +120,15 @@ def compare_task(
         seeds: How often each search is repeated.
         population: What PBT trains side by side; all methods get its budget.
         epochs: That each of them trains.
+        more_epochs: That each of them trains beyond these: a run that has ended goes on with them. For populations
+            alone.
         interval: Epochs between two evaluations, and two decisions of PBT.
         workers: Processes that train, for all searches at once; 0 takes as many as cores and memory allow, 1 trains in
             this process. What is found does not depend on it.
         address: Of a Ray cluster, whose workers train.
         seed: Seed of the first search; the others follow on it.
         directory: The run's folder.
+        stop: Rules that end a search before its budget is spent; see `compare`.
         settings: More settings under `search`, for instance `{"pbt": {"fraction": 0.3}}`; see docs/settings.md.
         accept_changes: Go on with a run under another version of this program or of its libraries.
         verbose: 0 prints nothing, 1 a line for each search, 2 for each interval.
@@ -147,13 +152,17 @@ def compare_task(
             "seed": seed,
             "task": task.name,
             "unit": task.unit,
+            "start_from": task.start_from,
+            "start_digest": task.start_digest,
             "training": {"epochs": float(epochs)},
             "search": {
                 **(settings or {}),
+                **({"stop": dict(stop)} if stop else {}),
                 "methods": list(methods),
                 "seeds": seeds,
                 "population": population,
                 "interval": float(interval),
+                "more_epochs": float(more_epochs),
             },
             "engine": engine_settings(workers, address),
         },

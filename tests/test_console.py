@@ -104,6 +104,17 @@ def test_an_alarm_is_told_when_it_goes_off_and_only_of_pbt(screen: io.StringIO) 
     assert "one ancestor and low learning rates as early as generation 2" in lines[0]
 
 
+@pytest.mark.parametrize("log", [False, True])
+def test_a_search_that_a_rule_stopped_is_told_and_one_of_before_a_resume_is_not(screen: io.StringIO, log: bool) -> None:
+    with console.SearchProgress(log=log) as progress:
+        progress(journals.search())
+        reason, later = "no better val_bleu in 9 intervals", time.time() + 1
+        progress(SearchEnded(**SEARCH, spent_pairs=1, rule="patience_intervals", reason="told before", time=1.0))
+        progress(SearchEnded(**SEARCH, spent_pairs=1, rule="patience_intervals", reason=reason, time=later))
+    assert "pbt, seed 0: stopped: no better val_bleu in 9 intervals" in screen.getvalue()
+    assert "told before" not in screen.getvalue()
+
+
 def test_a_guess_makes_the_bar_of_its_search_longer(screen: io.StringIO) -> None:
     with console.SearchProgress(log=False) as progress:
         progress(journals.search("manual", budget=0))

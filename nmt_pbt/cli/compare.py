@@ -9,9 +9,10 @@ import typer
 from typer.core import TyperCommand, TyperOption
 
 from nmt_pbt.base.errors import UsageError
-from nmt_pbt.cli.options import AcceptChanges, CorpusName, Out, Set
+from nmt_pbt.cli.options import AcceptChanges, CorpusName, Out, Set, StartFrom
 from nmt_pbt.cli.own_task import compare_own_task
 from nmt_pbt.cli.running import begin_run, check_resume, resume_run
+from nmt_pbt.cli.start_from import settings_to_start_from
 
 EMBEDDED = Path(__file__).parents[1] / "embedded.yaml"
 """Settings of `compare` without `--config`: four searches in a few minutes."""
@@ -42,11 +43,16 @@ def compare_command(
     corpus: CorpusName = None,
     out: Out = None,
     seeds: Annotated[int | None, typer.Option(help="Repeat every search so often.")] = None,
+    more_epochs: Annotated[
+        float | None,
+        typer.Option(help="With --resume: epochs that each member trains on; for runs of populations alone."),
+    ] = None,
     workers: Annotated[int | None, typer.Option(help="Worker processes; 0: as many as cores and memory allow.")] = None,
     engine: Annotated[
         str | None, typer.Option(help="inline (this process), processes (this machine) or ray (a cluster).")
     ] = None,
     address: Annotated[str | None, typer.Option(help="A Ray cluster's address; without it, this machine.")] = None,
+    start_from: StartFrom = None,
     set_: Set = None,
     resume: Annotated[Path | None, typer.Option(help="Continue the run in this folder.")] = None,
     accept_changes: AcceptChanges = False,
@@ -61,24 +67,30 @@ def compare_command(
         overrides["search.methods"] = [name.strip() for name in methods.split(",") if name.strip()]
     for key, value in (
         ("search.seeds", seeds),
+        ("search.more_epochs", more_epochs),
         ("engine.workers", workers),
         ("engine.name", engine),
         ("engine.address", address),
     ):
         if value is not None:
             overrides[key] = value
-    check_resume(resume, accept_changes, {"--config": config, "--out": out})
+    if more_epochs is not None and resume is None:
+        raise UsageError("--more-epochs goes with --resume; leave it out, or set training.epochs")
+    check_resume(resume, accept_changes, {"--config": config, "--out": out, "--start-from": start_from})
     if task is not None:
         if corpus is not None:
             raise UsageError("--corpus is for translation; leave it or --task out")
         folder = resume or out or Path("results") / task.partition(":")[2]
-        compare_own_task(task, folder, config, set_ or [], overrides, resume is not None)
+        compare_own_task(task, folder, config, set_ or [], overrides, resume is not None, start_from)
         return
     if corpus is not None:
         overrides["corpus.name"] = corpus
     if resume is not None:
         resume_run(resume, accept_changes, set_ or [], overrides)
         return
+    if start_from is not None:
+        config, start = settings_to_start_from(start_from, config)
+        overrides = {**start, **overrides}
     from nmt_pbt.tasks.translation.tree import load_settings
 
     begin_run(load_settings(config or EMBEDDED, set_ or [], overrides), out)

@@ -29,6 +29,12 @@ Set = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Any setting, for instance training.dropout=0.3; repeatable."),
 ]
+StartFrom = Annotated[
+    Path | None,
+    typer.Option(
+        help="Start from the weights of this run's best winner, with its settings where --config gives no others."
+    ),
+]
 AcceptChanges = Annotated[
     bool, typer.Option("--accept-changes", help="Resume under another version of the program or its libraries.")
 ]

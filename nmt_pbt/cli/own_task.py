@@ -14,11 +14,19 @@ from nmt_pbt.base.errors import UsageError, suggest
 from nmt_pbt.cli.running import going_on
 
 if TYPE_CHECKING:
+    from nmt_pbt.run.run_directory import RunDirectory
+    from nmt_pbt.settings.own_task import OwnTaskSettings
     from nmt_pbt.tasks.protocol import SearchableTask
 
 
 def compare_own_task(
-    name: str, folder: Path, config: Path | None, assignments: list[str], overrides: dict[str, Any], resume: bool
+    name: str,
+    folder: Path,
+    config: Path | None,
+    assignments: list[str],
+    overrides: dict[str, Any],
+    resume: bool,
+    start_from: Path | None = None,
 ) -> None:
     """Compare methods on a task of one's own, or go on with that.
 
@@ -29,6 +37,7 @@ def compare_own_task(
         assignments: Of `--set`.
         overrides: Dotted keys to values, of other options.
         resume: Whether the folder holds a run that is to be gone on with.
+        start_from: A run, or a file of weights, that models start from; None leaves that to the task.
 
     Raises:
         UsageError: There is no such task, or the settings cannot be used with it.
@@ -42,7 +51,14 @@ def compare_own_task(
     if resume:
         run.check_run()
     settings = load(OwnTaskSettings, run.settings_file if resume else config, assignments, overrides)
-    tree = {**settings.model_dump(mode="json"), "task": name, "unit": task.unit}
+    task = _started(task, run, settings, start_from, resume)
+    tree = {
+        **settings.model_dump(mode="json"),
+        "task": name,
+        "unit": task.unit,
+        "start_from": task.start_from or settings.start_from,
+        "start_digest": task.start_digest,
+    }
     settings = own_task_settings(task.search_space, task.searched_objective, tree)
     from nmt_pbt.report.page import write_report
     from nmt_pbt.run.own_task import run_searches
@@ -51,6 +67,23 @@ def compare_own_task(
         if not run_searches(run, settings, task, verbose=1):
             typer.echo(f"{folder}: nothing was left to do; its report:", err=True)
     typer.echo(str(write_report(folder)))
+
+
+def _started(
+    task: SearchableTask, run: RunDirectory, settings: OwnTaskSettings, start_from: Path | None, resume: bool
+) -> SearchableTask:
+    """Return the task with the weights that are asked for, or that its run began with."""
+    again = resume and settings.start_digest is not None and task.start_digest is None
+    if start_from is None and not again:
+        return task
+    from nmt_pbt.tasks.keras.start import start_of_run, starting_from
+    from nmt_pbt.tasks.keras.task import KerasTask
+
+    if not isinstance(task, KerasTask):
+        raise UsageError(f"--start-from {start_from}: is for Keras models; let the task's own build() load weights")
+    if start_from is not None:
+        return starting_from(start_from, task)
+    return start_of_run(run, task, settings.start_digest or "")
 
 
 def task_named(name: str) -> SearchableTask:

@@ -21,7 +21,7 @@ from rich.text import Text
 
 from nmt_pbt.base.types import Value
 from nmt_pbt.run.greediness import Greediness
-from nmt_pbt.run.journal import Evaluated, Guessed, SearchEnded, SearchRecord, SearchStarted, Tested
+from nmt_pbt.run.journal import Evaluated, Extended, Guessed, SearchEnded, SearchRecord, SearchStarted, Tested
 from nmt_pbt.run.manual import Tried
 
 CONSOLE = Console(stderr=True)
@@ -97,7 +97,7 @@ class SearchProgress:
                 self._bars[search] = self._progress.add_task(
                     f"{record.method}, seed {record.seed}", total=total, best=""
                 )
-            case Guessed():
+            case Guessed() | Extended():
                 total = self._totals[search] = self._totals.get(search, 0) + record.pairs
                 if search in self._bars:
                     self._progress.reset(self._bars[search], total=total, completed=self._spent.get(search, 0))
@@ -117,6 +117,9 @@ class SearchProgress:
             case SearchEnded():
                 self._progress.update(self._bars[search], completed=record.spent_pairs)
                 self._progress.stop_task(self._bars[search])
+                if record.rule is not None and record.time >= self._began:
+                    told = f"{record.method}, seed {record.seed}: stopped: {record.reason}"
+                    self._progress.console.print(told, highlight=False, markup=False, soft_wrap=True)
                 if self._log and search in self._best_samples and record.time >= self._began:
                     start = self._starts[search]
                     self._show_samples(self._best_samples[search], f"best {start.objective} {self._best[search]:.2f}")

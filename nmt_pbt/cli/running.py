@@ -55,9 +55,11 @@ def resume_run(folder: Path, accept_changes: bool, assignments: list[str], overr
     settings = load_settings(run.settings_file, assignments, overrides)
     run.check_free()
     run.check_same(settings)
-    from nmt_pbt.run.preflight import is_finished
+    from nmt_pbt.run.preflight import check_going_on, is_finished
 
-    if is_finished(run.records(), settings):
+    records = run.records()
+    check_going_on(records, settings)
+    if is_finished(records, settings):
         run.clear_finished()
         searches = counted(len(settings.search.methods) * settings.search.seeds, "search", "searches")
         typer.echo(f"{folder}: nothing was left to do after {searches}; its report:", err=True)
@@ -74,6 +76,10 @@ def begin_run(settings: TranslationSettings, out: Path | None, corpus: ExpectedC
 
     run = RunDirectory(out or Path("results") / settings.run_name)
     run.check_new()
+    if settings.start_from is not None:
+        from nmt_pbt.run.start import choose_start
+
+        settings = settings.model_copy(update={"start_digest": choose_start(settings).digest})
     if settings.evaluation.tokenize is None and (missing := missing_tokenizer(settings.corpus.target_language)):
         warn(missing)
     _run(run, for_new_run(settings), corpus)
@@ -128,16 +134,20 @@ def prepare_run(
     text = load_corpus(settings.corpus, settings.seed)
     _check_interval(settings.search.interval, len(text.train))
     # NumPy, which these need, takes 0.1 s: what is refused before does without.
+    from nmt_pbt.run.start import start_of_run
     from nmt_pbt.tasks.translation.corpus.prepared import corpus_of_run, train_subwords
     from nmt_pbt.tasks.translation.corpus.stored import find_stored, most_bytes
-    from nmt_pbt.tasks.translation.corpus.subwords import SUBWORDS
+    from nmt_pbt.tasks.translation.corpus.subwords import SUBWORDS, Subwords
 
+    start = start_of_run(run, settings)
     # Workers of a cluster may not see this folder: they are sent the corpus itself.
     here = settings.engine.address is None
     stored = find_stored(run.prepared, corpus.digest) if corpus is not None and here else None
     kept = stored.subwords if stored is not None else _kept_subwords(run) if corpus is not None else None
     if kept is not None:
         subwords = kept
+    elif start is not None and start.subwords is not None:
+        subwords = Subwords.load(start.subwords)
     else:
         with _learning(len(text.train)):
             subwords = train_subwords(text, settings.corpus, settings.seed)
@@ -152,8 +162,9 @@ def prepare_run(
             )
             raise UsageError(f"{settings.corpus.name}: {corpus.otherwise}{lost}")
         text = as_begun
-    if here:
-        need = replace(need, prepared=most_bytes(text, subwords.size))
+    files = most_bytes(text, subwords.size) if here else 0
+    files += sum(array.nbytes for array in start.weights.arrays.values()) if start is not None else 0
+    need = replace(need, prepared=files)
     check_room(need, run.path)
 
     from nmt_pbt.cli.progress import CONSOLE
@@ -174,7 +185,7 @@ def prepare_run(
         limit = settings.corpus.max_length
         too_long_pairs = counted(prepared.too_long, "train pair")
         CONSOLE.print(f"{text.name}: left out {too_long_pairs} longer than {limit} subwords")
-    return TranslationTask(settings, prepared)
+    return TranslationTask(settings, prepared, start.weights if start is not None else None)
 
 
 def _check_interval(interval_epochs: float, train_pairs: int) -> None:
@@ -259,11 +270,15 @@ def _run(run: RunDirectory, settings: TranslationSettings, corpus: ExpectedCorpu
 def _report(run: RunDirectory, settings: TranslationSettings) -> None:
     """Write the report, and show the winners and where it is."""
     from nmt_pbt.cli.progress import CONSOLE, results_table
+    from nmt_pbt.report.answer import unspent_budgets
     from nmt_pbt.report.page import write_report
     from nmt_pbt.report.run import load_run
 
     page = write_report(run.path, tell=warn)
-    CONSOLE.print(results_table(load_run(run.path).tested, settings.search.objective))
+    found = load_run(run.path)
+    CONSOLE.print(results_table(found.tested, settings.search.objective))
+    for line in unspent_budgets(found):
+        CONSOLE.print(line, highlight=False, markup=False, soft_wrap=True)
     typer.echo(str(page))
 
 

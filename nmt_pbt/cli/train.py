@@ -9,14 +9,16 @@ import typer
 
 from nmt_pbt.base.errors import UsageError
 from nmt_pbt.base.text import counted
-from nmt_pbt.cli.options import AcceptChanges, Config, CorpusName, Out, Set
+from nmt_pbt.cli.options import AcceptChanges, Config, CorpusName, Out, Set, StartFrom
 from nmt_pbt.cli.running import ExpectedCorpus, begin_run, check_resume, resume_run
+from nmt_pbt.cli.start_from import settings_to_start_from
 
 
 def train_command(
     config: Config = None,
     corpus: CorpusName = None,
     out: Out = None,
+    start_from: StartFrom = None,
     schedule: Annotated[Path | None, typer.Option(help="Replay one: a run's folder, or a YAML file.")] = None,
     method: Annotated[str | None, typer.Option(help="With --schedule RUN: whose schedule; without it, PBT's.")] = None,
     seed: Annotated[
@@ -28,11 +30,13 @@ def train_command(
     accept_changes: AcceptChanges = False,
 ) -> None:
     """Train one configuration, the values under `training` in the settings, or a schedule from fresh weights."""
-    beginning = {"--config": config, "--out": out, "--schedule": schedule}
+    beginning = {"--config": config, "--out": out, "--schedule": schedule, "--start-from": start_from}
     check_resume(resume, accept_changes, beginning)
     moved: dict[str, Any] = {"corpus.name": corpus} if corpus is not None else {}
     if schedule is None and (method is not None or seed is not None):
         raise UsageError("--method and --seed choose among the schedules of --schedule RUN; leave them out")
+    if schedule is not None and start_from is not None:
+        raise UsageError("--schedule trains from fresh weights; leave it or --start-from out")
     if resume is not None:
         resume_run(resume, accept_changes, set_ or [], moved)
     elif schedule is not None:
@@ -40,6 +44,9 @@ def train_command(
     else:
         from nmt_pbt.tasks.translation.tree import load_settings, without_search
 
+        if start_from is not None:
+            config, start = settings_to_start_from(start_from, config)
+            moved = {**start, **moved}
         overrides: dict[str, Any] = {
             "search.methods": ["manual"],
             "search.manual.guesses": [{}],

@@ -119,7 +119,7 @@ def _speed(results: Results) -> list[str]:
 def _cautions(results: Results) -> list[str]:
     run = results.run
     return [
-        *_unspent_budgets(run),
+        *unspent_budgets(run),
         *(
             say("failures", method=row.method, failed=row.failures, trials=round(row.trials * row.searches))
             for row in results.summaries
@@ -133,8 +133,9 @@ def _cautions(results: Results) -> list[str]:
     ]
 
 
-def _unspent_budgets(run: Run) -> Iterator[str]:
-    """Say which searches are not finished, or have spent less or more than their budget."""
+def unspent_budgets(run: Run) -> Iterator[str]:
+    """Say which searches are not finished, or have spent less or more than their budget, and why less."""
+    short: dict[str, list[dict[Any, Any]]] = {}  # searches that ended early, by the reason
     searches_of = run.searches["method"].value_counts()
     for search in run.searches.to_dict("records"):
         method, share = str(search["method"]), search["spent_pairs"] / search["budget_pairs"]
@@ -142,9 +143,13 @@ def _unspent_budgets(run: Run) -> Iterator[str]:
         if not search["finished"]:
             yield say("unfinished", search=name, share=share)
         elif share < _SPENT:
-            yield say("spent_less", search=name, share=share, reason=search["reason"])
+            short.setdefault(str(search["reason"]), []).append({**search, "name": name, "share": share})
         elif share > 1 / _SPENT:
             yield say("spent_more", search=name, share=share)
+    for reason, rows in short.items():
+        names = [rows[0]["name"]] if len(rows) == 1 else _search_names(run, rows)
+        shares = [row["share"] for row in rows]
+        yield say("spent_less", searches=names, several=len(rows) > 1, shares=shares, reason=reason)
 
 
 def _values_at_an_end(run: Run) -> Iterator[str]:

@@ -16,14 +16,15 @@ from typing import Any
 import pandas as pd
 
 from nmt_pbt.base.errors import JournalError
-from nmt_pbt.report.clock import SearchClock, workers_of
 from nmt_pbt.report.columns import SECONDS, fields, names_in, table
+from nmt_pbt.run.clock import SearchClock, workers_of
 from nmt_pbt.run.greediness import Greediness
 from nmt_pbt.run.journal import (
     AnyRecord,
     Assigned,
     Ended,
     Evaluated,
+    Extended,
     Guessed,
     OtherTest,
     RunStarted,
@@ -117,7 +118,7 @@ def searches(records: Sequence[AnyRecord]) -> pd.DataFrame:
         elif isinstance(record, SearchEnded):
             row = found[record.method, record.seed]
             row.update(spent_pairs=record.spent_pairs, finished=True, reason=record.reason)
-        elif isinstance(record, Guessed):
+        elif isinstance(record, Guessed | Extended):
             row = found[record.method, record.seed]
             row.update(budget_pairs=row["budget_pairs"] + record.pairs, finished=False, reason="")
     return table(list(found.values()), f"{columns} spent_pairs finished reason")
@@ -128,13 +129,14 @@ def trials(records: Sequence[AnyRecord]) -> pd.DataFrame:
 
     Returns:
         Columns: method, seed, trial, member, generation, parent, inherited, worker, pairs (to be trained), status
-        (`completed`, `failed`, or `running` when the journal does not tell its end), reason (why it failed), intervals
+        (`completed`, `failed`, `stopped` with its whole search, or `running`), reason (why it failed), intervals
         (how often it was evaluated), trained_pairs (sentence pairs its weights were trained on), score (of the last
         evaluation), best (its best score), then one column for each hyperparameter.
     """
     columns = "method seed trial member generation parent inherited worker pairs status reason intervals trained_pairs"
     begun, given = started(records), assignments(records)
     ended = {(record.method, record.seed, record.trial): record for record in records if isinstance(record, Ended)}
+    stopped = {(record.method, record.seed) for record in records if isinstance(record, SearchEnded) and record.rule}
     evaluated: dict[tuple[str, int, str], list[Evaluated]] = {}
     for record in records:
         if isinstance(record, Evaluated):
@@ -149,7 +151,7 @@ def trials(records: Sequence[AnyRecord]) -> pd.DataFrame:
         rows.append(
             {
                 **fields(record, columns),
-                "status": end.status if end else "running",
+                "status": end.status if end else "stopped" if key[:2] in stopped else "running",
                 "reason": end.reason if end else "",
                 "intervals": len(points),
                 "trained_pairs": points[-1].trained_pairs if points else 0,

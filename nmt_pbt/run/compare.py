@@ -10,6 +10,7 @@ from nmt_pbt.base.errors import SearchError
 from nmt_pbt.run.driver import Driver, Listener
 from nmt_pbt.run.engines import build_engine
 from nmt_pbt.run.journal import Journal, SearchEnded, SearchRecord, Tested
+from nmt_pbt.run.preflight import check_going_on
 from nmt_pbt.run.run_directory import RunDirectory
 from nmt_pbt.run.schedule import found_schedule
 from nmt_pbt.run.scheduler import Scheduler
@@ -48,10 +49,13 @@ def compare(
         build_oracle: Builds the oracle of a method for one search; see `search.methods.registry.build_method`.
 
     Raises:
-        UsageError: Another process writes this run, or settings or data changed since it was begun.
+        UsageError: Another process writes this run, or settings or data changed since it was begun, or not all of its
+            searches would go on with more epochs.
         JournalError: The journal is damaged, or does not replay.
         SearchError: Every trial of every method failed.
     """
+    if settings.search.more_epochs:
+        check_going_on(run.records(), settings)
     with run.writing(settings, task.data_digest) as journal:
         task.begin(run.path)
         states = StateStore(run.states)
@@ -63,6 +67,7 @@ def compare(
             Scheduler(engine, task.structural).run(first, searches.ready)
         finally:
             engine.close()
+        states.keep(frozenset())  # what was under way when a rule stopped a search may have come after that
         _check_any_succeeded(run, journal)
 
 
@@ -90,7 +95,7 @@ class _Searches:
                 if waits_for_pbt(name, plan) and not self._is_over("pbt", seed):
                     continue
                 driver = None
-                if done := self._tested(name, seed):
+                if (done := self._tested(name, seed)) and not self.settings.search.more_epochs:
                     self.listener(done)
                 elif (driver := self._driver(plan, name, seed)) is not None:
                     driver.begin()
@@ -108,7 +113,8 @@ class _Searches:
         oracle = self.build_oracle(name, plan, seed, self.pairs_per_epoch, schedule)
         start = search_started(name, oracle, plan, seed)
         test = WinnerTest(self.run, self.settings.kept_models - 1)
-        return Driver(oracle, self.states, self.journal, start, self.listener, self.settings.patience, test)
+        stop = self.settings.search.stop
+        return Driver(oracle, self.states, self.journal, start, self.listener, self.settings.patience, test, stop)
 
     def _tested(self, method: str, seed: int) -> Tested | None:
         return next((record for record in self.journal.of(method, seed) if isinstance(record, Tested)), None)

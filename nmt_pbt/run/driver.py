@@ -16,13 +16,14 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
-from nmt_pbt.base.errors import AllFailedError, StateError
+from nmt_pbt.base.errors import AllFailedError, StateError, UsageError
 from nmt_pbt.run.job_queue import JobQueue, Ticket, TrainingJobs
 from nmt_pbt.run.jobs import Job, JobResult, Result, StateReference, TestingResult
 from nmt_pbt.run.journal import (
     Assigned,
     Ended,
     Evaluated,
+    Extended,
     Guessed,
     Journal,
     SearchEnded,
@@ -34,7 +35,9 @@ from nmt_pbt.run.journal_check import JournalCheck
 from nmt_pbt.run.logical_order import LogicalOrder
 from nmt_pbt.run.progress import Progress, Results, Winner
 from nmt_pbt.run.states import Repairs, RetainedStates, SavedStates
+from nmt_pbt.run.stop import StopRules
 from nmt_pbt.run.winner_test import WinnerTest
+from nmt_pbt.search.settings import StopSettings
 
 if TYPE_CHECKING:
     from keras_tuner.engine.trial import Trial
@@ -43,6 +46,8 @@ if TYPE_CHECKING:
     from nmt_pbt.search.oracles import JournaledOracle
 
 Listener = Callable[[SearchRecord], None]
+_TEST = "test"
+"""The purpose of the job that tests the winner."""
 
 
 class Driver:
@@ -57,6 +62,7 @@ class Driver:
         patience: Evaluations in a row without a better objective that end a trial; what is left of its budget is not
             spent. None never does.
         test: Tests the winner when the search is over; None does not.
+        stop: Rules that end the search before its budget is spent; None never does.
     """
 
     def __init__(
@@ -68,6 +74,7 @@ class Driver:
         listener: Listener = lambda record: None,
         patience: int | None = None,
         test: WinnerTest | None = None,
+        stop: StopSettings | None = None,
     ) -> None:
         self._patience = patience
         self._oracle = oracle
@@ -88,7 +95,9 @@ class Driver:
         self._recorded = JournalCheck(journal.path, start)
         self._repairs = Repairs(self._jobs, journal, lambda trial: self._progress_of(oracle.get_trial(trial)))
         self._results = Results(start)
-        self._spent = 0
+        self._stop = StopRules(stop or StopSettings(), start)
+        self._budget = self._spent = 0
+        self._extended = False
         self._assigned = 0
         self._started = False
         self._stopped = False
@@ -105,10 +114,12 @@ class Driver:
         Raises:
             JournalError: The recorded decisions do not come out again.
             StateError: A state that is needed was lost, and the journal does not tell how it was made.
+            UsageError: The search went on for more epochs before.
         """
         self.recall()
         if not self._started:
             self._append(self._start)
+        self._extend()
         if guess is not None:
             self._append(guess)
         if self._ended:
@@ -120,6 +131,14 @@ class Driver:
             else:
                 self._make_ready(progress)
         self._advance()
+
+    def _extend(self) -> None:
+        """Go on with what the budget is larger by than recorded; a search that a rule stopped stays so."""
+        more = self._start.budget_pairs - self._budget
+        if more and self._stop.rule is None and self._given_up is None:
+            self._append(Extended(method=self._start.method, seed=self._start.seed, pairs=more))
+        if self._extended and self._test is not None and not self._ended:
+            self._test.bring_back(self._start, self._states.references(), self._store)
 
     def recall(self) -> None:
         """Take up what the journal holds of this search, and go no further.
@@ -179,7 +198,8 @@ class Driver:
 
     def put_back(self, ticket: Ticket) -> None:
         """Let a job wait again, before all others: nothing came of it."""
-        self._waiting.put(ticket.purpose, ticket.job, first=True)
+        if not self._is_needless(ticket):
+            self._waiting.put(ticket.purpose, ticket.job, first=True)
 
     def take(self, ticket: Ticket, result: Result) -> None:
         """Take in what came of a job.
@@ -193,7 +213,10 @@ class Driver:
             StateError: A state that is needed was lost, and training it again gave another one.
         """
         purpose = ticket.purpose
-        if result.lost is not None:
+        if self._is_needless(ticket):
+            if isinstance(result, JobResult) and result.state is not None:
+                self._store.drop({result.state.name} - self._states.needed())
+        elif result.lost is not None:
             if ticket.job.start is None:
                 raise StateError(result.lost)
             self._waiting.put(
@@ -206,6 +229,10 @@ class Driver:
         else:
             self._order.come_in(result)
             self._advance()
+
+    def _is_needless(self, ticket: Ticket) -> bool:
+        """Tell whether a job was under way when a rule stopped the search: what comes of it does not count."""
+        return self._ended and ticket.purpose not in {_TEST, *self._wanted}
 
     def runners_up(self, count: int) -> list[Winner]:
         """Return the best of the states that are still saved, of other members than the winner's, the best first.
@@ -225,7 +252,7 @@ class Driver:
         """Apply every result whose turn it is, and give out every trial that can be decided on."""
         if self._ended:
             return
-        while True:
+        while self._stop.rule is None:
             if self._in_order or not self._under_way:
                 self._give_out()
             result = self._order.take()
@@ -233,13 +260,21 @@ class Driver:
                 break
             self._take_in(self._under_way[result.trial], result)
         self._drop_needless()
-        if not self._under_way:
-            spent = "stopped early" if self._stopped else "budget spent"
-            reason = self._given_up or (spent if self.winner is not None else "every trial failed")
-            self._append(
-                SearchEnded(method=self._start.method, seed=self._start.seed, spent_pairs=self._spent, reason=reason)
-            )
+        if not self._under_way or self._stop.rule is not None:
+            self._waiting.clear()
+            self._append(self._search_ended())
             self._finish()
+
+    def _search_ended(self) -> SearchEnded:
+        spent = "stopped early" if self._stopped else "budget spent"
+        reason = self._given_up or (spent if self.winner is not None else "every trial failed")
+        return SearchEnded(
+            method=self._start.method,
+            seed=self._start.seed,
+            spent_pairs=self._spent,
+            reason=self._stop.reason or reason,
+            rule=self._stop.rule,
+        )
 
     def _give_out(self) -> None:
         # Each trial under way has a state on the disk: however many workers there are, they are to stay within bounds.
@@ -316,7 +351,7 @@ class Driver:
 
     def _have_tested(self) -> None:
         if self._test is not None and self.winner is not None and not self._wanted:
-            self._waiting.put("test", self._test.job(self._start, self.winner))
+            self._waiting.put(_TEST, self._test.job(self._start, self.winner))
 
     def _take_in_test(self, result: TestingResult) -> None:
         test, winner = self._test, self.winner
@@ -345,7 +380,17 @@ class Driver:
 
     def _replay(self, record: SearchRecord) -> None:
         if isinstance(record, SearchStarted):
-            self._recorded.check_decision(record, self._start)
+            # A population's budget may have grown since: what it decided before does not rest on that.
+            grown = self._oracle.population_size is not None and record.budget_pairs < self._start.budget_pairs
+            update = {"budget_pairs": record.budget_pairs} if grown else {}
+            self._recorded.check_decision(record, self._start.model_copy(update=update))
+        elif isinstance(record, Extended) and self._budget + record.pairs > self._start.budget_pairs:
+            raise UsageError(
+                f"{self._journal.path}: {self.name} went on for more epochs before than search.more_epochs says; "
+                "leave it as it was, or make it larger"
+            )
+        elif isinstance(record, SearchEnded):
+            self._recorded.check_stop(record, self._stop.rule)
         elif isinstance(record, Assigned):
             trial = self._create_trial()
             if trial.status != "RUNNING":
@@ -359,6 +404,11 @@ class Driver:
         match record:
             case SearchStarted():
                 self._started = True
+                self._budget = record.budget_pairs
+            case Extended():
+                self._budget += record.pairs
+                self._extended = True
+                self._ended, self._given_up, self._tested = False, None, None
             case Guessed():
                 cast("ManualOracle", self._oracle).add(record.values)
                 self._ended, self._given_up, self._tested = False, None, None
@@ -367,6 +417,7 @@ class Driver:
                 self._states.use(progress.source)
                 self._assigned += 1
                 self._order.begin(record.trial, progress.intervals[0])
+                self._stop.assigned(record.trial)
             case Evaluated():
                 self._apply_evaluated(record)
             case Ended():
@@ -396,12 +447,13 @@ class Driver:
         self._states.use(progress.source)
         self._states.release(source)
         self._spent = record.spent_pairs
-        if record.state is not None:
-            self._apply_score(record, progress)
+        best = record.state is not None and self._apply_score(record, progress)
+        self._stop.evaluated(record, best)
         if not progress.over:
             self._order.begin(record.trial, progress.intervals[progress.done])
 
-    def _apply_score(self, record: Evaluated, progress: Progress) -> None:
+    def _apply_score(self, record: Evaluated, progress: Progress) -> bool:
+        """Take in the score of an evaluation; tell whether it is the best so far."""
         metrics = {name: value for name, value in record.metrics.items() if value is not None}
         if record.evidence is not None:
             self._oracle.report_evidence(record.trial, record.evidence)
@@ -413,5 +465,7 @@ class Driver:
         self._stopped |= progress.stopped
         assignment = progress.assignment
         result = Winner(record.trial, record.interval_index, record.trained_pairs, metrics, assignment.values, state)
-        if self._results.take(result, score, assignment.member):
+        best = self._results.take(result, score, assignment.member)
+        if best:
             self._states.prefer(record.trial)
+        return best

@@ -165,6 +165,10 @@ class JobQueue:
         self._tickets[purpose] = Ticket(purpose, job)
         self._tickets.move_to_end(purpose, last=not first)
 
+    def clear(self) -> None:
+        """Let no job wait any more."""
+        self._tickets.clear()
+
     def take(self, fit: Callable[[Job], int]) -> Ticket:
         """Hand over a job.
 

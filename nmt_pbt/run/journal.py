@@ -24,6 +24,8 @@ from nmt_pbt.base.types import Value
 from nmt_pbt.run.journal_version_1 import from_version_1
 
 VERSION = 2
+StopRule = Literal["seconds", "patience_intervals", "target"]
+"""A rule of `search.stop` by which a whole search ends."""
 
 
 class Record(BaseModel):
@@ -94,6 +96,15 @@ class Guessed(Record):
     method: str
     seed: int
     values: dict[str, Value]
+    pairs: int
+
+
+class Extended(Record):
+    """A search goes on: its budget grows by `pairs`."""
+
+    event: Literal["extended"] = "extended"
+    method: str
+    seed: int
     pairs: int
 
 
@@ -191,19 +202,23 @@ class Tested(Record):
 
 
 class SearchEnded(Record):
-    """One method's search for one seed is over; `spent_pairs` is what it trained in all."""
+    """One method's search for one seed is over; `spent_pairs` is what it trained in all.
+
+    `reason` says why, and `rule` which of the settings' stop rules ended it; None where none did.
+    """
 
     event: Literal["search_ended"] = "search_ended"
     method: str
     seed: int
     spent_pairs: int
     reason: str = "budget spent"
+    rule: StopRule | None = None
 
 
-AnyRecord = RunStarted | SearchStarted | Guessed | Assigned | Evaluated | Ended | Tested | SearchEnded
-
-SearchRecord = SearchStarted | Guessed | Assigned | Evaluated | Ended | Tested | SearchEnded
+SearchRecord = SearchStarted | Guessed | Extended | Assigned | Evaluated | Ended | Tested | SearchEnded
 """What belongs to one search."""
+
+AnyRecord = RunStarted | SearchRecord
 
 _READER: TypeAdapter[AnyRecord] = TypeAdapter(Annotated[AnyRecord, Field(discriminator="event")])
 

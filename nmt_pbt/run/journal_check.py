@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nmt_pbt.base.errors import JournalError
-from nmt_pbt.run.journal import AnyRecord, Ended, Evaluated, SearchStarted, without_times
+from nmt_pbt.run.journal import AnyRecord, Ended, Evaluated, SearchEnded, SearchStarted, StopRule, without_times
 from nmt_pbt.run.progress import Progress
 
 
@@ -62,6 +62,16 @@ class JournalCheck:
             raise self.differs(f"trial {record.trial} failed and left a state, or neither", "it does one of them")
         if record.failure is None and record.metrics.get(self.start.objective) is None:
             raise self.differs(f"trial {record.trial} has no {self.start.objective}", "it is needed")
+
+    def check_stop(self, record: SearchEnded, rule: StopRule | None) -> None:
+        """Refuse the end of a search by another rule than the one that holds now.
+
+        Raises:
+            JournalError: They differ.
+        """
+        if record.rule != rule:
+            before, now = (f"search.stop.{name}" if name is not None else "no rule" for name in (record.rule, rule))
+            raise self.differs(f"{before} ended it", f"{now} does")
 
     def differs(self, recorded: str, now: str) -> JournalError:
         """Return the error for a record and what happens now."""

@@ -159,6 +159,12 @@ def check_free_to_guess(run: RunDirectory, records: Sequence[AnyRecord], setting
     Raises:
         UsageError: Says how to go on.
     """
+    stopped = [record.rule for record in records if isinstance(record, SearchEnded) and record.method == METHOD]
+    if any(stopped):
+        raise UsageError(
+            f"{run.path}: search.stop.{next(filter(None, stopped))} ended its guesses, and an ended search stays so; "
+            "begin a new run"
+        )
     started = any(isinstance(record, SearchStarted) and record.method == METHOD for record in records)
     listed = METHOD in settings.search.methods
     if is_under_way(records) and not (listed and not _by_hand(records)):

@@ -15,7 +15,7 @@ from nmt_pbt.base.errors import UsageError
 from nmt_pbt.base.files import FULL, cannot_write
 from nmt_pbt.base.text import counted
 from nmt_pbt.run.compare import compare
-from nmt_pbt.run.journal import Evaluated, SearchEnded, SearchRecord, SearchStarted, Tested
+from nmt_pbt.run.journal import Evaluated, Extended, SearchEnded, SearchRecord, SearchStarted, Tested
 from nmt_pbt.run.preflight import check_engine, is_finished
 from nmt_pbt.run.run_directory import RunDirectory
 from nmt_pbt.search.methods.registry import build_method, check_methods
@@ -148,12 +148,16 @@ class Progress:
         key = record.method, record.seed
         if isinstance(record, SearchStarted):
             self._started[key] = record
+        elif isinstance(record, Extended):
+            start = self._started[key]
+            self._started[key] = start.model_copy(update={"budget_pairs": start.budget_pairs + record.pairs})
         elif isinstance(record, Evaluated):
             self._evaluated(record, live)
         elif isinstance(record, SearchEnded) and live and self._show:
             start = self._started[key]
             best = f"best {start.objective} {self._best[key]:.4g}" if key in self._best else record.reason
-            say(f"{record.method}, seed {record.seed}: {best} after {counted(record.spent_pairs, self._unit)}")
+            stopped = f", stopped: {record.reason}" if record.rule is not None else ""
+            say(f"{record.method}, seed {record.seed}: {best} after {counted(record.spent_pairs, self._unit)}{stopped}")
         elif isinstance(record, Tested) and live and self._show and record.test:
             told = ", ".join(f"{name} {value:.4g}" for name, value in record.test.items())
             say(f"{record.method}, seed {record.seed}: on test data {told}")

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from nmt_pbt.base.errors import UsageError
 from nmt_pbt.base.text import counted
-from nmt_pbt.run.journal import AnyRecord, Evaluated, SearchEnded, Tested
+from nmt_pbt.run.journal import AnyRecord, Evaluated, Extended, SearchEnded, SearchStarted, Tested
 from nmt_pbt.search.methods.registry import is_replay, method_spec, waits_for_pbt
 from nmt_pbt.settings.tree import EngineSettings, RunSettings
 from nmt_pbt.space.settings import ChoiceDomain
@@ -224,9 +224,57 @@ def is_finished(records: Sequence[AnyRecord], settings: RunSettings) -> bool:
     seeds = range(settings.seed, settings.seed + settings.search.seeds)
     planned = [(name, seed) for name in settings.search.methods for seed in seeds]
     tested = any(isinstance(record, Tested) for record in records)
+    if goes_on(records, settings):
+        return False
     plan = settings.search_plan()
     scheduled = not any(waits_for_pbt(name, plan) for name in settings.search.methods)
     return tested and searches_over(records, planned, scheduled)
+
+
+def goes_on(records: Sequence[AnyRecord], settings: RunSettings) -> bool:
+    """Tell whether a search that is over has a larger budget now, and no rule stopped it.
+
+    Args:
+        records: The journal's records.
+        settings: What the run is to go on with.
+    """
+    if not settings.search.more_epochs:
+        return False
+    epochs = settings.search_plan().budget_epochs
+    budgets: dict[tuple[str, int], float] = {}
+    for record in records:
+        if isinstance(record, SearchStarted):
+            planned = epochs * record.pairs_per_epoch - record.population / 2  # members' shares are rounded to pairs
+            budgets[record.method, record.seed] = record.budget_pairs - planned
+        elif isinstance(record, Extended):
+            budgets[record.method, record.seed] += record.pairs
+        elif isinstance(record, SearchEnded) and record.rule is not None:
+            budgets[record.method, record.seed] = 0
+    return any(missing < 0 for missing in budgets.values())
+
+
+def check_going_on(records: Sequence[AnyRecord], settings: RunSettings) -> None:
+    """Refuse more epochs for some searches of a run alone: budgets are to be equal.
+
+    Args:
+        records: The journal's records.
+        settings: What the run is to go on with.
+
+    Raises:
+        UsageError: A search of the run would not go on.
+    """
+    seeds = range(settings.seed, settings.seed + settings.search.seeds)
+    left_out = [
+        f"{record.method}, seed {record.seed}"
+        for record in records
+        if isinstance(record, SearchStarted)
+        and (record.method not in settings.search.methods or record.seed not in seeds)
+    ]
+    if settings.search.more_epochs and left_out:
+        raise UsageError(
+            f"search.more_epochs {settings.search.more_epochs:g}: {left_out[0]} of this run would not go on, and "
+            "budgets would not be equal; go on with all methods and seeds, or begin a new run"
+        )
 
 
 def searches_over(records: Sequence[AnyRecord], planned: Iterable[tuple[str, int]], scheduled: bool) -> bool:

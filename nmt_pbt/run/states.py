@@ -26,6 +26,10 @@ class SavedStates(Protocol):
         """Return a state, which has to have this content hash."""
         ...
 
+    def save(self, name: str, state: MemberState) -> str:
+        """Save a state and return its content hash."""
+        ...
+
     def problem(self, name: str, expected_hash: str) -> str | None:
         """Tell what is wrong with a state; None when it is there and undamaged."""
         ...
@@ -82,9 +86,13 @@ class RetainedStates:
 
     def needed(self) -> frozenset[str]:
         """Return the names of all states that can still be asked for; looks at all of them."""
+        return frozenset(state.name for state in self.references())
+
+    def references(self) -> set[StateReference]:
+        """Return all states that can still be asked for."""
         trials = self._oracle.needed() | set(self._in_use)
-        names = {self.latest[trial].name for trial in trials if trial in self.latest}
-        return frozenset(names | ({self._best[1].name} if self._best is not None else set()))
+        states = {self.latest[trial] for trial in trials if trial in self.latest}
+        return states | ({self._best[1]} if self._best is not None else set())
 
     def needless(self) -> frozenset[str]:
         """Return the names of states that became needless since this was asked last."""

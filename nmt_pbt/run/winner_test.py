@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from nmt_pbt.base.files import replace_file
-from nmt_pbt.run.jobs import TestingJob, TestingResult
+from nmt_pbt.run.jobs import StateReference, TestingJob, TestingResult
 from nmt_pbt.run.journal import OtherTest, SearchStarted, Tested
 from nmt_pbt.run.progress import Winner
 from nmt_pbt.run.run_directory import RunDirectory
@@ -52,9 +52,25 @@ class WinnerTest:
             file.parent.mkdir(parents=True, exist_ok=True)
             replace_file(file, content)
         models = StateStore(self.run.models)
+        kept = {other.state.name for other in runners_up}
+        models.drop({name for name in models.names() if name.startswith(f"{_name(search)}-trial")} - kept)
         for other in runners_up:
             models.save(other.state.name, states.load(other.state.name, other.state.hash))
         models.save(_name(search), states.load(winner.state.name, winner.state.hash))
+
+    def bring_back(self, search: SearchStarted, needed: Iterable[StateReference], states: SavedStates) -> None:
+        """Take the states that a search goes on from out of the models that were kept; the others are trained again.
+
+        Args:
+            search: The record that opened the search.
+            needed: The states.
+            states: Where they are to be.
+        """
+        models = StateStore(self.run.models)
+        for state in needed:
+            for name in (state.name, _name(search)):
+                if states.problem(state.name, state.hash) and models.problem(name, state.hash) is None:
+                    states.save(state.name, models.load(name, state.hash))
 
     def record(self, search: SearchStarted, winner: Winner, result: TestingResult) -> Tested:
         """Return the journal's record of it."""

@@ -27,7 +27,7 @@ class SearchPlan:
         settings: The settings under `search`.
         space: The search space.
         defaults: For each name of the space, the value in force where it is not searched.
-        epochs: Epochs that each trial trains, and each member of a population.
+        epochs: Epochs that each trial trains, and each member of a population; those that a run goes on with included.
         first_seed: Seed of the first search; the others follow on it.
         objective: The metric that decides.
         check_unsearched: Refuses, by a UsageError, a value of a hyperparameter that the space does not hold; called

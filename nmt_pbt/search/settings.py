@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import ConfigDict, Field
 
-from nmt_pbt.base.section import Positive, Section
+from nmt_pbt.base.section import Count, NotNegative, Positive, Section
 from nmt_pbt.space.settings import ChoiceDomain, Domain, NumberDomain
 
 
@@ -26,6 +26,19 @@ class VariantSettings(Section):
         return dict(self.model_extra or {})
 
 
+class StopSettings(Section):
+    """Rules that end a whole search before its budget is spent, each search by its own results; null: never."""
+
+    seconds: Positive | None = None
+    """Wall-clock of the search, in seconds, as the report counts it: as if it had the workers of the run alone. It \
+depends on the machine, as no other rule does"""
+    patience_intervals: Count | None = None
+    """Intervals trained in a row, over all trials or members, without a better objective. A trial of random, grid or
+    Bayesian search begins badly: give it more than the intervals of a trial"""
+    target: Annotated[float, Field(ge=-1e12, le=1e12)] | None = None
+    """A value of the objective that is good enough"""
+
+
 def _default_space() -> dict[str, Domain]:
     return {
         "learning_rate": NumberDomain(min=3e-4, max=1e-2, scale="log"),
@@ -38,7 +51,7 @@ def _default_space() -> dict[str, Domain]:
 class SearchSettings(Section):
     """What is searched, by which methods, for which budget."""
 
-    decides_nothing: ClassVar[frozenset[str]] = frozenset({"methods", "seeds"})
+    decides_nothing: ClassVar[frozenset[str]] = frozenset({"methods", "seeds", "more_epochs"})
     decides_if_set: ClassVar[frozenset[str]] = frozenset({"variants"})
 
     methods: Annotated[list[str], Field(min_length=1)] = ["pbt", "random", "grid", "bayes"]
@@ -51,8 +64,12 @@ class SearchSettings(Section):
     """Members of the population; the other methods get the same budget: population x epochs"""
     interval: Positive = 1.0
     """Epochs between two evaluations, for every method, and between two decisions of PBT"""
+    more_epochs: NotNegative = 0.0
+    """Epochs that each member of a population trains beyond training.epochs: a run that has ended goes on with them. \
+Populations alone can"""
     space: Annotated[dict[str, Domain], Field(min_length=1)] = Field(default_factory=_default_space)
     """Hyperparameters to search"""
+    stop: StopSettings = StopSettings()
     variants: dict[str, VariantSettings] = {}
     """Methods under names of their own: `method` says of which, `label` what reports call it, and all else is set in
     place of that method's own settings, for instance `pbt-slow: {method: pbt, frequencies: [2, 4]}`"""

@@ -65,7 +65,7 @@ class OwnTaskSettings(RunSettings):
             settings=self.search,
             space=Space.from_domains(self.search.space, structural=self.structural),
             defaults={},
-            epochs=self.epochs,
+            epochs=self.epochs + self.search.more_epochs,
             first_seed=self.seed,
             objective=Objective(self.search.objective, self.direction),
         )

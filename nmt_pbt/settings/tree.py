@@ -32,8 +32,8 @@ class EngineSettings(Section):
 class RunSettings(Section):
     """The part of the tree that every task has; a task adds sections of its own."""
 
-    decides_nothing: ClassVar[frozenset[str]] = frozenset({"name", "engine"})
-    decides_if_set: ClassVar[frozenset[str]] = frozenset({"plugins"})
+    decides_nothing: ClassVar[frozenset[str]] = frozenset({"name", "engine", "start_from"})
+    decides_if_set: ClassVar[frozenset[str]] = frozenset({"plugins", "start_digest"})
     model_files: ClassVar[tuple[str, ...]] = ()
     """Files of a run without which its models cannot be used"""
 
@@ -43,6 +43,11 @@ class RunSettings(Section):
     """Name of the run: its folder under results/; null takes the corpus's name"""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     """Seed of everything random"""
+    start_from: str | None = None
+    """Folder of a run whose best winner's weights training starts from, instead of fresh ones; of Keras models also a
+    `.weights.h5` or `.keras` file"""
+    start_digest: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+    """SHA-256 of those weights, which the program fills in"""
     search: SearchSettings = Field(default_factory=SearchSettings)
     engine: EngineSettings = EngineSettings()
 

@@ -195,6 +195,16 @@ class SearchableTask(Task, Protocol):
         """A word for what budgets are counted in, for the report."""
         return "epoch"
 
+    @property
+    def start_from(self) -> str | None:
+        """Where the weights come from that all models start from; None where each draws fresh ones."""
+        return None
+
+    @property
+    def start_digest(self) -> str | None:
+        """Those weights' SHA-256: a run is only continued with the same."""
+        return None
+
     def check_sendable(self) -> None:
         """Refuse what cannot be sent to worker processes.
 

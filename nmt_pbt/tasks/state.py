@@ -26,6 +26,8 @@ WEIGHTS = "weights/"
 OPTIMIZER = "optimizer/"
 ITERATIONS = f"{OPTIMIZER}iterations"
 AVERAGE = "average/"
+START = "start"
+"""Name of the weights that a run's models start from, in the run's folder."""
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.=-]{0,199}")
 
 
@@ -57,6 +59,13 @@ def _update(digest: hashlib._Hash, state: MemberState, prefix: str) -> None:
             little = array.astype(array.dtype.newbyteorder("<"), copy=False)
             digest.update(f"{name} {array.dtype.name} {array.shape}\n".encode())
             digest.update(np.ascontiguousarray(little).data)
+
+
+def weights_of(state: MemberState) -> MemberState:
+    """Return the weights of a state that were evaluated, as a state of age 0: their averages, where there are such."""
+    weights = {name: array for name, array in state.arrays.items() if name.startswith(WEIGHTS)}
+    averages = {name.removeprefix(AVERAGE): array for name, array in state.arrays.items() if name.startswith(AVERAGE)}
+    return MemberState({name: averages.get(name.removeprefix(WEIGHTS), weights[name]) for name in weights}, 0)
 
 
 class StateStore:

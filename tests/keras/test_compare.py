@@ -125,3 +125,18 @@ def test_data_that_cannot_be_sent_to_workers_are_refused_with_how_to_give_them(t
     dataset = tf.data.Dataset.from_tensor_slices(data(0)).batch(32)
     with pytest.raises(UsageError, match=r"^x: what it is .* cannot be sent .* give a function .* workers=1"):
         nmt_pbt.compare(build_dropping, dataset, validation_data=data(1), workers=2, directory=tmp_path / "run")
+
+
+def test_searches_stop_by_rule_and_stay_stopped(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    first = compared(tmp_path, methods=("pbt", "random"), stop={"target": 100.0}, verbose=1)
+    assert list(first.run.searches["reason"]) == ["val_loss reached the target 100"] * 2
+    assert capsys.readouterr().out.count("after 1 epochs, stopped: val_loss reached the target 100") == 2
+    before = records(tmp_path)
+    compared(tmp_path, methods=("pbt", "random"), stop={"target": 100.0})
+    assert records(tmp_path) == before
+    assert first.model("random").count_params() == 49
+
+
+def test_a_rule_that_there_is_not_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"search\.stop\.patience: no such setting; did you mean 'patience_intervals'"):
+        compared(tmp_path, stop={"patience": 3})

@@ -7,10 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import keras_tuner
 import pytest
 
 from nmt_pbt.base.errors import UsageError
-from nmt_pbt.run.journal import SearchStarted, Tested, read_journal
+from nmt_pbt.run.journal import Evaluated, SearchStarted, Tested, read_journal
 from nmt_pbt.settings.fingerprint import settings_hash
 from nmt_pbt.settings.loading import dump_settings, load
 from nmt_pbt.settings.own_task import OwnTaskSettings, own_task_settings
@@ -18,6 +19,7 @@ from nmt_pbt.space.domains import Choice, Condition, Constant, Integer, Real
 from nmt_pbt.space.settings import ChoiceDomain, NumberDomain
 from nmt_pbt.space.space import Space
 from nmt_pbt.tasks.protocol import Objective
+from tests.keras.keras_models import build
 
 ROOT = Path(__file__).parents[2]
 MODULE = """
@@ -49,6 +51,27 @@ def nmt_pbt(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         text=True,
         check=False,
     )
+
+
+def test_a_task_in_a_file_of_ones_own_starts_from_given_weights_and_is_gone_on_with_without_them(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "my_model.py").write_text(MODULE)
+    model = build(keras_tuner.HyperParameters())
+    model.save_weights(tmp_path / "given.weights.h5")
+    settings = ["--set", "training.epochs=1", "--set", "search.population=2", "--engine", "inline"]
+    task = ["compare", "--task", "my_model:task", "--methods", "pbt"]
+    done = nmt_pbt(tmp_path, *task, *settings, "--start-from", "given.weights.h5", "--out", "run")
+    assert done.returncode == 0, done.stderr[-3000:]
+    (tmp_path / "given.weights.h5").unlink()
+    more = nmt_pbt(tmp_path, *task, "--resume", "run", "--more-epochs", "1")
+    assert more.returncode == 0, more.stderr[-3000:]
+    starts = [record for record in read_journal(tmp_path / "run" / "journal.jsonl") if isinstance(record, Evaluated)]
+    assert [record.spent_pairs for record in starts] == [1, 2, 3, 4]
+    assert load(OwnTaskSettings, tmp_path / "run" / "settings.yaml").start_from == "given.weights.h5"
+    refused = nmt_pbt(tmp_path, *task, "--resume", "run", "--start-from", "run")
+    assert refused.returncode == 2
+    assert "leave out --config and --out and --start-from" in refused.stderr
 
 
 def test_a_task_in_a_file_of_ones_own_is_compared_and_gone_on_with(tmp_path: Path) -> None:

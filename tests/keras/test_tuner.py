@@ -10,6 +10,7 @@ import keras_tuner
 import numpy as np
 import pytest
 
+import nmt_pbt
 from nmt_pbt.base.errors import UsageError
 from nmt_pbt.search.pbt import AGE, INHERITED, PARENT
 from tests.keras.keras_models import CALLS, Live, Rebuilt, build, data, search, story, trials, tuner
@@ -279,3 +280,39 @@ def test_tensorboard_writes_each_trial_into_its_own_folder(tmp_path: Path) -> No
     callback = keras.callbacks.TensorBoard(str(tmp_path / "logs"))
     search(tuner(tmp_path, Live(), population_size=2, epochs=1), callbacks=[callback])
     assert len(list((tmp_path / "logs").iterdir())) == 2
+
+
+def test_a_search_that_a_rule_stopped_has_its_best_model_and_stays_stopped(tmp_path: Path) -> None:
+    def tuned() -> nmt_pbt.PopulationBasedTraining:
+        tuner = nmt_pbt.PopulationBasedTraining(
+            build,
+            objective="val_loss",
+            population_size=2,
+            epochs=3,
+            seed=0,
+            stop={"target": 100.0},
+            directory=tmp_path,
+            project_name="stopped",
+        )
+        tuner.search(*data(0), validation_data=data(1, 64), verbose=0)
+        return tuner
+
+    found = tuned()
+    assert len(found.history()) == len(tuned().history()) == 1
+    assert found.get_best_models()[0].built
+
+
+def test_a_search_that_has_ended_goes_on_with_more_epochs(tmp_path: Path) -> None:
+    def tuned(folder: str, **lengths: int) -> nmt_pbt.PopulationBasedTraining:
+        arguments = {"population_size": 3, "seed": 0, "directory": tmp_path, "project_name": folder}
+        found = nmt_pbt.PopulationBasedTraining(build, "val_loss", **arguments, **lengths)
+        found.search(*data(0), validation_data=data(1, 64), verbose=0)
+        return found
+
+    whole = tuned("whole", epochs=3)
+    tuned("on", epochs=2)
+    on = tuned("on", epochs=2, more_epochs=1)
+    assert on.history().equals(whole.history())
+    assert on.get_best_hyperparameters()[0].values == whole.get_best_hyperparameters()[0].values
+    assert len(on.get_best_models(3)) == 3
+    assert tuned("on", epochs=2, more_epochs=1).history().equals(whole.history())

@@ -3,7 +3,17 @@
 from __future__ import annotations
 
 from nmt_pbt.base.types import Value
-from nmt_pbt.run.journal import AnyRecord, Assigned, Ended, Evaluated, RunStarted, SearchEnded, SearchStarted, Seconds
+from nmt_pbt.run.journal import (
+    AnyRecord,
+    Assigned,
+    Ended,
+    Evaluated,
+    RunStarted,
+    SearchEnded,
+    SearchStarted,
+    Seconds,
+    StopRule,
+)
 
 
 def run_started() -> RunStarted:
@@ -78,8 +88,14 @@ def ended(trial: str, failed: str = "", method: str = "pbt", seed: int = 0) -> E
     )
 
 
-def search_ended(spent_pairs: int, method: str = "pbt", seed: int = 0, reason: str = "budget spent") -> SearchEnded:
-    return SearchEnded(method=method, seed=seed, spent_pairs=spent_pairs, reason=reason, time=4.0)
+def search_ended(
+    spent_pairs: int,
+    method: str = "pbt",
+    seed: int = 0,
+    reason: str = "budget spent",
+    rule: StopRule | None = None,
+) -> SearchEnded:
+    return SearchEnded(method=method, seed=seed, spent_pairs=spent_pairs, reason=reason, rule=rule, time=4.0)
 
 
 def small_population() -> list[AnyRecord]:

@@ -232,6 +232,18 @@ def test_failures_unspent_budgets_and_values_at_an_end_are_cautioned_about():
     assert words.headline.endswith("a search, which not every search has spent.")
 
 
+def test_searches_that_a_rule_stopped_are_told_together_with_the_rule():
+    records = [run_started()]
+    for seed, spent in ((0, 100), (1, 300)):
+        search_of = {"method": "random", "seed": seed}
+        records += [search(**search_of), assigned("0", **search_of, rate=0.5)]
+        records.append(evaluated("0", 11.0, trained_pairs=spent, spent_pairs=spent, **search_of))
+        records.append(search_ended(spent, **search_of, reason="val_bleu reached the target 10", rule="target"))
+    run = run_of(records)
+    assert said(run).cautions[0] == "Random spent only 25% to 75% of their budgets: val_bleu reached the target 10."
+    assert list(run.trials["status"]) == ["stopped", "stopped"]
+
+
 def test_how_soon_the_best_baseline_was_caught_up_with_is_told():
     records = [*small_population(), search("grid"), assigned("0", method="grid", rate=0.5, dropout=0.1)]
     records.append(evaluated("0", 11.0, trained_pairs=400, spent_pairs=400, method="grid"))

@@ -255,4 +255,5 @@ def driver(method: str, settings: TranslationSettings, task: CheapTask, journal:
     plan = settings.search_plan()
     oracle = build_method(method, plan, seed, task.pairs_per_epoch)
     start = search_started(method, oracle, plan, seed)
-    return Driver(oracle, StateStore(journal.path.parent / "states"), journal, start, patience=settings.patience)
+    states = StateStore(journal.path.parent / "states")
+    return Driver(oracle, states, journal, start, patience=settings.patience, stop=settings.search.stop)

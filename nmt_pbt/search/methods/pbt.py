@@ -100,10 +100,23 @@ def check_pbt(plan: SearchPlan, section: PBTSettings) -> None:
             f"search.pbt.population {size}: leaves {counted(epochs, 'epoch')} of the budget to each member, less than "
             f"search.interval {plan.settings.interval:g}; make it smaller, or the interval shorter"
         )
+    _check_going_on(plan, epochs)
     _exploit(plan, section)
     explore_named(section.explore, section)
     check_population(size, plan.settings.interval, epochs, section.burn_in)
     initial_values(_space(plan, section), size, section.initial, plan.first_seed)
+
+
+def _check_going_on(plan: SearchPlan, epochs: float) -> None:
+    """Refuse more epochs where an interval is cut short: a member that goes on would have decided later."""
+    more, interval = plan.settings.more_epochs, plan.settings.interval
+    for length in (epochs * (1 - more / plan.epochs), epochs) if more else ():
+        if abs(length / interval - round(length / interval)) > 1e-9:
+            raise UsageError(
+                f"search.more_epochs {more:g}: {counted(length, 'epoch')} of a member are no whole intervals of "
+                f"search.interval {interval:g}, and from one that is cut short it cannot go on; change "
+                f"search.more_epochs, or begin a new run with training.epochs {plan.epochs:g}"
+            )
 
 
 def build_population(

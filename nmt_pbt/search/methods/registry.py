@@ -46,8 +46,9 @@ class MethodSpec(Generic[S]):
     Attributes:
         name: What settings, command line and journal call it.
         label: What reports call it.
-        kind: `population`: members train on while their values change; `constant`: each trial has values of its own
-            from fresh weights on; `replay`: trains by the schedule that the method `pbt` found with the same seed.
+        kind: `population`: members train on while their values change, by decisions that do not rest on how long they
+            will be trained, for a run may go on with more epochs; `constant`: each trial has values of its own from
+            fresh weights on; `replay`: trains by the schedule that the method `pbt` found with the same seed.
         build: Makes its oracle for one search. Called with the plan, the method's settings, the seed, the training
             pairs of an epoch and, for a `replay`, the schedule's segments. Import KerasTuner only in here.
         section: Name of its settings under `search`; methods may share one. None: it has none.
@@ -244,6 +245,11 @@ def build_method(
 def _check(spec: MethodSpec[Any], plan: SearchPlan) -> None:
     """Refuse a method that cannot search this space for this budget."""
     _check_epochs(spec, plan)
+    if plan.settings.more_epochs and spec.kind != "population":
+        raise UsageError(
+            f"search.more_epochs {plan.settings.more_epochs:g}: {spec.name} cannot go on with more epochs, for its "
+            f"trials have been trained to their ends; begin a new run with training.epochs {plan.epochs:g}"
+        )
     spec.check(plan, spec.section_of(plan.settings))
 
 

@@ -20,6 +20,7 @@ from nmt_pbt.tasks.keras.data import FitArguments
 from nmt_pbt.tasks.keras.models import check_model
 from nmt_pbt.tasks.keras.project import one_thread_each
 from nmt_pbt.tasks.keras.space import declares_hyperparameters, find_space, find_space_of_fit
+from nmt_pbt.tasks.keras.start import starting_from
 from nmt_pbt.tasks.keras.task import KerasTask, matching
 from nmt_pbt.tasks.keras.trainable import KerasTrainable
 
@@ -50,6 +51,7 @@ def compare(
     seeds: int = 3,
     population: int = 8,
     epochs: int = 20,
+    more_epochs: int = 0,
     interval: int = 1,
     structural: Sequence[str] = (),
     workers: int = 0,
@@ -57,6 +59,8 @@ def compare(
     seed: int = 0,
     directory: str | Path = "results/keras",
     hyperparameters: keras_tuner.HyperParameters | None = None,
+    start_from: str | Path | None = None,
+    stop: Mapping[str, float] | None = None,
     settings: Mapping[str, Any] | None = None,
     accept_changes: bool = False,
     verbose: int = 1,
@@ -82,6 +86,8 @@ def compare(
         seeds: How often each search is repeated.
         population: Models that PBT trains side by side; all methods get its budget.
         epochs: Whole epochs that each of them trains.
+        more_epochs: Whole epochs that each of them trains beyond these: a run that has ended goes on with them. For
+            populations alone.
         interval: Whole epochs between two evaluations, and two decisions of PBT.
         structural: Hyperparameters that change what variables a model has; `units_*` stands for all that begin so.
             Those that building the model shows to do so need not be named.
@@ -91,6 +97,11 @@ def compare(
         seed: Seed of the first search; the others follow on it.
         directory: The run's folder.
         hyperparameters: Ranges to search in place of those that the build function names.
+        start_from: Weights that all models start from, instead of fresh ones: the folder of a run, whose best winner is
+            taken, or a `.weights.h5` or `.keras` file. Weights alone: optimizers and epochs begin anew.
+        stop: Rules that end a search before its budget is spent, for instance `{"patience_intervals": 40}`: `seconds`
+            of wall-clock, `patience_intervals` without a better objective, a `target` of the objective; see
+            docs/settings.md.
         settings: More settings under `search`, for instance `{"pbt": {"fraction": 0.3}}`; see docs/settings.md.
         accept_changes: Go on with a run under another version of this program or of its libraries.
         verbose: 0 prints nothing, 1 a line for each search, 2 for each interval.
@@ -105,6 +116,7 @@ def compare(
     """
     for name, count, least in (("seeds", seeds, 1), ("population", population, 2), ("workers", workers, 0)):
         check_count(name, count, least)
+    check_count("more_epochs", more_epochs)
     check_whole(interval=interval, epochs=epochs)
     check_project(Path(directory))
     task = keras_task(
@@ -117,6 +129,7 @@ def compare(
         interval=interval,
         structural=structural,
         hyperparameters=hyperparameters,
+        start_from=start_from,
         **fit_arguments,
     )
     found = comparison.compare_task(
@@ -130,6 +143,8 @@ def compare(
         address=address,
         seed=seed,
         directory=directory,
+        more_epochs=more_epochs,
+        stop=stop,
         settings=settings,
         accept_changes=accept_changes,
         verbose=verbose,
@@ -148,6 +163,7 @@ def keras_task(
     interval: int = 1,
     structural: Sequence[str] = (),
     hyperparameters: keras_tuner.HyperParameters | None = None,
+    start_from: str | Path | None = None,
     **fit_arguments: Any,
 ) -> KerasTask:
     """Return a Keras model and its data as a task, for `nmt-pbt compare --task my_module:my_task`.
@@ -164,6 +180,7 @@ def keras_task(
         interval: Whole epochs between two evaluations.
         structural: Hyperparameters that change what variables a model has.
         hyperparameters: Ranges to search in place of those that the build function names.
+        start_from: Weights that all models start from.
         **fit_arguments: Others of `Model.fit`.
 
     Raises:
@@ -193,4 +210,5 @@ def keras_task(
         known = find_space_of_fit(hypermodel, build, known, arguments.made())
     names = [one.name for one in known.space]
     stays = matching(names, structural) | set(found.structural)
-    return replace(task, hyperparameters=known, structural=frozenset(stays))
+    task = replace(task, hyperparameters=known, structural=frozenset(stays))
+    return task if start_from is None else starting_from(start_from, task)

@@ -152,10 +152,7 @@ def load(model: keras.Model, state: MemberState) -> None:
     if any(key.startswith(f"{OPTIMIZER}optimizer.") for key in arrays):
         build_optimizer(model)
     variables = state_variables(model)
-    differences = list(_differences(variables, arrays))
-    if differences:
-        more = f" and {len(differences) - 1} more" if len(differences) > 1 else ""
-        raise ShapeError(differences[0] + more)
+    _check_fit(variables, arrays)
     for key, variable in variables.items():
         variable.assign(_as_held(arrays[key], variable))
     held = capture(model, state.age)
@@ -165,6 +162,38 @@ def load(model: keras.Model, state: MemberState) -> None:
             f"{_path(variables[wrong])} is not what was loaded into it; a variable whose assign changes the value, for "
             "instance by a constraint, cannot be handed over"
         )
+    _finalize(model)
+
+
+def start_with(model: keras.Model, weights: MemberState) -> None:
+    """Put weights alone into a built model; its optimizers stay as they are.
+
+    So do single numbers that are not trained: the model may keep a hyperparameter in one.
+
+    Args:
+        model: The model.
+        weights: What `state.weights_of` returned of a model of the same structure.
+
+    Raises:
+        ShapeError: The weights do not fit the model.
+    """
+    variables = {key: variable for key, variable in state_variables(model).items() if key.startswith(WEIGHTS)}
+    _check_fit(variables, weights.arrays)
+    trained = {id(variable) for variable in model.trainable_variables}
+    for key, variable in variables.items():
+        if tuple(variable.shape) or id(variable) in trained:
+            variable.assign(_as_held(weights.arrays[key], variable))
+    _finalize(model)
+
+
+def _check_fit(variables: Mapping[str, keras.Variable], arrays: Mapping[str, np.ndarray]) -> None:
+    differences = list(_differences(variables, arrays))
+    if differences:
+        more = f" and {len(differences) - 1} more" if len(differences) > 1 else ""
+        raise ShapeError(differences[0] + more)
+
+
+def _finalize(model: keras.Model) -> None:
     for layer in model._flatten_layers(include_self=False):
         if hasattr(layer, "finalize_state"):
             layer.finalize_state()  # a Normalization layer computes with what it makes of its variables here

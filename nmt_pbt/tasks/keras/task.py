@@ -21,7 +21,8 @@ from nmt_pbt.tasks.keras.data import FitArguments, check_sendable
 from nmt_pbt.tasks.keras.models import check_model
 from nmt_pbt.tasks.keras.sending import packed, unpacked
 from nmt_pbt.tasks.keras.trainable import KerasTrainable, evaluated
-from nmt_pbt.tasks.protocol import Objective, SearchableTask, TestResult, Trainable
+from nmt_pbt.tasks.protocol import MemberState, Objective, SearchableTask, TestResult, Trainable
+from nmt_pbt.tasks.state import START, StateStore, content_hash
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -61,6 +62,8 @@ class KerasTask(SearchableTask):
         max_retries: How often a trial that raised is tried again.
         accepts_unknown: Whether hyperparameters that are not among `hyperparameters` keep their defaults; otherwise
             they are refused.
+        start: Weights that models start from; None draws fresh ones.
+        start_from: Where those come from.
         threads: Of a worker process; 0 for as many as TensorFlow takes. This process keeps those it began with.
     """
 
@@ -74,6 +77,8 @@ class KerasTask(SearchableTask):
     max_model_size: int | None = None
     max_retries: int = 0
     accepts_unknown: bool = False
+    start: MemberState | None = None
+    start_from: str | None = None
     threads: int = 0
     name: str = field(default="keras", init=False)
     pairs_per_epoch: int = field(default=1, init=False)
@@ -84,6 +89,11 @@ class KerasTask(SearchableTask):
     def data_digest(self) -> str:
         """SHA-256 of the data that the models are fitted with."""
         return self.arguments.digest()
+
+    @property
+    def start_digest(self) -> str | None:
+        """SHA-256 of the weights that models start from; None where they are fresh."""
+        return None if self.start is None else content_hash(self.start)
 
     @property
     def searched_objective(self) -> Objective:
@@ -140,6 +150,11 @@ class KerasTask(SearchableTask):
     def build(self, structural: Mapping[str, Value]) -> KerasTrainable:
         """Return a trainable, whose model is built once all its values are known."""
         return KerasTrainable(self)
+
+    def begin(self, run: Path) -> None:
+        """Keep the weights to start from, where there are such: models are built by the user's code."""
+        if self.start is not None:
+            StateStore(run).save(START, self.start)
 
     def test(self, trainable: Trainable, run: Path, name: str) -> TestResult:
         """Evaluate a winner once on the test data, where there are such."""

@@ -22,12 +22,14 @@ from nmt_pbt.base.randomness import derive_seed
 from nmt_pbt.base.types import Value
 from nmt_pbt.tasks.keras.data import FitArguments
 from nmt_pbt.tasks.keras.model_state import (
+    ShapeError,
     build_optimizer,
     capture,
     is_built,
     is_finite,
     optimizers,
     reseed,
+    start_with,
     trained_by,
 )
 from nmt_pbt.tasks.keras.models import Apply, Donor, LiveModel, searched
@@ -71,6 +73,11 @@ class WhatToFit(Protocol):
     @property
     def structural(self) -> frozenset[str]:
         """Hyperparameters that change what variables a model has."""
+        ...
+
+    @property
+    def start(self) -> MemberState | None:
+        """Weights that models start from; None draws fresh ones."""
         ...
 
     @property
@@ -161,7 +168,20 @@ class KerasTrainable:
         else:
             keras.utils.set_random_seed(begun % 2**32)
             self._live.begin(hp)
+            self._start()
         self._hp = hp
+
+    def _start(self) -> None:
+        """Put the weights to start from, if there are such, in the place of fresh ones."""
+        if self._task.start is None:
+            return
+        try:
+            start_with(self.model, self._task.start)
+        except ShapeError as error:
+            raise UsageError(
+                f"start_from: these weights do not fit the model of this trial ({error}); leave hyperparameters that "
+                "change shapes out of the search, for instance with hp.Fixed"
+            ) from None
 
     def effective_values(self) -> Mapping[str, Value]:
         """Return none: which variable keeps which value is the model's own affair; see `in_force`, which looks."""

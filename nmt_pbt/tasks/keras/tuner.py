@@ -19,7 +19,7 @@ from nmt_pbt.base.yaml_text import read_yaml
 from nmt_pbt.run import compare
 from nmt_pbt.run.driver import Driver
 from nmt_pbt.run.job_queue import TrainingJobs
-from nmt_pbt.run.journal import Evaluated, Journal, Tested
+from nmt_pbt.run.journal import Evaluated, Journal
 from nmt_pbt.run.own_task import (
     Progress,
     check_count,
@@ -29,6 +29,7 @@ from nmt_pbt.run.own_task import (
     say_nothing,
     telling_full_disks,
 )
+from nmt_pbt.run.preflight import is_finished
 from nmt_pbt.run.run_directory import RunDirectory
 from nmt_pbt.run.search_start import search_started
 from nmt_pbt.search.budget import Budget
@@ -53,9 +54,10 @@ from nmt_pbt.tasks.keras.oracle import SearchOracle
 from nmt_pbt.tasks.keras.project import load_model, one_thread_each
 from nmt_pbt.tasks.keras.schedule import schedule
 from nmt_pbt.tasks.keras.space import declares_hyperparameters, find_space, find_space_of_fit
+from nmt_pbt.tasks.keras.start import starting_from
 from nmt_pbt.tasks.keras.task import CompileOverrides, KerasTask, matching
-from nmt_pbt.tasks.protocol import Objective
-from nmt_pbt.tasks.state import StateStore
+from nmt_pbt.tasks.protocol import MemberState, Objective
+from nmt_pbt.tasks.state import StateStore, content_hash
 
 _METHOD = "pbt"
 _TUNER = (
@@ -99,6 +101,12 @@ class PopulationBasedTraining(keras_tuner.Tuner):
             trial, so that weights, masks and the order of the data repeat as well.
         workers: Processes that train. 1 trains in this process; 0 takes as many as cores and memory allow.
         address: Of a Ray cluster, whose workers train.
+        stop: Rules that end the search before all epochs are trained, for instance `{"patience_intervals": 40}`:
+            `seconds` of wall-clock, `patience_intervals` without a better objective, a `target` of the objective; see
+            docs/settings.md.
+        more_epochs: Whole epochs that each model trains beyond `epochs`: a search that has ended goes on with them.
+        start_from: Weights that all models start from, instead of fresh ones: the folder of a run, whose best winner is
+            taken, or a `.weights.h5` or `.keras` file. Weights alone: optimizers and epochs begin anew.
         hyperparameters: As for `keras_tuner.Hyperband`.
         tune_new_entries: As for `keras_tuner.Hyperband`.
         allow_new_entries: As for `keras_tuner.Hyperband`.
@@ -129,6 +137,9 @@ class PopulationBasedTraining(keras_tuner.Tuner):
         seed: int | None = None,
         workers: int = 1,
         address: str | None = None,
+        stop: Mapping[str, float] | None = None,
+        more_epochs: int = 0,
+        start_from: str | Path | None = None,
         hyperparameters: keras_tuner.HyperParameters | None = None,
         tune_new_entries: bool = True,
         allow_new_entries: bool = True,
@@ -144,7 +155,7 @@ class PopulationBasedTraining(keras_tuner.Tuner):
             raise UsageError("hypermodel is missing; give a keras_tuner.HyperModel or a function that builds a model")
         check_known(kwargs, PopulationBasedTraining.__init__, _TUNER)
         check_whole(interval=interval, epochs=epochs)
-        for name, value in (("population_size", population_size), ("workers", workers)):
+        for name, value in (("population_size", population_size), ("more_epochs", more_epochs), ("workers", workers)):
             check_count(name, value)
         if seed is not None:
             check_count("seed", seed)
@@ -156,10 +167,11 @@ class PopulationBasedTraining(keras_tuner.Tuner):
         overwrite = bool(kwargs.get("overwrite"))
         if not overwrite:
             check_project(folder)
+        self._epochs, self._more_epochs = epochs, more_epochs
         self._population: dict[str, Any] = {
             "population_size": population_size,
             "interval": interval,
-            "epochs": epochs,
+            "epochs": epochs + more_epochs,
             "exploit": exploit,
             "explore": explore,
             "burn_in": burn_in,
@@ -170,6 +182,7 @@ class PopulationBasedTraining(keras_tuner.Tuner):
         self._declared = tuple(structural)
         self._frozen = tuple(frozen)
         self._workers, self._address = workers, address
+        self._stop = dict(stop or {})
         self._retries = max_retries_per_trial
         self._accepts_unknown = allow_new_entries and not tune_new_entries
         self._compiled = CompileOverrides(*(kwargs.get(name) for name in ("optimizer", "loss", "metrics")))
@@ -184,6 +197,10 @@ class PopulationBasedTraining(keras_tuner.Tuner):
         run = None if overwrite else RunDirectory(folder)
         self._seed = self._chosen_seed(seed, run)
         super().__init__(oracle=self._new_oracle(), hypermodel=made, **kwargs)
+        self._start_from = start_from
+        self._start: MemberState | None = None
+        if start_from is not None:
+            self._start = starting_from(start_from, self._task(FitArguments())).start
         self._run = RunDirectory(
             Path(self.project_dir), accept_changes=True, elsewhere="overwrite=True or another project_name"
         )
@@ -237,12 +254,16 @@ class PopulationBasedTraining(keras_tuner.Tuner):
                 "name": run_name(self.project_name),
                 "seed": self._seed,
                 "task": "keras",
+                "start_from": None if self._start_from is None else str(self._start_from),
+                "start_digest": None if self._start is None else content_hash(self._start),
                 "kept": self._population["population_size"],
-                "training": {"epochs": float(self._population["epochs"])},
+                "training": {"epochs": float(self._epochs)},
                 "search": {
                     "methods": [_METHOD],
                     "population": self._population["population_size"],
                     "interval": float(self._population["interval"]),
+                    "more_epochs": float(self._more_epochs),
+                    "stop": self._stop,
                     _METHOD: {
                         **named,
                         "burn_in": float(self._population["burn_in"]),
@@ -267,6 +288,7 @@ class PopulationBasedTraining(keras_tuner.Tuner):
             max_model_size=self._largest,
             max_retries=self._retries,
             accepts_unknown=self._accepts_unknown,
+            start=self._start,
         )
 
     def _recall(self) -> None:
@@ -277,7 +299,7 @@ class PopulationBasedTraining(keras_tuner.Tuner):
         self._run.check_same(settings)
         with Journal(self._run.journal_file, writable=False) as journal:
             start = search_started(_METHOD, self.oracle, settings.search_plan(), self._seed)
-            Driver(self.oracle, StateStore(self._run.states), journal, start).recall()
+            Driver(self.oracle, StateStore(self._run.states), journal, start, stop=settings.search.stop).recall()
 
     # --- searching ---
 
@@ -316,7 +338,7 @@ class PopulationBasedTraining(keras_tuner.Tuner):
                 self.hypermodel, lambda hp: self._built(self.hypermodel, hp), self._space, arguments.made()
             )
         written = self._run.records()
-        if any(isinstance(record, Tested) for record in written):
+        if is_finished(written, self._settings()):
             if show:
                 say(f"{self.project_dir}: this search is finished; see get_best_models(), report()")
             return

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, cast
 
 from nmt_pbt.base.files import replace_file
 from nmt_pbt.base.types import Value
-from nmt_pbt.tasks.protocol import TestResult, Trainable
+from nmt_pbt.tasks.protocol import MemberState, TestResult, Trainable
+from nmt_pbt.tasks.state import START, StateStore
 from nmt_pbt.tasks.translation.attention_record import attention_path, write_attention
 from nmt_pbt.tasks.translation.corpus.parallel import ParallelText, sample_lines
 from nmt_pbt.tasks.translation.corpus.subwords import SUBWORDS
@@ -40,10 +41,12 @@ class TranslationTask:
     Attributes:
         settings: The run's settings.
         prepared: Its corpus, cut into subwords.
+        start: Weights that its models start from; None draws fresh ones.
     """
 
     settings: TranslationSettings
     prepared: PreparedCorpus
+    start: MemberState | None = None
 
     @property
     def name(self) -> str:
@@ -77,11 +80,13 @@ class TranslationTask:
             OutOfMemoryError: It does not fit into memory.
         """
         with fitting_into_memory("the model", "make its units or its layers fewer"):
-            return TranslationTrainable(self.settings, self.prepared, structural)
+            return TranslationTrainable(self.settings, self.prepared, structural, self.start)
 
     def begin(self, run: Path) -> None:
-        """Keep the subword vocabulary, the output limit, and a few sentences that the report shows."""
+        """Keep the subword vocabulary, the output limit, the weights to start from, and sentences for the report."""
         replace_file(run / SUBWORDS, self.prepared.subwords.model)
+        if self.start is not None:
+            StateStore(run).save(START, self.start)
         OutputLimit.learned(self.prepared.train_source, self.prepared.train_target).write(run)
         folder = run / TRANSLATIONS
         folder.mkdir(exist_ok=True)

@@ -50,6 +50,7 @@ class TranslationTrainable(TranslationModel):
         settings: The run's settings.
         prepared: Its corpus, cut into subwords.
         structural: Hyperparameters that decide the model's shapes.
+        start: Weights to start from; None draws fresh ones.
 
     Attributes:
         traces: How often a function was traced, over the trainable's life.
@@ -57,11 +58,16 @@ class TranslationTrainable(TranslationModel):
     """
 
     def __init__(
-        self, settings: TranslationSettings, prepared: PreparedCorpus, structural: Mapping[str, Value]
+        self,
+        settings: TranslationSettings,
+        prepared: PreparedCorpus,
+        structural: Mapping[str, Value],
+        start: MemberState | None = None,
     ) -> None:
         limit = OutputLimit.learned(prepared.train_source, prepared.train_target)
         super().__init__(settings, prepared.subwords, structural, limit=limit)
         self.prepared = prepared
+        self._start_weights = start
         self.age = 0
         self._shown = sample_lines(settings.seed, len(prepared.corpus.dev.source), settings.evaluation.samples)
         self._stream = prepared.stream(settings.seed)
@@ -83,8 +89,10 @@ class TranslationTrainable(TranslationModel):
         self.set_hyperparameters({})
 
     def reset(self, seed: int) -> None:
-        """Become a fresh model: weights drawn from `seed`, empty optimizer slots, age 0."""
+        """Become a new model: weights drawn from `seed`, or those to start from; empty optimizer slots, age 0."""
         self.model.reset(seed)
+        if self._start_weights is not None:
+            assign(self.weights(), self._start_weights)
         for variable in self._optimizer_variables().values():
             variable.value.assign(tf.zeros_like(variable.value))
         self.reseed(derive_seed(seed, "dropout"))

@@ -78,7 +78,7 @@ class TranslationSettings(RunSettings):
             settings=self.search,
             space=space,
             defaults={name: configured[name] for name in space.names},
-            epochs=self.epochs,
+            epochs=self.epochs + self.search.more_epochs,
             first_seed=self.seed,
             objective=OBJECTIVES[self.search.objective],
             check_unsearched=_check_unsearched,

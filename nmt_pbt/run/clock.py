@@ -31,6 +31,15 @@ class SearchClock:
         self._ready: dict[str, float] = {}
         self._now = 0.0
 
+    @property
+    def seconds(self) -> float:
+        """Seconds from the beginning of the search to the latest end of an interval."""
+        return self._now
+
+    def joined(self) -> None:
+        """Take note of one more worker, which was free from the beginning."""
+        heapq.heappush(self._free, 0.0)
+
     def assigned(self, trial: str) -> None:
         """Take note that a trial was decided on, by all that was evaluated before."""
         self._ready[trial] = self._now
