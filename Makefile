@@ -16,6 +16,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --co
 COMPILE := $(BIN)/python -m compileall -q nmt_pbt # pip compiles what it copies, not what stays here
 
 QUICK := not slow and not peer
+BESIDE := -n logical --dist loadscope --no-loadscope-reorder
 
 AUDIT := $(BIN)/pip-audit --no-deps --disable-pip --progress-spinner off --requirement
 
@@ -27,13 +28,13 @@ help: ## List what make can do here
 compare: $(VENV)/installed ## Compare PBT, random, grid and Bayesian search on the built-in corpus
 	$(BIN)/nmt-pbt compare $(or $(ARGS),$(if $(wildcard results/toy/journal.jsonl),--resume results/toy))
 
-# Tests on all cores first, then those that bound processor time, which a process beside them would inflate. That none
-# is found in one of the halves (5) is no failure.
+# Tests on all cores first, in the order that tests/conftest.py makes of them, then those that bound processor time, which
+# a process beside them would inflate. That none is found in one of the halves (5) is no failure.
 test: $(VENV)/installed-test ## Run the tests, but for those marked slow or peer
 ifneq ($(filter -m%,$(ARGS)),)
 	$(BIN)/python -m pytest $(ARGS)
 else
-	@$(BIN)/python -m pytest -n logical --dist loadscope -m "$(QUICK) and not alone" $(ARGS); beside=$$?; \
+	@$(BIN)/python -m pytest $(BESIDE) -m "$(QUICK) and not alone" $(ARGS); beside=$$?; \
 	$(BIN)/python -m pytest -m "$(QUICK) and alone" $(ARGS); alone=$$?; \
 	case "$$beside$$alone" in 00|05|50) ;; *) exit 1 ;; esac
 endif

@@ -1,4 +1,5 @@
-"""A full disk for whoever needs one; and how property tests run: the same examples every time, without a deadline.
+"""A full disk for whoever needs one; which tests come first; and how property tests run: the same examples every time,
+without a deadline.
 
 `pytest --hypothesis-profile=thorough` looks further, with new examples each time.
 """
@@ -17,6 +18,24 @@ settings.register_profile(
 )
 settings.register_profile("thorough", settings.get_profile("repeatable"), derandomize=False, max_examples=2000)
 settings.load_profile("repeatable")
+
+LONGEST = (
+    "test_end_to_end.py",
+    "test_schedules_end_to_end.py",
+    "test_examples.py",
+    "test_kills.py",
+    "test_commands.py",
+    "test_ray_driver.py",
+    "test_ray_engine.py",
+    "test_tuner.py",
+)
+"""Modules of few tests that take minutes."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the longest modules: begun last, they would leave the other cores without work."""
+    place = {name: number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: place.get(item.path.name, len(LONGEST)))
 
 
 @pytest.fixture

@@ -6,6 +6,8 @@ import os
 import sys
 import tempfile
 
+from nmt_pbt.tasks.translation.start import import_tensorflow
+
 
 def start_tensorflow() -> None:
     """Import TensorFlow without its start-up messages.
@@ -22,8 +24,7 @@ def start_tensorflow() -> None:
     with tempfile.TemporaryFile() as aside:
         os.dup2(aside.fileno(), 2)
         try:
-            import tensorflow  # noqa: F401
-            import tensorflow_text  # noqa: F401
+            import_tensorflow()
         except ImportError:
             os.dup2(terminal, 2)
             aside.seek(0)

@@ -57,6 +57,23 @@ class _Shown:
     svg: Markup
 
 
+@dataclass(frozen=True)
+class _Figures:
+    """All figures of a report, made.
+
+    Attributes:
+        files: As SVG and as PNG on a light and on a dark ground, by file name.
+        sections: Name and title of each section of the page that has figures, and its figures.
+        glyphs: The letters that the figures of the page share.
+        missing: Characters that no font on this machine has.
+    """
+
+    files: dict[str, bytes]
+    sections: list[tuple[str, str, list[_Shown]]]
+    glyphs: Markup
+    missing: frozenset[str]
+
+
 @garbage_collected_rarely()
 def write_report(
     runs: Path | str | Sequence[Path | str],
@@ -93,18 +110,8 @@ def write_report(
     if loaded.winners.empty:
         raise UsageError(f"{loaded.path}: no model has been evaluated yet; try again after the first interval")
     found = results_of(loaded)
-    files: dict[str, bytes] = {}
-    glyphs: dict[str, str] = {}
-    missing: set[str] = set()
-    shown: dict[str, list[_Shown]] = {section: [] for section in _SECTIONS}
-    for drawing in drawings(found):
-        made = render(drawing.draw, drawing.width, drawing.height, dark=True)
-        missing |= made.missing
-        files[f"figures/{drawing.name}.svg"] = made.file_svg.encode("utf-8")
-        files[f"figures/{drawing.name}.png"] = made.png
-        files[f"figures/{drawing.name}-dark.png"] = made.dark_png
-        shown[drawing.section].append(_Shown(drawing, Markup(inline_svg(made.svg, drawing.name, glyphs))))
-    files.update(_data_files(found))
+    # What a damaged run cannot tell is found out before anything is drawn, which takes longest.
+    files = _data_files(found)
     schedules = _schedule_files(loaded)
     files.update(schedules)
     results, others = tables.summary(found), tables.other_comparisons(found)
@@ -118,24 +125,45 @@ def write_report(
         "results": results,
         "tables": told,
         "trials": tables.trials(loaded),
-        "sections": [(name, title, shown[name]) for name, title in _SECTIONS.items() if shown[name]],
-        "glyphs": Markup("\n".join(glyphs[name] for name in sorted(glyphs))),
         "examples": list(_examples(loaded)),
         "signatures": _signatures(loaded),
         "about": [_about(part) for part in loaded.runs],
         "repeat": _repeat(loaded),
         "refresh": None if refresh is None else round(refresh),
-        "data_files": sorted(name for name in files if "/" not in name and name not in schedules),
+        "data_files": sorted(name for name in files if name not in schedules),
         "schedules": list(schedules),
         "schema": SCHEMA_VERSION,
         "languages": _languages(loaded),
-        "missing": missing_text(missing),
     }
+    figures = _figures(found)
+    files.update(figures.files)
+    missing = missing_text(figures.missing)
+    context.update(sections=figures.sections, glyphs=figures.glyphs, missing=missing)
     files["index.html"] = _page(context).encode("utf-8")
     page = write_files(folder, files)
     if missing:
-        tell(missing_text(missing))
+        tell(missing)
     return page
+
+
+def _figures(results: Results) -> _Figures:
+    files: dict[str, bytes] = {}
+    glyphs: dict[str, str] = {}
+    missing: set[str] = set()
+    shown: dict[str, list[_Shown]] = {section: [] for section in _SECTIONS}
+    for drawing in drawings(results):
+        made = render(drawing.draw, drawing.width, drawing.height, dark=True)
+        missing |= made.missing
+        files[f"figures/{drawing.name}.svg"] = made.file_svg.encode("utf-8")
+        files[f"figures/{drawing.name}.png"] = made.png
+        files[f"figures/{drawing.name}-dark.png"] = made.dark_png
+        shown[drawing.section].append(_Shown(drawing, Markup(inline_svg(made.svg, drawing.name, glyphs))))
+    return _Figures(
+        files,
+        [(name, title, shown[name]) for name, title in _SECTIONS.items() if shown[name]],
+        Markup("\n".join(glyphs[name] for name in sorted(glyphs))),
+        frozenset(missing),
+    )
 
 
 def _page(context: Mapping[str, Any]) -> str:

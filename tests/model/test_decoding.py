@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 
@@ -38,19 +39,14 @@ def toy(batch: int, seed: int = 0):
     looks = random.standard_normal((batch, VOCABULARY, SOURCE)).astype(np.float32) * 2
     looks[..., -1] = -1e9
     looks = tf.nn.softmax(looks)
-
-    def step(tokens, cache, memory):
-        (position,) = cache
-        table, looks = memory
-        rows = tf.gather(tf.repeat(table[:, None], tf.shape(tokens)[1], axis=1), position, batch_dims=2)
-        return tf.gather(rows, tokens, batch_dims=2), tf.gather(looks, tokens, batch_dims=1), (position + 1,)
-
-    return step, (tf.zeros([batch, 1], tf.int32),), (table, looks)
+    return toy_step, (tf.zeros([batch, 1], tf.int32),), (table, looks)
 
 
-def coverage(batch: int, penalty: float) -> Coverage | None:
-    start = tf.constant([[0.0] * (SOURCE - 1) + [1.0]] * batch)
-    return Coverage(tf.constant(penalty), start) if penalty else None
+def toy_step(tokens, cache, memory):
+    (position,) = cache
+    table, looks = memory
+    rows = tf.gather(tf.repeat(table[:, None], tf.shape(tokens)[1], axis=1), position, batch_dims=2)
+    return tf.gather(rows, tokens, batch_dims=2), tf.gather(looks, tokens, batch_dims=1), (position + 1,)
 
 
 def total(table: np.ndarray, tokens) -> float:
@@ -69,20 +65,51 @@ def score(memory, row: int, tokens, length_penalty: float, coverage_penalty: flo
     return normalised + coverage_penalty * sum(math.log(min(float(weight), 1.0)) for weight in looked)
 
 
+INTEGERS, NUMBER = tf.TensorSpec([None], tf.int32), tf.TensorSpec([])
+CACHE = (tf.TensorSpec([None, 1], tf.int32),)
+MEMORY = (tf.TensorSpec([None, 12, VOCABULARY, VOCABULARY]), tf.TensorSpec([None, VOCABULARY, SOURCE]))
+
+
+def coverage(batch: tf.Tensor, penalty: tf.Tensor) -> Coverage:
+    return Coverage(penalty, tf.tile([[0.0] * (SOURCE - 1) + [1.0]], [batch, 1]))
+
+
+@functools.cache
+def graph_of_search(kind, options, with_coverage):
+    """Return a sampler's search of toys as a graph, traced once for all batches and penalties, as the decoder's is."""
+    sampler = kind(**dict(options))
+
+    @tf.function(input_signature=[CACHE, MEMORY, INTEGERS, NUMBER, NUMBER], autograph=False)
+    def search(cache, memory, limits, length_penalty, coverage_penalty):
+        batch = tf.size(limits)
+        covering = coverage(batch, coverage_penalty) if with_coverage else None
+        return sampler(toy_step, cache, memory, batch, limits, length_penalty, covering)
+
+    return search
+
+
+@functools.cache
+def graph_of_scores(with_coverage):
+    """Return the scoring of given translations as a graph, likewise."""
+    tokens = tf.TensorSpec([None, None], tf.int32)
+
+    @tf.function(input_signature=[CACHE, MEMORY, tokens, INTEGERS, NUMBER, NUMBER], autograph=False)
+    def force(cache, memory, tokens, lengths, length_penalty, coverage_penalty):
+        covering = coverage(tf.size(lengths), coverage_penalty) if with_coverage else None
+        return teacher_forced_scores(toy_step, cache, memory, tokens, lengths, BEGIN, length_penalty, covering)
+
+    return force
+
+
 def run(sampler, batch, limits, seed=0, length_penalty=1.0, coverage_penalty=0.0):
-    step, cache, memory = toy(batch, seed)
-    decode = tf.function(
-        lambda memory: sampler(
-            step,
-            cache,
-            memory,
-            tf.constant(batch),
-            tf.constant(limits),
-            length_penalty,
-            coverage(batch, coverage_penalty),
-        )
-    )
-    return [part.numpy() for part in decode(memory)], [part.numpy() for part in memory]
+    _, cache, memory = toy(batch, seed)
+    return search(sampler, cache, memory, limits, length_penalty, coverage_penalty), [part.numpy() for part in memory]
+
+
+def search(sampler, cache, memory, limits, length_penalty=1.0, coverage_penalty=0.0):
+    decode = graph_of_search(type(sampler), tuple(vars(sampler).items()), coverage_penalty > 0)
+    penalties = tf.constant(length_penalty), tf.constant(coverage_penalty)
+    return [part.numpy() for part in decode(cache, memory, tf.constant(limits), *penalties)]
 
 
 def texts(found):
@@ -131,12 +158,11 @@ def test_scores_are_wus_and_come_in_order(penalties):
 )
 def test_a_forced_decode_gives_the_scores_of_search(sampler, penalties):
     found, (_, looks) = run(sampler, 8, [9, 3, 9, 1, 6, 9, 9, 9], 0, *penalties)
-    step, cache, memory = toy(8)
+    _, cache, memory = toy(8)
+    force = graph_of_scores(penalties[1] > 0)
     for k in range(found[0].shape[1]):
         tokens, lengths = tf.constant(found[0][:, k]), tf.constant(found[1][:, k])
-        forced = teacher_forced_scores(
-            step, cache, memory, tokens, lengths, BEGIN, penalties[0], coverage(8, penalties[1])
-        )
+        forced = force(cache, memory, tokens, lengths, *(tf.constant(penalty) for penalty in penalties))
         assert np.allclose(forced.log_probabilities, found[2][:, k], atol=1e-5)
         assert np.allclose(forced.scores, found[3][:, k], atol=1e-5)
         for row, hypothesis in enumerate(texts(found)):
@@ -250,12 +276,10 @@ def test_stopping_early_for_one_hypothesis_finds_the_same_one_as_for_all():
 def test_a_sentence_is_translated_alike_alone_and_in_any_batch(sampler):
     limits = [9, 3, 9, 1, 6, 9, 9, 9]
     together, _ = run(sampler, 8, limits)
-    step, _, memory = toy(8)
+    _, cache, memory = toy(8)
     for row in range(8):
-        cache = (tf.zeros([1, 1], tf.int32),)
-        mine = [part[row : row + 1] for part in memory]
-        alone = sampler(step, cache, mine, tf.constant(1), tf.constant(limits[row : row + 1]))
-        alone = [part.numpy() for part in alone]
+        its_cache, its_memory = (tuple(part[row : row + 1] for part in whole) for whole in (cache, memory))
+        alone = search(sampler, its_cache, its_memory, limits[row : row + 1])
         assert texts(alone)[0] == texts(together)[row]
         assert np.allclose(alone[2][0], together[2][row], atol=1e-5)
 

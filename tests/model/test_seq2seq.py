@@ -87,6 +87,7 @@ def test_gradients_of_the_whole_model_point_where_the_loss_falls():
     with tf.GradientTape() as tape:
         loss = model.batch_loss(SOURCE, TARGET, 0.1).objective
     gradients = [tf.convert_to_tensor(gradient) for gradient in tape.gradient(loss, values)]
+    loss = tf.function(lambda: model.batch_loss(SOURCE, TARGET, 0.1).objective)
     random = np.random.default_rng(8)
     for weight, gradient in zip(values, gradients, strict=True):
         direction = random.standard_normal(weight.shape).astype(np.float32)
@@ -95,7 +96,7 @@ def test_gradients_of_the_whole_model_point_where_the_loss_falls():
         ends = []
         for sign in (1, -1):
             weight.assign(start + sign * step * direction)
-            ends.append(float(model.batch_loss(SOURCE, TARGET, 0.1).objective))
+            ends.append(float(loss()))
         weight.assign(start)
         assert (ends[0] - ends[1]) / (2 * step) == pytest.approx(slope, rel=0.02, abs=0.02)
 
@@ -149,15 +150,17 @@ def test_reset_draws_by_the_seed_alone():
 
 def test_dropout_acts_in_training_only_and_at_every_place():
     model = make(encoder_layers=2, decoder_layers=2)
-    plain = float(model.batch_loss(SOURCE, TARGET).likelihood)
-    assert float(model.batch_loss(SOURCE, TARGET, training=True).likelihood) == pytest.approx(plain, rel=1e-6)
+    evaluated = tf.function(lambda: model.batch_loss(SOURCE, TARGET).likelihood)
+    trained = tf.function(lambda: model.batch_loss(SOURCE, TARGET, training=True).likelihood)
+    plain = float(evaluated())
+    assert float(trained()) == pytest.approx(plain, rel=1e-6)
     names = ("dropout", "recurrent_dropout", "word_dropout")
     rates = [rate for name in names for rate in model.bindings.holders(name)]
     assert len(rates) == 3 + 2 + 1 + 2 * 2 + 2 + 2
     for rate in rates:
         rate.assign(0.5)
-        assert float(model.batch_loss(SOURCE, TARGET).likelihood) == plain
-        assert float(model.batch_loss(SOURCE, TARGET, training=True).likelihood) != pytest.approx(plain, rel=1e-4)
+        assert float(evaluated()) == plain
+        assert float(trained()) != pytest.approx(plain, rel=1e-4)
         rate.assign(0.0)
 
 

@@ -76,7 +76,7 @@ def test_a_replay_that_fails_after_the_winners_age_counts_with_its_score_there()
     assert replay_scores(Run(Path("run"), {}, {}, found))["score"].tolist() == [9.0, 10.0, 11.0]
 
 
-def test_a_replay_of_a_schedule_from_elsewhere_has_a_report_too(tmp_path: Path) -> None:
+def test_a_replay_of_a_schedule_from_elsewhere_has_a_report_too(tmp_path: Path, quick_figures: None) -> None:
     """As `train --schedule` leaves it."""
     whole = load_run(write_fake_run(tmp_path / "run", ("pbt", "replay"), population=3, epochs=2.0))
     records = [record for record in whole.records if getattr(record, "method", "replay") == "replay"]
@@ -98,7 +98,9 @@ def test_the_answer_compares_with_replays_and_tells_what_they_know_beforehand(ru
     assert not any("Replay" in text for text in said.cautions if "its range" in text)
 
 
-def test_a_report_leaves_the_schedule_of_each_population_to_be_replayed(path: Path, run: Run) -> None:
+def test_a_report_leaves_the_schedule_of_each_population_to_be_replayed(
+    path: Path, run: Run, quick_figures: None
+) -> None:
     report = write_report(path).parent
     names = {file.name for file in report.glob("schedule_*.yaml")}
     assert names == {"schedule_pbt_seed0.yaml", "schedule_exploit-only_seed0.yaml"}

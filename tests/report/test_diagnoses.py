@@ -97,7 +97,7 @@ def test_spreads_are_drawn_as_shares_of_the_first_ones() -> None:
     assert [text.get_text() for text in ax.get_legend().get_texts()][-1] == "alarm"
 
 
-def test_the_page_has_the_figure_and_the_table_of_each_population(tmp_path: Path) -> None:
+def test_the_page_has_the_figure_and_the_table_of_each_population(tmp_path: Path, quick_figures: None) -> None:
     path = write_fake_run(tmp_path / "run", ("pbt", "exploit-only", "random"), population=4, epochs=6.0)
     report = write_report(path).parent
     assert (report / "figures" / "diversity_pbt_seed0.svg").exists()

@@ -29,6 +29,7 @@ from nmt_pbt.report.methods import method_info
 from nmt_pbt.report.run import Run, load_run
 from nmt_pbt.report.statistics import results_of
 from nmt_pbt.space.settings import ChoiceDomain, NumberDomain
+from tests.report.fake_run import write_fake_run
 from tests.report.journals import assigned, ended, evaluated, run_started, search
 
 
@@ -77,12 +78,13 @@ def test_drawing_changes_no_global_style_and_comes_out_the_same(one_path):
     assert "<dc:date>" not in first.svg
 
 
-def test_drawing_neither_needs_nor_loads_pyplot_or_anything_heavy(one_path):
+def test_drawing_neither_needs_nor_loads_pyplot_or_anything_heavy(tmp_path):
+    path = write_fake_run(tmp_path / "run", ("pbt",), population=3, epochs=2.0, sentences=80)
     code = (
         "import sys; from nmt_pbt.report.page import write_report; write_report(sys.argv[1]);"
         "print([name for name in ('matplotlib.pyplot', 'tensorflow', 'keras', 'keras_tuner') if name in sys.modules])"
     )
-    done = subprocess.run([sys.executable, "-c", code, str(one_path)], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 
 

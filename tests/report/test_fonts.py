@@ -94,7 +94,7 @@ def chinese_run(one_path: Path, tmp_path: Path) -> Path:
     return run
 
 
-def test_a_report_tells_once_what_is_missing_and_its_page_says_so(chinese_run, system, capfd):
+def test_a_report_tells_once_what_is_missing_and_its_page_says_so(chinese_run, system, capfd, no_pictures):
     assert run_app(app, ["report", str(chinese_run)]) == 0
     output, errors = capfd.readouterr()
     told = missing_text(frozenset(CHINESE))

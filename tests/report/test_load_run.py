@@ -123,7 +123,7 @@ def test_an_old_run_says_what_it_said(old):
     assert {name: rows.shape for name, rows in old.counts["pbt", 0].items()} == {"bleu": (80, 10), "chrf": (80, 18)}
 
 
-def test_an_old_run_can_be_drawn(tmp_path):
+def test_an_old_run_can_be_drawn(tmp_path, no_pictures):
     import shutil
 
     copy = tmp_path / "run-v1"

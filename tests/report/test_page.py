@@ -152,7 +152,7 @@ def test_the_same_run_gives_the_same_bytes_anywhere_and_removes_what_is_stale(re
     assert after == before
 
 
-def test_all_text_is_escaped(tmp_path):
+def test_all_text_is_escaped(tmp_path, no_pictures):
     path = write_fake_run(tmp_path / "nasty", ("pbt", "random"), population=3, epochs=2.0, sentences=80)
     nasty = "</pre></title><script>alert(1)</script><img src=x onerror=alert(2)>\"'&"
     for name in ("pbt-seed0.txt", "random-seed0.txt"):
@@ -194,7 +194,7 @@ def test_a_report_that_fails_leaves_the_former_one_as_it_was(report, one_path, m
     assert contents(report.parent) == before
 
 
-def test_a_run_under_way_and_a_single_training_have_a_page_too(tmp_path):
+def test_a_run_under_way_and_a_single_training_have_a_page_too(tmp_path, quick_figures):
     under_way = write_fake_run(tmp_path / "partial", population=3, epochs=2.0, tested=False)
     assert "not yet tested" in write_report(under_way).read_text(encoding="utf-8")
     single = write_fake_run(tmp_path / "train", ("manual",), population=2, epochs=2.0, sentences=80)
@@ -204,7 +204,7 @@ def test_a_run_under_way_and_a_single_training_have_a_page_too(tmp_path):
     assert "What the population did" not in text
 
 
-def test_a_run_of_another_task_that_keeps_no_outputs_is_drawn(tmp_path):
+def test_a_run_of_another_task_that_keeps_no_outputs_is_drawn(tmp_path, quick_figures):
     path = write_fake_run(tmp_path / "other", ("pbt", "random"), population=3, epochs=2.0, sentences=80)
     shutil.rmtree(path / "translations")
     records = [json.loads(line) for line in (path / "journal.jsonl").read_text(encoding="utf-8").splitlines()]
@@ -232,7 +232,8 @@ def test_what_is_not_a_run_is_refused_in_one_line(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_damage_is_refused_by_its_file(tmp_path):
+def test_damage_is_refused_by_its_file_before_anything_is_drawn(tmp_path, monkeypatch):
+    monkeypatch.setattr(page, "render", lambda *arguments, **named: pytest.fail("drew a figure"))
     path = write_fake_run(tmp_path / "run", ("pbt",), population=2, epochs=2.0, sentences=80)
 
     def refused(file: str, content: str, message: str, kind: type[Exception] = UsageError) -> None:

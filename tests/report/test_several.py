@@ -61,7 +61,7 @@ def test_one_method_looks_related_but_not_alike_in_different_runs():
     assert [style.label for style in styles] == ["PBT (1)", "PBT (2)", "PBT (3)", "PBT (4)"]
 
 
-def test_the_page_of_several_runs_lies_beside_the_first_and_tells_of_each(paths, tmp_path):
+def test_the_page_of_several_runs_lies_beside_the_first_and_tells_of_each(paths, tmp_path, no_pictures):
     page = write_report(paths)
     assert page == paths[0].parent / "report-small-large" / "index.html" == default_folder(paths) / "index.html"
     text = page.read_text(encoding="utf-8")

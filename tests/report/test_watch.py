@@ -28,7 +28,7 @@ def append(path: Path, lines: list[str]) -> None:
         journal.writelines(lines)
 
 
-def test_the_report_is_drawn_whenever_the_run_has_come_further_until_it_is_over(run, monkeypatch):
+def test_the_report_is_drawn_whenever_the_run_has_come_further_until_it_is_over(run, monkeypatch, quick_figures):
     path, lines = run
     shown, slept = [], []
 
@@ -51,7 +51,7 @@ def test_the_report_is_drawn_whenever_the_run_has_come_further_until_it_is_over(
     assert 'http-equiv="refresh"' not in (path / "report" / "index.html").read_text(encoding="utf-8")
 
 
-def test_the_page_of_a_run_under_way_loads_itself_again(run):
+def test_the_page_of_a_run_under_way_loads_itself_again(run, quick_figures):
     path, lines = run
     append(path, lines[:7])
 

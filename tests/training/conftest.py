@@ -11,6 +11,8 @@ import pytest
 
 from nmt_pbt.tasks.translation.batches import source_batch, target_batch
 from nmt_pbt.tasks.translation.corpus.subwords import EOS
+from nmt_pbt.tasks.translation.task import TranslationTask
+from nmt_pbt.tasks.translation.trainable import TranslationTrainable
 from nmt_pbt.tasks.translation.tree import load_settings
 
 
@@ -96,3 +98,9 @@ def small_settings():
             "evaluation.batch_size": 16,
         }
     )
+
+
+@pytest.fixture(scope="session")
+def trainable(small_settings, digits) -> TranslationTrainable:
+    """A live model for all tests that reset it or load a state first: building and tracing one takes seconds."""
+    return TranslationTask(small_settings, digits).build({})

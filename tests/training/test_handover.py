@@ -22,24 +22,27 @@ def task(small_settings, digits):
 
 
 @pytest.fixture(scope="module")
-def donor(task):
+def donor(trainable):
     """A live model in mid-training, and the state it was saved in."""
-    trainable = task.build({})
     trainable.reset(1)
     trainable.set_hyperparameters(DONOR)
     trainable.train(95)
     return trainable, trainable.state()
 
 
+@pytest.fixture(scope="module")
+def another(task):
+    return task.build({})
+
+
 @pytest.fixture
-def child(task, donor):
+def child(another, donor):
     """Another live model, which trained something else before it took the donor's state over."""
-    trainable = task.build({})
-    trainable.reset(2)
-    trainable.set_hyperparameters({**CHILD, "clip_norm": 0.5})
-    trainable.train(30)
-    trainable.load(donor[1])
-    return trainable
+    another.reset(2)
+    another.set_hyperparameters({**CHILD, "clip_norm": 0.5})
+    another.train(30)
+    another.load(donor[1])
+    return another
 
 
 def test_weights_optimizer_slots_and_iterations_hash_equal_right_after_the_load(child, donor):

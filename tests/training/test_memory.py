@@ -42,28 +42,33 @@ ERRORS = [
 ]
 
 
-@pytest.mark.parametrize("error", ERRORS)
-def test_a_job_that_does_not_fit_fails_alone(digits, error, monkeypatch) -> None:
-    def full(*_, **__):
-        raise error
+def test_a_job_that_does_not_fit_fails_alone(digits, monkeypatch) -> None:
+    def failing(error):
+        def full(*_, **__):
+            raise error
+
+        return full
 
     settings = load_settings(
         overrides={"model.embedding_units": 12, "model.units": 16, "training.averaging": "exponential"}
     )
     pool = TrainablePool(TranslationTask(settings, digits))
     worker = Worker("worker0", pool, InMemory())
-    with monkeypatch.context() as patch:
-        patch.setattr(Seq2Seq, "reset", full)
-        assert worker.run(job(None, "none")).failure == "out of memory"
+    for error in ERRORS:
+        with monkeypatch.context() as patch:
+            patch.setattr(Seq2Seq, "reset", failing(error))
+            assert worker.run(job(None, "none")).failure == "out of memory", error
     first = worker.run(job(None, "first"))
     second = worker.run(job(first.state, "second"))
     assert second.failure is None
     live = pool.get({}).trainable
-    for part, broken in {"_step": full, "_likelihood": full, "_search": lambda *_: full}.items():
-        with monkeypatch.context() as patch:
-            patch.setattr(live, part, broken)
-            assert worker.run(job(first.state, "never")).failure == "out of memory", part
-        assert worker.run(job(first.state, "again")).state.hash == second.state.hash, part
+    for error in ERRORS:
+        full = failing(error)
+        for part, broken in {"_step": full, "_likelihood": full, "_search": lambda *_, full=full: full}.items():
+            with monkeypatch.context() as patch:
+                patch.setattr(live, part, broken)
+                assert worker.run(job(first.state, "never")).failure == "out of memory", (part, error)
+            assert worker.run(job(first.state, "again")).state.hash == second.state.hash, (part, error)
 
 
 def test_another_fault_of_an_operation_is_not_taken_for_it(digits, small_settings, monkeypatch) -> None:

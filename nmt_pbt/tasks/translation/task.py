@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -22,6 +22,7 @@ from nmt_pbt.tasks.translation.output_limit import OutputLimit
 from nmt_pbt.tasks.translation.runtime import fitting_into_memory
 from nmt_pbt.tasks.translation.settings import MOST_SAMPLES
 from nmt_pbt.tasks.translation.significance import counts_path, sentence_counts, write_counts
+from nmt_pbt.tasks.translation.start import TensorflowStarts, make_after
 from nmt_pbt.tasks.translation.trainable import TranslationTrainable
 from nmt_pbt.tasks.translation.tree import TranslationSettings
 
@@ -47,6 +48,10 @@ class TranslationTask:
     settings: TranslationSettings
     prepared: PreparedCorpus
     start: MemberState | None = None
+
+    def __reduce__(self) -> tuple[Callable[..., TranslationTask], tuple[object, ...]]:
+        # A worker's process begins with the task.
+        return make_after, (TensorflowStarts(), TranslationTask, self.settings, self.prepared)
 
     @property
     def name(self) -> str:
