@@ -11,12 +11,13 @@ import typer
 
 from nmt_pbt.base.errors import UsageError
 from nmt_pbt.base.text import counted
-from nmt_pbt.cli.options import Beam, Ensemble, Method, MovedCorpus, Run, Seed, SplitSentences
+from nmt_pbt.cli.options import Beam, Ensemble, Method, MovedCorpus, NoRepeatNgram, Run, Seed, SplitSentences
 from nmt_pbt.cli.startup import start_tensorflow
 from nmt_pbt.cli.streams import check_open, warn
 
 if TYPE_CHECKING:
     from nmt_pbt.tasks.kept_model import KeptModel
+    from nmt_pbt.tasks.translation.decoding_options import DecodingOptions
     from nmt_pbt.tasks.translation.evaluation import Difference, MetricScore
     from nmt_pbt.tasks.translation.text import EvaluatedText
     from nmt_pbt.tasks.translation.tree import TranslationSettings
@@ -48,6 +49,7 @@ def evaluate_command(
     seed: Seed = None,
     ensemble: Ensemble = 1,
     beam: Beam = None,
+    no_repeat_ngram: NoRepeatNgram = None,
     split_sentences: SplitSentences = False,
     tokenize: Annotated[
         str | None, typer.Option(help="sacrebleu's tokenizer of BLEU, for instance zh; without it, the run's.")
@@ -56,6 +58,7 @@ def evaluate_command(
     """Translate a text and score it: BLEU, chrF and TER, each with its signature, and BLEU as the literature has it."""
     from nmt_pbt.run.choice import choose_models
     from nmt_pbt.tasks.translation.bleu_tokenizer import check_known
+    from nmt_pbt.tasks.translation.decoding_options import DecodingOptions
     from nmt_pbt.tasks.translation.tree import TranslationSettings
 
     check_open()
@@ -82,10 +85,11 @@ def evaluate_command(
 
     language = chosen[0].settings.corpus.target_language
     references = text.pairs.target
-    scores = score_text(_translate(chosen, beam, text, split_sentences), references, language, tokenize)
+    options = DecodingOptions.of(chosen[0].settings.evaluation, beam, no_repeat_ngram)
+    scores = score_text(_translate(chosen, options, text, split_sentences), references, language, tokenize)
     names = " + ".join(f"{model.name} (trial {model.trial})" for model in chosen)
-    size, width = counted(len(text.pairs), "sentence"), beam or chosen[0].settings.evaluation.beam
-    typer.echo(f"{names}: {text.name}, {size}, beam {width}{', sentence by sentence' if split_sentences else ''}")
+    size, how = counted(len(text.pairs), "sentence"), ", sentence by sentence" if split_sentences else ""
+    typer.echo(f"{names}: {text.name}, {size}, {options}{how}")
     if text.dropped:
         typer.echo(f"left out: {counted(text.dropped, 'pair')} with a blank line")
     for note in text.notes:
@@ -94,7 +98,10 @@ def evaluate_command(
         typer.echo(line)
     if against is None:
         return
-    translations = given if given is not None else _translate(rivals, beam, text, split_sentences)
+    translations = given
+    if translations is None:
+        options = DecodingOptions.of(rivals[0].settings.evaluation, beam, no_repeat_ngram)
+        translations = _translate(rivals, options, text, split_sentences)
     theirs = score_text(translations, references, language, tokenize)
     which = f"{rivals[0].name} of {against}" if rivals else str(against)
     typer.echo(f"against {which}:")
@@ -128,12 +135,15 @@ def _text(
 
 
 def _translate(
-    chosen: Sequence[KeptModel[TranslationSettings]], beam: int | None, text: EvaluatedText, split_sentences: bool
+    chosen: Sequence[KeptModel[TranslationSettings]],
+    options: DecodingOptions,
+    text: EvaluatedText,
+    split_sentences: bool,
 ) -> list[str]:
     """Return translations, and tell of lines that are too long; the model and its memory are let go."""
     from nmt_pbt.tasks.translation.translator import Translator
 
-    translator = Translator(chosen, beam, split_sentences)
+    translator = Translator(chosen, options, split_sentences)
     translations = translator.translate(text.pairs.source)
     if translator.warning is not None:
         warn(f"{text.name}: {translator.warning}")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from nmt_pbt.cli.options import Beam, Ensemble, Method, Run, Seed
+from nmt_pbt.cli.options import Beam, Ensemble, Method, NoRepeatNgram, Run, Seed
 from nmt_pbt.cli.startup import start_tensorflow
 
 
@@ -18,10 +18,12 @@ def export_command(
     seed: Seed = None,
     ensemble: Ensemble = 1,
     beam: Beam = None,
+    no_repeat_ngram: NoRepeatNgram = None,
 ) -> None:
     """Write a TensorFlow SavedModel that translates text, for use without this program."""
     from nmt_pbt.base.files import check_new_folder
     from nmt_pbt.run.choice import choose_models
+    from nmt_pbt.tasks.translation.decoding_options import DecodingOptions
     from nmt_pbt.tasks.translation.tree import TranslationSettings
 
     chosen = choose_models(run, TranslationSettings, method, seed, ensemble)
@@ -29,5 +31,5 @@ def export_command(
     start_tensorflow()
     from nmt_pbt.tasks.translation.export import export
 
-    export(chosen, folder, beam)
+    export(chosen, folder, DecodingOptions.of(chosen[0].settings.evaluation, beam, no_repeat_ngram))
     typer.echo(str(folder))

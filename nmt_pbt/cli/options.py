@@ -13,6 +13,16 @@ Seed = Annotated[int | None, typer.Option("--seed", help="The winner of which se
 Beam = Annotated[
     int | None, typer.Option("--beam", min=1, max=1000, help="Beam width, 1 is greedy; without it, the run's.")
 ]
+NoRepeatNgram = Annotated[
+    int | None,
+    typer.Option(
+        "--no-repeat-ngram",
+        min=0,
+        max=100,
+        metavar="N",
+        help="No n-gram of N subwords comes twice in a translation, 0 allows all; without it, the run's.",
+    ),
+]
 Ensemble = Annotated[
     int, typer.Option("--ensemble", min=1, help="So many of the run's kept models together, the best on dev first.")
 ]

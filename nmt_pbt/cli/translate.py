@@ -13,7 +13,7 @@ import typer
 
 from nmt_pbt.base.errors import UsageError
 from nmt_pbt.base.text import counted
-from nmt_pbt.cli.options import Beam, Ensemble, Method, Run, Seed, SplitSentences
+from nmt_pbt.cli.options import Beam, Ensemble, Method, NoRepeatNgram, Run, Seed, SplitSentences
 from nmt_pbt.cli.startup import start_tensorflow
 from nmt_pbt.cli.streams import check_open, warn
 
@@ -33,6 +33,7 @@ def translate_command(
     seed: Seed = None,
     ensemble: Ensemble = 1,
     beam: Beam = None,
+    no_repeat_ngram: NoRepeatNgram = None,
     nbest: Annotated[
         int | None,
         typer.Option(min=1, help="The N best translations a line: index ||| text ||| log-probability ||| score."),
@@ -49,14 +50,15 @@ def translate_command(
 ) -> None:
     """Translate standard input to standard output, a sentence a line; at a terminal, ask for sentences."""
     from nmt_pbt.run.choice import choose_models
+    from nmt_pbt.tasks.translation.decoding_options import DecodingOptions
     from nmt_pbt.tasks.translation.tree import TranslationSettings
 
     check_open(input_too=True)
     chosen = choose_models(run, TranslationSettings, method, seed, ensemble)
     from nmt_pbt.tasks.translation.text import in_chunks, n_best_lines, read_arriving
 
-    evaluation = chosen[0].settings.evaluation
-    _check_options(beam or evaluation.beam, nbest, score, attention, split_sentences)
+    options = DecodingOptions.of(chosen[0].settings.evaluation, beam, no_repeat_ngram)
+    _check_options(options.beam, nbest, score, attention, split_sentences)
     chunks: Iterator[list[str]] = iter(())
     if not sys.stdin.isatty():
         chunks = read_arriving(cast(io.BufferedReader, sys.stdin.buffer), STANDARD_INPUT, _LINES_TOGETHER)
@@ -73,7 +75,7 @@ def translate_command(
     start_tensorflow()
     from nmt_pbt.tasks.translation.translator import Translator
 
-    translator = Translator(chosen, beam, split_sentences)
+    translator = Translator(chosen, options, split_sentences)
 
     def answer(chunk: Sequence[str], first: int) -> Iterator[str]:
         """Return what is written for some lines, and draw what is to be drawn."""

@@ -19,6 +19,9 @@ Layers = Annotated[int, Field(ge=1, le=32)]
 WIDEST_BEAM = 1000
 """Widest beam of which a sentence can be decoded on an ordinary machine."""
 
+LONGEST_NGRAM = 100
+"""Longest n-grams whose repetition can be blocked."""
+
 
 class CorpusSettings(Section):
     """Which sentence pairs, how many, and how they are cut into subwords."""
@@ -132,7 +135,7 @@ class EvaluationSettings(Section):
 
     decides_nothing: ClassVar[frozenset[str]] = frozenset({"samples", "kept_models"})
     decides_if_set: ClassVar[frozenset[str]] = frozenset({"tokenize"})
-    earlier_values: ClassVar[Mapping[str, object]] = {"tokenize": DEFAULT}
+    earlier_values: ClassVar[Mapping[str, object]] = {"tokenize": DEFAULT, "no_repeat_ngram_size": 0}
 
     batch_size: BatchSize = 128
     """Sentences decoded together"""
@@ -142,6 +145,9 @@ class EvaluationSettings(Section):
     """Exponent of the length normalisation (Wu et al. 2016)"""
     coverage_penalty: Annotated[float, Field(ge=0.0, le=1000.0)] = 0.0
     """Weight of the penalty for source positions that were not attended to (Wu et al. 2016)"""
+    no_repeat_ngram_size: Annotated[int, Field(ge=0, le=LONGEST_NGRAM)] = 0
+    """No n-gram of so many subwords comes twice in a translation, on the test split and in `translate` (Paulus et al.
+    2018); 0 allows all"""
     samples: Annotated[int, Field(ge=0, le=MOST_SAMPLES)] = 2
     """Dev sentences whose translations are shown and recorded whenever a search finds a better model"""
     kept_models: Count = 1
