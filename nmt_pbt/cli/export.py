@@ -7,12 +7,12 @@ from typing import Annotated
 
 import typer
 
-from nmt_pbt.cli.options import Beam, Ensemble, Method, NoRepeatNgram, Run, Seed
+from nmt_pbt.cli.options import Beam, Ensemble, Method, NoRepeatNgram, Runs, Seed
 from nmt_pbt.cli.startup import start_tensorflow
 
 
 def export_command(
-    run: Run,
+    runs: Runs,
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="The SavedModel's folder; it must not exist.")],
     method: Method = None,
     seed: Seed = None,
@@ -22,11 +22,10 @@ def export_command(
 ) -> None:
     """Write a TensorFlow SavedModel that translates text, for use without this program."""
     from nmt_pbt.base.files import check_new_folder
-    from nmt_pbt.run.choice import choose_models
+    from nmt_pbt.cli.models import models_of
     from nmt_pbt.tasks.translation.decoding_options import DecodingOptions
-    from nmt_pbt.tasks.translation.tree import TranslationSettings
 
-    chosen = choose_models(run, TranslationSettings, method, seed, ensemble)
+    chosen = models_of(runs, method, seed, ensemble)
     check_new_folder(folder)
     start_tensorflow()
     from nmt_pbt.tasks.translation.export import export

@@ -13,7 +13,7 @@ import typer
 
 from nmt_pbt.base.errors import UsageError
 from nmt_pbt.base.text import counted
-from nmt_pbt.cli.options import Beam, Ensemble, Method, NoRepeatNgram, Run, Seed, SplitSentences
+from nmt_pbt.cli.options import Beam, Ensemble, Method, NoRepeatNgram, Runs, Seed, SplitSentences
 from nmt_pbt.cli.startup import start_tensorflow
 from nmt_pbt.cli.streams import check_open, warn
 
@@ -28,7 +28,7 @@ _LINES_TOGETHER = 2048  # translated at once where they are there, so that sente
 
 
 def translate_command(
-    run: Run,
+    runs: Runs,
     method: Method = None,
     seed: Seed = None,
     ensemble: Ensemble = 1,
@@ -49,12 +49,11 @@ def translate_command(
     split_sentences: SplitSentences = False,
 ) -> None:
     """Translate standard input to standard output, a sentence a line; at a terminal, ask for sentences."""
-    from nmt_pbt.run.choice import choose_models
+    from nmt_pbt.cli.models import models_of
     from nmt_pbt.tasks.translation.decoding_options import DecodingOptions
-    from nmt_pbt.tasks.translation.tree import TranslationSettings
 
     check_open(input_too=True)
-    chosen = choose_models(run, TranslationSettings, method, seed, ensemble)
+    chosen = models_of(runs, method, seed, ensemble)
     from nmt_pbt.tasks.translation.text import in_chunks, n_best_lines, read_arriving
 
     options = DecodingOptions.of(chosen[0].settings.evaluation, beam, no_repeat_ngram)

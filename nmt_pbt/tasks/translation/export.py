@@ -73,7 +73,7 @@ class SavedTranslator(tf.Module):
 def export(
     chosen: Sequence[KeptModel[TranslationSettings]], folder: Path, options: DecodingOptions | None = None
 ) -> None:
-    """Write models of a run as one SavedModel; the folder appears when it is whole.
+    """Write models as one SavedModel; the folder appears when it is whole.
 
     Args:
         chosen: Which; several translate together.
@@ -113,7 +113,9 @@ def _description(chosen: Sequence[KeptModel[TranslationSettings]], translator: T
     """Return where an exported model comes from, and how it translates."""
     settings = chosen[0].settings
     return {
-        "models": [{"name": its.name, "trial": its.trial, its.objective: its.score} for its in chosen],
+        "models": [
+            {"run": str(its.run), "name": its.name, "trial": its.trial, its.objective: its.score} for its in chosen
+        ],
         "corpus": settings.corpus.name,
         "source_language": settings.corpus.source_language,
         "target_language": settings.corpus.target_language,

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 
 class Translator:
-    """One live model, or several of one run that translate together.
+    """One live model, or several that translate together.
 
     Args:
-        chosen: Which; from `choose_models`.
+        chosen: Which; from `choose_models`. Of several runs, the settings of the first one's decide.
         options: How to search; None takes the run's.
         split_sentences: Whether `translate` translates the sentences of a line one by one.
 
@@ -94,10 +94,10 @@ class Translator:
 
 
 def load_decoder(chosen: Sequence[KeptModel[TranslationSettings]]) -> TextDecoder:
-    """Build and load models of one run.
+    """Build and load models.
 
     Args:
-        chosen: Which; from `choose_models`.
+        chosen: Which; from `choose_models`. All have the subwords of the first.
 
     Returns:
         A decoder that translates with all of them.
@@ -114,7 +114,7 @@ def load_decoder(chosen: Sequence[KeptModel[TranslationSettings]]) -> TextDecode
     subwords = Subwords.load((run / SUBWORDS).read_bytes())
     limit, models = OutputLimit.read(run), []
     for one in chosen:
-        model = TranslationModel(settings, subwords, one.values, limit=limit)
+        model = TranslationModel(one.settings, subwords, one.values, limit=limit)
         model.load(StateStore(one.folder).load(one.name))
         models.append(model)
     if len(models) == 1:
