@@ -27,7 +27,7 @@ class CorpusSettings(Section):
     """Which sentence pairs, how many, and how they are cut into subwords."""
 
     decides_nothing: ClassVar[frozenset[str]] = frozenset({"name"})
-    decides_if_set: ClassVar[frozenset[str]] = frozenset({"test_set"})
+    decides_if_set: ClassVar[frozenset[str]] = frozenset({"test_set", "byte_fallback"})
     earlier_values: ClassVar[Mapping[str, object]] = {"normalization": "nmt_nfkc"}
 
     name: str = "toy"
@@ -49,6 +49,10 @@ class CorpusSettings(Section):
     """Training pairs with more subwords than this on either side are left out, and counted"""
     vocabulary_size: Annotated[int, Field(ge=6, le=1_000_000)] = 400
     """Subwords in the joint vocabulary of both languages, four that are no text among them"""
+    byte_fallback: bool = False
+    """Cut a character that is not in the vocabulary into its bytes. Without it such a character is unknown, and no
+    translation can hold it. 256 of the subwords are bytes then, and the rarest characters, one in 2,000, are learned as
+    bytes"""
     normalization: Literal["nfc", "nmt_nfkc"] = "nfc"
     """What is done to text before it is cut into subwords. `nfc` loses nothing: a letter and its accents become one
     character. `nmt_nfkc`, as most translation models have it, folds what is alike too, so that a model never writes

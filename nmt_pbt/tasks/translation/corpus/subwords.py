@@ -65,7 +65,12 @@ class Subwords:
 
     @classmethod
     def train(
-        cls, texts: Sequence[str], vocabulary_size: int, seed: int, normalization: Normalization = "nfc"
+        cls,
+        texts: Sequence[str],
+        vocabulary_size: int,
+        seed: int,
+        normalization: Normalization = "nfc",
+        byte_fallback: bool = False,
     ) -> Subwords:
         """Train a unigram vocabulary; the same texts, size and seed give the same model. TensorFlow is not needed.
 
@@ -74,6 +79,7 @@ class Subwords:
             vocabulary_size: Subwords, the four special ones included.
             seed: Decides which texts are used where there are more than 100,000.
             normalization: What is done to text before it is cut; see `normalization`.
+            byte_fallback: Whether characters outside the vocabulary are cut into bytes; else they are unknown.
 
         Returns:
             The vocabulary.
@@ -98,8 +104,8 @@ class Subwords:
                     model_type="unigram",
                     vocab_size=vocabulary_size,
                     hard_vocab_limit=True,
-                    byte_fallback=False,
-                    character_coverage=1.0 if len(alphabet) <= _LARGE_ALPHABET else 0.9995,
+                    byte_fallback=byte_fallback,
+                    character_coverage=_coverage(len(alphabet), byte_fallback),
                     pad_id=PAD,
                     unk_id=UNK,
                     bos_id=BOS,
@@ -189,7 +195,7 @@ class Subwords:
         """Return the most probable ways to cut one word.
 
         Args:
-            word: Ids of its most probable cut; it comes back alone where it holds something unknown.
+            word: Ids of its most probable cut; it comes back alone where it holds something unknown, or bytes.
             most: How many ways there may be.
 
         Returns:
@@ -197,7 +203,7 @@ class Subwords:
         """
         best = tuple(word)
         text = self._pieces(best)
-        if UNK in best or not text.startswith(_SPACE):
+        if UNK in best or any(map(self._processor.IsByte, best)) or not text.startswith(_SPACE):
             return [best], np.zeros(1)
         found = self._processor.NBestEncodeAsIds(text.removeprefix(_SPACE), most)
         others = [cut for cut in map(tuple, found) if cut != best and self._pieces(cut) == text]
@@ -223,6 +229,13 @@ class Subwords:
 
     def __reduce__(self) -> tuple[type[Subwords], tuple[bytes]]:
         return Subwords, (self.model,)
+
+
+def _coverage(characters: int, byte_fallback: bool) -> float:
+    """Return the share of the text's characters that the vocabulary has as such."""
+    if byte_fallback:  # else no text would hold a byte: a model could not learn what to make of them
+        return 0.9995
+    return 1.0 if characters <= _LARGE_ALPHABET else 0.9995
 
 
 def _refusal(message: str, vocabulary_size: int) -> UsageError:
