@@ -39,7 +39,9 @@ from nmt_pbt.tasks.translation.tree import TranslationSettings
 
 RECORD = "distillation.json"
 """File of a distilled corpus that tells what made it."""
-_PART_SENTENCES = 1024
+_PART_SENTENCES = 1024  # of a part, at most
+_LEAST_SENTENCES = 128  # of a part, at least: a batch
+_PARTS_WANTED = 64  # of a small text, so that many cores have something to do
 _LOCK = "lock"
 _CORPUS = "corpus"  # where the corpus is put together within the work's folder
 _PARTS = "*-[0-9][0-9][0-9][0-9][0-9][0-9].txt"
@@ -218,6 +220,11 @@ class Distillation:
             ]
         )
 
+    @property
+    def _part_size(self) -> int:
+        """Sentences of a part. How many workers there are must not decide it."""
+        return min(_PART_SENTENCES, max(_LEAST_SENTENCES, len(self._kept) // _PARTS_WANTED))
+
     def _text(self, teacher: Teacher) -> tuple[Sequence[str], np.ndarray]:
         """Return what a teacher translates, and in which order: the longest first, so that no part is long at the end.
 
@@ -230,14 +237,14 @@ class Distillation:
     def parts(self, teacher: Teacher) -> Iterator[Part]:
         """Yield the parts that a teacher has yet to translate."""
         lines, order = self._text(teacher)
-        for number, begin in enumerate(range(0, len(order), _PART_SENTENCES)):
+        for number, begin in enumerate(range(0, len(order), self._part_size)):
             name = f"{teacher.name}-{number:06}"
             if not (self.work / f"{name}.txt").exists():
-                yield Part(name, tuple(lines[place] for place in order[begin : begin + _PART_SENTENCES].tolist()))
+                yield Part(name, tuple(lines[place] for place in order[begin : begin + self._part_size].tolist()))
 
     def parts_left(self, teacher: Teacher) -> int:
         """Return how many parts a teacher has yet to translate."""
-        parts = -(-len(self._kept) // _PART_SENTENCES)
+        parts = -(-len(self._kept) // self._part_size)
         return parts - len(list(self.work.glob(f"{teacher.name}-*.txt")))
 
     def keep(self, part: Part, translations: Sequence[str]) -> None:
@@ -246,11 +253,11 @@ class Distillation:
 
     def done(self) -> int:
         """Return how many sentences are translated."""
-        count = len(self._kept)
-        last = (count - 1) // _PART_SENTENCES
+        count, size = len(self._kept), self._part_size
+        last = (count - 1) // size
         files = self.work.glob(_PARTS)
         numbers = [int(file.stem.rpartition("-")[2]) for file in files]
-        return sum(count - last * _PART_SENTENCES if number == last else _PART_SENTENCES for number in numbers)
+        return sum(count - last * size if number == last else size for number in numbers)
 
     def is_there(self) -> bool:
         """Tell whether the corpus is whole already, made by the same models in the same way.
@@ -279,7 +286,7 @@ class Distillation:
         try:
             with held(self.work / _LOCK):
                 if not record.exists():
-                    _write_record(record, {**self.described, "environment": environment()})
+                    _write_record(record, {"corpus": self.corpus.name, **self.described, "environment": environment()})
                 found = _read(record)
                 then = found.get("environment")
                 changes = changes_since(then if isinstance(then, Mapping) else {})
@@ -358,7 +365,6 @@ class Distillation:
     def described(self) -> dict[str, Any]:
         """What decides the corpus, as it is recorded."""
         return {
-            "corpus": self.corpus.name,
             "corpus_sha256": self.corpus.digest(),
             "source_language": self._settings.corpus.source_language,
             "target_language": self._settings.corpus.target_language,
