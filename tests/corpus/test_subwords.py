@@ -8,13 +8,14 @@ import unicodedata
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nmt_pbt.base.errors import UsageError
 from nmt_pbt.tasks.translation.corpus import subwords as module
 from nmt_pbt.tasks.translation.corpus.catalog import load_corpus
-from nmt_pbt.tasks.translation.corpus.subwords import BOS, EOS, PAD, UNK, Subwords
+from nmt_pbt.tasks.translation.corpus.subwords import BOS, CONTROLS, EOS, FIRST_WORD, PAD, REPLACEMENT, UNK, Subwords
 from nmt_pbt.tasks.translation.settings import CorpusSettings
 
 CORPUS = load_corpus(CorpusSettings(train_pairs=300, dev_pairs=50, test_pairs=50), 0)
@@ -95,6 +96,16 @@ def test_without_bytes_a_character_that_was_never_seen_is_lost(subwords: Subword
     assert not subwords.can_write("😀")
     assert with_bytes.can_write("😀")
     assert Subwords.train(TEXTS, 200, 0, byte_fallback=False).model == subwords.model
+
+
+def test_bytes_that_are_no_text_are_replaced(with_bytes: Subwords, subwords: Subwords) -> None:
+    assert (with_bytes.has_bytes, subwords.has_bytes) == (True, False)
+    for byte in (0x00, 0x07, 0x1B, 0x7F, 0xE2):
+        assert with_bytes.decode([[FIRST_WORD + byte]]) == ["\ufffd"]
+        (found,) = with_bytes.tokenizer.detokenize(np.array([[FIRST_WORD + byte]], np.int32)).numpy()
+        replaced = tf.strings.regex_replace(found, CONTROLS, REPLACEMENT)  # as in an exported model
+        assert replaced.numpy().decode() == "\ufffd"
+    assert with_bytes.decode([[FIRST_WORD + 0x41]]) == ["A"]
 
 
 def test_with_bytes_the_rarest_characters_are_learned_as_bytes() -> None:

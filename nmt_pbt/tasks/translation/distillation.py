@@ -154,7 +154,7 @@ class PairCounts:
         forward: Pairs whose target was translated.
         reverse: Pairs whose source was translated.
         too_long: Pairs of the run's corpus that were not translated, as the run left them out: too long.
-        empty: Translations that were left out: they hold nothing that is text.
+        empty: Translations that were left out: they hold nothing.
     """
 
     original: int
@@ -318,8 +318,7 @@ class Distillation:
         made: dict[str, int] = {}
         for teacher in self.teachers:
             translations = self._translations(teacher)
-            # a model that writes bytes may write a NUL, at which a text is refused
-            written = [place for place, line in enumerate(translations) if line.strip() and "\0" not in line]
+            written = [place for place, line in enumerate(translations) if line.strip()]
             made[teacher.name] = len(written)
             given = train.source if teacher is self.forward else train.target
             given = selected_lines(given, self._kept[written].tolist())

@@ -17,7 +17,7 @@ from nmt_pbt.base.errors import UsageError, first_line
 from nmt_pbt.base.files import check_new_folder, named
 from nmt_pbt.tasks.kept_model import KeptModel
 from nmt_pbt.tasks.translation.corpus.normalization import BREAKS
-from nmt_pbt.tasks.translation.corpus.subwords import EOS, FIRST_WORD, PAD
+from nmt_pbt.tasks.translation.corpus.subwords import CONTROLS, EOS, FIRST_WORD, PAD, REPLACEMENT
 from nmt_pbt.tasks.translation.decoder import TextDecoder
 from nmt_pbt.tasks.translation.decoding_options import DecodingOptions
 from nmt_pbt.tasks.translation.translator import Translator
@@ -37,6 +37,7 @@ class SavedTranslator(tf.Module):
     def __init__(self, decoder: TextDecoder, options: DecodingOptions) -> None:
         super().__init__(name="translator")
         self._tokenizer = decoder.subwords.tokenizer
+        self._has_bytes = decoder.subwords.has_bytes
         self._weights = decoder.weight_variables  # held, so that they are saved with the graph
         self._search = decoder.search_function(options)
         self._penalties = (options.length_penalty, options.coverage_penalty)
@@ -62,6 +63,8 @@ class SavedTranslator(tf.Module):
         tokens, lengths = found.tokens[:, 0], found.lengths[:, 0]
         text = (tokens >= FIRST_WORD) & (tf.range(tf.shape(tokens)[1]) < lengths[:, None])
         written = self._tokenizer.detokenize(tf.ragged.boolean_mask(tokens, text))
+        if self._has_bytes:
+            written = tf.strings.regex_replace(written, CONTROLS, REPLACEMENT)
         written = tf.strings.regex_replace(tf.strings.regex_replace(written, f"[ {BREAKS}]+", " "), "^ | $", "")
         return {
             "translations": tf.where(blank, "", written)[:batch],

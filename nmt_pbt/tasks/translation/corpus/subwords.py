@@ -25,6 +25,11 @@ SUBWORDS = "subwords.model"
 FIRST_WORD = 4
 """The lowest id that is text."""
 
+CONTROLS = r"[\x00-\x08\x0e-\x1b\x7f]"
+"""Regular expression of control characters that are no white space. A model that writes bytes may write them."""
+REPLACEMENT = "\ufffd"
+"""What stands for bytes that are no text, as in Unicode."""
+
 _SPACE = "\u2581"  # how SentencePiece writes the space before a word
 _MOST_TEXTS = 100_000  # learning takes longer in proportion: of a million pairs it would take most of the time
 _LARGE_ALPHABET = 1_000  # more characters than this are a script like Chinese's: the rarest become unknown
@@ -47,6 +52,7 @@ class Subwords:
     Attributes:
         model: The serialised SentencePiece model.
         size: Subwords in the vocabulary, the special ones included.
+        has_bytes: Whether characters outside the vocabulary are cut into bytes.
     """
 
     def __init__(self, model: bytes) -> None:
@@ -61,6 +67,7 @@ class Subwords:
         if not loaded:
             raise UsageError("subwords: not a SentencePiece model; restore the run's file from a copy")
         self.size: int = processor.GetPieceSize()
+        self.has_bytes: bool = self.size > FIRST_WORD and bool(processor.IsByte(FIRST_WORD))
         self._processor = processor
 
     @classmethod
@@ -159,7 +166,7 @@ class Subwords:
             sentences: Ids of each sentence. What follows an EOS is ignored, special ids are left out.
 
         Returns:
-            The texts.
+            The texts. Bytes that are no text are replaced.
         """
         import tensorflow as tf
 
@@ -170,7 +177,7 @@ class Subwords:
                 np.concatenate(plain), np.array([len(ids) for ids in plain], np.int64)
             )
             texts.extend(text.decode("utf-8") for text in self.tokenizer.detokenize(ragged).numpy())
-        return texts
+        return [re.sub(CONTROLS, REPLACEMENT, text) for text in texts] if self.has_bytes else texts
 
     def pieces(self, ids: Iterable[int]) -> list[str]:
         """Return how subwords are written: `▁` stands for the space before a word, `</s>` for the end."""
