@@ -25,6 +25,7 @@ import numpy as np
 
 from nmt_pbt.base.memory import give_back_memory
 from nmt_pbt.base.randomness import generator
+from nmt_pbt.tasks.translation.decoding_options import DecodingOptions
 
 VOCABULARY = 200_000  # words of each language of a corpus that is made up
 STEPS = 200  # of training, before the workers' memory is read
@@ -67,7 +68,7 @@ def _stages(config: Path | None, corpus: str | None, epochs: float) -> None:
         _tell("dev split decoded greedily")
         give_back_memory()  # as a worker does after each job
         _tell("at rest")
-    trainable.translate(list(task.prepared.corpus.dev.source), task.settings.evaluation.beam)
+    trainable.translate(list(task.prepared.corpus.dev.source), DecodingOptions.of(task.settings.evaluation))
     _tell(f"with beam {task.settings.evaluation.beam}")
     give_back_memory()
     _tell("at rest")

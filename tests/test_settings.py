@@ -478,7 +478,15 @@ def test_any_assignment_gives_settings_or_one_line_never_a_traceback(text: str) 
 
 def test_the_hash_of_the_settings_leaves_out_what_may_be_added_or_moved() -> None:
     same = ["name=x", "engine.threads=2", "search.seeds=3", "search.methods=[pbt]"]
-    other = ["seed=1", "training.dropout=0.21", "search.population=7", "corpus.train_pairs=10"]
+    same += ["corpus.byte_fallback=false", "evaluation.no_repeat_ngram_size=0"]  # as before there were such settings
+    other = [
+        "corpus.byte_fallback=true",
+        "evaluation.no_repeat_ngram_size=3",
+        "seed=1",
+        "training.dropout=0.21",
+        "search.population=7",
+        "corpus.train_pairs=10",
+    ]
     base = recorded_hash(TranslationSettings())
     assert {recorded_hash(load_settings(None, [text])) for text in same} == {base}
     assert len({base, *(recorded_hash(load_settings(None, [text])) for text in other)}) == len(other) + 1

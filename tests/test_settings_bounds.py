@@ -14,7 +14,7 @@ from pydantic.fields import FieldInfo
 from nmt_pbt.base.errors import UsageError
 from nmt_pbt.base.section import Section
 from nmt_pbt.base.types import Value
-from nmt_pbt.cli.options import Beam
+from nmt_pbt.cli.options import Beam, NoRepeatNgram
 from nmt_pbt.run.preflight import check_memory, need_of
 from nmt_pbt.space.settings import NumberDomain
 from nmt_pbt.tasks.translation.settings import EvaluationSettings
@@ -131,9 +131,10 @@ def test_a_grid_of_too_many_values_and_too_many_evaluations_are_refused() -> Non
     NumberDomain(min=-1e15, max=1e15, integer=True, step=10)
 
 
-def test_the_beam_of_the_command_line_has_the_bound_of_the_settings() -> None:
-    (option,) = Beam.__metadata__
-    assert [bound.le for bound in EvaluationSettings.model_fields["beam"].metadata if isinstance(bound, Le)] == [
+@pytest.mark.parametrize(("name", "kind"), [("beam", Beam), ("no_repeat_ngram_size", NoRepeatNgram)])
+def test_options_of_the_command_line_have_the_bounds_of_the_settings(name: str, kind: Any) -> None:
+    (option,) = kind.__metadata__
+    assert [bound.le for bound in EvaluationSettings.model_fields[name].metadata if isinstance(bound, Le)] == [
         option.max
     ]
 

@@ -17,6 +17,7 @@ def build(workload: Workload, arguments: argparse.Namespace) -> Calls:
     from nmt_pbt.tasks.translation.corpus.prepared import prepare
     from nmt_pbt.tasks.translation.corpus.subwords import Subwords
     from nmt_pbt.tasks.translation.decoder import first_texts
+    from nmt_pbt.tasks.translation.decoding_options import DecodingOptions
     from nmt_pbt.tasks.translation.metrics import score_translations
     from nmt_pbt.tasks.translation.runtime import use_threads
     from nmt_pbt.tasks.translation.trainable import TranslationTask
@@ -61,7 +62,7 @@ def build(workload: Workload, arguments: argparse.Namespace) -> Calls:
 
     def decode(beam: int, length_penalty: float) -> Mapping[str, Any]:
         stopwatch = Stopwatch()
-        found = trainable.translate_n_best(dev.source, beam, length_penalty)
+        found = trainable.translate_n_best(dev.source, DecodingOptions(beam, length_penalty))
         texts = first_texts(found)
         seconds = stopwatch.read()
         return {**seconds, "texts": texts, "ids": [until_end(row[0].subwords) if row else [] for row in found]}

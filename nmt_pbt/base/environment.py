@@ -46,7 +46,16 @@ def environment_changes(file: Path) -> list[str]:
     Raises:
         UsageError: The file is damaged.
     """
-    then, now = _decisive(_in_force(_read(file))), _decisive(environment())
+    return changes_since(_in_force(_read(file)))
+
+
+def changes_since(recorded: Mapping[str, object]) -> list[str]:
+    """Tell what is no longer as a recorded environment says; see `environment_changes`.
+
+    Args:
+        recorded: What `environment` returned then.
+    """
+    then, now = _decisive(recorded), _decisive(environment())
     changed = [name for name in now if then.get(name) not in (None, now[name])]
     return [f"{name} was {then[name]!r} and is {now[name]!r}" for name in changed]
 

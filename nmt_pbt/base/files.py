@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -78,6 +79,21 @@ def check_new_folder(folder: Path) -> None:
     parent = folder.absolute().parent
     if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
         raise UsageError(f"{folder}: cannot be made in {parent}, which is no folder to write to; make it first")
+
+
+@contextmanager
+def held(lock: Path) -> Iterator[None]:
+    """Hold a lock, which a process that ends lets go.
+
+    Args:
+        lock: Its file; its folder exists.
+
+    Raises:
+        BlockingIOError: Another process holds it.
+    """
+    with open(lock, "a", encoding="utf-8") as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
 
 
 def refuse_links(folder: Path, *names: str) -> None:

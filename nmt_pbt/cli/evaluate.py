@@ -11,15 +11,20 @@ import typer
 
 from nmt_pbt.base.errors import UsageError
 from nmt_pbt.base.text import counted
-from nmt_pbt.cli.options import Beam, Ensemble, Method, MovedCorpus, Run, Seed, SplitSentences
+from nmt_pbt.cli.options import Beam, Ensemble, Method, MovedCorpus, NoRepeatNgram, Runs, Seed, SplitSentences
 from nmt_pbt.cli.startup import start_tensorflow
 from nmt_pbt.cli.streams import check_open, warn
 
 if TYPE_CHECKING:
     from nmt_pbt.tasks.kept_model import KeptModel
+    from nmt_pbt.tasks.translation.decoding_options import DecodingOptions
     from nmt_pbt.tasks.translation.evaluation import Difference, MetricScore
     from nmt_pbt.tasks.translation.text import EvaluatedText
     from nmt_pbt.tasks.translation.tree import TranslationSettings
+
+
+ALL = "all"
+"""Names all test sets of a corpus. No test set can have this name: theirs begin with `test`, `newstest` or `tst`."""
 
 
 class Split(str, Enum):
@@ -30,15 +35,19 @@ class Split(str, Enum):
 
 
 def evaluate_command(
-    run: Run,
+    runs: Runs,
     src: Annotated[
         Path | None, typer.Option(help="Text to translate; without it, a split of the run's corpus.")
     ] = None,
     ref: Annotated[Path | None, typer.Option(help="Its reference translation.")] = None,
     split: Annotated[Split | None, typer.Option(help="Which split of the run's corpus; without it, test.")] = None,
     test: Annotated[
-        str | None,
-        typer.Option("--test", help="Which of the corpus's test sets; without it, the one methods are compared by."),
+        list[str] | None,
+        typer.Option(
+            "--test",
+            metavar="NAME",
+            help=f"Which of the corpus's test sets, or {ALL}; repeatable. Without it, the one methods are compared by.",
+        ),
     ] = None,
     corpus: MovedCorpus = None,
     against: Annotated[
@@ -48,95 +57,115 @@ def evaluate_command(
     seed: Seed = None,
     ensemble: Ensemble = 1,
     beam: Beam = None,
+    no_repeat_ngram: NoRepeatNgram = None,
     split_sentences: SplitSentences = False,
     tokenize: Annotated[
         str | None, typer.Option(help="sacrebleu's tokenizer of BLEU, for instance zh; without it, the run's.")
     ] = None,
 ) -> None:
     """Translate a text and score it: BLEU, chrF and TER, each with its signature, and BLEU as the literature has it."""
-    from nmt_pbt.run.choice import choose_models
+    from nmt_pbt.cli.models import models_of
     from nmt_pbt.tasks.translation.bleu_tokenizer import check_known
-    from nmt_pbt.tasks.translation.tree import TranslationSettings
+    from nmt_pbt.tasks.translation.decoding_options import DecodingOptions
 
     check_open()
     if tokenize is not None:
         check_known(tokenize, "--tokenize")
-    chosen = choose_models(run, TranslationSettings, method, seed, ensemble)
+    chosen = models_of(runs, method, seed, ensemble)
     from nmt_pbt.tasks.translation.metrics import check_tokenizer
     from nmt_pbt.tasks.translation.text import pair_up, read_translations, same_direction
 
     rivals: tuple[KeptModel[TranslationSettings], ...] = ()
     given: list[str] | None = None
     if against is not None and against.is_dir():
-        rivals = choose_models(against, TranslationSettings)
+        rivals = models_of([against])
         same_direction(chosen, rivals)
     elif against is not None:
         given = read_translations(against)
-    text = _text(chosen[0], src, ref, split, test, corpus)
+    texts = _texts(chosen[0], src, ref, split, test or [], corpus)
     if against is not None and given is not None:
-        pair_up(against, given, text)
+        if len(texts) > 1:
+            raise UsageError(f"--against {against}: holds translations of one text; name one with --test")
+        pair_up(against, given, texts[0])
     tokenize = tokenize or chosen[0].settings.bleu_tokenizer
     check_tokenizer(tokenize, "--tokenize")
     start_tensorflow()
     from nmt_pbt.tasks.translation.evaluation import compare_scores, score_text
 
     language = chosen[0].settings.corpus.target_language
-    references = text.pairs.target
-    scores = score_text(_translate(chosen, beam, text, split_sentences), references, language, tokenize)
-    names = " + ".join(f"{model.name} (trial {model.trial})" for model in chosen)
-    size, width = counted(len(text.pairs), "sentence"), beam or chosen[0].settings.evaluation.beam
-    typer.echo(f"{names}: {text.name}, {size}, beam {width}{', sentence by sentence' if split_sentences else ''}")
-    if text.dropped:
-        typer.echo(f"left out: {counted(text.dropped, 'pair')} with a blank line")
-    for note in text.notes:
-        typer.echo(note)
-    for line in _score_lines(scores):
-        typer.echo(line)
+    options = DecodingOptions.of(chosen[0].settings.evaluation, beam, no_repeat_ngram)
+    scores = []
+    for text, translations in zip(texts, _translate(chosen, options, texts, split_sentences), strict=True):
+        scores.append(score_text(translations, text.pairs.target, language, tokenize))
+        size, how = counted(len(text.pairs), "sentence"), ", sentence by sentence" if split_sentences else ""
+        typer.echo(f"{_names(chosen)}: {text.name}, {size}, {options}{how}")
+        if text.dropped:
+            typer.echo(f"left out: {counted(text.dropped, 'pair')} with a blank line")
+        for line in (*text.notes, *_score_lines(scores[-1])):
+            typer.echo(line)
     if against is None:
         return
-    translations = given if given is not None else _translate(rivals, beam, text, split_sentences)
-    theirs = score_text(translations, references, language, tokenize)
+    if given is not None:
+        compared = [given]
+    else:
+        options = DecodingOptions.of(rivals[0].settings.evaluation, beam, no_repeat_ngram)
+        compared = _translate(rivals, options, texts, split_sentences)
     which = f"{rivals[0].name} of {against}" if rivals else str(against)
-    typer.echo(f"against {which}:")
-    for line in _difference_lines(scores, theirs, compare_scores(scores, theirs)):
-        typer.echo(line)
+    for text, ours, translations in zip(texts, scores, compared, strict=True):
+        theirs = score_text(translations, text.pairs.target, language, tokenize)
+        typer.echo(f"against {which}{f' on {text.name}' if len(texts) > 1 else ''}:")
+        for line in _difference_lines(ours, theirs, compare_scores(ours, theirs)):
+            typer.echo(line)
 
 
-def _text(
+def _names(chosen: Sequence[KeptModel[TranslationSettings]]) -> str:
+    """Return what the models are called, with their run where there are several."""
+    several = len({model.run for model in chosen}) > 1
+    return " + ".join(f"{model.name}{f' of {model.run}' if several else ''} (trial {model.trial})" for model in chosen)
+
+
+def _texts(
     chosen: KeptModel[TranslationSettings],
     src: Path | None,
     ref: Path | None,
     split: Split | None,
-    test: str | None,
+    tests: Sequence[str],
     corpus: str | None,
-) -> EvaluatedText:
-    """Return the text to evaluate on."""
-    from nmt_pbt.tasks.translation.text import given_text, own_text
+) -> list[EvaluatedText]:
+    """Return the texts to evaluate on."""
+    from nmt_pbt.tasks.translation.text import given_text, own_corpus, split_of
 
     if (src is None) != (ref is None):
         raise UsageError("--src and --ref go together: give both, or none for a split of the run's own corpus")
-    if test is not None and split is Split.dev:
-        raise UsageError(f"--test {test}: names a test set, --split dev is none; leave out either")
-    if src is None or ref is None:
-        return own_text(chosen, "dev" if split is Split.dev else "test", corpus, test)
-    if split is not None or test is not None or corpus is not None:
-        raise UsageError(
-            "--split, --test and --corpus are about text of the run's own corpus, --src and --ref name other text; "
-            "leave out either"
-        )
-    return given_text(src, ref)
+    if tests and split is Split.dev:
+        raise UsageError(f"--test {tests[0]}: names a test set, --split dev is none; leave out either")
+    if src is not None and ref is not None:
+        if split is not None or tests or corpus is not None:
+            raise UsageError(
+                "--split, --test and --corpus are about text of the run's own corpus, --src and --ref name other text; "
+                "leave out either"
+            )
+        return [given_text(src, ref)]
+    own = own_corpus(chosen, corpus)
+    if split is Split.dev:
+        return [split_of(own, "dev")]
+    names = list(own.tests) if ALL in tests else list(dict.fromkeys(tests)) or [own.test_set]
+    return [split_of(own, "test", name) for name in names]
 
 
 def _translate(
-    chosen: Sequence[KeptModel[TranslationSettings]], beam: int | None, text: EvaluatedText, split_sentences: bool
-) -> list[str]:
-    """Return translations, and tell of lines that are too long; the model and its memory are let go."""
+    chosen: Sequence[KeptModel[TranslationSettings]],
+    options: DecodingOptions,
+    texts: Sequence[EvaluatedText],
+    split_sentences: bool,
+) -> list[list[str]]:
+    """Return translations of each text, and tell of lines that are too long; the model and its memory are let go."""
     from nmt_pbt.tasks.translation.translator import Translator
 
-    translator = Translator(chosen, beam, split_sentences)
-    translations = translator.translate(text.pairs.source)
+    translator = Translator(chosen, options, split_sentences)
+    translations = [translator.translate(text.pairs.source) for text in texts]
     if translator.warning is not None:
-        warn(f"{text.name}: {translator.warning}")
+        warn(f"{', '.join(text.name for text in texts)}: {translator.warning}")
     return translations
 
 

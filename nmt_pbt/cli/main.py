@@ -13,6 +13,7 @@ from nmt_pbt import __version__
 from nmt_pbt.base.memory import collect_garbage_rarely
 from nmt_pbt.cli.compare import CompareCommand, compare_command
 from nmt_pbt.cli.data import data_app
+from nmt_pbt.cli.distill import distill_command
 from nmt_pbt.cli.evaluate import evaluate_command
 from nmt_pbt.cli.export import export_command
 from nmt_pbt.cli.manual import manual_command
@@ -37,6 +38,7 @@ app.command("manual")(manual_command)
 app.command("translate")(translate_command)
 app.command("evaluate")(evaluate_command)
 app.command("export")(export_command)
+app.command("distill")(distill_command)
 
 
 app.command("report")(report_command)

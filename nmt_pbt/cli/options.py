@@ -8,13 +8,27 @@ from typing import Annotated
 import typer
 
 Run = Annotated[Path, typer.Argument(help="A run's folder.")]
+Runs = Annotated[
+    list[Path],
+    typer.Argument(metavar="RUN...", help="A run's folder; models of several translate together, as --ensemble says."),
+]
 Method = Annotated[str | None, typer.Option("--method", help="Whose winner; without it, the best on dev.")]
 Seed = Annotated[int | None, typer.Option("--seed", help="The winner of which seed; without it, the best on dev.")]
 Beam = Annotated[
     int | None, typer.Option("--beam", min=1, max=1000, help="Beam width, 1 is greedy; without it, the run's.")
 ]
+NoRepeatNgram = Annotated[
+    int | None,
+    typer.Option(
+        "--no-repeat-ngram",
+        min=0,
+        max=100,
+        metavar="N",
+        help="No n-gram of N subwords comes twice in a translation, 0 allows all; without it, the run's.",
+    ),
+]
 Ensemble = Annotated[
-    int, typer.Option("--ensemble", min=1, help="So many of the run's kept models together, the best on dev first.")
+    int, typer.Option("--ensemble", min=1, help="So many kept models of each run together, the best on dev first.")
 ]
 SplitSentences = Annotated[
     bool, typer.Option("--split-sentences", help="Translate the sentences of a line one by one, and join them.")

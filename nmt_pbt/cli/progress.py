@@ -187,6 +187,51 @@ class PreparationProgress:
             self._progress.update(self._bar, completed=done)
 
 
+class TranslationProgress:
+    """A bar for text that is translated; a context manager. In a log, a line now and then takes its place.
+
+    Args:
+        sentences: Sentences in all.
+        done: How many are done already.
+    """
+
+    def __init__(self, sentences: int, done: int) -> None:
+        self._sentences = sentences
+        self._done = done
+        self._told = time.monotonic()
+        self._progress = Progress(
+            TextColumn("Translating {task.completed:,.0f} of {task.total:,.0f} sentences"),
+            BarColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=CONSOLE,
+            disable=not CONSOLE.is_terminal,
+            speed_estimate_period=600,  # parts end seldom, and several at a time
+        )
+
+    def __enter__(self) -> TranslationProgress:
+        self._bar = self._progress.add_task("", total=self._sentences, completed=self._done)
+        self._progress.start()
+        if self._done and not CONSOLE.is_terminal:
+            self._write_line()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def add(self, sentences: int) -> None:
+        """Show that so many more are done."""
+        self._done += sentences
+        self._progress.update(self._bar, completed=self._done)
+        over = self._done >= self._sentences
+        if not CONSOLE.is_terminal and (over or time.monotonic() >= self._told + _EVERY):
+            self._write_line()
+
+    def _write_line(self) -> None:
+        self._told = time.monotonic()
+        CONSOLE.print(f"translated {self._done:,}/{self._sentences:,} sentences", highlight=False, soft_wrap=True)
+
+
 class DownloadProgress:
     """A bar for each file that is downloaded; a context manager, called with (file, bytes done, bytes in all)."""
 

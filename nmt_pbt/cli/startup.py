@@ -9,16 +9,21 @@ import tempfile
 from nmt_pbt.tasks.translation.start import import_tensorflow
 
 
+def set_environment() -> None:
+    """Say how TensorFlow and Keras are to start, in this process and those that it starts."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    # Whatever the shell sets for other programs: this one is written for Keras 3 on TensorFlow.
+    os.environ["KERAS_BACKEND"] = "tensorflow"
+    os.environ.pop("TF_USE_LEGACY_KERAS", None)
+
+
 def start_tensorflow() -> None:
     """Import TensorFlow without its start-up messages.
 
     The native libraries write some of them before any setting of theirs is read, so standard error is set aside for
     the moment; what was written is shown after all if the import fails.
     """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    # Whatever the shell sets for other programs: this one is written for Keras 3 on TensorFlow.
-    os.environ["KERAS_BACKEND"] = "tensorflow"
-    os.environ.pop("TF_USE_LEGACY_KERAS", None)
+    set_environment()
     sys.stderr.flush()
     terminal = os.dup(2)
     with tempfile.TemporaryFile() as aside:

@@ -13,7 +13,7 @@ import typer
 
 from nmt_pbt.base.errors import UsageError
 from nmt_pbt.base.text import counted
-from nmt_pbt.cli.options import Beam, Ensemble, Method, Run, Seed, SplitSentences
+from nmt_pbt.cli.options import Beam, Ensemble, Method, NoRepeatNgram, Runs, Seed, SplitSentences
 from nmt_pbt.cli.startup import start_tensorflow
 from nmt_pbt.cli.streams import check_open, warn
 
@@ -28,11 +28,12 @@ _LINES_TOGETHER = 2048  # translated at once where they are there, so that sente
 
 
 def translate_command(
-    run: Run,
+    runs: Runs,
     method: Method = None,
     seed: Seed = None,
     ensemble: Ensemble = 1,
     beam: Beam = None,
+    no_repeat_ngram: NoRepeatNgram = None,
     nbest: Annotated[
         int | None,
         typer.Option(min=1, help="The N best translations a line: index ||| text ||| log-probability ||| score."),
@@ -48,15 +49,15 @@ def translate_command(
     split_sentences: SplitSentences = False,
 ) -> None:
     """Translate standard input to standard output, a sentence a line; at a terminal, ask for sentences."""
-    from nmt_pbt.run.choice import choose_models
-    from nmt_pbt.tasks.translation.tree import TranslationSettings
+    from nmt_pbt.cli.models import models_of
+    from nmt_pbt.tasks.translation.decoding_options import DecodingOptions
 
     check_open(input_too=True)
-    chosen = choose_models(run, TranslationSettings, method, seed, ensemble)
+    chosen = models_of(runs, method, seed, ensemble)
     from nmt_pbt.tasks.translation.text import in_chunks, n_best_lines, read_arriving
 
-    evaluation = chosen[0].settings.evaluation
-    _check_options(beam or evaluation.beam, nbest, score, attention, split_sentences)
+    options = DecodingOptions.of(chosen[0].settings.evaluation, beam, no_repeat_ngram)
+    _check_options(options.beam, nbest, score, attention, split_sentences)
     chunks: Iterator[list[str]] = iter(())
     if not sys.stdin.isatty():
         chunks = read_arriving(cast(io.BufferedReader, sys.stdin.buffer), STANDARD_INPUT, _LINES_TOGETHER)
@@ -73,7 +74,7 @@ def translate_command(
     start_tensorflow()
     from nmt_pbt.tasks.translation.translator import Translator
 
-    translator = Translator(chosen, beam, split_sentences)
+    translator = Translator(chosen, options, split_sentences)
 
     def answer(chunk: Sequence[str], first: int) -> Iterator[str]:
         """Return what is written for some lines, and draw what is to be drawn."""

@@ -52,8 +52,18 @@ def workers_here(threads: int, most: int) -> Workers:
         threads: Threads of a worker.
         most: More would be of no use.
     """
-    cores = _cores()
-    each = int(_IN_TRAINING * own_memory())
+    return workers_of(int(_IN_TRAINING * own_memory()), threads, most)
+
+
+def workers_of(bytes_each: int, threads: int, most: int) -> Workers:
+    """Return how many workers this machine has room for.
+
+    Args:
+        bytes_each: Memory that each takes.
+        threads: Threads of a worker.
+        most: More would be of no use.
+    """
+    cores, each = _cores(), bytes_each
     fitting = max(1, _free_memory() // each)
     return Workers(max(1, min(cores // max(1, threads), fitting, most)), cores, fitting, each)
 

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TypeVar
 
 from nmt_pbt.base.environment import environment, environment_changes, with_change
 from nmt_pbt.base.errors import UsageError
-from nmt_pbt.base.files import TEMPORARY, refuse_links, replace_file
+from nmt_pbt.base.files import TEMPORARY, held, refuse_links, replace_file
 from nmt_pbt.base.yaml_text import dump_yaml, read_yaml
 from nmt_pbt.run.journal import AnyRecord, Journal, RunStarted, read_journal, read_start
 from nmt_pbt.settings.fingerprint import deciding_settings, settings_hash, undecided
@@ -88,9 +87,9 @@ class RunDirectory:
     @contextmanager
     def _alone(self) -> Iterator[None]:
         refuse_links(self.path)
-        with open(self.lock_file, "a", encoding="utf-8") as lock:
+        with ExitStack() as stack:
             try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                stack.enter_context(held(self.lock_file))
             except BlockingIOError:
                 raise UsageError(f"{self.path}: another process is writing this run; wait for it or stop it") from None
             yield

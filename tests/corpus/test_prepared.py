@@ -101,3 +101,13 @@ def test_a_folder_of_very_many_test_sets_is_told_from_another_at_once(prepared: 
     found = corpus_of_run(corpus, prepared.subwords, prepared.max_length, digest, 0)
     assert found is not None
     assert not found.other_tests
+
+
+def test_a_run_s_subwords_have_bytes_where_its_settings_say_so() -> None:
+    given = CorpusSettings(train_pairs=300, dev_pairs=5, test_pairs=5, vocabulary_size=420)
+    corpus, without = check(given, 0)
+    _, with_bytes = check(given.model_copy(update={"byte_fallback": True, "vocabulary_size": 420}), 0)
+    assert not without.can_write("Ω")
+    assert with_bytes.can_write("Ω")
+    assert with_bytes.size == 420
+    assert with_bytes.count(corpus.train.source[0]) > 0

@@ -4,16 +4,18 @@ import copy
 import re
 import subprocess
 import sys
+import unicodedata
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nmt_pbt.base.errors import UsageError
 from nmt_pbt.tasks.translation.corpus import subwords as module
 from nmt_pbt.tasks.translation.corpus.catalog import load_corpus
-from nmt_pbt.tasks.translation.corpus.subwords import BOS, EOS, PAD, UNK, Subwords
+from nmt_pbt.tasks.translation.corpus.subwords import BOS, CONTROLS, EOS, FIRST_WORD, PAD, REPLACEMENT, UNK, Subwords
 from nmt_pbt.tasks.translation.settings import CorpusSettings
 
 CORPUS = load_corpus(CorpusSettings(train_pairs=300, dev_pairs=50, test_pairs=50), 0)
@@ -67,6 +69,64 @@ def test_of_a_large_alphabet_the_rarest_characters_are_unknown() -> None:
     trained = Subwords.train([*common, "\u9f00\u9f01\u9f02"], 1005, 0)
     assert UNK in trained.encode(["\u9f00"])[0]
     assert UNK not in trained.encode([common[3]])[0]
+
+
+@pytest.fixture(scope="module")
+def with_bytes() -> Subwords:
+    return Subwords.train(TEXTS, 420, 0, byte_fallback=True)
+
+
+NEVER_SEEN = st.text(st.characters(codec="utf-8", categories=("L", "N", "P", "S"), max_codepoint=0x2FFFF), max_size=12)
+
+
+@given(texts=st.lists(NEVER_SEEN, min_size=1, max_size=6))
+@settings(max_examples=60)
+def test_with_bytes_every_character_comes_back(with_bytes: Subwords, texts: list[str]) -> None:
+    texts = [unicodedata.normalize("NFC", text) for text in texts]
+    ids = with_bytes.encode(texts)
+    assert not any((sentence == UNK).any() for sentence in ids)
+    assert with_bytes.decode(ids) == texts
+    assert [with_bytes.count(text) for text in texts] == [len(sentence) for sentence in ids]
+
+
+def test_without_bytes_a_character_that_was_never_seen_is_lost(subwords: Subwords, with_bytes: Subwords) -> None:
+    text = "Łódź 2024: 😀"
+    assert subwords.decode(subwords.encode([text])) != [text]
+    assert with_bytes.decode(with_bytes.encode([text])) == [text]
+    assert not subwords.can_write("😀")
+    assert with_bytes.can_write("😀")
+    assert Subwords.train(TEXTS, 200, 0, byte_fallback=False).model == subwords.model
+
+
+def test_bytes_that_are_no_text_are_replaced(with_bytes: Subwords, subwords: Subwords) -> None:
+    assert (with_bytes.has_bytes, subwords.has_bytes) == (True, False)
+    for byte in (0x00, 0x07, 0x1B, 0x7F, 0xE2):
+        assert with_bytes.decode([[FIRST_WORD + byte]]) == ["\ufffd"]
+        (found,) = with_bytes.tokenizer.detokenize(np.array([[FIRST_WORD + byte]], np.int32)).numpy()
+        replaced = tf.strings.regex_replace(found, CONTROLS, REPLACEMENT)  # as in an exported model
+        assert replaced.numpy().decode() == "\ufffd"
+    assert with_bytes.decode([[FIRST_WORD + 0x41]]) == ["A"]
+
+
+def test_with_bytes_the_rarest_characters_are_learned_as_bytes() -> None:
+    found = Subwords.train([*TEXTS, "Ω"], 420, 0, byte_fallback=True)
+    assert found.pieces(found.encode(["Ω"])[0]) == ["▁", "<0xCE>", "<0xA9>"]
+    assert found.pieces(Subwords.train([*TEXTS, "Ω"], 200, 0).encode(["Ω"])[0]) != ["▁", "<unk>"]
+
+
+def test_a_word_with_bytes_is_cut_in_one_way(with_bytes: Subwords) -> None:
+    word = tuple(with_bytes.encode(["Ωcat"])[0].tolist())
+    cuts, scores = with_bytes.cuts(word, 8)
+    assert (cuts, scores.tolist()) == ([word], [0.0])
+    literal = tuple(with_bytes.encode(["cat"])[0].tolist())
+    assert len(with_bytes.cuts(literal, 8)[0]) > 1
+
+
+def test_too_few_subwords_for_the_bytes_are_refused_with_the_smallest_that_works() -> None:
+    with pytest.raises(UsageError, match=r"200 subwords are too few .* the smallest is \d+") as refused:
+        Subwords.train(TEXTS, 200, 0, byte_fallback=True)
+    smallest = int(re.findall(r"\d+", str(refused.value))[-1])
+    assert Subwords.train(TEXTS, smallest, 0, byte_fallback=True).size == smallest
 
 
 def test_a_long_line_counts() -> None:

@@ -9,7 +9,8 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from nmt_pbt.cli.main import app
 from nmt_pbt.cli.usage import run_app
 from nmt_pbt.run.choice import choose_models
 from nmt_pbt.tasks.translation.decoder import TextDecoder
+from nmt_pbt.tasks.translation.decoding_options import DecodingOptions
 from nmt_pbt.tasks.translation.translator import Translator
 from nmt_pbt.tasks.translation.tree import TranslationSettings
 
@@ -71,6 +73,26 @@ def test_a_beam_of_one_is_greedy_and_an_n_best_list_holds_the_translation_first(
     assert list(best.values()) == translator.translate(LINES)
 
 
+def test_no_ngram_comes_twice_where_that_is_asked_for(run, command, translator):
+    free = command("translate", str(run), "--no-repeat-ngram=0", text=TEXT)
+    assert free == translator.translate(LINES)
+    for beam in (1, 3):
+        options = replace(translator.options, beam=beam, no_repeat_ngram_size=2)
+        found = translator.decoder.translate_n_best([line for line in LINES if line.strip()], options)
+        assert not any(_repeats(row[0].subwords, 2) for row in found)
+    assert any(_repeats(row[0].subwords, 2) for row in translator.n_best(LINES, 1))
+    blocked = command("translate", str(run), "--no-repeat-ngram=2", text=TEXT)
+    assert blocked == translator.decoder.translate(LINES, replace(translator.options, no_repeat_ngram_size=2))
+    assert blocked != free
+    told = command("evaluate", str(run), "--no-repeat-ngram=2")
+    assert told[0].endswith("12 sentences, beam 3, no 2-gram twice")
+
+
+def _repeats(ids: Sequence[int], size: int) -> bool:
+    found = [tuple(ids[begin : begin + size]) for begin in range(len(ids) - size + 1)]
+    return len(set(found)) < len(found)
+
+
 def test_given_translations_are_scored_in_the_form_of_an_n_best_list(run, command, translator, tmp_path):
     given = ["Die Katze.", "", "Hunde sehen ein Haus.", "", "Sie ist hier."]
     (tmp_path / "given").write_text("".join(line + "\n" for line in given), encoding="utf-8")
@@ -89,7 +111,9 @@ def test_several_models_translate_together_as_their_mean_probability_says(run, c
     wanted = together.n_best(LINES, 1)
     assert [line.split(" ||| ")[1] for line in found] == [row[0].text for row in wanted]
     models = [Translator([one]).decoder._models[0] for one in chosen]
-    again = TextDecoder(models[::-1], together.decoder.subwords, 2).translate_n_best(LINES, 3, 0.8, 1, 0.1)
+    again = TextDecoder(models[::-1], together.decoder.subwords, 2).translate_n_best(
+        LINES, DecodingOptions(3, 0.8, 0.1)
+    )
     assert [row[0].score for row in again] == pytest.approx([row[0].score for row in wanted], abs=1e-5)
     assert found != command("translate", str(run), "--nbest=1", text=TEXT)
 

@@ -12,6 +12,7 @@ import pytest
 from nmt_pbt.base.errors import UsageError
 from nmt_pbt.run.choice import choose_models
 from nmt_pbt.tasks.translation import export as module
+from nmt_pbt.tasks.translation.decoding_options import DecodingOptions
 from nmt_pbt.tasks.translation.export import export
 from nmt_pbt.tasks.translation.translator import Translator
 from nmt_pbt.tasks.translation.tree import TranslationSettings
@@ -52,19 +53,22 @@ def in_a_fresh_process(folder: Path) -> dict:
     return json.loads(done.stdout)
 
 
-@pytest.mark.parametrize(("beam", "count"), [(1, 1), (2, 2)])
-def test_it_gives_the_same_strings_in_a_fresh_process(run, tmp_path, beam, count):
+@pytest.mark.parametrize(("beam", "count", "size"), [(1, 1, 0), (2, 2, 0), (2, 1, 2)])
+def test_it_gives_the_same_strings_in_a_fresh_process(run, tmp_path, beam, count, size):
     chosen = choose_models(run, TranslationSettings, count=count)
     folder = tmp_path / "model"
-    export(chosen, folder, beam)
+    options = DecodingOptions.of(chosen[0].settings.evaluation, beam, size)
+    export(chosen, folder, options)
     found = in_a_fresh_process(folder)
-    wanted = [row[0] for row in Translator(chosen, beam).n_best(LINES, 1)]
+    wanted = [row[0] for row in Translator(chosen, options).n_best(LINES, 1)]
     assert found["translations"] == [its.text for its in wanted]
     assert found["scores"] == pytest.approx([its.score for its in wanted], abs=1e-4)
     assert found["log_probabilities"] == pytest.approx([its.log_probability for its in wanted], abs=1e-4)
     assert found["one"] == [wanted[0].text]
     described = json.loads((folder / "assets.extra" / "nmt-pbt.json").read_text(encoding="utf-8"))
     assert described["beam"] == beam
+    assert (described["length_penalty"], described["coverage_penalty"]) == (0.8, 0.1)
+    assert described["no_repeat_ngram_size"] == options.no_repeat_ngram_size
     assert [its["name"] for its in described["models"]] == [its.name for its in chosen]
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
 

@@ -14,6 +14,7 @@ from nmt_pbt.tasks.translation.attention_record import SentenceAttention
 from nmt_pbt.tasks.translation.batches import in_batches, padded, source_batch
 from nmt_pbt.tasks.translation.corpus.parallel import one_line
 from nmt_pbt.tasks.translation.corpus.subwords import BOS, EOS, PAD
+from nmt_pbt.tasks.translation.decoding_options import DecodingOptions
 from nmt_pbt.tasks.translation.model.decoding import NEVER, BeamSampler, Coverage, GreedySampler, Hypotheses
 from nmt_pbt.tasks.translation.model.scoring import Forced, ensemble, teacher_forced_scores
 from nmt_pbt.tasks.translation.model.seq2seq import Seq2Seq
@@ -75,19 +76,15 @@ class TextDecoder:
         self.traces = 0
         self._models = tuple(models)
         self._predict_next = ensemble([model.step for model in models])
-        self._searches: dict[tuple[int, int, bool], Any] = {}
+        self._searches: dict[tuple[int, int, bool, int], Any] = {}
         self._forced: dict[bool, Any] = {}
 
-    def translate(
-        self, lines: Sequence[str], beam: int = 1, length_penalty: float = 1.0, coverage_penalty: float = 0.0
-    ) -> list[str]:
+    def translate(self, lines: Sequence[str], options: DecodingOptions | None = None) -> list[str]:
         """Translate sentences.
 
         Args:
             lines: Sentences in the source language.
-            beam: Beam width; 1 is greedy.
-            length_penalty: Exponent of the length normalisation.
-            coverage_penalty: Weight of the coverage penalty.
+            options: How; None is greedy.
 
         Returns:
             As many translations, in the same order. A line without text has an empty one, and so has every line of a
@@ -96,15 +93,10 @@ class TextDecoder:
         Raises:
             OutOfMemoryError: Even one sentence does not fit into memory.
         """
-        return first_texts(self.translate_n_best(lines, beam, length_penalty, 1, coverage_penalty))
+        return first_texts(self.translate_n_best(lines, options))
 
     def translate_n_best(
-        self,
-        lines: Sequence[str],
-        beam: int = 5,
-        length_penalty: float = 1.0,
-        n_best: int = 1,
-        coverage_penalty: float = 0.0,
+        self, lines: Sequence[str], options: DecodingOptions | None = None, n_best: int = 1
     ) -> list[list[Translation]]:
         """Return the `n_best` best translations of each sentence, the best first; see `translate`.
 
@@ -114,23 +106,19 @@ class TextDecoder:
             UsageError: More translations are wanted than the beam is wide.
             OutOfMemoryError: Even one sentence does not fit into memory.
         """
-        if not 1 <= n_best <= beam:
-            raise UsageError(f"n_best is {n_best} with a beam of {beam}; expected 1 to the beam width")
-        return self.translate_ids(self.subwords.encode(lines), beam, length_penalty, n_best, coverage_penalty)
+        options = options or DecodingOptions()
+        if not 1 <= n_best <= options.beam:
+            raise UsageError(f"n_best is {n_best} with a beam of {options.beam}; expected 1 to the beam width")
+        return self.translate_ids(self.subwords.encode(lines), options, n_best)
 
     def translate_ids(
-        self,
-        sources: Sequence[np.ndarray],
-        beam: int,
-        length_penalty: float,
-        n_best: int,
-        coverage_penalty: float = 0.0,
+        self, sources: Sequence[np.ndarray], options: DecodingOptions, n_best: int = 1
     ) -> list[list[Translation]]:
         """Translate sentences given as ids without EOS; see `translate_n_best`."""
         filled = [index for index, ids in enumerate(sources) if len(ids)]
         sentences = [sources[index] for index in filled]
-        search = self._search(beam, n_best, coverage_penalty > 0)
-        penalties = tf.constant(length_penalty, tf.float32), tf.constant(coverage_penalty, tf.float32)
+        search = self._search(options, n_best)
+        penalties = _penalties(options)
         hypotheses: list[tuple[int, tuple[int, ...], float, float]] = []
 
         def decode(indices: np.ndarray) -> None:
@@ -149,11 +137,7 @@ class TextDecoder:
         return translations
 
     def score(
-        self,
-        lines: Sequence[str],
-        translations: Sequence[str],
-        length_penalty: float = 1.0,
-        coverage_penalty: float = 0.0,
+        self, lines: Sequence[str], translations: Sequence[str], options: DecodingOptions | None = None
     ) -> list[Translation]:
         """Score given translations as if search had found them; see `translate`.
 
@@ -177,7 +161,7 @@ class TextDecoder:
                 text = translations[pairs[place]]
                 found[pairs[place]] = Translation(text, float(total), float(score), ids[place])
 
-        self._force([sources[index] for index in pairs], ids, take, length_penalty, coverage_penalty)
+        self._force([sources[index] for index in pairs], ids, take, options or DecodingOptions())
         return found
 
     def attention(self, lines: Sequence[str], translations: Sequence[Translation]) -> list[SentenceAttention]:
@@ -200,7 +184,7 @@ class TextDecoder:
             for index, weights in zip(indices.tolist(), forced.attention.numpy(), strict=True):
                 found[index] = weights[: len(ids[index]), : len(sources[places[index]]) + 1]
 
-        self._force([sources[place] for place in places], ids, take)
+        self._force([sources[place] for place in places], ids, take, DecodingOptions())
         return [
             SentenceAttention(
                 place, self.subwords.pieces([*sources[place], EOS]), self.subwords.pieces(ids[index]), found[index]
@@ -213,15 +197,19 @@ class TextDecoder:
         """The variables that translating reads."""
         return [weight.value for model in self._models for weight in model.trainable_variables]
 
-    def search_function(self, beam: int, n_best: int, with_coverage: bool) -> Any:
+    def search_function(self, options: DecodingOptions, n_best: int = 1) -> Any:
         """Return the graph function `(source [B, S], length penalty, coverage penalty) -> Hypotheses`.
 
         Args:
-            beam: Beam width; 1 is greedy.
+            options: Of the coverage penalty, only whether there is one: without one, attention is not summed up.
             n_best: Hypotheses wanted.
-            with_coverage: Whether there is a coverage penalty at all; without one, attention is not summed up.
         """
-        sampler = GreedySampler(BOS, EOS, PAD) if beam == 1 else BeamSampler(beam, BOS, EOS, PAD, n_best)
+        size, with_coverage = options.no_repeat_ngram_size, options.coverage_penalty > 0
+        sampler = (
+            GreedySampler(BOS, EOS, PAD, size)
+            if options.beam == 1
+            else BeamSampler(options.beam, BOS, EOS, PAD, n_best, size)
+        )
 
         def decode(source: tf.Tensor, length_penalty: tf.Tensor, coverage_penalty: tf.Tensor) -> Hypotheses:
             self.traces += 1
@@ -232,10 +220,10 @@ class TextDecoder:
 
         return graph_function(decode, [_IDS, _NUMBER, _NUMBER])
 
-    def _search(self, beam: int, n_best: int, with_coverage: bool) -> Any:
-        key = (beam, n_best, with_coverage)
+    def _search(self, options: DecodingOptions, n_best: int) -> Any:
+        key = (options.beam, n_best, options.coverage_penalty > 0, options.no_repeat_ngram_size)
         if key not in self._searches:
-            self._searches[key] = self.search_function(*key)
+            self._searches[key] = self.search_function(options, n_best)
         return self._searches[key]
 
     def _start(self, source: tf.Tensor) -> tuple[Any, Any]:
@@ -248,14 +236,13 @@ class TextDecoder:
         sources: Sequence[np.ndarray],
         ids: Sequence[Sequence[int]],
         take: Callable[[np.ndarray, Forced], None],
-        length_penalty: float = 1.0,
-        coverage_penalty: float = 0.0,
+        options: DecodingOptions,
     ) -> None:
         """Step through given translations; `take` gets the indices of a batch's sentences and what was found."""
-        with_coverage = coverage_penalty > 0
+        with_coverage = options.coverage_penalty > 0
         if with_coverage not in self._forced:
             self._forced[with_coverage] = self._force_function(with_coverage)
-        penalties = tf.constant(length_penalty, tf.float32), tf.constant(coverage_penalty, tf.float32)
+        penalties = _penalties(options)
 
         def step_through(indices: np.ndarray) -> None:
             given = [np.asarray(ids[i], np.int32) for i in indices]
@@ -282,6 +269,10 @@ class TextDecoder:
 
         lengths = tf.TensorSpec([None], tf.int32)
         return graph_function(run, [_IDS, _IDS, lengths, _NUMBER, _NUMBER])
+
+
+def _penalties(options: DecodingOptions) -> tuple[tf.Tensor, tf.Tensor]:
+    return tf.constant(options.length_penalty, tf.float32), tf.constant(options.coverage_penalty, tf.float32)
 
 
 def _coverage(source: tf.Tensor, penalty: tf.Tensor) -> Coverage:

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,9 @@ from nmt_pbt.base.errors import UsageError, first_line
 from nmt_pbt.base.files import check_new_folder, named
 from nmt_pbt.tasks.kept_model import KeptModel
 from nmt_pbt.tasks.translation.corpus.normalization import BREAKS
-from nmt_pbt.tasks.translation.corpus.subwords import EOS, FIRST_WORD, PAD
+from nmt_pbt.tasks.translation.corpus.subwords import CONTROLS, EOS, FIRST_WORD, PAD, REPLACEMENT
 from nmt_pbt.tasks.translation.decoder import TextDecoder
+from nmt_pbt.tasks.translation.decoding_options import DecodingOptions
 from nmt_pbt.tasks.translation.translator import Translator
 from nmt_pbt.tasks.translation.tree import TranslationSettings
 
@@ -29,17 +31,16 @@ class SavedTranslator(tf.Module):
 
     Args:
         decoder: The model or models.
-        beam: Beam width; 1 is greedy.
-        length_penalty: Exponent of the length normalisation.
-        coverage_penalty: Weight of the coverage penalty.
+        options: How to search; the model keeps to them.
     """
 
-    def __init__(self, decoder: TextDecoder, beam: int, length_penalty: float, coverage_penalty: float) -> None:
+    def __init__(self, decoder: TextDecoder, options: DecodingOptions) -> None:
         super().__init__(name="translator")
         self._tokenizer = decoder.subwords.tokenizer
+        self._has_bytes = decoder.subwords.has_bytes
         self._weights = decoder.weight_variables  # held, so that they are saved with the graph
-        self._search = decoder.search_function(beam, 1, coverage_penalty > 0)
-        self._penalties = (length_penalty, coverage_penalty)
+        self._search = decoder.search_function(options)
+        self._penalties = (options.length_penalty, options.coverage_penalty)
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="sentences")], autograph=False)
     def translate(self, sentences: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -62,6 +63,8 @@ class SavedTranslator(tf.Module):
         tokens, lengths = found.tokens[:, 0], found.lengths[:, 0]
         text = (tokens >= FIRST_WORD) & (tf.range(tf.shape(tokens)[1]) < lengths[:, None])
         written = self._tokenizer.detokenize(tf.ragged.boolean_mask(tokens, text))
+        if self._has_bytes:
+            written = tf.strings.regex_replace(written, CONTROLS, REPLACEMENT)
         written = tf.strings.regex_replace(tf.strings.regex_replace(written, f"[ {BREAKS}]+", " "), "^ | $", "")
         return {
             "translations": tf.where(blank, "", written)[:batch],
@@ -70,13 +73,15 @@ class SavedTranslator(tf.Module):
         }
 
 
-def export(chosen: Sequence[KeptModel[TranslationSettings]], folder: Path, beam: int | None = None) -> None:
-    """Write models of a run as one SavedModel; the folder appears when it is whole.
+def export(
+    chosen: Sequence[KeptModel[TranslationSettings]], folder: Path, options: DecodingOptions | None = None
+) -> None:
+    """Write models as one SavedModel; the folder appears when it is whole.
 
     Args:
         chosen: Which; several translate together.
         folder: Where to; it does not exist.
-        beam: Beam width; None takes the run's.
+        options: How the model searches; None takes the run's.
 
     Raises:
         UsageError: The folder exists or cannot be made, or TensorFlow cannot write to it; nothing is left behind.
@@ -84,9 +89,8 @@ def export(chosen: Sequence[KeptModel[TranslationSettings]], folder: Path, beam:
         OSError: The disk is full or cannot be written; the same.
     """
     check_new_folder(folder)
-    translator = Translator(chosen, beam)
-    penalties = translator.evaluation.length_penalty, translator.evaluation.coverage_penalty
-    module = SavedTranslator(translator.decoder, translator.beam, *penalties)
+    translator = Translator(chosen, options)
+    module = SavedTranslator(translator.decoder, translator.options)
     save(module, folder, _description(chosen, translator))
 
 
@@ -112,12 +116,12 @@ def _description(chosen: Sequence[KeptModel[TranslationSettings]], translator: T
     """Return where an exported model comes from, and how it translates."""
     settings = chosen[0].settings
     return {
-        "models": [{"name": its.name, "trial": its.trial, its.objective: its.score} for its in chosen],
+        "models": [
+            {"run": str(its.run), "name": its.name, "trial": its.trial, its.objective: its.score} for its in chosen
+        ],
         "corpus": settings.corpus.name,
         "source_language": settings.corpus.source_language,
         "target_language": settings.corpus.target_language,
-        "beam": translator.beam,
-        "length_penalty": translator.evaluation.length_penalty,
-        "coverage_penalty": translator.evaluation.coverage_penalty,
+        **asdict(translator.options),
         "environment": environment(),
     }

@@ -19,12 +19,15 @@ Layers = Annotated[int, Field(ge=1, le=32)]
 WIDEST_BEAM = 1000
 """Widest beam of which a sentence can be decoded on an ordinary machine."""
 
+LONGEST_NGRAM = 100
+"""Longest n-grams whose repetition can be blocked."""
+
 
 class CorpusSettings(Section):
     """Which sentence pairs, how many, and how they are cut into subwords."""
 
     decides_nothing: ClassVar[frozenset[str]] = frozenset({"name"})
-    decides_if_set: ClassVar[frozenset[str]] = frozenset({"test_set"})
+    decides_if_set: ClassVar[frozenset[str]] = frozenset({"test_set", "byte_fallback"})
     earlier_values: ClassVar[Mapping[str, object]] = {"normalization": "nmt_nfkc"}
 
     name: str = "toy"
@@ -46,6 +49,10 @@ class CorpusSettings(Section):
     """Training pairs with more subwords than this on either side are left out, and counted"""
     vocabulary_size: Annotated[int, Field(ge=6, le=1_000_000)] = 400
     """Subwords in the joint vocabulary of both languages, four that are no text among them"""
+    byte_fallback: bool = False
+    """Cut a character that is not in the vocabulary into its bytes. Without it such a character is unknown, and no
+    translation can hold it. 256 of the subwords are bytes then, and the rarest characters, one in 2,000, are learned as
+    bytes"""
     normalization: Literal["nfc", "nmt_nfkc"] = "nfc"
     """What is done to text before it is cut into subwords. `nfc` loses nothing: a letter and its accents become one
     character. `nmt_nfkc`, as most translation models have it, folds what is alike too, so that a model never writes
@@ -132,7 +139,7 @@ class EvaluationSettings(Section):
 
     decides_nothing: ClassVar[frozenset[str]] = frozenset({"samples", "kept_models"})
     decides_if_set: ClassVar[frozenset[str]] = frozenset({"tokenize"})
-    earlier_values: ClassVar[Mapping[str, object]] = {"tokenize": DEFAULT}
+    earlier_values: ClassVar[Mapping[str, object]] = {"tokenize": DEFAULT, "no_repeat_ngram_size": 0}
 
     batch_size: BatchSize = 128
     """Sentences decoded together"""
@@ -142,6 +149,9 @@ class EvaluationSettings(Section):
     """Exponent of the length normalisation (Wu et al. 2016)"""
     coverage_penalty: Annotated[float, Field(ge=0.0, le=1000.0)] = 0.0
     """Weight of the penalty for source positions that were not attended to (Wu et al. 2016)"""
+    no_repeat_ngram_size: Annotated[int, Field(ge=0, le=LONGEST_NGRAM)] = 0
+    """No n-gram of so many subwords comes twice in a translation, on the test split and in `translate` (Paulus et al.
+    2018); 0 allows all"""
     samples: Annotated[int, Field(ge=0, le=MOST_SAMPLES)] = 2
     """Dev sentences whose translations are shown and recorded whenever a search finds a better model"""
     kept_models: Count = 1

@@ -16,6 +16,7 @@ from nmt_pbt.tasks.translation.attention_record import attention_path, write_att
 from nmt_pbt.tasks.translation.corpus.parallel import ParallelText, sample_lines
 from nmt_pbt.tasks.translation.corpus.subwords import SUBWORDS
 from nmt_pbt.tasks.translation.decoder import Translation, first_texts
+from nmt_pbt.tasks.translation.decoding_options import DecodingOptions
 from nmt_pbt.tasks.translation.hyperparameters import STRUCTURAL
 from nmt_pbt.tasks.translation.metrics import score_translations
 from nmt_pbt.tasks.translation.output_limit import OutputLimit
@@ -144,8 +145,7 @@ class TranslationTask:
         return TestResult({"bleu": scores.bleu, "chrf": scores.chrf}, scores.signatures, outputs)
 
     def _translate(self, translator: TranslationTrainable, test: ParallelText) -> list[list[Translation]]:
-        how = self.settings.evaluation
-        return translator.translate_n_best(list(test.source), how.beam, how.length_penalty, 1, how.coverage_penalty)
+        return translator.translate_n_best(list(test.source), DecodingOptions.of(self.settings.evaluation))
 
     def _shown(self) -> list[int]:
         """Return which test sentences the report shows, in ascending order."""

@@ -17,7 +17,7 @@ from nmt_pbt.base.errors import UsageError, suggest
 from nmt_pbt.base.text import counted
 from nmt_pbt.tasks.kept_model import KeptModel
 from nmt_pbt.tasks.translation.corpus.catalog import load_corpus
-from nmt_pbt.tasks.translation.corpus.parallel import ParallelText, one_line, read_pair
+from nmt_pbt.tasks.translation.corpus.parallel import Corpus, ParallelText, one_line, read_pair
 from nmt_pbt.tasks.translation.tree import TranslationSettings
 
 if TYPE_CHECKING:
@@ -51,19 +51,15 @@ def given_text(source: Path, reference: Path) -> EvaluatedText:
     return EvaluatedText(str(source), pairs, dropped, tuple(notes))
 
 
-def own_text(
-    chosen: KeptModel[TranslationSettings], split: Split, lies: str | None = None, test_set: str | None = None
-) -> EvaluatedText:
-    """Return a split of the corpus that a model was trained on.
+def own_corpus(chosen: KeptModel[TranslationSettings], lies: str | None = None) -> Corpus:
+    """Return the corpus that a model was trained on, with the test sets that were added since.
 
     Args:
         chosen: The model.
-        split: Which.
         lies: Name or folder of the corpus now; None: those of when the run was begun.
-        test_set: Which of several test sets, also of those added since; None takes the one methods are compared by.
 
     Raises:
-        UsageError: The corpus is not there, or not what it was when the run was begun, or has no such test set.
+        UsageError: The corpus is not there, or not what it was when the run was begun.
     """
     # NumPy, which these need, takes 0.1 s: what refuses a text does without.
     from nmt_pbt.tasks.translation.corpus.prepared import corpus_of_run
@@ -78,6 +74,27 @@ def own_text(
             f"{chosen.run}: corpus '{moved.name}' is not the one that the run was begun with; restore it, "
             "say with --corpus where that lies, or name the text with --src and --ref"
         )
+    return corpus
+
+
+def own_text(
+    chosen: KeptModel[TranslationSettings], split: Split, lies: str | None = None, test_set: str | None = None
+) -> EvaluatedText:
+    """Return a split of the corpus that a model was trained on; see `own_corpus` and `split_of`."""
+    return split_of(own_corpus(chosen, lies), split, test_set)
+
+
+def split_of(corpus: Corpus, split: Split, test_set: str | None = None) -> EvaluatedText:
+    """Return a split of a corpus.
+
+    Args:
+        corpus: The corpus.
+        split: Which.
+        test_set: Which of several test sets; None takes the one methods are compared by.
+
+    Raises:
+        UsageError: The corpus has no such test set.
+    """
     if split == "dev":
         return EvaluatedText(f"dev of {corpus.name}", corpus.dev, corpus.dropped.get("dev", 0))
     name = test_set or corpus.test_set

@@ -20,6 +20,7 @@ from nmt_pbt.tasks.translation.averaging import CheckpointAverage, MovingAverage
 from nmt_pbt.tasks.translation.batches import in_batches, source_batch, target_batch
 from nmt_pbt.tasks.translation.corpus.parallel import sample_lines
 from nmt_pbt.tasks.translation.decoder import Translation, first_texts
+from nmt_pbt.tasks.translation.decoding_options import DecodingOptions
 from nmt_pbt.tasks.translation.hyperparameters import STRUCTURAL
 from nmt_pbt.tasks.translation.metrics import score_translations
 from nmt_pbt.tasks.translation.model.bindings import PlainValue
@@ -196,7 +197,7 @@ class TranslationTrainable(TranslationModel):
 
         in_batches(target, self.settings.evaluation.batch_size, add)
         references = list(self.prepared.corpus.dev.target)
-        translations = first_texts(self.translate_ids(source, beam=1, length_penalty=1.0, n_best=1))
+        translations = first_texts(self.translate_ids(source, DecodingOptions()))
         tokenize = self.settings.bleu_tokenizer
         scores = score_translations(translations, references, tokenize)
         return Evaluation(
@@ -206,27 +207,18 @@ class TranslationTrainable(TranslationModel):
         )
 
     def translate_n_best(
-        self,
-        lines: Sequence[str],
-        beam: int = 5,
-        length_penalty: float = 1.0,
-        n_best: int = 1,
-        coverage_penalty: float = 0.0,
+        self, lines: Sequence[str], options: DecodingOptions | None = None, n_best: int = 1
     ) -> list[list[Translation]]:
         """See `TextDecoder`; by the averaged weights, where there are such."""
         with self._average.in_place():
-            return super().translate_n_best(lines, beam, length_penalty, n_best, coverage_penalty)
+            return super().translate_n_best(lines, options, n_best)
 
     def score(
-        self,
-        lines: Sequence[str],
-        translations: Sequence[str],
-        length_penalty: float = 1.0,
-        coverage_penalty: float = 0.0,
+        self, lines: Sequence[str], translations: Sequence[str], options: DecodingOptions | None = None
     ) -> list[Translation]:
         """See `TextDecoder`; by the averaged weights, where there are such."""
         with self._average.in_place():
-            return super().score(lines, translations, length_penalty, coverage_penalty)
+            return super().score(lines, translations, options)
 
     def attention(self, lines: Sequence[str], translations: Sequence[Translation]) -> list[SentenceAttention]:
         """See `TextDecoder`; by the averaged weights, where there are such."""

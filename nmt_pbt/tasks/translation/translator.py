@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from nmt_pbt.tasks.kept_model import KeptModel
 from nmt_pbt.tasks.translation.attention_record import SentenceAttention
+from nmt_pbt.tasks.translation.decoding_options import DecodingOptions
 from nmt_pbt.tasks.translation.long_lines import LongLines, SentenceSplitter
 from nmt_pbt.tasks.translation.output_limit import OutputLimit
 from nmt_pbt.tasks.translation.tree import TranslationSettings
@@ -17,41 +18,35 @@ if TYPE_CHECKING:
 
 
 class Translator:
-    """One live model, or several of one run that translate together.
+    """One live model, or several that translate together.
 
     Args:
-        chosen: Which; from `choose_models`.
-        beam: Beam width; None takes the run's.
+        chosen: Which; from `choose_models`. Of several runs, the settings of the first one's decide.
+        options: How to search; None takes the run's.
         split_sentences: Whether `translate` translates the sentences of a line one by one.
 
     Raises:
         StateError: A model's file is damaged.
 
     Attributes:
-        beam: Beam width.
-        evaluation: The run's settings of translating and scoring.
+        options: How it searches.
         long_lines: What was translated that is longer than anything in training.
     """
 
     def __init__(
         self,
         chosen: Sequence[KeptModel[TranslationSettings]],
-        beam: int | None = None,
+        options: DecodingOptions | None = None,
         split_sentences: bool = False,
     ) -> None:
         settings = chosen[0].settings
-        self.evaluation = settings.evaluation
-        self.beam = beam or self.evaluation.beam
+        self.options = options or DecodingOptions.of(settings.evaluation)
         self.decoder = load_decoder(chosen)
         # Of a run that does not know: training pairs with more were left out.
         longest = OutputLimit.read(chosen[0].run).longest_source
         self.long_lines = LongLines(settings.corpus.max_length if longest is None else longest)
         languages = settings.corpus.source_language, settings.corpus.target_language
         self._splitter = SentenceSplitter(*languages) if split_sentences else None
-        self._penalties = {
-            "length_penalty": self.evaluation.length_penalty,
-            "coverage_penalty": self.evaluation.coverage_penalty,
-        }
 
     def translate(self, lines: Sequence[str]) -> list[str]:
         """Translate sentences.
@@ -87,11 +82,11 @@ class Translator:
                 short search may find fewer.
         """
         self.long_lines.count([len(ids) for ids in self.decoder.subwords.encode(lines)])
-        return self.decoder.translate_n_best(lines, self.beam, n_best=count, **self._penalties)
+        return self.decoder.translate_n_best(lines, self.options, count)
 
     def score(self, lines: Sequence[str], translations: Sequence[str]) -> list[Translation]:
         """Score given translations as if search had found them; see `translate`."""
-        return self.decoder.score(lines, translations, **self._penalties)
+        return self.decoder.score(lines, translations, self.options)
 
     def attention(self, lines: Sequence[str], translations: Sequence[Translation]) -> list[SentenceAttention]:
         """Return where the model looked while it wrote translations of some lines; of blank lines nothing."""
@@ -99,10 +94,10 @@ class Translator:
 
 
 def load_decoder(chosen: Sequence[KeptModel[TranslationSettings]]) -> TextDecoder:
-    """Build and load models of one run.
+    """Build and load models.
 
     Args:
-        chosen: Which; from `choose_models`.
+        chosen: Which; from `choose_models`. All have the subwords of the first.
 
     Returns:
         A decoder that translates with all of them.
@@ -119,7 +114,7 @@ def load_decoder(chosen: Sequence[KeptModel[TranslationSettings]]) -> TextDecode
     subwords = Subwords.load((run / SUBWORDS).read_bytes())
     limit, models = OutputLimit.read(run), []
     for one in chosen:
-        model = TranslationModel(settings, subwords, one.values, limit=limit)
+        model = TranslationModel(one.settings, subwords, one.values, limit=limit)
         model.load(StateStore(one.folder).load(one.name))
         models.append(model)
     if len(models) == 1:

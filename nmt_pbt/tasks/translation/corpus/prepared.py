@@ -142,7 +142,7 @@ def train_subwords(corpus: Corpus, settings: CorpusSettings, seed: int) -> Subwo
     """
     train = corpus.train
     text = JoinedLines(train.source, train.target)
-    subwords = Subwords.train(text, settings.vocabulary_size, seed, settings.normalization)
+    subwords = Subwords.train(text, settings.vocabulary_size, seed, settings.normalization, settings.byte_fallback)
     longest = settings.max_length
     if all(
         subwords.count(source) > longest or subwords.count(target) > longest

@@ -25,6 +25,11 @@ SUBWORDS = "subwords.model"
 FIRST_WORD = 4
 """The lowest id that is text."""
 
+CONTROLS = r"[\x00-\x08\x0e-\x1b\x7f]"
+"""Regular expression of control characters that are no white space. A model that writes bytes may write them."""
+REPLACEMENT = "\ufffd"
+"""What stands for bytes that are no text, as in Unicode."""
+
 _SPACE = "\u2581"  # how SentencePiece writes the space before a word
 _MOST_TEXTS = 100_000  # learning takes longer in proportion: of a million pairs it would take most of the time
 _LARGE_ALPHABET = 1_000  # more characters than this are a script like Chinese's: the rarest become unknown
@@ -47,6 +52,7 @@ class Subwords:
     Attributes:
         model: The serialised SentencePiece model.
         size: Subwords in the vocabulary, the special ones included.
+        has_bytes: Whether characters outside the vocabulary are cut into bytes.
     """
 
     def __init__(self, model: bytes) -> None:
@@ -61,11 +67,17 @@ class Subwords:
         if not loaded:
             raise UsageError("subwords: not a SentencePiece model; restore the run's file from a copy")
         self.size: int = processor.GetPieceSize()
+        self.has_bytes: bool = self.size > FIRST_WORD and bool(processor.IsByte(FIRST_WORD))
         self._processor = processor
 
     @classmethod
     def train(
-        cls, texts: Sequence[str], vocabulary_size: int, seed: int, normalization: Normalization = "nfc"
+        cls,
+        texts: Sequence[str],
+        vocabulary_size: int,
+        seed: int,
+        normalization: Normalization = "nfc",
+        byte_fallback: bool = False,
     ) -> Subwords:
         """Train a unigram vocabulary; the same texts, size and seed give the same model. TensorFlow is not needed.
 
@@ -74,6 +86,7 @@ class Subwords:
             vocabulary_size: Subwords, the four special ones included.
             seed: Decides which texts are used where there are more than 100,000.
             normalization: What is done to text before it is cut; see `normalization`.
+            byte_fallback: Whether characters outside the vocabulary are cut into bytes; else they are unknown.
 
         Returns:
             The vocabulary.
@@ -98,8 +111,8 @@ class Subwords:
                     model_type="unigram",
                     vocab_size=vocabulary_size,
                     hard_vocab_limit=True,
-                    byte_fallback=False,
-                    character_coverage=1.0 if len(alphabet) <= _LARGE_ALPHABET else 0.9995,
+                    byte_fallback=byte_fallback,
+                    character_coverage=_coverage(len(alphabet), byte_fallback),
                     pad_id=PAD,
                     unk_id=UNK,
                     bos_id=BOS,
@@ -153,7 +166,7 @@ class Subwords:
             sentences: Ids of each sentence. What follows an EOS is ignored, special ids are left out.
 
         Returns:
-            The texts.
+            The texts. Bytes that are no text are replaced.
         """
         import tensorflow as tf
 
@@ -164,7 +177,7 @@ class Subwords:
                 np.concatenate(plain), np.array([len(ids) for ids in plain], np.int64)
             )
             texts.extend(text.decode("utf-8") for text in self.tokenizer.detokenize(ragged).numpy())
-        return texts
+        return [re.sub(CONTROLS, REPLACEMENT, text) for text in texts] if self.has_bytes else texts
 
     def pieces(self, ids: Iterable[int]) -> list[str]:
         """Return how subwords are written: `▁` stands for the space before a word, `</s>` for the end."""
@@ -189,7 +202,7 @@ class Subwords:
         """Return the most probable ways to cut one word.
 
         Args:
-            word: Ids of its most probable cut; it comes back alone where it holds something unknown.
+            word: Ids of its most probable cut; it comes back alone where it holds something unknown, or bytes.
             most: How many ways there may be.
 
         Returns:
@@ -197,7 +210,7 @@ class Subwords:
         """
         best = tuple(word)
         text = self._pieces(best)
-        if UNK in best or not text.startswith(_SPACE):
+        if UNK in best or any(map(self._processor.IsByte, best)) or not text.startswith(_SPACE):
             return [best], np.zeros(1)
         found = self._processor.NBestEncodeAsIds(text.removeprefix(_SPACE), most)
         others = [cut for cut in map(tuple, found) if cut != best and self._pieces(cut) == text]
@@ -223,6 +236,13 @@ class Subwords:
 
     def __reduce__(self) -> tuple[type[Subwords], tuple[bytes]]:
         return Subwords, (self.model,)
+
+
+def _coverage(characters: int, byte_fallback: bool) -> float:
+    """Return the share of the text's characters that the vocabulary has as such."""
+    if byte_fallback:  # else no text would hold a byte: a model could not learn what to make of them
+        return 0.9995
+    return 1.0 if characters <= _LARGE_ALPHABET else 0.9995
 
 
 def _refusal(message: str, vocabulary_size: int) -> UsageError:

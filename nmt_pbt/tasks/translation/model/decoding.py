@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from nmt_pbt.tasks.translation.model.loops import State, top_k, while_any
+from nmt_pbt.tasks.translation.model.repetition import block_repeats
 
 _LEAST = 1e-10  # attention that underflows to 0 costs as much as this, not infinitely much
 
@@ -94,6 +95,12 @@ class Hypotheses(NamedTuple):
     scores: tf.Tensor
 
 
+def _checked_size(no_repeat_ngram_size: int) -> int:
+    if no_repeat_ngram_size < 0:
+        raise ValueError(f"Expected no_repeat_ngram_size of at least 0. Received: {no_repeat_ngram_size}")
+    return no_repeat_ngram_size
+
+
 class GreedySampler:
     """Takes the most probable subword at each step.
 
@@ -101,10 +108,12 @@ class GreedySampler:
         begin: Id that starts a sentence.
         end: Id that ends one.
         pad: Id after the end.
+        no_repeat_ngram_size: No n-gram of so many subwords comes twice in a hypothesis; 0 allows all.
     """
 
-    def __init__(self, begin: int, end: int, pad: int = 0) -> None:
+    def __init__(self, begin: int, end: int, pad: int = 0, no_repeat_ngram_size: int = 0) -> None:
         self.begin, self.end, self.pad = begin, end, pad
+        self.no_repeat_ngram_size = _checked_size(no_repeat_ngram_size)
 
     def __call__(
         self,
@@ -134,6 +143,9 @@ class GreedySampler:
 
         def advance(position: tf.Tensor, state: State) -> State:
             log_probabilities, attention, cache = step(state["tokens"][:, None], state["cache"], state["memory"])
+            if self.no_repeat_ngram_size:
+                written = state["written"][:, None]
+                log_probabilities = block_repeats(log_probabilities, written, position, self.no_repeat_ngram_size)
             log_probabilities, open_ = log_probabilities[:, 0], state["open"]
             best = tf.argmax(log_probabilities, axis=-1, output_type=tf.int32)
             gained = tf.gather(log_probabilities, best, batch_dims=1)
@@ -190,14 +202,18 @@ class BeamSampler:
         end: Id that ends one.
         pad: Id after the end.
         n_best: How many hypotheses are wanted, at most K.
+        no_repeat_ngram_size: No n-gram of so many subwords comes twice in a hypothesis; 0 allows all.
     """
 
-    def __init__(self, beam: int, begin: int, end: int, pad: int = 0, n_best: int = 1) -> None:
+    def __init__(
+        self, beam: int, begin: int, end: int, pad: int = 0, n_best: int = 1, no_repeat_ngram_size: int = 0
+    ) -> None:
         if beam < 1:
             raise ValueError(f"Expected a beam of at least 1. Received: beam={beam}")
         if not 1 <= n_best <= beam:
             raise ValueError(f"Expected n_best from 1 to beam={beam}. Received: n_best={n_best}")
         self.beam, self.begin, self.end, self.pad, self.n_best = beam, begin, end, pad, n_best
+        self.no_repeat_ngram_size = _checked_size(no_repeat_ngram_size)
 
     def __call__(
         self,
@@ -237,6 +253,10 @@ class BeamSampler:
 
         def advance(position: tf.Tensor, state: State) -> State:
             log_probabilities, attention, cache = step(state["tokens"], state["cache"], state["memory"])
+            if self.no_repeat_ngram_size:
+                log_probabilities = block_repeats(
+                    log_probabilities, state["prefix"], position, self.no_repeat_ngram_size
+                )
             vocabulary = log_probabilities.shape[2] or tf.shape(log_probabilities)[2]
             totals = tf.reshape(state["open"][:, :, None] + log_probabilities, [-1, beam * vocabulary])
             # at most K of 2K candidates end, as each open hypothesis has one end: K are left to go on

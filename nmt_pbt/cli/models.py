@@ -1,0 +1,34 @@
+"""The models that a command line names."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from nmt_pbt.tasks.kept_model import KeptModel
+    from nmt_pbt.tasks.translation.tree import TranslationSettings
+
+
+def models_of(
+    runs: Sequence[Path], method: str | None = None, seed: int | None = None, of_each: int = 1
+) -> tuple[KeptModel[TranslationSettings], ...]:
+    """Return the best models of some runs, to translate together; see `choose_models`.
+
+    Args:
+        runs: The runs' folders. The settings of the first decide how to translate.
+        method: Models of which method; None takes all methods'.
+        seed: Models of the search with which seed; None takes all.
+        of_each: How many models of each run.
+
+    Raises:
+        UsageError: A run has not so many, or the runs do not go together.
+    """
+    from nmt_pbt.run.choice import choose_models
+    from nmt_pbt.tasks.translation.together import check_together
+    from nmt_pbt.tasks.translation.tree import TranslationSettings
+
+    chosen = [choose_models(run, TranslationSettings, method, seed, of_each) for run in runs]
+    check_together(chosen)
+    return tuple(model for models in chosen for model in models)

@@ -1,0 +1,416 @@
+"""A corpus whose targets a model wrote: sequence-level distillation (Kim & Rush 2016, arXiv 1606.07947).
+
+With a reverse model's translations beside it, it is data diversification (Nguyen et al. 2020, arXiv 1911.01986).
+
+The text is translated in parts, each of which is a file of the work's folder as soon as it is done: work that is killed
+goes on with the parts that are left. A part's sentences, and so the batches in which they are decoded, do not depend on
+how many workers there are.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nmt_pbt.base.environment import changes_since, environment
+from nmt_pbt.base.errors import UsageError
+from nmt_pbt.base.files import TEMPORARY, check_new_folder, held, refuse_links, replace_file, replacing
+from nmt_pbt.base.memory import give_back_memory
+from nmt_pbt.base.yaml_text import read_yaml
+from nmt_pbt.settings.fingerprint import settings_hash
+from nmt_pbt.settings.loading import SETTINGS_FILE
+from nmt_pbt.tasks.kept_model import KeptModel
+from nmt_pbt.tasks.translation.corpus.flat import TextLines, encoded_lines, selected_lines
+from nmt_pbt.tasks.translation.corpus.parallel import Corpus
+from nmt_pbt.tasks.translation.corpus.subwords import Subwords
+from nmt_pbt.tasks.translation.corpus.text_file import file_content
+from nmt_pbt.tasks.translation.decoding_options import DecodingOptions
+from nmt_pbt.tasks.translation.translator import Translator
+from nmt_pbt.tasks.translation.tree import TranslationSettings
+
+RECORD = "distillation.json"
+"""File of a distilled corpus that tells what made it."""
+_PART_SENTENCES = 1024  # of a part, at most
+_LEAST_SENTENCES = 128  # of a part, at least: a batch
+_PARTS_WANTED = 64  # of a small text, so that many cores have something to do
+_LOCK = "lock"
+_CORPUS = "corpus"  # where the corpus is put together within the work's folder
+_PARTS = "*-[0-9][0-9][0-9][0-9][0-9][0-9].txt"
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """Models that translate together, and how.
+
+    Attributes:
+        name: `forward`, or `reverse` of a model that translates the targets.
+        models: The models.
+        options: How they search.
+    """
+
+    name: str
+    models: tuple[KeptModel[TranslationSettings], ...]
+    options: DecodingOptions
+
+    @property
+    def bytes(self) -> int:
+        """What the models' files take, which is more than the models do."""
+        return sum((model.folder / f"{model.name}.safetensors").stat().st_size for model in self.models)
+
+    def described(self) -> dict[str, Any]:
+        """Return what is recorded of them: by it they can be told from any others."""
+        return {
+            **asdict(self.options),
+            "models": [
+                {
+                    "run": str(model.run),
+                    "settings": settings_hash(read_yaml(model.run / SETTINGS_FILE), TranslationSettings),
+                    "data": model.data_digest,
+                    "name": model.name,
+                    "trial": model.trial,
+                    model.objective: model.score,
+                    "sha256": hashlib.sha256((model.folder / f"{model.name}.safetensors").read_bytes()).hexdigest(),
+                }
+                for model in self.models
+            ],
+        }
+
+
+@dataclass(frozen=True)
+class Part:
+    """Sentences that one worker translates at a time.
+
+    Attributes:
+        name: Of its file.
+        lines: The sentences.
+    """
+
+    name: str
+    lines: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"part {self.name}"
+
+
+@dataclass(frozen=True)
+class PartTranslator:
+    """Builds what translates parts, in a worker's process.
+
+    Attributes:
+        teacher: Which models, and how.
+    """
+
+    teacher: Teacher
+
+    def __call__(self, worker: str) -> Callable[[Part], list[str]]:
+        """Load the models; return what translates a part."""
+        translator = Translator([_with_one_thread(model) for model in self.teacher.models], self.teacher.options)
+
+        def translate(part: Part) -> list[str]:
+            try:
+                return translator.translate(part.lines)
+            finally:
+                give_back_memory()
+
+        return translate
+
+
+def _with_one_thread(model: KeptModel[TranslationSettings]) -> KeptModel[TranslationSettings]:
+    engine = model.settings.engine.model_copy(update={"threads": 1})
+    return replace(model, settings=model.settings.model_copy(update={"engine": engine}))
+
+
+def check_reverse(
+    forward: Sequence[KeptModel[TranslationSettings]], reverse: Sequence[KeptModel[TranslationSettings]]
+) -> None:
+    """Refuse a reverse model that does not translate back.
+
+    Raises:
+        UsageError: It translates from or into another language.
+    """
+    ours, theirs = forward[0].settings.corpus, reverse[0].settings.corpus
+    if (theirs.source_language, theirs.target_language) != (ours.target_language, ours.source_language):
+        raise UsageError(
+            f"--reverse {reverse[0].run}: translates {theirs.source_language} to {theirs.target_language}; expected "
+            f"{ours.target_language} to {ours.source_language}"
+        )
+
+
+@dataclass(frozen=True)
+class PairCounts:
+    """Training pairs of a distilled corpus.
+
+    Attributes:
+        original: Pairs of the run's own corpus.
+        forward: Pairs whose target was translated.
+        reverse: Pairs whose source was translated.
+        too_long: Pairs of the run's corpus that were not translated, as the run left them out: too long.
+        empty: Translations that were left out: they hold nothing.
+    """
+
+    original: int
+    forward: int
+    reverse: int
+    too_long: int
+    empty: int
+
+    @property
+    def total(self) -> int:
+        """All training pairs."""
+        return self.original + self.forward + self.reverse
+
+
+@dataclass(frozen=True)
+class Distillation:
+    """A distilled corpus in the making.
+
+    Attributes:
+        corpus: The run's corpus.
+        forward: Translates its training text.
+        reverse: Translates the targets of its training text back; None: nothing does.
+        with_original: Whether the run's own training pairs stand beside the translated ones.
+        out: The folder of the distilled corpus, which appears when it is whole.
+    """
+
+    corpus: Corpus
+    forward: Teacher
+    reverse: Teacher | None
+    with_original: bool
+    out: Path
+
+    @property
+    def work(self) -> Path:
+        """The folder that holds what is done until the corpus is whole."""
+        return work_folder(self.out)
+
+    @property
+    def teachers(self) -> tuple[Teacher, ...]:
+        """All that translate."""
+        return (self.forward,) if self.reverse is None else (self.forward, self.reverse)
+
+    @property
+    def sentences(self) -> int:
+        """Sentences that are to be translated, by all teachers together."""
+        return len(self.teachers) * len(self._kept)
+
+    @cached_property
+    def _settings(self) -> TranslationSettings:
+        return self.forward.models[0].settings
+
+    @cached_property
+    def _kept(self) -> np.ndarray:
+        """Places of the training pairs that the run trained on: the models know nothing longer."""
+        model = self.forward.models[0]
+        (subwords_file,) = TranslationSettings.model_files
+        subwords, longest = Subwords.load((model.run / subwords_file).read_bytes()), self._settings.corpus.max_length
+        train = self.corpus.train
+        return np.flatnonzero(
+            [
+                subwords.count(source) <= longest and subwords.count(target) <= longest
+                for source, target in zip(train.source, train.target, strict=True)
+            ]
+        )
+
+    @property
+    def _part_size(self) -> int:
+        """Sentences of a part. How many workers there are must not decide it."""
+        return min(_PART_SENTENCES, max(_LEAST_SENTENCES, len(self._kept) // _PARTS_WANTED))
+
+    def _text(self, teacher: Teacher) -> tuple[Sequence[str], np.ndarray]:
+        """Return what a teacher translates, and in which order: the longest first, so that no part is long at the end.
+
+        Sentences of like length meet in a batch.
+        """
+        side = self.corpus.train.source if teacher is self.forward else self.corpus.train.target
+        lines = selected_lines(side, self._kept.tolist())
+        return lines, np.argsort([-len(line) for line in lines], kind="stable")
+
+    def parts(self, teacher: Teacher) -> Iterator[Part]:
+        """Yield the parts that a teacher has yet to translate."""
+        lines, order = self._text(teacher)
+        for number, begin in enumerate(range(0, len(order), self._part_size)):
+            name = f"{teacher.name}-{number:06}"
+            if not (self.work / f"{name}.txt").exists():
+                yield Part(name, tuple(lines[place] for place in order[begin : begin + self._part_size].tolist()))
+
+    def parts_left(self, teacher: Teacher) -> int:
+        """Return how many parts a teacher has yet to translate."""
+        parts = -(-len(self._kept) // self._part_size)
+        return parts - len(list(self.work.glob(f"{teacher.name}-*.txt")))
+
+    def keep(self, part: Part, translations: Sequence[str]) -> None:
+        """Write the translations of a part into the work's folder."""
+        replace_file(self.work / f"{part.name}.txt", "".join(line + "\n" for line in translations).encode("utf-8"))
+
+    def done(self) -> int:
+        """Return how many sentences are translated."""
+        count, size = len(self._kept), self._part_size
+        last = (count - 1) // size
+        files = self.work.glob(_PARTS)
+        numbers = [int(file.stem.rpartition("-")[2]) for file in files]
+        return sum(count - last * size if number == last else size for number in numbers)
+
+    def is_there(self) -> bool:
+        """Tell whether the corpus is whole already, made by the same models in the same way.
+
+        Raises:
+            UsageError: The folder is there and holds something else, or cannot be made.
+        """
+        if not (self.out / RECORD).is_file():
+            check_new_folder(self.out)
+            return False
+        if difference := _difference(_read(self.out / RECORD), self.described):
+            raise UsageError(f"{self.out}: is there already, and {difference}; give another --out")
+        return True
+
+    @contextmanager
+    def working(self) -> Iterator[None]:
+        """Begin the work's folder, or go on with it, alone.
+
+        Raises:
+            UsageError: The folder holds something else, was begun in another way, or another process works in it.
+        """
+        record, begin_anew = self.work / RECORD, f"delete {self.work} to begin anew, or give another --out"
+        self._check_own()
+        self.work.mkdir(exist_ok=True)
+        refuse_links(self.work)
+        try:
+            with held(self.work / _LOCK):
+                if not record.exists():
+                    _write_record(record, {"corpus": self.corpus.name, **self.described, "environment": environment()})
+                found = _read(record)
+                then = found.get("environment")
+                changes = changes_since(then if isinstance(then, Mapping) else {})
+                if difference := _difference(found, self.described) or "; ".join(changes):
+                    raise UsageError(f"{self.work}: was begun otherwise ({difference}); {begin_anew}")
+                for left in self.work.glob(TEMPORARY):
+                    left.unlink()
+                yield
+        except BlockingIOError:
+            raise UsageError(f"{self.work}: another process is at work here; wait for it or stop it") from None
+
+    def _check_own(self) -> None:
+        """Refuse a folder that is not of our making."""
+        if not (self.work.exists() or self.work.is_symlink()) or (self.work / RECORD).is_file():
+            return
+        left = {_LOCK, *(file.name for file in self.work.glob(TEMPORARY))}  # of a process killed as it began
+        if not self.work.is_dir() or any(file.name not in left for file in self.work.iterdir()):
+            raise UsageError(f"{self.work}: holds no distillation; move it away, or give another --out")
+
+    def finish(self) -> PairCounts:
+        """Put the corpus together from its parts, and give it its folder; the work's folder is removed."""
+        folder, languages = self.work / _CORPUS, self._settings.corpus
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        train = self.corpus.train
+        sides: list[tuple[Sequence[str], Sequence[str]]] = []
+        if self.with_original:
+            sides.append((train.source, train.target))
+        made: dict[str, int] = {}
+        for teacher in self.teachers:
+            translations = self._translations(teacher)
+            written = [place for place, line in enumerate(translations) if line.strip()]
+            made[teacher.name] = len(written)
+            given = train.source if teacher is self.forward else train.target
+            given = selected_lines(given, self._kept[written].tolist())
+            pair = given, selected_lines(translations, written)
+            sides.append(pair if teacher is self.forward else pair[::-1])
+        counts = PairCounts(
+            original=len(train) if self.with_original else 0,
+            forward=made[self.forward.name],
+            reverse=made.get("reverse", 0),
+            too_long=len(train) - len(self._kept),
+            empty=self.sentences - sum(made.values()),
+        )
+        if not counts.total:
+            raise UsageError(f"{self.forward.models[0].run}: every translation is empty; name another run")
+        texts = {"train": sides, "val": [(self.corpus.dev.source, self.corpus.dev.target)]}
+        texts |= {name: [(text.source, text.target)] for name, text in self.corpus.tests.items()}
+        for name, parts in texts.items():
+            for side, language in enumerate((languages.source_language, languages.target_language)):
+                with replacing(folder / f"{name}.{language}") as file:
+                    for part in parts:
+                        for lines in encoded_lines(part[side]):
+                            file.write(lines)
+        _write_record(folder / RECORD, {**_read(self.work / RECORD), "pairs": asdict(counts)})
+        folder.rename(self.out)
+        return counts
+
+    def clear(self) -> None:
+        """Remove the work's folder, where it is of our making."""
+        if (self.work / RECORD).is_file():
+            refuse_links(self.work)
+            shutil.rmtree(self.work)
+
+    def _translations(self, teacher: Teacher) -> Sequence[str]:
+        """Return a teacher's translations in the order of the text."""
+        _, order = self._text(teacher)
+        joined = self.work / f"{teacher.name}.txt"
+        with replacing(joined) as file:
+            for part in sorted(self.work.glob(f"{teacher.name}-*.txt")):
+                file.write(part.read_bytes())
+        return TextLines.of_file(file_content(joined)).select(np.argsort(order, kind="stable").tolist())
+
+    @cached_property
+    def described(self) -> dict[str, Any]:
+        """What decides the corpus, as it is recorded."""
+        return {
+            "corpus_sha256": self.corpus.digest(),
+            "source_language": self._settings.corpus.source_language,
+            "target_language": self._settings.corpus.target_language,
+            "with_original": self.with_original,
+            "forward": self.forward.described(),
+            "reverse": None if self.reverse is None else self.reverse.described(),
+        }
+
+
+def work_folder(out: Path) -> Path:
+    """Return the folder in which the work on a distilled corpus lies until it is whole."""
+    return out.with_name(f"{out.name}.unfinished")
+
+
+def _difference(recorded: Mapping[str, Any], wanted: Mapping[str, Any]) -> str | None:
+    """Return what of a distillation is not as recorded, in a few words; where runs lie does not count."""
+    for name, value in wanted.items():
+        before, now = (_without_places(its) for its in (recorded.get(name), value))
+        if before == now:
+            continue
+        if isinstance(before, Mapping) and isinstance(now, Mapping):
+            inside = next(key for key in {**before, **now} if before.get(key) != now.get(key))
+            if inside == "models":
+                return f"its {name} models are others"
+            return f"{name} {inside} was {before.get(inside)!r} and is {now.get(inside)!r}"
+        if isinstance(before, Mapping) or isinstance(now, Mapping):
+            return f"it has {'a' if before else 'no'} {name} model"
+        return f"{name} was {before!r} and is {now!r}"
+    return None
+
+
+def _without_places(described: Any) -> Any:
+    if not isinstance(described, Mapping) or not isinstance(described.get("models"), Sequence):
+        return described
+    models = [{key: value for key, value in model.items() if key != "run"} for model in described["models"]]
+    return {**described, "models": models}
+
+
+def _write_record(file: Path, record: Mapping[str, Any]) -> None:
+    replace_file(file, (json.dumps(record, indent=2, ensure_ascii=False) + "\n").encode("utf-8"))
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        raise UsageError(f"{file}: damaged; delete {file.parent} to begin anew")
+    return found
