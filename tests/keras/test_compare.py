@@ -130,7 +130,7 @@ def test_data_that_cannot_be_sent_to_workers_are_refused_with_how_to_give_them(t
 def test_searches_stop_by_rule_and_stay_stopped(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     first = compared(tmp_path, methods=("pbt", "random"), stop={"target": 100.0}, verbose=1)
     assert list(first.run.searches["reason"]) == ["val_loss reached the target 100"] * 2
-    assert capsys.readouterr().out.count("after 1 epochs, stopped: val_loss reached the target 100") == 2
+    assert capsys.readouterr().out.count("after 1 epoch, stopped: val_loss reached the target 100") == 2
     before = records(tmp_path)
     compared(tmp_path, methods=("pbt", "random"), stop={"target": 100.0})
     assert records(tmp_path) == before
