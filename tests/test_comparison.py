@@ -63,6 +63,47 @@ def test_what_is_found_does_not_depend_on_workers_and_can_be_gone_on_with(
         compared(task, tmp_path / "one", epochs=6)
 
 
+class Killed(Exception):
+    """Ends a search as a kill does."""
+
+
+def test_a_population_goes_on_with_more_epochs_also_after_a_kill_and_past_ten_trials(
+    tmp_path: Path, task: SearchableTask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lengths: dict[str, Any] = {"methods": ("pbt",), "population": 3, "interval": 1}
+    compared(task, tmp_path / "whole", **{**lengths, "epochs": 4})
+    compared(task, tmp_path / "on", **{**lengths, "epochs": 2})
+    import decision_trees
+
+    train, trained = decision_trees.Forest.train, []
+
+    def killed_at_the_third(forest: Any, pairs: int) -> Any:
+        trained.append(1)
+        if len(trained) == 3:
+            raise Killed
+        return train(forest, pairs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(decision_trees.Forest, "train", killed_at_the_third)
+        with pytest.raises(Killed):
+            compared(task, tmp_path / "on", **{**lengths, "epochs": 2, "more_epochs": 2})
+    found = compared(task, tmp_path / "on", **{**lengths, "epochs": 2, "more_epochs": 2})
+    assert list(found.run.searches["finished"]) == [True]
+    assert list(found.run.searches["spent_pairs"]) == [12]
+    whole, on = (
+        [
+            (record["values"], record["parent"] and int(record["parent"]))
+            for record in by_search(tmp_path / name)["pbt", 0]
+            if record["event"] == "assigned"
+        ]
+        for name in ("whole", "on")
+    )
+    assert len(on) == 12
+    assert on == whole  # ids alone differ: they are padded by the number of trials that there were at first
+    with pytest.raises(UsageError, match="3 epochs of a member are no whole intervals of 2"):
+        compared(task, tmp_path / "cut", **{**lengths, "epochs": 2, "more_epochs": 1, "interval": 2})
+
+
 def test_a_task_that_cannot_be_sent_is_refused_before_anything_is_trained(tmp_path: Path, task: SearchableTask) -> None:
     class Here(type(task)):  # type: ignore[misc] - only this function knows it
         """A class that no other process can find."""

@@ -82,17 +82,21 @@ def check_new_folder(folder: Path) -> None:
 
 
 @contextmanager
-def held(lock: Path) -> Iterator[None]:
+def held(lock: Path, otherwise: str) -> Iterator[None]:
     """Hold a lock, which a process that ends lets go.
 
     Args:
         lock: Its file; its folder exists.
+        otherwise: What to say where another process holds it.
 
     Raises:
-        BlockingIOError: Another process holds it.
+        UsageError: Another process holds it.
     """
     with open(lock, "a", encoding="utf-8") as file:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UsageError(otherwise) from None
         yield
 
 

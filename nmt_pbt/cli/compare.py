@@ -58,7 +58,10 @@ def compare_command(
     accept_changes: AcceptChanges = False,
     task: Annotated[
         str | None,
-        typer.Option(metavar="MODULE:NAME", help="A Keras model of your own: what nmt_pbt.keras_task returned."),
+        typer.Option(
+            metavar="MODULE:NAME",
+            help="A task of your own: what nmt_pbt.keras_task returned, or another; see docs/own-task.md.",
+        ),
     ] = None,
 ) -> None:
     """Search with several methods at equal budget, test each winner, and write a report."""

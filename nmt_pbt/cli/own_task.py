@@ -69,6 +69,10 @@ def compare_own_task(
     typer.echo(str(write_report(folder)))
 
 
+_OF_A_TASK = ("build", "search_space", "searched_objective", "unit", "start_digest", "check_sendable")
+"""What a task of one's own has, be it inherited from `SearchableTask`."""
+
+
 def _started(
     task: SearchableTask, run: RunDirectory, settings: OwnTaskSettings, start_from: Path | None, resume: bool
 ) -> SearchableTask:
@@ -80,7 +84,8 @@ def _started(
     from nmt_pbt.tasks.keras.task import KerasTask
 
     if not isinstance(task, KerasTask):
-        raise UsageError(f"--start-from {start_from}: is for Keras models; let the task's own build() load weights")
+        asked = "this run" if start_from is None else f"--start-from {start_from}"
+        raise UsageError(f"{asked}: starting from given weights is for Keras models; let the task's build() load them")
     if start_from is not None:
         return starting_from(start_from, task)
     return start_of_run(run, task, settings.start_digest or "")
@@ -121,4 +126,4 @@ def task_named(name: str) -> SearchableTask:
 
 
 def _is_task(value: object) -> bool:
-    return not isinstance(value, type) and hasattr(value, "search_space") and hasattr(value, "searched_objective")
+    return not isinstance(value, type) and all(hasattr(value, name) for name in _OF_A_TASK)

@@ -266,7 +266,16 @@ def guess(
         if values is not None:
             epochs = float(values.get("epochs", settings.epochs))
             guessed = Guessed(method=METHOD, seed=seed, values=dict(values), pairs=oracle.budget.pairs(epochs))
-        search = Driver(oracle, states, journal, start, listener, settings.patience, WinnerTest(run) if test else None)
+        search = Driver(
+            oracle,
+            states,
+            journal,
+            start,
+            listener,
+            settings.patience,
+            WinnerTest(run) if test else None,
+            settings.search.stop,
+        )
         search.begin(guessed)
         engine = build_engine(alone, task, states, 1)
         try:

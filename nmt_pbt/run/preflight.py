@@ -250,7 +250,13 @@ def goes_on(records: Sequence[AnyRecord], settings: RunSettings) -> bool:
             budgets[record.method, record.seed] += record.pairs
         elif isinstance(record, SearchEnded) and record.rule is not None:
             budgets[record.method, record.seed] = 0
-    return any(missing < 0 for missing in budgets.values())
+    winning = _with_winner(records)
+    return any(missing < 0 for search, missing in budgets.items() if search in winning)
+
+
+def _with_winner(records: Sequence[AnyRecord]) -> set[tuple[str, int]]:
+    """Return method and seed of the searches in which a trial succeeded."""
+    return {(r.method, r.seed) for r in records if isinstance(r, Evaluated) and r.failure is None}
 
 
 def check_going_on(records: Sequence[AnyRecord], settings: RunSettings) -> None:
@@ -286,8 +292,16 @@ def searches_over(records: Sequence[AnyRecord], planned: Iterable[tuple[str, int
         scheduled: Whether replays train by a schedule from elsewhere. If not, they train by what PBT found with their
             seed, and are over where it found nothing.
     """
-    tested = {(record.method, record.seed) for record in records if isinstance(record, Tested)}
-    with_winner = {(r.method, r.seed) for r in records if isinstance(r, Evaluated) and r.failure is None}
-    over = tested | {(r.method, r.seed) for r in records if isinstance(r, SearchEnded)} - with_winner
+    tested, ended = set[tuple[str, int]](), set[tuple[str, int]]()
+    for record in records:
+        match record:
+            case Tested():
+                tested.add((record.method, record.seed))
+            case SearchEnded():
+                ended.add((record.method, record.seed))
+            case Extended():
+                tested.discard((record.method, record.seed))
+                ended.discard((record.method, record.seed))
+    over = tested | ended - _with_winner(records)
     nothing_found = set() if scheduled else {seed for method, seed in over - tested if method == "pbt"}
     return all((name, seed) in over or (is_replay(name) and seed in nothing_found) for name, seed in planned)

@@ -9,7 +9,6 @@ import sys
 import tempfile
 import threading
 import traceback
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
@@ -122,27 +121,27 @@ class ProcessPool(Generic[Job, Answer]):
             NmtPbtError: Several workers died at the same job.
             Exception: The error that a job raised.
         """
-        waiting, again, deaths = iter(jobs), list[Job](), Counter[int]()
-        given: dict[str, Job] = {}
+        waiting = ((job, 0) for job in jobs)
+        again: list[tuple[Job, int]] = []  # with how many workers died at each
+        given: dict[str, tuple[Job, int]] = {}
         free = list(self.workers)
         while True:
-            while free and (job := again.pop() if again else next(waiting, None)) is not None:
-                given[worker := free.pop()] = job
-                self.submit(worker, job)
+            while free and (one := again.pop() if again else next(waiting, None)) is not None:
+                given[worker := free.pop()] = one
+                self.submit(worker, one[0])
             if not given:
                 return
             match self.wait():
                 case Undone(worker, cause):
-                    job = given.pop(worker)
-                    deaths[id(job)] += 1
-                    if deaths[id(job)] >= MAX_DEATHS:
+                    job, deaths = given.pop(worker)
+                    if deaths + 1 >= MAX_DEATHS:
                         raise NmtPbtError(
                             f"{job}: {MAX_DEATHS} workers died at it ({cause}); mend that, often a lack of memory, "
                             "then give the command again"
                         )
-                    again.append(job)
+                    again.append((job, deaths + 1))
                 case (worker, answer):
-                    yield given.pop(worker), answer
+                    yield given.pop(worker)[0], answer
             free.append(worker)
 
     def _start_again(self, name: str) -> Undone:

@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -87,11 +87,7 @@ class RunDirectory:
     @contextmanager
     def _alone(self) -> Iterator[None]:
         refuse_links(self.path)
-        with ExitStack() as stack:
-            try:
-                stack.enter_context(held(self.lock_file))
-            except BlockingIOError:
-                raise UsageError(f"{self.path}: another process is writing this run; wait for it or stop it") from None
+        with held(self.lock_file, f"{self.path}: another process is writing this run; wait for it or stop it"):
             yield
 
     @contextmanager

@@ -72,7 +72,7 @@ def choose_start(settings: TranslationSettings) -> Start:
                 f"search.space.{name} out, or set it to {{choices: [{shape[name]}]}}"
             )
     wanted = [(f"model.{name}", shape[name], getattr(settings.model, name)) for name in ModelSettings.model_fields]
-    for name in ("vocabulary_size", "normalization"):
+    for name in ("vocabulary_size", "normalization", "byte_fallback"):
         wanted.append((f"corpus.{name}", getattr(winner.settings.corpus, name), getattr(settings.corpus, name)))
     for name, there, here in wanted:
         if there != here:

@@ -244,6 +244,26 @@ def _explorer(explore: Explorer | ExploreFunction | str | None) -> Explorer | No
     return UserExplore(explore)
 
 
+class GrownCount(int):
+    """A number of trials that grew. KerasTuner pads trial ids by how it is written, which stays as it was.
+
+    Args:
+        now: The number.
+        first: What it was when the first trial was made.
+    """
+
+    _first: int
+
+    def __new__(cls, now: int, first: int) -> GrownCount:
+        """Return the number; an `int` takes its value here."""
+        grown = super().__new__(cls, now)
+        grown._first = first
+        return grown
+
+    def __str__(self) -> str:
+        return str(self._first)
+
+
 class JournaledPBTOracle(JournaledOracle, PBTOracle):
     """Population Based Training under this project's own driver.
 
@@ -252,12 +272,17 @@ class JournaledPBTOracle(JournaledOracle, PBTOracle):
     Args:
         space: The search space.
         budget: What all members train together.
+        more_epochs: How many of each member's epochs were added after the search had ended.
         **kwargs: Of `PBTOracle`.
     """
 
-    def __init__(self, *, space: Space, budget: Budget, **kwargs: Any) -> None:
+    def __init__(self, *, space: Space, budget: Budget, more_epochs: float = 0.0, **kwargs: Any) -> None:
         super().__init__(space=space, **kwargs)
         self.budget = budget
+        if more_epochs:
+            population = self.population
+            first = population.size * generations(population.interval, population.epochs - more_epochs)
+            self.max_trials = GrownCount(population.size * generations(population.interval, population.epochs), first)
         self.trials = TrialArchive(self.hyperparameters)
 
     def _space(self) -> Space:

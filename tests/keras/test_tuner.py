@@ -316,3 +316,5 @@ def test_a_search_that_has_ended_goes_on_with_more_epochs(tmp_path: Path) -> Non
     assert on.get_best_hyperparameters()[0].values == whole.get_best_hyperparameters()[0].values
     assert len(on.get_best_models(3)) == 3
     assert tuned("on", epochs=2, more_epochs=1).history().equals(whole.history())
+    with pytest.raises(UsageError, match="3 epochs of a member are no whole intervals of 2"):
+        tuned("cut", epochs=2, more_epochs=1, interval=2)

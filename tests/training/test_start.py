@@ -3,9 +3,14 @@ from __future__ import annotations
 import pickle
 import subprocess
 import sys
+from dataclasses import fields
+from multiprocessing.reduction import ForkingPickler
 
+import numpy as np
 import pytest
 
+from nmt_pbt.tasks.protocol import MemberState
+from nmt_pbt.tasks.state import content_hash
 from nmt_pbt.tasks.translation.task import TranslationTask
 
 
@@ -26,6 +31,14 @@ def began(small_settings) -> list[str]:
         .stdout.decode()
         .split("\n")
     )
+
+
+def test_nothing_of_a_task_is_lost_on_its_way_to_a_worker(small_settings):
+    task = TranslationTask(small_settings, None, MemberState({"weights/w": np.ones(2)}, 0))
+    sent = ForkingPickler.loads(ForkingPickler.dumps(task))
+    assert [field.name for field in fields(task)] == ["settings", "prepared", "start"]
+    assert sent.settings == task.settings
+    assert content_hash(sent.start) == content_hash(task.start)
 
 
 def test_a_worker_has_the_task_that_was_sent(began):

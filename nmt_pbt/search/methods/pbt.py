@@ -100,22 +100,31 @@ def check_pbt(plan: SearchPlan, section: PBTSettings) -> None:
             f"search.pbt.population {size}: leaves {counted(epochs, 'epoch')} of the budget to each member, less than "
             f"search.interval {plan.settings.interval:g}; make it smaller, or the interval shorter"
         )
-    _check_going_on(plan, epochs)
+    more_epochs = epochs * plan.settings.more_epochs / plan.epochs
+    check_going_on(epochs - more_epochs, more_epochs, plan.settings.interval)
     _exploit(plan, section)
     explore_named(section.explore, section)
     check_population(size, plan.settings.interval, epochs, section.burn_in)
     initial_values(_space(plan, section), size, section.initial, plan.first_seed)
 
 
-def _check_going_on(plan: SearchPlan, epochs: float) -> None:
-    """Refuse more epochs where an interval is cut short: a member that goes on would have decided later."""
-    more, interval = plan.settings.more_epochs, plan.settings.interval
-    for length in (epochs * (1 - more / plan.epochs), epochs) if more else ():
-        if abs(length / interval - round(length / interval)) > 1e-9:
+def check_going_on(epochs: float, more_epochs: float, interval_epochs: float) -> None:
+    """Refuse more epochs where an interval is cut short: a member that goes on would have decided later.
+
+    Args:
+        epochs: Of each member, without those.
+        more_epochs: Those.
+        interval_epochs: Epochs between two decisions.
+
+    Raises:
+        UsageError: Says what is cut short.
+    """
+    for length in (epochs, epochs + more_epochs) if more_epochs else ():
+        if abs(length / interval_epochs - round(length / interval_epochs)) > 1e-9:
             raise UsageError(
-                f"search.more_epochs {more:g}: {counted(length, 'epoch')} of a member are no whole intervals of "
-                f"search.interval {interval:g}, and from one that is cut short it cannot go on; change "
-                f"search.more_epochs, or begin a new run with training.epochs {plan.epochs:g}"
+                f"more_epochs {more_epochs:g}: {counted(length, 'epoch')} of a member are no whole intervals of "
+                f"{interval_epochs:g}, and from one that is cut short it cannot go on; change more_epochs, or begin a "
+                f"new run with {counted(epochs + more_epochs, 'epoch')}"
             )
 
 
@@ -158,6 +167,7 @@ def build_population(
         population_size=size,
         interval=interval,
         epochs=epochs,
+        more_epochs=epochs * plan.settings.more_epochs / plan.epochs,
         exploit=_exploit(plan, section) if exploits else None,
         trigger=None if exploits else _exploit(plan, section),
         initial=section.initial,

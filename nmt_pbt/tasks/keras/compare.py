@@ -14,6 +14,7 @@ import keras_tuner
 from nmt_pbt import comparison
 from nmt_pbt.base.errors import UsageError
 from nmt_pbt.run.own_task import check_count
+from nmt_pbt.run.run_directory import RunDirectory
 from nmt_pbt.search.keras_tuner_internals import create_objective, get_hypermodel
 from nmt_pbt.tasks.keras.arguments import check_fit_arguments, check_project, check_whole
 from nmt_pbt.tasks.keras.data import FitArguments
@@ -129,9 +130,10 @@ def compare(
         interval=interval,
         structural=structural,
         hyperparameters=hyperparameters,
-        start_from=start_from,
         **fit_arguments,
     )
+    if start_from is not None:
+        task = starting_from(start_from, task, RunDirectory(Path(directory)))
     found = comparison.compare_task(
         task,
         methods=methods,

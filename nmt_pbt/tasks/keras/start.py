@@ -16,18 +16,23 @@ from nmt_pbt.tasks.state import START, StateStore, weights_of
 _FILES = (".weights.h5", ".keras")
 
 
-def starting_from(source: str | Path, task: KerasTask) -> KerasTask:
+def starting_from(source: str | Path, task: KerasTask, run: RunDirectory | None = None) -> KerasTask:
     """Return a task whose models start from given weights.
 
     Args:
         source: Folder of a run, whose best winner on the validation data is taken, or a `.weights.h5` or `.keras` file.
         task: The task.
+        run: The run that is begun or gone on with. The weights that it keeps are taken, if it began with this source.
 
     Raises:
         UsageError: There are no such weights, or a model that is built with the default of each hyperparameter does not
             take them.
         StateError: The winner's file is damaged.
     """
+    if run is not None and run.settings_file.exists():
+        begun = run.read_settings(OwnTaskSettings)
+        if begun.start_digest is not None and begun.start_from == str(source):
+            return replace(start_of_run(run, task, begun.start_digest), start_from=str(source))
     source = Path(source)
     model = task.build_model(task.hyperparameters.copy())
     if not is_built(model):

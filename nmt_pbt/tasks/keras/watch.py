@@ -33,8 +33,9 @@ class Watch(keras.callbacks.Callback):
         self._weights: list[np.ndarray] = []
 
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
-        """Set the seed, after all other draws."""
-        keras.utils.set_random_seed(self._order)
+        """Set the seed, after all other draws; a `fit` of one's own that calls Keras's for each epoch goes on in it."""
+        if not self.seen:
+            keras.utils.set_random_seed(self._order)
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Count an epoch, and keep what it ended with."""

@@ -34,6 +34,7 @@ from nmt_pbt.tasks.translation.corpus.parallel import Corpus
 from nmt_pbt.tasks.translation.corpus.subwords import Subwords
 from nmt_pbt.tasks.translation.corpus.text_file import file_content
 from nmt_pbt.tasks.translation.decoding_options import DecodingOptions
+from nmt_pbt.tasks.translation.start import import_tensorflow
 from nmt_pbt.tasks.translation.translator import Translator
 from nmt_pbt.tasks.translation.tree import TranslationSettings
 
@@ -113,6 +114,7 @@ class PartTranslator:
 
     def __call__(self, worker: str) -> Callable[[Part], list[str]]:
         """Load the models; return what translates a part."""
+        import_tensorflow()
         translator = Translator([_with_one_thread(model) for model in self.teacher.models], self.teacher.options)
 
         def translate(part: Part) -> list[str]:
@@ -283,20 +285,17 @@ class Distillation:
         self._check_own()
         self.work.mkdir(exist_ok=True)
         refuse_links(self.work)
-        try:
-            with held(self.work / _LOCK):
-                if not record.exists():
-                    _write_record(record, {"corpus": self.corpus.name, **self.described, "environment": environment()})
-                found = _read(record)
-                then = found.get("environment")
-                changes = changes_since(then if isinstance(then, Mapping) else {})
-                if difference := _difference(found, self.described) or "; ".join(changes):
-                    raise UsageError(f"{self.work}: was begun otherwise ({difference}); {begin_anew}")
-                for left in self.work.glob(TEMPORARY):
-                    left.unlink()
-                yield
-        except BlockingIOError:
-            raise UsageError(f"{self.work}: another process is at work here; wait for it or stop it") from None
+        with held(self.work / _LOCK, f"{self.work}: another process is at work here; wait for it or stop it"):
+            if not record.exists():
+                _write_record(record, {"corpus": self.corpus.name, **self.described, "environment": environment()})
+            found = _read(record)
+            then = found.get("environment")
+            changes = changes_since(then if isinstance(then, Mapping) else {})
+            if difference := _difference(found, self.described) or "; ".join(changes):
+                raise UsageError(f"{self.work}: was begun otherwise ({difference}); {begin_anew}")
+            for left in self.work.glob(TEMPORARY):
+                left.unlink()
+            yield
 
     def _check_own(self) -> None:
         """Refuse a folder that is not of our making."""

@@ -52,7 +52,7 @@ class TranslationTask:
 
     def __reduce__(self) -> tuple[Callable[..., TranslationTask], tuple[object, ...]]:
         # A worker's process begins with the task.
-        return make_after, (TensorflowStarts(), TranslationTask, self.settings, self.prepared)
+        return make_after, (TensorflowStarts(), TranslationTask, self.settings, self.prepared, self.start)
 
     @property
     def name(self) -> str:
