@@ -11,7 +11,7 @@ import pytest
 import nmt_pbt
 from nmt_pbt.base.errors import UsageError
 from nmt_pbt.run.journal import read_journal, without_times
-from nmt_pbt.tasks.protocol import SearchableTask
+from nmt_pbt.tasks.protocol import Evaluation, SearchableTask
 from tests.run.test_processes import by_search
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
@@ -102,6 +102,27 @@ def test_a_population_goes_on_with_more_epochs_also_after_a_kill_and_past_ten_tr
     assert on == whole  # ids alone differ: they are padded by the number of trials that there were at first
     with pytest.raises(UsageError, match="3 epochs of a member are no whole intervals of 2"):
         compared(task, tmp_path / "cut", **{**lengths, "epochs": 2, "more_epochs": 1, "interval": 2})
+
+
+@pytest.mark.parametrize(
+    ("method", "answer", "told"),
+    [
+        ("train", None, "Forest.train: returned NoneType where Mapping is expected"),
+        ("train", {"train_loss": "low"}, "Forest.train: returned 'low' as train_loss, which is no number"),
+        ("evaluate", {"val_loss": 1.0}, "Forest.evaluate: returned dict where Evaluation is expected"),
+        ("evaluate", Evaluation({"loss": 1.0}), "evaluate: reports train_loss, loss, not the objective val_loss"),
+        ("state", {}, "Forest.state: returned dict where MemberState is expected"),
+    ],
+)
+def test_what_a_method_of_ones_own_must_not_return_is_named(
+    tmp_path: Path, task: SearchableTask, monkeypatch: pytest.MonkeyPatch, method: str, answer: object, told: str
+) -> None:
+    import decision_trees
+
+    monkeypatch.setattr(decision_trees.Forest, method, lambda self, *given: answer)
+    monkeypatch.setattr(decision_trees.Forest, "trees", [(1, 0)], raising=False)
+    with pytest.raises(UsageError, match=told):
+        compared(task, tmp_path / "run", methods=("random",))
 
 
 def test_a_task_that_cannot_be_sent_is_refused_before_anything_is_trained(tmp_path: Path, task: SearchableTask) -> None:

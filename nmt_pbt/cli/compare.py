@@ -84,7 +84,7 @@ def compare_command(
         if corpus is not None:
             raise UsageError("--corpus is for translation; leave it or --task out")
         folder = resume or out or Path("results") / task.partition(":")[2]
-        compare_own_task(task, folder, config, set_ or [], overrides, resume is not None, start_from)
+        compare_own_task(task, folder, config, set_ or [], overrides, resume is not None, accept_changes, start_from)
         return
     if corpus is not None:
         overrides["corpus.name"] = corpus

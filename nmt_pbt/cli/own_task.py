@@ -6,6 +6,7 @@ import importlib
 import os
 import sys
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, cast
 
 import typer
@@ -26,6 +27,7 @@ def compare_own_task(
     assignments: list[str],
     overrides: dict[str, Any],
     resume: bool,
+    accept_changes: bool = False,
     start_from: Path | None = None,
 ) -> None:
     """Compare methods on a task of one's own, or go on with that.
@@ -37,6 +39,7 @@ def compare_own_task(
         assignments: Of `--set`.
         overrides: Dotted keys to values, of other options.
         resume: Whether the folder holds a run that is to be gone on with.
+        accept_changes: Go on with a run under another version of this program or of its libraries.
         start_from: A run, or a file of weights, that models start from; None leaves that to the task.
 
     Raises:
@@ -47,7 +50,7 @@ def compare_own_task(
     from nmt_pbt.settings.own_task import OwnTaskSettings, own_task_settings
 
     task = task_named(name)
-    run = RunDirectory(folder)
+    run = RunDirectory(folder, accept_changes)
     if resume:
         run.check_run()
     settings = load(OwnTaskSettings, run.settings_file if resume else config, assignments, overrides)
@@ -101,7 +104,7 @@ def task_named(name: str) -> SearchableTask:
         UsageError: There is no such module, or nothing of that name in it, or that is no task.
     """
     module, _, attribute = name.partition(":")
-    if not module or not attribute:
+    if not all(part.isidentifier() for part in module.split(".")) or not attribute:
         raise UsageError(f"--task {name}: expected MODULE:NAME, for instance my_module:my_task")
     if os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())
@@ -114,7 +117,7 @@ def task_named(name: str) -> SearchableTask:
             f"--task {name}: no module '{module}' in {os.getcwd()} or among what is installed; correct the name"
         ) from None
     if not hasattr(held, attribute):
-        raise UsageError(f"--task {name}: {module} holds no '{attribute}'{suggest(attribute, vars(held))}")
+        raise UsageError(f"--task {name}: {module} holds no '{attribute}'{suggest(attribute, _offered(held))}")
     found = getattr(held, attribute)
     task = found if not callable(found) or _is_task(found) else found()
     if not _is_task(task):
@@ -123,6 +126,17 @@ def task_named(name: str) -> SearchableTask:
             "nmt_pbt.keras_task(build_model, x, y), or write a nmt_pbt.tasks.protocol.SearchableTask"
         )
     return cast("SearchableTask", task)
+
+
+def _offered(module: ModuleType) -> list[str]:
+    """Return the names of a module that may be tasks: what it defines itself, but for other modules."""
+    return [
+        name
+        for name, value in vars(module).items()
+        if not name.startswith("_")
+        and not isinstance(value, ModuleType)
+        and getattr(value, "__module__", module.__name__) == module.__name__
+    ]
 
 
 def _is_task(value: object) -> bool:

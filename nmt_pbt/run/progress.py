@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from nmt_pbt.base.errors import UsageError
 from nmt_pbt.base.types import Value
 from nmt_pbt.run.jobs import StateReference
 from nmt_pbt.run.journal import SearchStarted
@@ -101,7 +102,16 @@ class Results:
         return than is None or self._sign * score > self._sign * than
 
     def is_best(self, metrics: Mapping[str, float]) -> bool:
-        """Tell whether an evaluation that was not taken yet is better than all that were."""
+        """Tell whether an evaluation that was not taken yet is better than all that were.
+
+        Raises:
+            UsageError: The objective is not among its metrics.
+        """
+        if self._objective not in metrics:
+            raise UsageError(
+                f"evaluate: reports {', '.join(metrics)}, not the objective {self._objective}; return that as well, or "
+                "search by another one"
+            )
         return self.is_better(metrics[self._objective], self._best.score if self._best is not None else None)
 
     def take(self, result: Winner, score: float, member: int | None) -> bool:

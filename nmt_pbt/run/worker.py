@@ -17,7 +17,7 @@ from nmt_pbt.base.types import Value
 from nmt_pbt.run.handover import check_continued, check_in_force, check_taken_over
 from nmt_pbt.run.jobs import Job, JobResult, Result, StateReference, TestingJob, TestingResult, TrainingJob
 from nmt_pbt.run.journal import Seconds
-from nmt_pbt.tasks.protocol import MemberState, Task, Trainable
+from nmt_pbt.tasks.protocol import Evaluation, MemberState, Task, TestResult, Trainable, check_answer
 
 
 class States(Protocol):
@@ -117,14 +117,17 @@ class Worker:
             before = _take_up(live, job, start)
             clock.lap("load")
             trained = live.trainable.train(job.pairs)
+            check_answer(live.trainable, "train", trained, Mapping)
             clock.lap("train")
             if not all(map(math.isfinite, trained.values())):
                 return self._failed(job, "nan", clock)
             evaluation = live.trainable.evaluate(job.evidence)
+            check_answer(live.trainable, "evaluate", evaluation, Evaluation)
             clock.lap("evaluate")
             if not all(map(math.isfinite, evaluation.metrics.values())):
                 return self._failed(job, "nan", clock)
             state = live.trainable.state()
+            check_answer(live.trainable, "state", state, MemberState)
             check_continued(job, before, state)
             live.at = StateReference(job.save_as, self._states.save(job.save_as, state))
             clock.lap("save")
@@ -160,6 +163,7 @@ class Worker:
         with tempfile.TemporaryDirectory() as name:  # the run's folder may be on another machine
             folder = Path(name)
             result = self._pool.task.test(live.trainable, folder, job.name)
+            check_answer(self._pool.task, "test", result, TestResult)
             files = {
                 file.relative_to(folder).as_posix(): file.read_bytes()
                 for file in sorted(folder.rglob("*"))
