@@ -87,7 +87,7 @@ def test_the_same_searches_grow_forests(tmp_path: Path) -> None:
     assert re.search(r"^pbt, seed 0: best val_loss [\d.]+ after 180 trees$", printed, re.M)
     page = (tmp_path / "forest" / "report" / "index.html").read_text(encoding="utf-8")
     assert "180 trees" in page
-    assert not [words for words in ("sentence pair", "BLEU", "translat") if words in page]
+    assert not [words for words in ("sentence pair", "test sentence", "BLEU", "translation") if words in page]
 
 
 @pytest.mark.peer
