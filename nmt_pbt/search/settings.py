@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import ConfigDict, Field
@@ -29,6 +30,8 @@ class VariantSettings(Section):
 class StopSettings(Section):
     """Rules that end a whole search before its budget is spent, each search by its own results; null: never."""
 
+    earlier_values: ClassVar[Mapping[str, object]] = {"seconds": None, "patience_intervals": None, "target": None}
+
     seconds: Positive | None = None
     """Wall-clock of the search, in seconds, as the report counts it: as if it had the workers of the run alone. It \
 depends on the machine, as no other rule does"""
@@ -52,7 +55,7 @@ class SearchSettings(Section):
     """What is searched, by which methods, for which budget."""
 
     decides_nothing: ClassVar[frozenset[str]] = frozenset({"methods", "seeds", "more_epochs"})
-    decides_if_set: ClassVar[frozenset[str]] = frozenset({"variants"})
+    decides_if_set: ClassVar[frozenset[str]] = frozenset({"variants", "stop"})
 
     methods: Annotated[list[str], Field(min_length=1)] = ["pbt", "random", "grid", "bayes"]
     """Methods to compare"""

@@ -20,11 +20,12 @@ def deciding_settings(tree: Mapping[str, Any], kind: type[Section]) -> dict[str,
         tree: A settings tree as plain data.
         kind: The class of the settings.
     """
-    kept = {name: value for name, value in tree.items() if _decides(kind, name, value)}
-    for name, section in _sections(kind):
-        if isinstance(kept.get(name), Mapping):
-            kept[name] = deciding_settings(kept[name], section)
-    return kept
+    sections = dict(_sections(kind))
+    decided = {
+        name: deciding_settings(value, sections[name]) if name in sections and isinstance(value, Mapping) else value
+        for name, value in tree.items()
+    }
+    return {name: value for name, value in decided.items() if _decides(kind, name, value)}
 
 
 def _decides(kind: type[Section], name: str, value: Any) -> bool:

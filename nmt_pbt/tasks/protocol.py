@@ -5,9 +5,9 @@ A class of one's own may inherit from these protocols; then what has a body here
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
 
@@ -233,7 +233,7 @@ class SearchableTask(Task, Protocol):
             UsageError: Says why.
         """
         try:
-            pickle.dumps(self)
+            ForkingPickler.dumps(self)
         except Exception as error:
             raise UsageError(
                 f"task {self.name}: cannot be sent to worker processes ({error}); let it load its data in build(), or "
