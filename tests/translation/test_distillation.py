@@ -202,7 +202,7 @@ def test_what_is_not_its_own_is_never_written_over(run, back, tmp_path, command,
     record["environment"]["packages"]["tensorflow"] = "2.0"
     (begun / module.RECORD).write_text(json.dumps(record), encoding="utf-8")
     assert "was begun otherwise (tensorflow was '2.0' and is " in refused("new")
-    with held(begun / "lock"):
+    with held(begun / "lock", "somebody else"):
         assert "new.unfinished: another process is at work here" in refused("new")
 
 
