@@ -13,7 +13,7 @@ from nmt_pbt.report.page import write_report
 from nmt_pbt.report.run import Run, load_run
 from nmt_pbt.run.choice import choose_models
 from nmt_pbt.run.journal import Evaluated, Tested
-from nmt_pbt.run.own_task import check_count, engine_settings, run_name, run_searches, say
+from nmt_pbt.run.own_task import check_counts, engine_settings, run_name, run_searches, say
 from nmt_pbt.run.run_directory import RunDirectory
 from nmt_pbt.run.schedule import found_schedule
 from nmt_pbt.settings.own_task import OwnTaskSettings, own_task_settings
@@ -55,7 +55,7 @@ class Comparison:
             if isinstance(record, Evaluated) and _place(record) == _place(won)
         )
         trainable = self.task.build({name: chosen.values[name] for name in self.task.structural & set(chosen.values)})
-        trainable.load(StateStore(self.run.path / "models").load(chosen.name, content or ""))
+        trainable.load(StateStore(chosen.folder).load(chosen.name, content or ""))
         trainable.set_hyperparameters(chosen.values)
         return trainable
 
@@ -140,9 +140,7 @@ def compare_task(
         UsageError: An argument cannot be used, or the folder holds a run with other settings; says what to do.
         SearchError: Every trial of every method failed.
     """
-    for name, count, least in (("seeds", seeds, 1), ("population", population, 2), ("workers", workers, 0)):
-        check_count(name, count, least)
-    check_count("seed", seed)
+    check_counts(seeds, population, workers, seed)
     folder = Path(directory)
     tree = own_task_settings(
         task.search_space,

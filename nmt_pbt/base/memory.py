@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -38,6 +37,8 @@ def give_back_memory() -> None:
 
 @cache
 def _trim() -> Any:
+    import ctypes  # takes its time, and workers alone need it
+
     try:
         return ctypes.CDLL(None).malloc_trim  # of glibc
     except (AttributeError, OSError, TypeError):

@@ -83,7 +83,7 @@ def distill_command(
 def _translate(work: Distillation, workers: int) -> None:
     """Translate what is left, on all cores."""
     from nmt_pbt.cli.progress import TranslationProgress
-    from nmt_pbt.run.engines import workers_of
+    from nmt_pbt.run.engines import workers_that_fit
     from nmt_pbt.run.process_pool import ProcessPool
     from nmt_pbt.tasks.translation.distillation import Part, PartTranslator
 
@@ -93,7 +93,7 @@ def _translate(work: Distillation, workers: int) -> None:
             parts = work.parts_left(teacher)
             if not parts:
                 continue
-            count = workers or workers_of(_WORKER_BYTES + teacher.bytes, 1, parts).count
+            count = workers or workers_that_fit(_WORKER_BYTES + teacher.bytes, 1, parts).count
             pool: ProcessPool[Part, list[str]] = ProcessPool(PartTranslator(teacher), min(count, parts), True)
             with pool:
                 for part, translations in pool.do_all(work.parts(teacher)):

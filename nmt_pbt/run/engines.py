@@ -52,10 +52,10 @@ def workers_here(threads: int, most: int) -> Workers:
         threads: Threads of a worker.
         most: More would be of no use.
     """
-    return workers_of(int(_IN_TRAINING * own_memory()), threads, most)
+    return workers_that_fit(int(_IN_TRAINING * own_memory()), threads, most)
 
 
-def workers_of(bytes_each: int, threads: int, most: int) -> Workers:
+def workers_that_fit(bytes_each: int, threads: int, most: int) -> Workers:
     """Return how many workers this machine has room for.
 
     Args:

@@ -83,6 +83,17 @@ def check_count(name: str, value: Any, least: int = 0) -> None:
         raise UsageError(f"{name}={value!r}: has to be a whole number, at least {least}")
 
 
+def check_counts(seeds: int, population: int, workers: int, seed: int) -> None:
+    """Refuse numbers of a comparison that are none, or too small; see `check_count`."""
+    for name, count, least in (
+        ("seeds", seeds, 1),
+        ("population", population, 2),
+        ("workers", workers, 0),
+        ("seed", seed, 0),
+    ):
+        check_count(name, count, least)
+
+
 def engine_settings(workers: int, address: str | None) -> dict[str, Any]:
     """Return where jobs run, as settings.
 

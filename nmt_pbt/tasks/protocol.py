@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
 
@@ -232,6 +231,8 @@ class SearchableTask(Task, Protocol):
         Raises:
             UsageError: Says why.
         """
+        from multiprocessing.reduction import ForkingPickler  # takes its time, and few commands need it
+
         try:
             ForkingPickler.dumps(self)
         except Exception as error:

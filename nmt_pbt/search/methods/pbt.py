@@ -101,14 +101,14 @@ def check_pbt(plan: SearchPlan, section: PBTSettings) -> None:
             f"search.interval {plan.settings.interval:g}; make it smaller, or the interval shorter"
         )
     more_epochs = epochs * plan.settings.more_epochs / plan.epochs
-    check_going_on(epochs - more_epochs, more_epochs, plan.settings.interval)
+    check_whole_intervals(epochs - more_epochs, more_epochs, plan.settings.interval)
     _exploit(plan, section)
     explore_named(section.explore, section)
     check_population(size, plan.settings.interval, epochs, section.burn_in)
     initial_values(_space(plan, section), size, section.initial, plan.first_seed)
 
 
-def check_going_on(epochs: float, more_epochs: float, interval_epochs: float) -> None:
+def check_whole_intervals(epochs: float, more_epochs: float, interval_epochs: float) -> None:
     """Refuse more epochs where an interval is cut short: a member that goes on would have decided later.
 
     Args:

@@ -13,7 +13,7 @@ import keras_tuner
 
 from nmt_pbt import comparison
 from nmt_pbt.base.errors import UsageError
-from nmt_pbt.run.own_task import check_count
+from nmt_pbt.run.own_task import check_count, check_counts
 from nmt_pbt.run.run_directory import RunDirectory
 from nmt_pbt.search.keras_tuner_internals import create_objective, get_hypermodel
 from nmt_pbt.tasks.keras.arguments import check_fit_arguments, check_project, check_whole
@@ -115,8 +115,7 @@ def compare(
         UsageError: An argument cannot be used, or the folder holds a run with other settings; says what to do.
         SearchError: Every trial of every method failed.
     """
-    for name, count, least in (("seeds", seeds, 1), ("population", population, 2), ("workers", workers, 0)):
-        check_count(name, count, least)
+    check_counts(seeds, population, workers, seed)
     check_count("more_epochs", more_epochs)
     check_whole(interval=interval, epochs=epochs)
     check_project(Path(directory))

@@ -37,7 +37,7 @@ from nmt_pbt.search.exploit import Exploit
 from nmt_pbt.search.explore import ExploreFunction, Explorer
 from nmt_pbt.search.keras_tuner_internals import MultiObjective, get_hypermodel
 from nmt_pbt.search.keras_tuner_space import from_hyperparameters
-from nmt_pbt.search.methods.pbt import check_going_on
+from nmt_pbt.search.methods.pbt import check_whole_intervals
 from nmt_pbt.search.plan import SearchPlan
 from nmt_pbt.search.segments import Segment
 from nmt_pbt.settings.own_task import OwnTaskSettings, own_task_settings
@@ -158,7 +158,7 @@ class PopulationBasedTraining(keras_tuner.Tuner):
         check_whole(interval=interval, epochs=epochs)
         for name, value in (("population_size", population_size), ("more_epochs", more_epochs), ("workers", workers)):
             check_count(name, value)
-        check_going_on(epochs, more_epochs, interval)
+        check_whole_intervals(epochs, more_epochs, interval)
         if seed is not None:
             check_count("seed", seed)
         if isinstance(initial, Mapping):
