@@ -63,6 +63,7 @@ def main() -> None:
     """Run the command line: exit code 0 done, 2 wrong use or bad input, 130 interrupted."""
     collect_garbage_rarely()
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # looking for some reads what every package says
+    os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "15")  # 2^15 cycles; by default NumPy's idle threads spin 0.1 s
     os.environ["MPLBACKEND"] = "agg"  # a notebook hands on its own, which need not be installed here
     open_streams()
     name_streams()

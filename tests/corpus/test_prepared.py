@@ -10,6 +10,7 @@ import pytest
 from nmt_pbt.base.errors import UsageError
 from nmt_pbt.tasks.translation.corpus.prepared import PreparedCorpus, check, corpus_of_run, digest_of, prepare
 from nmt_pbt.tasks.translation.settings import CorpusSettings
+from tests.timing import least_seconds
 
 SETTINGS = CorpusSettings(train_pairs=200, dev_pairs=20, test_pairs=10, vocabulary_size=200)
 
@@ -66,8 +67,12 @@ def test_a_refusal_takes_less_than_a_second_of_processor_time(settings: str) -> 
         f"try: check(CorpusSettings({settings}), 0)\n"
         "except UsageError: import time; print(time.process_time())\n"
     )
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert float(found.stdout) < 1.0
+
+    def measure() -> float:
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        return float(done.stdout)
+
+    assert least_seconds(measure, 1.0) < 1.0
 
 
 def test_subwords_are_trained_on_the_training_split_alone(prepared: PreparedCorpus) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import time
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from nmt_pbt.report.folder import MANIFEST
 from nmt_pbt.report.page import agreement, write_report
 from nmt_pbt.report.run import load_run
 from tests.report.fake_run import write_fake_run
+from tests.timing import cpu_seconds, least_seconds
 
 VOID = {"meta", "link", "br", "input", "img", "hr"}
 
@@ -144,9 +144,7 @@ def test_the_same_run_gives_the_same_bytes_anywhere_and_removes_what_is_stale(re
         (copy / "report" / name).write_text("old", encoding="utf-8")
     (copy / "report" / MANIFEST).write_text(json.dumps({"files": stale}), encoding="utf-8")
     (copy / "report" / "notes.txt").write_text("mine", encoding="utf-8")
-    began = time.process_time()
-    write_report(copy)
-    assert time.process_time() - began < 15
+    assert least_seconds(lambda: cpu_seconds(lambda: write_report(copy)), 15) < 15
     after = contents(copy / "report")
     assert after.pop("notes.txt") == b"mine"
     assert after == before

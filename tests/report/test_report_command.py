@@ -12,6 +12,7 @@ import pytest
 
 from nmt_pbt.report.page import write_report
 from tests.report.fake_run import write_fake_run
+from tests.timing import cpu_seconds, least_seconds
 
 
 @pytest.fixture(scope="module")
@@ -84,11 +85,7 @@ def test_watching_ends_quietly_with_ctrl_c_and_by_itself_when_the_run_is_over(fo
 @pytest.mark.alone
 @pytest.mark.slow
 def test_a_study_of_21_searches_is_drawn_within_15_seconds_of_cpu(tmp_path):
-    import time
-
     methods = ("pbt", "random", "grid", "bayes", "hyperband", "exploit-only", "explore-only")
     path = write_fake_run(tmp_path / "study", methods, seeds=3, population=8, epochs=12.0, sentences=1000)
     write_report(tmp_path / "study")  # the font cache of this machine
-    began = time.process_time()
-    write_report(path)
-    assert time.process_time() - began <= 15
+    assert least_seconds(lambda: cpu_seconds(lambda: write_report(path)), 15) <= 15
