@@ -115,7 +115,7 @@ def _task(config: Path | None, corpus: str | None, run: Path | None = None) -> A
 
     overrides: dict[str, Any] = {"engine.threads": 1, **({"corpus.name": corpus} if corpus else {})}
     if config is None and run is not None:
-        overrides |= {"corpus.vocabulary_size": 4000, "corpus.max_length": 200}
+        overrides |= {"corpus.vocabulary_size": 3000, "corpus.max_length": 200}
     settings = for_new_run(load_settings(config, overrides=overrides))
     if run is not None:
         return prepare_run(RunDirectory(run), settings)

@@ -134,8 +134,11 @@ def test_a_long_line_counts() -> None:
     assert UNK not in trained.encode(["ŷ"])[0]
 
 
-def test_of_very_many_texts_the_seed_draws_some(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_MOST_TEXTS", 200)
+@pytest.mark.parametrize(("limit", "most"), [("_MOST_TEXTS", 200), ("_MOST_CHARACTERS", 8000)])
+def test_of_very_many_texts_the_seed_draws_some(monkeypatch: pytest.MonkeyPatch, limit: str, most: int) -> None:
+    assert len(TEXTS) > 200
+    assert sum(map(len, TEXTS)) > 8000
+    monkeypatch.setattr(module, limit, most)
     models = [Subwords.train(TEXTS, 100, seed).model for seed in (0, 0, 1)]
     assert models[0] == models[1]
     assert models[0] != models[2]

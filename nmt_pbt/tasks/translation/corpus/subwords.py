@@ -31,7 +31,9 @@ REPLACEMENT = "\ufffd"
 """What stands for bytes that are no text, as in Unicode."""
 
 _SPACE = "\u2581"  # how SentencePiece writes the space before a word
-_MOST_TEXTS = 100_000  # learning takes longer in proportion: of a million pairs it would take most of the time
+# Learning takes longer in proportion: of a million pairs it would take most of the time.
+_MOST_TEXTS = 100_000
+_MOST_CHARACTERS = 6_000_000
 _LARGE_ALPHABET = 1_000  # more characters than this are a script like Chinese's: the rarest become unknown
 _BATCH = 8192
 _TOO_LARGE = re.compile(r"Vocabulary size too high.*<= (\d+)")
@@ -84,7 +86,7 @@ class Subwords:
         Args:
             texts: Sentences of both languages.
             vocabulary_size: Subwords, the four special ones included.
-            seed: Decides which texts are used where there are more than 100,000.
+            seed: Decides which texts are used where there are more than 100,000, or more than 6 million characters.
             normalization: What is done to text before it is cut; see `normalization`.
             byte_fallback: Whether characters outside the vocabulary are cut into bytes; else they are unknown.
 
@@ -96,11 +98,7 @@ class Subwords:
         """
         import sentencepiece
 
-        if len(texts) > _MOST_TEXTS:
-            drawn = np.sort(generator(seed, "subwords").choice(len(texts), _MOST_TEXTS, replace=False))
-            lines = [texts[index] for index in drawn.tolist()]
-        else:
-            lines = list(texts)
+        lines = _sample(texts, seed)
         alphabet = set(chain.from_iterable(lines))
         model = io.BytesIO()
         try:
@@ -236,6 +234,14 @@ class Subwords:
 
     def __reduce__(self) -> tuple[type[Subwords], tuple[bytes]]:
         return Subwords, (self.model,)
+
+
+def _sample(texts: Sequence[str], seed: int) -> list[str]:
+    """Return the texts to learn from, in their order: all, or as many, drawn at random, as the limits allow."""
+    drawn = generator(seed, "subwords").choice(len(texts), min(len(texts), _MOST_TEXTS), replace=False)
+    characters = np.cumsum([len(texts[index]) for index in drawn.tolist()])
+    within = max(1, int(np.searchsorted(characters, _MOST_CHARACTERS, side="right")))
+    return [texts[index] for index in np.sort(drawn[:within]).tolist()]
 
 
 def _coverage(characters: int, byte_fallback: bool) -> float:
