@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,10 @@ from nmt_pbt.run.schedule import found_schedule
 from nmt_pbt.settings.own_task import OwnTaskSettings, own_task_settings
 from nmt_pbt.tasks.protocol import SearchableTask, Trainable
 from nmt_pbt.tasks.state import StateStore
+from nmt_pbt.track.names import check_trackers
+from nmt_pbt.track.tracking import tracking
 
+_LOG = logging.getLogger("nmt_pbt")
 METHODS = ("pbt", "random", "hyperband", "bayes", "grid")
 
 
@@ -105,6 +109,7 @@ def compare_task(
     stop: Mapping[str, float] | None = None,
     settings: Mapping[str, Any] | None = None,
     accept_changes: bool = False,
+    track: Sequence[str] = (),
     verbose: int = 1,
 ) -> Comparison:
     """Search for the hyperparameters of anything that can be trained, with several methods at equal budget.
@@ -131,6 +136,7 @@ def compare_task(
         stop: Rules that end a search before its budget is spent; see `compare`.
         settings: More settings under `search`, for instance `{"pbt": {"fraction": 0.3}}`; see docs/settings.md.
         accept_changes: Go on with a run under another version of this program or of its libraries.
+        track: Trackers that follow each model while it is trained: `mlflow`, `wandb`.
         verbose: 0 prints nothing, 1 a line for each search, 2 for each interval.
 
     Returns:
@@ -166,7 +172,9 @@ def compare_task(
         },
     )
     run = RunDirectory(folder, accept_changes, elsewhere="another directory=")
-    left = run_searches(run, tree, task, verbose)
+    check_trackers(track)
+    with tracking(track, run, _LOG.warning) as listener:
+        left = run_searches(run, tree, task, verbose, listener)
     page = write_report(folder)
     if verbose:
         say(page if left else f"{folder}: nothing was left to do")

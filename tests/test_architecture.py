@@ -22,6 +22,7 @@ ORDER = [
     "tasks.keras",
     "comparison",
     "report",
+    "track",
     "run",
     "testing",
     "tasks.translation",
@@ -43,6 +44,7 @@ TRANSLATION = {room for room in ORDER if room.startswith("tasks.translation")}
 NEVER: dict[str, set[str]] = {
     # Of what stands below it in the order, and of what is not ours, a room may import all but these.
     "tasks.keras": {"tensorflow", "tensorflow_text", *TRANSLATION},
+    "track": TENSORFLOW | {"pandas", "matplotlib", *TRANSLATION},
     "run": TENSORFLOW | {"pandas", "matplotlib"},
     "report": TENSORFLOW | {"keras_tuner", "tasks.translation.corpus", "tasks.translation.model"},
     "tasks.translation": {"keras_tuner"},

@@ -296,6 +296,8 @@ REFUSALS = {
     "no pairs to show": (["data", "show", "toy", "--count", "0"], ["--count", "1", "nmt-pbt data show --help"]),
     "a word where a number belongs": (["compare", "--seeds=many"], ["--seeds", "integer"]),
     "a number out of range": (["translate", "run", "--beam=0"], ["--beam", "1"]),
+    "a tracker that is none": (["compare", "--track=mlflo"], ["'mlflo'", "did you mean 'mlflow'"]),
+    "a report to a tracker that is none": (["report", "run", "--track=x"], ["'x'", "mlflow and wandb"]),
     "fetching an unknown corpus": (["data", "fetch", "multi30"], ["multi30"]),
     "showing an unknown corpus": (["data", "show", "toi"], ["did you mean 'toy'"]),
 }

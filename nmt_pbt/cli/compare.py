@@ -9,7 +9,7 @@ import typer
 from typer.core import TyperCommand, TyperOption
 
 from nmt_pbt.base.errors import UsageError
-from nmt_pbt.cli.options import AcceptChanges, CorpusName, Out, Set, StartFrom
+from nmt_pbt.cli.options import AcceptChanges, CorpusName, Out, Set, StartFrom, Track
 from nmt_pbt.cli.own_task import compare_own_task
 from nmt_pbt.cli.running import begin_run, check_resume, resume_run
 from nmt_pbt.cli.start_from import settings_to_start_from
@@ -53,6 +53,7 @@ def compare_command(
     ] = None,
     address: Annotated[str | None, typer.Option(help="A Ray cluster's address; without it, this machine.")] = None,
     start_from: StartFrom = None,
+    track: Track = None,
     set_: Set = None,
     resume: Annotated[Path | None, typer.Option(help="Continue the run in this folder.")] = None,
     accept_changes: AcceptChanges = False,
@@ -84,16 +85,17 @@ def compare_command(
         if corpus is not None:
             raise UsageError("--corpus is for translation; leave it or --task out")
         folder = resume or out or Path("results") / task.partition(":")[2]
-        compare_own_task(task, folder, config, set_ or [], overrides, resume is not None, accept_changes, start_from)
+        go_on = resume is not None
+        compare_own_task(task, folder, config, set_ or [], overrides, go_on, accept_changes, start_from, track or [])
         return
     if corpus is not None:
         overrides["corpus.name"] = corpus
     if resume is not None:
-        resume_run(resume, accept_changes, set_ or [], overrides)
+        resume_run(resume, accept_changes, set_ or [], overrides, track or [])
         return
     if start_from is not None:
         config, start = settings_to_start_from(start_from, config)
         overrides = {**start, **overrides}
     from nmt_pbt.tasks.translation.tree import load_settings
 
-    begin_run(load_settings(config or EMBEDDED, set_ or [], overrides), out)
+    begin_run(load_settings(config or EMBEDDED, set_ or [], overrides), out, trackers=track or [])

@@ -52,3 +52,7 @@ StartFrom = Annotated[
 AcceptChanges = Annotated[
     bool, typer.Option("--accept-changes", help="Resume under another version of the program or its libraries.")
 ]
+Track = Annotated[
+    list[str] | None,
+    typer.Option("--track", metavar="NAME", help="Follow each model on mlflow or wandb; repeatable."),
+]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, cast
@@ -13,6 +14,7 @@ import typer
 
 from nmt_pbt.base.errors import UsageError, suggest
 from nmt_pbt.cli.running import going_on
+from nmt_pbt.cli.streams import warn
 
 if TYPE_CHECKING:
     from nmt_pbt.run.run_directory import RunDirectory
@@ -29,6 +31,7 @@ def compare_own_task(
     resume: bool,
     accept_changes: bool = False,
     start_from: Path | None = None,
+    trackers: Sequence[str] = (),
 ) -> None:
     """Compare methods on a task of one's own, or go on with that.
 
@@ -41,6 +44,7 @@ def compare_own_task(
         resume: Whether the folder holds a run that is to be gone on with.
         accept_changes: Go on with a run under another version of this program or of its libraries.
         start_from: A run, or a file of weights, that models start from; None leaves that to the task.
+        trackers: Names of trackers that follow each model.
 
     Raises:
         UsageError: There is no such task, or the settings cannot be used with it.
@@ -65,9 +69,15 @@ def compare_own_task(
     settings = own_task_settings(task.search_space, task.searched_objective, tree)
     from nmt_pbt.report.page import write_report
     from nmt_pbt.run.own_task import run_searches
+    from nmt_pbt.track.names import check_trackers
+    from nmt_pbt.track.tracking import tracking
 
-    with going_on(folder, f"nmt-pbt compare --task {name} --resume {folder}"):
-        if not run_searches(run, settings, task, verbose=1):
+    check_trackers(trackers)
+    with (
+        going_on(folder, f"nmt-pbt compare --task {name} --resume {folder}"),
+        tracking(trackers, run, warn) as listener,
+    ):
+        if not run_searches(run, settings, task, verbose=1, listener=listener):
             typer.echo(f"{folder}: nothing was left to do; its report:", err=True)
     typer.echo(str(write_report(folder)))
 

@@ -9,7 +9,9 @@ from typing import Annotated
 import typer
 
 from nmt_pbt.base.errors import UsageError
+from nmt_pbt.cli.options import Track
 from nmt_pbt.cli.streams import warn
+from nmt_pbt.track.names import check_trackers
 
 
 def report_command(
@@ -18,13 +20,15 @@ def report_command(
     watch: Annotated[bool, typer.Option("--watch", help="Draw again while the run goes on; Ctrl-C ends.")] = False,
     tensorboard: Annotated[Path | None, typer.Option(help="Write event files for TensorBoard to this folder.")] = None,
     parquet: Annotated[Path | None, typer.Option(help="Write all tables as Parquet to this folder.")] = None,
+    track: Track = None,
 ) -> None:
     """Draw the report of a run from its journal, or of several runs together."""
     from nmt_pbt.run.run_directory import RunDirectory
 
     for run in runs:
         RunDirectory(run).check_run()  # before the libraries that draw are imported
-    if watch and (len(runs) > 1 or out or tensorboard or parquet):
+    check_trackers(track or [])
+    if watch and (len(runs) > 1 or out or tensorboard or parquet or track):
         raise UsageError("--watch draws the report of one run in its own folder; leave out what else is named")
     from nmt_pbt.report.page import write_report
 
@@ -46,4 +50,9 @@ def report_command(
         from nmt_pbt.report.event_files import write_event_files
 
         typer.echo(str(write_event_files(load_runs(runs), tensorboard)))
+    for name in track or []:
+        from nmt_pbt.track.tracking import send
+
+        for run in runs:
+            send(name, RunDirectory(run))
     typer.echo(str(page))

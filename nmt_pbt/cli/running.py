@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,8 +16,10 @@ from nmt_pbt.base.errors import UsageError
 from nmt_pbt.base.text import counted
 from nmt_pbt.cli.startup import start_tensorflow
 from nmt_pbt.cli.streams import warn
+from nmt_pbt.track.names import check_trackers
 
 if TYPE_CHECKING:
+    from nmt_pbt.run.journal import SearchRecord
     from nmt_pbt.run.run_directory import RunDirectory
     from nmt_pbt.tasks.translation.corpus.parallel import Corpus
     from nmt_pbt.tasks.translation.corpus.prepared import PreparedCorpus
@@ -45,7 +47,13 @@ def check_resume(resume: Path | None, accept_changes: bool, beginning: Mapping[s
         raise UsageError("--accept-changes goes with --resume; leave it out")
 
 
-def resume_run(folder: Path, accept_changes: bool, assignments: list[str], overrides: dict[str, Any]) -> None:
+def resume_run(
+    folder: Path,
+    accept_changes: bool,
+    assignments: list[str],
+    overrides: dict[str, Any],
+    trackers: Sequence[str] = (),
+) -> None:
     """Go on with a run, whichever command began it."""
     from nmt_pbt.run.run_directory import RunDirectory
     from nmt_pbt.tasks.translation.tree import load_settings
@@ -65,10 +73,15 @@ def resume_run(folder: Path, accept_changes: bool, assignments: list[str], overr
         typer.echo(f"{folder}: nothing was left to do after {searches}; its report:", err=True)
         _report(run, settings)
         return
-    _run(run, settings, corpus_of(run))
+    _run(run, settings, corpus_of(run), trackers)
 
 
-def begin_run(settings: TranslationSettings, out: Path | None, corpus: ExpectedCorpus | None = None) -> None:
+def begin_run(
+    settings: TranslationSettings,
+    out: Path | None,
+    corpus: ExpectedCorpus | None = None,
+    trackers: Sequence[str] = (),
+) -> None:
     """Begin a run in a new folder."""
     from nmt_pbt.run.run_directory import RunDirectory
     from nmt_pbt.tasks.translation.bleu_tokenizer import missing_tokenizer
@@ -82,7 +95,7 @@ def begin_run(settings: TranslationSettings, out: Path | None, corpus: ExpectedC
         settings = settings.model_copy(update={"start_digest": choose_start(settings).digest})
     if settings.evaluation.tokenize is None and (missing := missing_tokenizer(settings.corpus.target_language)):
         warn(missing)
-    _run(run, for_new_run(settings), corpus)
+    _run(run, for_new_run(settings), corpus, trackers)
 
 
 @dataclass(frozen=True)
@@ -246,21 +259,31 @@ def notes_of(corpus: Corpus) -> Iterator[str]:
     yield from corpus.notes
 
 
-def _run(run: RunDirectory, settings: TranslationSettings, corpus: ExpectedCorpus | None) -> None:
+def _run(
+    run: RunDirectory, settings: TranslationSettings, corpus: ExpectedCorpus | None, trackers: Sequence[str]
+) -> None:
     """Search, and write the report."""
     settings.check_searches()
+    check_trackers(trackers)
     task = prepare_run(run, settings, corpus)
     from nmt_pbt.cli.progress import CONSOLE, SearchProgress
     from nmt_pbt.run.compare import compare
     from nmt_pbt.run.greediness import Greediness
+    from nmt_pbt.track.tracking import tracking
 
     command = sys.argv[1] if len(sys.argv) > 1 else "compare"
     go_on = f"nmt-pbt {command} --resume {shlex.quote(str(run.path))}"
     with (
         going_on(run.path, go_on),
         SearchProgress(dev_samples(task), Greediness.of(settings.search_plan())) as progress,
+        tracking(trackers, run, warn) as track,
     ):
-        compare(run, settings, task, progress, lambda text: CONSOLE.print(text, highlight=False))
+
+        def listener(record: SearchRecord) -> None:
+            progress(record)
+            track(record)
+
+        compare(run, settings, task, listener, lambda text: CONSOLE.print(text, highlight=False))
         del task  # it maps what was prepared
         run.clear_finished()
     typer.echo("")

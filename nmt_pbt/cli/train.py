@@ -9,7 +9,7 @@ import typer
 
 from nmt_pbt.base.errors import UsageError
 from nmt_pbt.base.text import counted
-from nmt_pbt.cli.options import AcceptChanges, Config, CorpusName, Out, Set, StartFrom
+from nmt_pbt.cli.options import AcceptChanges, Config, CorpusName, Out, Set, StartFrom, Track
 from nmt_pbt.cli.running import ExpectedCorpus, begin_run, check_resume, resume_run
 from nmt_pbt.cli.start_from import settings_to_start_from
 
@@ -28,6 +28,7 @@ def train_command(
     set_: Set = None,
     resume: Annotated[Path | None, typer.Option(help="Continue the run in this folder.")] = None,
     accept_changes: AcceptChanges = False,
+    track: Track = None,
 ) -> None:
     """Train one configuration, the values under `training` in the settings, or a schedule from fresh weights."""
     beginning = {"--config": config, "--out": out, "--schedule": schedule, "--start-from": start_from}
@@ -38,9 +39,9 @@ def train_command(
     if schedule is not None and start_from is not None:
         raise UsageError("--schedule trains from fresh weights; leave it or --start-from out")
     if resume is not None:
-        resume_run(resume, accept_changes, set_ or [], moved)
+        resume_run(resume, accept_changes, set_ or [], moved, track or [])
     elif schedule is not None:
-        _replay(schedule, method, seed, config, corpus, out, set_ or [])
+        _replay(schedule, method, seed, config, corpus, out, set_ or [], track or [])
     else:
         from nmt_pbt.tasks.translation.tree import load_settings, without_search
 
@@ -53,7 +54,7 @@ def train_command(
             "search.seeds": 1,
             **moved,
         }
-        begin_run(without_search(load_settings(config, set_ or [], overrides)), out)
+        begin_run(without_search(load_settings(config, set_ or [], overrides)), out, trackers=track or [])
 
 
 def _replay(
@@ -64,6 +65,7 @@ def _replay(
     corpus: str | None,
     out: Path | None,
     assignments: list[str],
+    trackers: list[str],
 ) -> None:
     """Train from fresh weights by a schedule that was found, or written."""
     from nmt_pbt.cli.schedules import replay_of_file, replay_of_run
@@ -90,4 +92,4 @@ def _replay(
     if replay.data_digest is not None:
         otherwise = "changed since the schedule was found on it; restore it, or give one of the schedules in the run's "
         expected = ExpectedCorpus(replay.data_digest, f"{otherwise}report, which are YAML files")
-    begin_run(replay.settings, out, expected)
+    begin_run(replay.settings, out, expected, trackers)

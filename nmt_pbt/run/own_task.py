@@ -15,6 +15,7 @@ from nmt_pbt.base.errors import UsageError
 from nmt_pbt.base.files import FULL, cannot_write
 from nmt_pbt.base.text import counted
 from nmt_pbt.run.compare import compare
+from nmt_pbt.run.driver import Listener
 from nmt_pbt.run.journal import Evaluated, Extended, SearchEnded, SearchRecord, SearchStarted, Tested
 from nmt_pbt.run.preflight import check_engine, is_finished
 from nmt_pbt.run.run_directory import RunDirectory
@@ -30,7 +31,13 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger("nmt_pbt")
 
 
-def run_searches(run: RunDirectory, settings: OwnTaskSettings, task: SearchableTask, verbose: int) -> bool:
+def say_nothing(text: object) -> None:
+    """Print nothing."""
+
+
+def run_searches(
+    run: RunDirectory, settings: OwnTaskSettings, task: SearchableTask, verbose: int, listener: Listener = say_nothing
+) -> bool:
     """Search with each method and seed, or go on with that.
 
     Args:
@@ -38,6 +45,7 @@ def run_searches(run: RunDirectory, settings: OwnTaskSettings, task: SearchableT
         settings: What is searched.
         task: What is trained.
         verbose: 0 prints nothing, 1 a line for each search, 2 for each interval.
+        listener: Told every record, replayed ones too.
 
     Returns:
         Whether anything was left to do.
@@ -63,8 +71,13 @@ def run_searches(run: RunDirectory, settings: OwnTaskSettings, task: SearchableT
         run.check_same(settings)
         return False
     progress = Progress(bool(verbose), verbose > 1, settings.unit)
+
+    def tell(record: SearchRecord) -> None:
+        progress(record)
+        listener(record)
+
     with telling_full_disks():
-        compare(run, settings, task, progress, say if verbose else say_nothing, build_oracle)
+        compare(run, settings, task, tell, say if verbose else say_nothing, build_oracle)
     return True
 
 
@@ -130,10 +143,6 @@ def say(text: object) -> None:
     """Print a line at once."""
     sys.stdout.write(f"{text}\n")
     sys.stdout.flush()
-
-
-def say_nothing(text: object) -> None:
-    """Print nothing."""
 
 
 class Progress:

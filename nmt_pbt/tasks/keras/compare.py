@@ -64,6 +64,7 @@ def compare(
     stop: Mapping[str, float] | None = None,
     settings: Mapping[str, Any] | None = None,
     accept_changes: bool = False,
+    track: Sequence[str] = (),
     verbose: int = 1,
     **fit_arguments: Any,
 ) -> Comparison:
@@ -105,6 +106,7 @@ def compare(
             docs/settings.md.
         settings: More settings under `search`, for instance `{"pbt": {"fraction": 0.3}}`; see docs/settings.md.
         accept_changes: Go on with a run under another version of this program or of its libraries.
+        track: Trackers that follow each model while it is trained: `mlflow`, `wandb`.
         verbose: 0 prints nothing, 1 a line for each search, 2 for each interval.
         **fit_arguments: Others of `Model.fit`, such as `batch_size` and `callbacks`.
 
@@ -148,6 +150,7 @@ def compare(
         stop=stop,
         settings=settings,
         accept_changes=accept_changes,
+        track=track,
         verbose=verbose,
     )
     return Comparison(task, found.run, found.report)

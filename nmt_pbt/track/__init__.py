@@ -1,0 +1,1 @@
+"""A run's models on an experiment tracker: MLflow or Weights & Biases."""
