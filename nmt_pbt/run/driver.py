@@ -186,7 +186,12 @@ class Driver:
     @property
     def left_in_sequence(self) -> float:
         """Training pairs that are left to one worker if each trial has one of its own; infinite for a last job."""
-        return math.inf if self._ended else (self._start.budget_pairs - self._spent) / self._concurrent
+        return math.inf if self._ended else self.left_pairs / self._concurrent
+
+    @property
+    def left_pairs(self) -> int:
+        """Training pairs that are left of the budget."""
+        return self._start.budget_pairs - self._spent
 
     def next(self, fit: Callable[[Job], int]) -> Ticket:
         """Hand over a job that waits.

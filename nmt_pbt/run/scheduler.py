@@ -13,11 +13,15 @@ from nmt_pbt.run.driver import Driver
 from nmt_pbt.run.job_queue import Ticket
 from nmt_pbt.run.jobs import MAX_DEATHS, Engine, Job, JobResult, Result, StateReference, Undone
 
+_SLACK = 0.1
+"""A worker may serve one search for so much of the time that is left, though another one has more left in sequence."""
+
 
 @dataclass(frozen=True)
 class _Live:
-    """The model that a worker used last: the values that decide its shape, and the saved state that it is at."""
+    """The model that a worker used last: whose it was, the values that decide its shape, the saved state it is at."""
 
+    search: Driver
     shape: Mapping[str, Value]
     at: StateReference | None
 
@@ -26,9 +30,10 @@ class Scheduler:
     """Runs searches until all of them are done.
 
     A free worker gets a job of the search that would take the longest if it had a worker for each of its trials: one
-    whose trials wait for each other would otherwise be the last to end, alone. Of that search's jobs it gets one that
-    starts from the state its model is at, or else one for a model of the same shape, if there are such. A job at which
-    a worker died goes to the next that is free.
+    whose trials wait for each other would otherwise be the last to end, alone. But it stays with the search that it
+    served, whose models it has built, as long as no other is behind by more than a tenth of the time that is left. Of
+    a search's jobs it gets one that starts from the state its model is at, or else one for a model of the same shape,
+    if there are such. A job at which a worker died goes to the next that is free.
 
     Args:
         engine: Where jobs run.
@@ -85,7 +90,13 @@ class Scheduler:
         live = self._live.get(worker)
         if live is None:
             return search, search.next(lambda job: 0)
+        if live.search in ready and search.left_in_sequence - live.search.left_in_sequence <= self._slack():
+            search = live.search
         return search, search.next(lambda job: 2 * (job.start == live.at) + (self._shape(job) == live.shape))
+
+    def _slack(self) -> float:
+        """Return how many training pairs are a tenth of what is left to each worker."""
+        return _SLACK * sum(search.left_pairs for search in self._searches) / len(self._engine.workers)
 
     def _shape(self, job: Job) -> Mapping[str, Value]:
         return {name: value for name, value in job.values.items() if name in self._structural}
@@ -118,6 +129,6 @@ class Scheduler:
         if isinstance(result, JobResult):
             at = result.state
             result = replace(result, seconds=result.seconds.model_copy(update={"idle": round(idle, 6)}))
-        self._live[result.worker] = _Live(self._shape(ticket.job), at)
+        self._live[result.worker] = _Live(search, self._shape(ticket.job), at)
         del self._deaths[search, ticket.purpose]
         search.take(ticket, result)
