@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import Field
 
 from nmt_pbt.base.errors import UsageError
 from nmt_pbt.base.section import Count, Section
-from nmt_pbt.search.methods.pbt import PBT, PBTSettings, build_population, check_pbt, members, space_of
+from nmt_pbt.search.methods.pbt import PBTSettings, build_population, check_pbt, members, space_of
+from nmt_pbt.search.methods.registry import MethodSpec
 from nmt_pbt.search.plan import SearchPlan
 from nmt_pbt.search.segments import Segment
 
@@ -67,14 +67,15 @@ def _build(
     return build_population(plan, population, seed, pairs_per_epoch, exploit=exploit)
 
 
-ITERATED_PBT = replace(
-    PBT,
-    name="ipbt",
-    label="IPBT",
-    build=_build,
+ITERATED_PBT = MethodSpec(
+    "ipbt",
+    "IPBT",
+    "population",
+    _build,
     section="ipbt",
     settings=IPBTSettings,
     check=_check,
     most_states=lambda plan, section: 2 * members(plan, plan.settings.pbt),
     most_models=lambda plan, section: members(plan, plan.settings.pbt),
+    chooses_length=True,
 )
