@@ -71,7 +71,7 @@ class Found:
     schedule: tuple[float, ...]
 
 
-def search(deceptive: bool, seed: int, exploit: Exploit | None, explore: Explorer | None) -> Found:
+def search(deceptive: bool, seed: int, exploit: Exploit | None, explore: Explorer | None, noise: float = 0.0) -> Found:
     """Search h by a population that starts as PBT-Zoo's does: evenly between 0.9 and 1.1.
 
     Args:
@@ -79,7 +79,9 @@ def search(deceptive: bool, seed: int, exploit: Exploit | None, explore: Explore
         seed: Seed of the search.
         exploit: Who adopts whom; None: nobody.
         explore: How adopted values move.
+        noise: Standard deviation of what the members' scores are off by when they decide.
     """
+    random = np.random.default_rng([seed, 1])
     starts = np.random.default_rng(seed).uniform(0.9, 1.1, MEMBERS)
     people = Population(
         SPACE,
@@ -98,6 +100,6 @@ def search(deceptive: bool, seed: int, exploit: Exploit | None, explore: Explore
         h = float(turn.values["h"])
         points[turn.trial] = points[turn.parent].trained(h, deceptive)
         schedules[turn.trial] = (*schedules[turn.parent], h)
-        people.record(turn.trial, [points[turn.trial].score])
+        people.record(turn.trial, [points[turn.trial].score + noise * float(random.normal())])
     best = max(points, key=lambda trial: points[trial].score)
     return Found(points[best].score, schedules[best])

@@ -62,7 +62,7 @@ def minimise(
     """
     near = known[random.integers(len(known), size=STARTS // 4)] + random.normal(0, 0.1, (STARTS // 4, dimensions))
     points = np.clip(np.concatenate([random.random((STARTS, dimensions)), near]), 0.0, 1.0)
-    values = acquisition(points)
+    values = _valued(acquisition, points)
     width = 0.2
     for _ in range(ROUNDS):
         best = np.argsort(values, kind="stable")[:SURVIVORS]
@@ -71,9 +71,19 @@ def minimise(
         # Half of the steps move along one axis only, so that a bound can be followed.
         steps[2:] *= np.eye(dimensions)[random.integers(dimensions, size=(2, len(points)))]
         moved = np.clip(points + steps, 0.0, 1.0).reshape(-1, dimensions)
-        points, values = np.concatenate([points, moved]), np.concatenate([values, acquisition(moved)])
+        points, values = np.concatenate([points, moved]), np.concatenate([values, _valued(acquisition, moved)])
         width *= 0.65
     yield from points[np.argsort(values, kind="stable")]
+
+
+def _valued(acquisition: Acquisition, points: np.ndarray) -> np.ndarray:
+    """Return the function of each point; of those that are equal, as many are at a bound, it is asked once."""
+    keys = points.view(f"V{points.itemsize * points.shape[1]}").ravel().tolist()
+    numbers = {key: number for number, key in enumerate(dict.fromkeys(keys))}
+    number_of = [numbers[key] for key in keys]
+    different = np.empty((len(numbers), points.shape[1]))
+    different[number_of] = points
+    return acquisition(different)[number_of]
 
 
 FEWEST = 3

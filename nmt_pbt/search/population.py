@@ -245,12 +245,12 @@ class Population:
             asked = self._stand_in(member, view)
             present = view.state(asked)
         chosen = self.strategy.choose(asked, view, generator(self.seed, "exploit", *key))
-        if chosen is None or chosen.state.trial == present.trial:
+        if chosen is None or (chosen.state.trial == present.trial and chosen.values == present.values):
             return stay
         if self.exploit is None:
             chosen = Adoption(member.state, member.state.values, chosen.explore)
         values = self._moved(member, chosen.state, chosen.values) if chosen.explore else dict(chosen.values)
-        return Plan(chosen.state, chosen.state is not member.state, values)
+        return Plan(chosen.state, chosen.state.trial != member.state.trial, values)
 
     def _stand_in(self, member: Member, view: _View) -> int:
         """Return the member that the trigger is asked about in place of another one, when there is no exploit.

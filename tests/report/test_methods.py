@@ -57,4 +57,4 @@ def test_every_method_is_told_apart_by_its_label_and_its_look():
     known = [method_info(name) for name in METHODS.names]
     assert len({info.label for info in known}) == len(known)
     assert len({(info.color, info.line, info.marker) for info in known}) == len(known)
-    assert {"PB2-Mix", "FIRE-PBT", "PBT, Sobol start"} <= {info.label for info in known}
+    assert {"PB2-Mix", "FIRE-PBT", "IPBT", "PBT, Sobol start"} <= {info.label for info in known}

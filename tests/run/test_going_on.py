@@ -55,7 +55,7 @@ def test_a_population_goes_on_as_if_it_had_been_begun_with_more_epochs(
         run(tmp_path / "on", method, how)
 
 
-@pytest.mark.parametrize("method", ["mf-pbt", "fire-pbt", "pbt-bootstrap"])
+@pytest.mark.parametrize("method", ["mf-pbt", "fire-pbt", "pbt-bootstrap", "ipbt"])
 def test_so_do_sub_populations_evaluators_and_exploits_by_evidence(tmp_path: Path, method: str) -> None:
     whole = run(tmp_path / "whole", method, "search.population=12", "training.epochs=7")
     run(tmp_path / "on", method, "search.population=12", "training.epochs=4")

@@ -54,6 +54,7 @@ MODES = {
     "pbt with burn-in": ("pbt", ["search.pbt.burn_in=3.0"]),
     "pbt minimising": ("pbt", ["search.objective=val_loss"]),
     "fire-pbt": ("fire-pbt", []),
+    "ipbt restarting often": ("ipbt", ["search.ipbt.patience=1"]),
     "pbt with an interval that does not divide": ("pbt", ["search.interval=1.5"]),
     "exploit-only, asynchronous": ("exploit-only", [ASYNCHRONOUS]),
     "explore-only, asynchronous": ("explore-only", [ASYNCHRONOUS]),

@@ -12,7 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 
-from nmt_pbt.search.gaussian_process import Likelihood, fitted
+from nmt_pbt.search.gaussian_process import Likelihood, fitted, kernel_of
 
 
 class OnColumns(Matern):
@@ -111,3 +111,37 @@ def test_with_categories_predictions_are_those_of_the_whole_covariance() -> None
     np.testing.assert_allclose(means, across @ inverse @ observed, rtol=1e-6, atol=1e-8)
     variances = np.diag(whole[30:, 30:] - across @ inverse @ across.T)
     np.testing.assert_allclose(deviations, np.sqrt(variances), rtol=1e-5)
+
+
+def test_observations_at_one_place_count_as_often_as_they_were_made() -> None:
+    points, observed = observations(2, count=30)
+    random = np.random.default_rng(3)
+    points[10:20] = points[random.integers(10, size=10)]
+    kinds = random.integers(2, size=30)
+    alike = (kinds[:, None] == kinds).astype(float)
+    likelihood = Likelihood(points, observed, alike)
+    assert 20 <= len(likelihood.places.counts) < 30  # of another category is another place
+    logarithms = np.log([1.3, 0.7, 0.5, 0.4, 2.0, 0.2, 0.3])
+    covariance = kernel_of(logarithms, mixed=True).among(points, alike)
+    quadratic = observed @ np.linalg.solve(covariance, observed)
+    expected = (quadratic + np.linalg.slogdet(2 * np.pi * covariance)[1]) / 2
+    value, gradient = likelihood.negative(logarithms)
+    assert value == pytest.approx(expected, rel=1e-9)
+    for place, step in enumerate(1e-6 * np.eye(len(logarithms))):
+        ends = [likelihood.negative(logarithms + sign * step)[0] for sign in (1, -1)]
+        assert gradient[place] == pytest.approx((ends[0] - ends[1]) / 2e-6, rel=1e-4, abs=1e-5)
+
+
+def test_with_categories_points_that_are_added_make_it_as_sure_as_the_whole_covariance_does() -> None:
+    points, observed = observations(1, count=30)
+    points[5:10] = points[:5]
+    random = np.random.default_rng(4)
+    more, units, moment = random.random((4, 3)), random.random((20, 1)), np.array([0.9, 0.4])
+    rows = np.concatenate([points, more, np.concatenate([np.tile(moment, (20, 1)), units], axis=1)])
+    kinds = np.concatenate([random.integers(2, size=34), np.ones(20)])
+    alike = (kinds[:, None] == kinds).astype(float)
+    process = fitted(points, observed, alike[:30, :30]).also_observed(more, alike[:34, :34])
+    whole = process.kernel.among(rows, alike)
+    variances = np.diag(whole[34:, 34:] - whole[34:, :34] @ np.linalg.solve(whole[:34, :34], whole[:34, 34:]))
+    _, deviations = process.predict(moment, units, alike[34, :34])
+    np.testing.assert_allclose(deviations, np.sqrt(variances), rtol=1e-6)

@@ -9,8 +9,10 @@ from nmt_pbt.search.exploit import Exploit, Truncation
 from nmt_pbt.search.explore import Perturb
 from nmt_pbt.search.fire import FIRE, LONGEST_EVALUATION
 from nmt_pbt.search.frequencies import MultiFrequency
+from nmt_pbt.search.iterated import IPBT, Restart
 from nmt_pbt.search.pb2 import PB2
-from tests.pbt_zoo import DECISIONS, MEMBERS, by_schedule, line, search
+from nmt_pbt.search.pb2_mix import PB2Mix
+from tests.pbt_zoo import DECISIONS, MEMBERS, SPACE, by_schedule, line, search
 
 SEEDS = range(20)
 CONSTANTS = np.linspace(1e-4, 1.1, 1101)
@@ -57,3 +59,10 @@ def test_where_greed_is_wrong_improvement_rates_are_a_better_guide_than_scores()
 
 def test_where_greed_is_wrong_pb2_is_as_greedy() -> None:
     assert 0.88 <= search(True, 0, Truncation(), PB2()).score <= 0.95
+
+
+def test_restarts_that_keep_weights_help_where_greed_is_right_alone() -> None:
+    ipbt = [IPBT(SPACE, MEMBERS, 0, 0.25, Restart()) for _ in range(2)]
+    assert search(False, 0, ipbt[0], PB2Mix()).score >= 1.199
+    assert search(True, 0, ipbt[1], PB2Mix()).score <= 0.95  # what greed cost is in the weights
+    assert ipbt[1].iteration >= 2

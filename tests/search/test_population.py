@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nmt_pbt.base.errors import SearchError, UsageError
-from nmt_pbt.search.exploit import Backtrack, Exploit, Tournament, Truncation
+from nmt_pbt.search.exploit import Adoption, Backtrack, Exploit, PresentScores, Standings, Tournament, Truncation
 from nmt_pbt.search.explore import Perturb
 from nmt_pbt.search.member import Turn
 from nmt_pbt.search.population import Pause, Population
@@ -400,3 +400,25 @@ def test_arguments_that_make_no_sense_are_refused(changes: dict[str, Any], text:
 def test_a_fraction_that_makes_no_sense_is_refused(fraction: float) -> None:
     with pytest.raises(UsageError, match="fraction"):
         Truncation(fraction)
+
+
+class OwnStateOtherValues(PresentScores):
+    """Lets every member go on from its own state, with a dropout that tells of the generation."""
+
+    def choose(self, member: int, standings: Standings, random: np.random.Generator) -> Adoption | None:
+        state = standings.state(member)
+        return Adoption(state, {**state.values, "dropout": 0.1 * (standings.generation + 1)}, explore=False)
+
+
+def test_an_exploit_may_give_a_member_other_values_for_its_own_state() -> None:
+    people = population(exploit=OwnStateOtherValues(), synchronous=True)
+    again = population(exploit=OwnStateOtherValues(), synchronous=True)
+    turns = run(people, turns=15)
+    again.set_state(json.loads(json.dumps(people.get_state())))
+    turns += run(again)
+    assert len(turns) == 30
+    assert people.exploits == again.exploits == 0
+    for turn in turns:
+        if turn.generation:
+            assert turn.values["dropout"] == 0.1 * turn.generation
+            assert not turn.inherited

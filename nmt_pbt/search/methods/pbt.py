@@ -105,7 +105,7 @@ def check_pbt(plan: SearchPlan, section: PBTSettings) -> None:
     _exploit(plan, section)
     explore_named(section.explore, section)
     check_population(size, plan.settings.interval, epochs, section.burn_in)
-    initial_values(_space(plan, section), size, section.initial, plan.first_seed)
+    initial_values(space_of(plan, section), size, section.initial, plan.first_seed)
 
 
 def check_whole_intervals(epochs: float, more_epochs: float, interval_epochs: float) -> None:
@@ -135,6 +135,7 @@ def build_population(
     pairs_per_epoch: int,
     exploits: bool = True,
     explores: bool = True,
+    exploit: Exploit | None = None,
 ) -> JournaledOracle:
     """Build the oracle of a population.
 
@@ -145,6 +146,7 @@ def build_population(
         pairs_per_epoch: Training pairs in one epoch.
         exploits: Members adopt others' states. Otherwise as many members as would adopt move their own values.
         explores: Adopted values move.
+        exploit: Who adopts whom; None: as the settings name it.
 
     Raises:
         UsageError: The last interval would be empty.
@@ -153,6 +155,7 @@ def build_population(
 
     interval, epochs = plan.settings.interval, member_epochs(plan, section)
     size = members(plan, section)
+    strategy = exploit or _exploit(plan, section)
     budget = Budget.for_trials(size, epochs, pairs_per_epoch, interval)
     if budget.pairs(last := last_decision(interval, epochs)) == budget.pairs(epochs):
         raise UsageError(
@@ -160,7 +163,7 @@ def build_population(
             f"{pairs_per_epoch}; train for {counted(last, 'epoch')}"
         )
     return JournaledPBTOracle(
-        space=_space(plan, section),
+        space=space_of(plan, section),
         seed=seed,
         objective=keras_tuner_objective(plan.objective),
         budget=budget,
@@ -168,8 +171,8 @@ def build_population(
         interval=interval,
         epochs=epochs,
         more_epochs=epochs * plan.settings.more_epochs / plan.epochs,
-        exploit=_exploit(plan, section) if exploits else None,
-        trigger=None if exploits else _exploit(plan, section),
+        exploit=strategy if exploits else None,
+        trigger=None if exploits else strategy,
         initial=section.initial,
         sobol_start=section.sobol_start,
         explore=explore_named(section.explore, section) if explores else None,
@@ -178,7 +181,8 @@ def build_population(
     )
 
 
-def _space(plan: SearchPlan, section: PBTSettings) -> Space:
+def space_of(plan: SearchPlan, section: PBTSettings) -> Space:
+    """Return the search space with what explore leaves alone."""
     return replace(plan.space, frozen=frozenset(section.frozen))
 
 
