@@ -47,7 +47,7 @@ def compare_own_task(
     """
     from nmt_pbt.run.run_directory import RunDirectory
     from nmt_pbt.settings.loading import load
-    from nmt_pbt.settings.own_task import OwnTaskSettings, own_task_settings
+    from nmt_pbt.settings.own_task import OwnTaskSettings
 
     task = task_named(name)
     run = RunDirectory(folder, accept_changes)
@@ -55,25 +55,15 @@ def compare_own_task(
         run.check_run()
     settings = load(OwnTaskSettings, run.settings_file if resume else config, assignments, overrides)
     task = _started(task, run, settings, start_from, resume)
-    tree = {
-        **settings.model_dump(mode="json"),
-        "task": name,
-        "unit": task.unit,
-        "start_from": task.start_from or settings.start_from,
-        "start_digest": task.start_digest,
-    }
-    settings = own_task_settings(task.search_space, task.searched_objective, tree)
     from nmt_pbt.report.page import write_report
-    from nmt_pbt.run.own_task import run_searches
+    from nmt_pbt.run.own_task import run_searches, task_settings
+
+    settings = task_settings(task, {**settings.model_dump(mode="json"), "task": name})
 
     with going_on(folder, f"nmt-pbt compare --task {name} --resume {folder}"):
         if not run_searches(run, settings, task, verbose=1):
             typer.echo(f"{folder}: nothing was left to do; its report:", err=True)
     typer.echo(str(write_report(folder)))
-
-
-_OF_A_TASK = ("build", "search_space", "searched_objective", "unit", "start_digest", "check_sendable")
-"""What a task of one's own has, be it inherited from `SearchableTask`."""
 
 
 def _started(
@@ -140,4 +130,5 @@ def _offered(module: ModuleType) -> list[str]:
 
 
 def _is_task(value: object) -> bool:
-    return not isinstance(value, type) and all(hasattr(value, name) for name in _OF_A_TASK)
+    """Tell whether a value is meant as a task; what else it needs is checked with its settings."""
+    return not isinstance(value, type) and hasattr(value, "build")
