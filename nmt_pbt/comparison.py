@@ -17,6 +17,7 @@ from nmt_pbt.run.own_task import check_counts, engine_settings, run_name, run_se
 from nmt_pbt.run.run_directory import RunDirectory
 from nmt_pbt.run.schedule import found_schedule
 from nmt_pbt.settings.own_task import OwnTaskSettings
+from nmt_pbt.tasks.kept_model import revived
 from nmt_pbt.tasks.protocol import SearchableTask, Trainable
 from nmt_pbt.tasks.state import StateStore
 
@@ -54,10 +55,7 @@ class Comparison:
             for record in self.run.records
             if isinstance(record, Evaluated) and _place(record) == _place(won)
         )
-        trainable = self.task.build({name: chosen.values[name] for name in self.task.structural & set(chosen.values)})
-        trainable.load(StateStore(chosen.folder).load(chosen.name, content or ""))
-        trainable.set_hyperparameters(chosen.values)
-        return trainable
+        return revived(self.task, chosen.values, StateStore(chosen.folder).load(chosen.name, content or ""))
 
     @property
     def schedule(self) -> pd.DataFrame:

@@ -12,10 +12,14 @@ import pytest
 
 import nmt_pbt
 from nmt_pbt.base.errors import NmtPbtError, SearchError, UsageError
+from nmt_pbt.cli.own_task import compare_own_task
+from nmt_pbt.cli.running import resume_run
+from nmt_pbt.run.compare import compare
+from nmt_pbt.run.run_directory import RunDirectory
 from nmt_pbt.space.domains import Real
 from nmt_pbt.space.space import Space
 from nmt_pbt.tasks.protocol import Evaluation, MemberState, Objective, SearchableTask, TestResult, Trainable
-from tests.run.cheap import CheapTask, CheapTrainable
+from tests.run.cheap import CheapTask, CheapTrainable, cheap_settings
 
 
 class Mine(CheapTrainable):
@@ -161,3 +165,31 @@ def test_what_is_raised_in_a_method_of_ones_own_keeps_its_traceback(tmp_path: Pa
     with pytest.raises(AttributeError, match="no attribute 'file'") as caught:
         compared(mistaken({"data_digest": property(digest)}, of_model=False), tmp_path / "run")
     assert caught.traceback[-1].name == "digest"
+
+
+def test_a_run_of_another_kind_is_told_with_how_it_is_continued(tmp_path: Path) -> None:
+    compare(RunDirectory(tmp_path / "translation"), cheap_settings("search.methods=[random]"), CheapTask())
+    told = (
+        r"is a translation run, not one of a task of your own; continue it with nmt-pbt compare --resume .*translation"
+    )
+    with pytest.raises(UsageError, match=told):
+        compared(MyTask(), tmp_path / "translation")
+    with pytest.raises(UsageError, match=told):
+        compare_own_task(f"{__name__}:MyTask", tmp_path / "translation", None, [], {}, resume=True)
+    compared(MyTask(), tmp_path / "own")
+    with pytest.raises(UsageError, match=r"is a run of the task mine, not of translation; .* nmt_pbt\.compare_task\("):
+        resume_run(tmp_path / "own", False, [], {})
+    settings = {"training.epochs": 2.0, "search.methods": ["random"], "search.population": 2, "engine.name": "inline"}
+    compare_own_task(f"{__name__}:MyTask", tmp_path / "told", None, [], settings, resume=False)
+    how = rf"continue it with nmt-pbt compare --task {__name__}:MyTask --resume {tmp_path / 'told'}"
+    with pytest.raises(UsageError, match=how):
+        resume_run(tmp_path / "told", False, [], {})
+
+
+def test_a_run_that_a_rule_ended_says_so_when_it_is_gone_on_with(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for verbose in (0, 1):
+        compared(MyTask(), tmp_path / "run", stop={"target": 1e6}, verbose=verbose)
+    told = "to search on, begin a new run with search.stop.target=null and another directory=\n"
+    assert told in capsys.readouterr().out

@@ -15,8 +15,6 @@ from nmt_pbt.base.errors import UsageError, suggest
 from nmt_pbt.cli.running import going_on
 
 if TYPE_CHECKING:
-    from nmt_pbt.run.run_directory import RunDirectory
-    from nmt_pbt.settings.own_task import OwnTaskSettings
     from nmt_pbt.tasks.protocol import SearchableTask
 
 
@@ -52,9 +50,12 @@ def compare_own_task(
     task = task_named(name)
     run = RunDirectory(folder, accept_changes)
     if resume:
-        run.check_run()
+        run.check_run(OwnTaskSettings)
     settings = load(OwnTaskSettings, run.settings_file if resume else config, assignments, overrides)
-    task = _started(task, run, settings, start_from, resume)
+    if start_from is not None or (resume and settings.start_digest is not None and task.start_digest is None):
+        from nmt_pbt.tasks.keras.start import starting_from
+
+        task = starting_from(start_from, task, run if resume else None)
     from nmt_pbt.report.page import write_report
     from nmt_pbt.run.own_task import run_searches, task_settings
 
@@ -64,24 +65,6 @@ def compare_own_task(
         if not run_searches(run, settings, task, verbose=1):
             typer.echo(f"{folder}: nothing was left to do; its report:", err=True)
     typer.echo(str(write_report(folder)))
-
-
-def _started(
-    task: SearchableTask, run: RunDirectory, settings: OwnTaskSettings, start_from: Path | None, resume: bool
-) -> SearchableTask:
-    """Return the task with the weights that are asked for, or that its run began with."""
-    again = resume and settings.start_digest is not None and task.start_digest is None
-    if start_from is None and not again:
-        return task
-    from nmt_pbt.tasks.keras.start import start_of_run, starting_from
-    from nmt_pbt.tasks.keras.task import KerasTask
-
-    if not isinstance(task, KerasTask):
-        asked = "this run" if start_from is None else f"--start-from {start_from}"
-        raise UsageError(f"{asked}: starting from given weights is for Keras models; let the task's build() load them")
-    if start_from is not None:
-        return starting_from(start_from, task)
-    return start_of_run(run, task, settings.start_digest or "")
 
 
 def task_named(name: str) -> SearchableTask:

@@ -16,7 +16,7 @@ from nmt_pbt.base.files import FULL, cannot_write
 from nmt_pbt.base.text import counted
 from nmt_pbt.run.compare import compare
 from nmt_pbt.run.journal import Evaluated, Extended, SearchEnded, SearchRecord, SearchStarted, Tested
-from nmt_pbt.run.preflight import check_engine, is_finished
+from nmt_pbt.run.preflight import check_engine, ended_by_rules, is_finished
 from nmt_pbt.run.run_directory import RunDirectory
 from nmt_pbt.search.methods.registry import build_method, check_methods
 from nmt_pbt.search.plan import SearchPlan
@@ -61,9 +61,13 @@ def run_searches(run: RunDirectory, settings: OwnTaskSettings, task: SearchableT
 
     if run.started() is None:
         run.check_new()
-    elif is_finished(run.records(), settings):
-        run.check_same(settings)
-        return False
+    else:
+        records = run.records()
+        for told in ended_by_rules(records, run.elsewhere) if verbose else ():
+            say(told)
+        if is_finished(records, settings):
+            run.check_same(settings)
+            return False
     progress = Progress(bool(verbose), verbose > 1, settings.unit)
     with telling_full_disks():
         compare(run, settings, task, progress, say if verbose else say_nothing, build_oracle)
