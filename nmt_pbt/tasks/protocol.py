@@ -103,7 +103,7 @@ class Trainable(Protocol):
         ...
 
     def effective_values(self) -> Mapping[str, Value]:
-        """Return the mutable values as the live model holds them, read back from its variables."""
+        """Return all mutable values as the live model holds them, read back from its variables."""
         ...
 
     def reseed(self, seed: int) -> None:
