@@ -14,10 +14,11 @@ from nmt_pbt.report.page import write_report
 from nmt_pbt.report.run import Run, load_run
 from nmt_pbt.run.choice import choose_models
 from nmt_pbt.run.journal import Evaluated, Tested
-from nmt_pbt.run.own_task import check_counts, engine_settings, run_name, run_searches, say
+from nmt_pbt.run.own_task import check_counts, engine_settings, run_name, run_searches, say, task_settings
 from nmt_pbt.run.run_directory import RunDirectory
 from nmt_pbt.run.schedule import found_schedule
-from nmt_pbt.settings.own_task import OwnTaskSettings, own_task_settings
+from nmt_pbt.settings.own_task import OwnTaskSettings
+from nmt_pbt.tasks.kept_model import revived
 from nmt_pbt.tasks.protocol import SearchableTask, Trainable
 from nmt_pbt.tasks.state import StateStore
 from nmt_pbt.track.names import check_trackers
@@ -58,10 +59,7 @@ class Comparison:
             for record in self.run.records
             if isinstance(record, Evaluated) and _place(record) == _place(won)
         )
-        trainable = self.task.build({name: chosen.values[name] for name in self.task.structural & set(chosen.values)})
-        trainable.load(StateStore(chosen.folder).load(chosen.name, content or ""))
-        trainable.set_hyperparameters(chosen.values)
-        return trainable
+        return revived(self.task, chosen.values, StateStore(chosen.folder).load(chosen.name, content or ""))
 
     @property
     def schedule(self) -> pd.DataFrame:
@@ -148,16 +146,11 @@ def compare_task(
     """
     check_counts(seeds, population, workers, seed)
     folder = Path(directory)
-    tree = own_task_settings(
-        task.search_space,
-        task.searched_objective,
+    tree = task_settings(
+        task,
         {
             "name": run_name(folder.resolve().name),
             "seed": seed,
-            "task": task.name,
-            "unit": task.unit,
-            "start_from": task.start_from,
-            "start_digest": task.start_digest,
             "training": {"epochs": float(epochs)},
             "search": {
                 **(settings or {}),

@@ -376,6 +376,8 @@ def check_test(task: Task, trainable: Trainable) -> None:
 def _in_force(trainable: Trainable, values: Mapping[str, Value]) -> None:
     held = trainable.effective_values()
     for name, value in values.items():
+        told = name in held or getattr(trainable, "checks_values", False)
+        _expect(told, f"values in force can be read back: {name} is missing")
         if name in held:
             number = isinstance(value, float) and isinstance(held[name], (int, float))
             same = math.isclose(float(held[name]), float(value), rel_tol=1e-6) if number else held[name] == value

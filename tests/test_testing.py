@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from nmt_pbt.base.types import Value
 from nmt_pbt.search.methods.registry import METHODS, MethodSpec, register_method
 from nmt_pbt.search.oracles import BudgetedOracle
 from nmt_pbt.tasks.protocol import Evaluation, TestResult, Trainable
@@ -82,6 +84,22 @@ def test_a_task_that_keeps_the_contract_passes() -> None:
 def test_a_task_that_breaks_a_promise_is_told_which(task: CheapTask, promise: str) -> None:
     with pytest.raises(AssertionError, match=promise):
         check_task(task, VALUES, OTHERS)
+
+
+class Silent(CheapTrainable):
+    def effective_values(self) -> Mapping[str, Value]:
+        return {"dropout": self.values["dropout"]}
+
+
+@dataclass(frozen=True)
+class SilentTask(CheapTask):
+    def build(self, structural: object) -> Silent:
+        return Silent(self)
+
+
+def test_a_value_that_cannot_be_read_back_is_told() -> None:
+    with pytest.raises(AssertionError, match="values in force can be read back: learning_rate is missing"):
+        check_task(SilentTask(), VALUES, OTHERS)
 
 
 class Moody(CheapTrainable):

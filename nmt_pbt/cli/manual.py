@@ -32,12 +32,12 @@ def manual_command(
     """Show what a run has tried, and train one more guess by hand, to stand beside it."""
     from nmt_pbt.run.manual import check_free_to_guess, check_free_to_test, is_under_way, read_guess
     from nmt_pbt.run.run_directory import RunDirectory
-    from nmt_pbt.tasks.translation.tree import load_settings
+    from nmt_pbt.tasks.translation.tree import TranslationSettings, load_settings
 
     if bool(set_) + resume + test > 1:
         raise UsageError("--set, --resume and --test are one thing each; give one of them")
     run = RunDirectory(folder, accept_changes)
-    run.check_run()
+    run.check_run(TranslationSettings)
     settings = load_settings(run.settings_file, (), {"corpus.name": corpus} if corpus is not None else {})
     records = run.records()
     if not (set_ or resume or test):

@@ -15,10 +15,9 @@ import typer
 from nmt_pbt.base.errors import UsageError, suggest
 from nmt_pbt.cli.running import going_on
 from nmt_pbt.cli.streams import warn
+from nmt_pbt.track.names import check_trackers
 
 if TYPE_CHECKING:
-    from nmt_pbt.run.run_directory import RunDirectory
-    from nmt_pbt.settings.own_task import OwnTaskSettings
     from nmt_pbt.tasks.protocol import SearchableTask
 
 
@@ -51,28 +50,24 @@ def compare_own_task(
     """
     from nmt_pbt.run.run_directory import RunDirectory
     from nmt_pbt.settings.loading import load
-    from nmt_pbt.settings.own_task import OwnTaskSettings, own_task_settings
+    from nmt_pbt.settings.own_task import OwnTaskSettings
 
+    check_trackers(trackers)
     task = task_named(name)
     run = RunDirectory(folder, accept_changes)
     if resume:
-        run.check_run()
+        run.check_run(OwnTaskSettings)
     settings = load(OwnTaskSettings, run.settings_file if resume else config, assignments, overrides)
-    task = _started(task, run, settings, start_from, resume)
-    tree = {
-        **settings.model_dump(mode="json"),
-        "task": name,
-        "unit": task.unit,
-        "start_from": task.start_from or settings.start_from,
-        "start_digest": task.start_digest,
-    }
-    settings = own_task_settings(task.search_space, task.searched_objective, tree)
+    if start_from is not None or (resume and settings.start_digest is not None and task.start_digest is None):
+        from nmt_pbt.tasks.keras.start import starting_from
+
+        task = starting_from(start_from, task, run if resume else None)
     from nmt_pbt.report.page import write_report
-    from nmt_pbt.run.own_task import run_searches
-    from nmt_pbt.track.names import check_trackers
+    from nmt_pbt.run.own_task import run_searches, task_settings
     from nmt_pbt.track.tracking import tracking
 
-    check_trackers(trackers)
+    settings = task_settings(task, {**settings.model_dump(mode="json"), "task": name})
+
     with (
         going_on(folder, f"nmt-pbt compare --task {name} --resume {folder}"),
         tracking(trackers, run, warn) as listener,
@@ -80,28 +75,6 @@ def compare_own_task(
         if not run_searches(run, settings, task, verbose=1, listener=listener):
             typer.echo(f"{folder}: nothing was left to do; its report:", err=True)
     typer.echo(str(write_report(folder)))
-
-
-_OF_A_TASK = ("build", "search_space", "searched_objective", "unit", "start_digest", "check_sendable")
-"""What a task of one's own has, be it inherited from `SearchableTask`."""
-
-
-def _started(
-    task: SearchableTask, run: RunDirectory, settings: OwnTaskSettings, start_from: Path | None, resume: bool
-) -> SearchableTask:
-    """Return the task with the weights that are asked for, or that its run began with."""
-    again = resume and settings.start_digest is not None and task.start_digest is None
-    if start_from is None and not again:
-        return task
-    from nmt_pbt.tasks.keras.start import start_of_run, starting_from
-    from nmt_pbt.tasks.keras.task import KerasTask
-
-    if not isinstance(task, KerasTask):
-        asked = "this run" if start_from is None else f"--start-from {start_from}"
-        raise UsageError(f"{asked}: starting from given weights is for Keras models; let the task's build() load them")
-    if start_from is not None:
-        return starting_from(start_from, task)
-    return start_of_run(run, task, settings.start_digest or "")
 
 
 def task_named(name: str) -> SearchableTask:
@@ -150,4 +123,5 @@ def _offered(module: ModuleType) -> list[str]:
 
 
 def _is_task(value: object) -> bool:
-    return not isinstance(value, type) and all(hasattr(value, name) for name in _OF_A_TASK)
+    """Tell whether a value is meant as a task; what else it needs is checked with its settings."""
+    return not isinstance(value, type) and hasattr(value, "build")

@@ -56,16 +56,18 @@ def resume_run(
 ) -> None:
     """Go on with a run, whichever command began it."""
     from nmt_pbt.run.run_directory import RunDirectory
-    from nmt_pbt.tasks.translation.tree import load_settings
+    from nmt_pbt.tasks.translation.tree import TranslationSettings, load_settings
 
     run = RunDirectory(folder, accept_changes)
-    run.check_run()
+    run.check_run(TranslationSettings)
     settings = load_settings(run.settings_file, assignments, overrides)
     run.check_free()
     run.check_same(settings)
-    from nmt_pbt.run.preflight import check_going_on, is_finished
+    from nmt_pbt.run.preflight import check_going_on, ended_by_rules, is_finished
 
     records = run.records()
+    for told in ended_by_rules(records, run.elsewhere):
+        warn(told)
     check_going_on(records, settings)
     if is_finished(records, settings):
         run.clear_finished()

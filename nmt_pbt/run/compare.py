@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from nmt_pbt.base.errors import SearchError
 from nmt_pbt.run.driver import Driver, Listener
 from nmt_pbt.run.engines import build_engine
-from nmt_pbt.run.journal import Journal, SearchEnded, SearchRecord, Tested
+from nmt_pbt.run.jobs import NOT_FINITE
+from nmt_pbt.run.journal import Evaluated, Journal, SearchEnded, SearchRecord, Tested
 from nmt_pbt.run.preflight import check_going_on
 from nmt_pbt.run.run_directory import RunDirectory
 from nmt_pbt.run.schedule import found_schedule
@@ -20,6 +21,7 @@ from nmt_pbt.search.methods.registry import build_method, in_order, waits_for_pb
 from nmt_pbt.search.plan import SearchPlan
 from nmt_pbt.search.segments import Segment
 from nmt_pbt.settings.tree import RunSettings
+from nmt_pbt.tasks.answers import declared
 from nmt_pbt.tasks.protocol import Task
 from nmt_pbt.tasks.state import StateStore
 
@@ -56,10 +58,11 @@ def compare(
     """
     if settings.search.more_epochs:
         check_going_on(run.records(), settings)
-    with run.writing(settings, task.data_digest) as journal:
+    data_digest, pairs_per_epoch = declared(task, "data_digest", str), declared(task, "pairs_per_epoch", int)
+    with run.writing(settings, data_digest) as journal:
         task.begin(run.path)
         states = StateStore(run.states)
-        searches = _Searches(run, settings, task.pairs_per_epoch, journal, states, listener, build_oracle)
+        searches = _Searches(run, settings, pairs_per_epoch, journal, states, listener, build_oracle)
         first = searches.ready()
         states.keep(frozenset().union(*(search.states_needed() for search in first)))
         engine = build_engine(settings.engine, task, states, sum(search.jobs_ready for search in first), tell)
@@ -127,10 +130,19 @@ class _Searches:
 
 
 def _check_any_succeeded(run: RunDirectory, journal: Journal) -> None:
-    reasons = []
+    reasons, failures = [], set()
     for record in journal:
-        if isinstance(record, Tested):
-            return
-        if isinstance(record, SearchEnded):
-            reasons.append(record.reason)
-    raise SearchError(f"{run.path}: no search of this run has a winner; the last one: {reasons[-1]}")
+        match record:
+            case Tested():
+                return
+            case SearchEnded():
+                reasons.append(record.reason)
+            case Evaluated():
+                failures.add(record.failure)
+    reason = reasons[-1]
+    if failures == {NOT_FINITE}:
+        reason = (
+            "train or evaluate returned what is not finite in every trial; return finite numbers, or narrow the search "
+            "space, for instance to smaller learning rates"
+        )
+    raise SearchError(f"{run.path}: no search of this run has a winner; the last one: {reason}")

@@ -13,6 +13,7 @@ from nmt_pbt.base.text import counted
 from nmt_pbt.run.jobs import Engine
 from nmt_pbt.run.worker import InlineEngine, TrainablePool
 from nmt_pbt.settings.tree import EngineSettings
+from nmt_pbt.tasks.answers import check_answer
 from nmt_pbt.tasks.protocol import Task
 from nmt_pbt.tasks.state import StateStore
 
@@ -115,7 +116,9 @@ def build_engine(
         most_jobs: Jobs that can be under way at once: more workers would be of no use.
         tell: Told in a line how many workers there are, where the machine decides that.
     """
-    task = task.with_threads(settings.threads)
+    threaded = task.with_threads(settings.threads)
+    check_answer(task, "with_threads", threaded, Task)
+    task = threaded
     workers = settings.workers
     if not workers and settings.name != "inline" and most_jobs > 1:
         found = workers_here(settings.threads, most_jobs)

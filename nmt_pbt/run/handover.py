@@ -8,22 +8,23 @@ be in force, not those that came with the load. When the job is over, its state 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 
 import numpy as np
 
-from nmt_pbt.base.errors import HandoverError
-from nmt_pbt.base.types import Value
+from nmt_pbt.base.errors import HandoverError, UsageError
 from nmt_pbt.run.jobs import TrainingJob
-from nmt_pbt.tasks.protocol import MemberState
+from nmt_pbt.tasks.answers import check_answer, fault_of
+from nmt_pbt.tasks.protocol import MemberState, Trainable
 from nmt_pbt.tasks.state import ITERATIONS, content_hash
 
 
-def check_taken_over(job: TrainingJob, held: MemberState, donor: MemberState | None) -> None:
+def check_taken_over(job: TrainingJob, trainable: Trainable, held: MemberState, donor: MemberState | None) -> None:
     """Check that a live model holds the state that its job starts from.
 
     Args:
         job: What is to be trained; it has a start.
+        trainable: The live model.
         held: Everything in the live model, before the job's values were applied.
         donor: The state that was loaded; None where the model was at it already.
 
@@ -38,7 +39,7 @@ def check_taken_over(job: TrainingJob, held: MemberState, donor: MemberState | N
     if content_hash(held) != job.start.hash:
         raise HandoverError(
             f"trial {job.trial}: the live model does not hold the state it starts from ({_difference(held, donor)}); "
-            "this is a fault of the trainable's state or load: report it"
+            f"{fault_of(trainable, 'state', 'load')}"
         )
 
 
@@ -53,34 +54,44 @@ def _difference(held: MemberState, donor: MemberState | None) -> str:
     return f"its age is {held.age}, not {donor.age}" if held.age != donor.age else "its arrays are of other types"
 
 
-def check_in_force(job: TrainingJob, live: Mapping[str, Value]) -> None:
+def check_in_force(job: TrainingJob, trainable: Trainable, structural: Set[str]) -> None:
     """Check that the values in force are the job's own, not those which came with a load.
 
     Args:
         job: What is to be trained.
-        live: The values as the live model holds them. Structural ones are not among them.
+        trainable: The live model.
+        structural: Hyperparameters that were in force when it was built.
 
     Raises:
         HandoverError: One of them is not the job's.
+        UsageError: The trainable does not tell one of them.
     """
+    live = trainable.effective_values()
+    check_answer(trainable, "effective_values", live, Mapping)
     for name, value in job.values.items():
         if name not in live:
-            continue
+            if name in structural or name == "epochs" or getattr(trainable, "checks_values", False):
+                continue
+            raise UsageError(
+                f"{type(trainable).__name__}.effective_values: leaves out {name}; return that as well, read back from "
+                "the live model, or name it in the task's structural"
+            )
         held = live[name]
         numbers = isinstance(value, (int, float)) and isinstance(held, (int, float))
         same = math.isclose(float(value), float(held), rel_tol=1e-6, abs_tol=1e-9) if numbers else value == held
         if not same:
             raise HandoverError(
                 f"trial {job.trial}: {name} is {held} in the live model after loading, not {value} as assigned; "
-                "this is a fault of the trainable's load or apply: report it"
+                f"{fault_of(trainable, 'load', 'set_hyperparameters')}"
             )
 
 
-def check_continued(job: TrainingJob, before: MemberState | None, after: MemberState) -> None:
+def check_continued(job: TrainingJob, trainable: Trainable, before: MemberState | None, after: MemberState) -> None:
     """Check that a job went on from where it started: by its pairs, and with the optimizer's own count.
 
     Args:
         job: What was trained.
+        trainable: The live model.
         before: Everything in the live model when it started; None for fresh weights.
         after: The state it ended in.
 
@@ -91,12 +102,12 @@ def check_continued(job: TrainingJob, before: MemberState | None, after: MemberS
     if after.age != start + job.pairs:
         raise HandoverError(
             f"trial {job.trial}: trained {job.pairs} pairs from age {start}, and its age is {after.age}; "
-            "this is a fault of the trainable's load or train: report it"
+            f"{fault_of(trainable, 'load', 'train')}"
         )
     if before is not None and ITERATIONS in before.arrays:
         counts = int(before.arrays[ITERATIONS]), int(after.arrays[ITERATIONS])
         if not counts[0] < counts[1] <= counts[0] + job.pairs:
             raise HandoverError(
                 f"trial {job.trial}: the optimizer counted {counts[0]} steps at its start and {counts[1]} at its end, "
-                f"after {job.pairs} pairs; this is a fault of the trainable's load: report it"
+                f"after {job.pairs} pairs; {fault_of(trainable, 'load')}"
             )

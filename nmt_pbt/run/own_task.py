@@ -6,7 +6,7 @@ import logging
 import re
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -17,13 +17,15 @@ from nmt_pbt.base.text import counted
 from nmt_pbt.run.compare import compare
 from nmt_pbt.run.driver import Listener
 from nmt_pbt.run.journal import Evaluated, Extended, SearchEnded, SearchRecord, SearchStarted, Tested
-from nmt_pbt.run.preflight import check_engine, is_finished
+from nmt_pbt.run.preflight import check_engine, ended_by_rules, is_finished
 from nmt_pbt.run.run_directory import RunDirectory
 from nmt_pbt.search.methods.registry import build_method, check_methods
 from nmt_pbt.search.plan import SearchPlan
 from nmt_pbt.search.segments import Segment
-from nmt_pbt.settings.own_task import OwnTaskSettings
-from nmt_pbt.tasks.protocol import SearchableTask
+from nmt_pbt.settings.own_task import OwnTaskSettings, own_task_settings
+from nmt_pbt.space.space import Space
+from nmt_pbt.tasks.answers import check_complete, declared
+from nmt_pbt.tasks.protocol import Objective, SearchableTask
 
 if TYPE_CHECKING:
     from nmt_pbt.search.oracles import JournaledOracle
@@ -67,9 +69,13 @@ def run_searches(
 
     if run.started() is None:
         run.check_new()
-    elif is_finished(run.records(), settings):
-        run.check_same(settings)
-        return False
+    else:
+        records = run.records()
+        for told in ended_by_rules(records, run.elsewhere) if verbose else ():
+            say(told)
+        if is_finished(records, settings):
+            run.check_same(settings)
+            return False
     progress = Progress(bool(verbose), verbose > 1, settings.unit)
 
     def tell(record: SearchRecord) -> None:
@@ -79,6 +85,30 @@ def run_searches(
     with telling_full_disks():
         compare(run, settings, task, tell, say if verbose else say_nothing, build_oracle)
     return True
+
+
+def task_settings(task: SearchableTask, tree: Mapping[str, Any]) -> OwnTaskSettings:
+    """Return the settings of a run that searches a task.
+
+    Args:
+        task: What is trained.
+        tree: What the task does not say, as plain data; `task` and `start_from` where they are called otherwise.
+
+    Raises:
+        UsageError: The task declares what cannot be used, or one of the settings cannot.
+    """
+    check_complete(task)
+    return own_task_settings(
+        declared(task, "search_space", Space),
+        declared(task, "searched_objective", Objective),
+        {
+            "task": declared(task, "name", str),
+            **tree,
+            "unit": declared(task, "unit", str),
+            "start_from": task.start_from or tree.get("start_from"),
+            "start_digest": task.start_digest,
+        },
+    )
 
 
 def check_count(name: str, value: Any, least: int = 0) -> None:

@@ -254,6 +254,25 @@ def goes_on(records: Sequence[AnyRecord], settings: RunSettings) -> bool:
     return any(missing < 0 for search, missing in budgets.items() if search in winning)
 
 
+def ended_by_rules(records: Sequence[AnyRecord], elsewhere: str) -> list[str]:
+    """Return what to tell whoever goes on with a run of which stop rules ended searches: a line for each rule.
+
+    Args:
+        records: The journal's records.
+        elsewhere: How a new run is begun in another folder.
+    """
+    ended: dict[str, list[SearchEnded]] = {}
+    for record in records:
+        if isinstance(record, SearchEnded) and record.rule is not None:
+            ended.setdefault(record.rule, []).append(record)
+    return [
+        f"search.stop.{rule} ended {counted(len(found), 'search', 'searches')} for good ({found[0].method}, seed "
+        f"{found[0].seed}: {found[0].reason}); to search on, begin a new run with search.stop.{rule}=null "
+        f"and {elsewhere}"
+        for rule, found in ended.items()
+    ]
+
+
 def _with_winner(records: Sequence[AnyRecord]) -> set[tuple[str, int]]:
     """Return method and seed of the searches in which a trial succeeded."""
     return {(r.method, r.seed) for r in records if isinstance(r, Evaluated) and r.failure is None}

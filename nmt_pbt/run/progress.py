@@ -110,7 +110,7 @@ class Results:
         if self._objective not in metrics:
             raise UsageError(
                 f"evaluate: reports {', '.join(metrics)}, not the objective {self._objective}; return that as well, or "
-                "search by another one"
+                "name one of these in searched_objective"
             )
         return self.is_better(metrics[self._objective], self._best.score if self._best is not None else None)
 

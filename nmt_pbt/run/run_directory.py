@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -35,7 +35,7 @@ class RunDirectory:
 
     def __init__(self, path: Path, accept_changes: bool = False, elsewhere: str = "another --out") -> None:
         self.path = path
-        self._elsewhere = elsewhere
+        self.elsewhere = elsewhere
         self._accept_changes = accept_changes
         self.lock_file = path / LOCK_FILE
         self.settings_file = path / SETTINGS_FILE
@@ -60,10 +60,10 @@ class RunDirectory:
             return
         if self.journal_file.exists():
             raise UsageError(
-                f"{self.path}: already holds a run; continue it with --resume {self.path}, or give {self._elsewhere}"
+                f"{self.path}: already holds a run; continue it with --resume {self.path}, or give {self.elsewhere}"
             )
         if not self.path.is_dir() or any(file.name not in self._before_the_journal() for file in self.path.iterdir()):
-            raise UsageError(f"{self.path}: already exists and is not a run; give {self._elsewhere}")
+            raise UsageError(f"{self.path}: already exists and is not a run; give {self.elsewhere}")
         self.check_free()
 
     def _before_the_journal(self) -> set[str]:
@@ -148,15 +148,21 @@ class RunDirectory:
                 refuse_links(self.path, self.prepared.name)
                 shutil.rmtree(self.prepared)
 
-    def check_run(self) -> None:
-        """Refuse a folder that holds no run.
+    def check_run(self, kind: type[RunSettings] | None = None) -> None:
+        """Refuse a folder that holds no run, or one of another kind.
+
+        Args:
+            kind: The class of the settings that it has to have; None takes any run.
 
         Raises:
-            UsageError: It has no settings, or no journal and no sign that it was about to get one.
+            UsageError: It has no settings, or no journal and no sign that it was about to get one; or it is of another
+                kind: says of which one, and how it is continued.
         """
         begun = self.journal_file.exists() or self.lock_file.exists()
         if not begun or not self.settings_file.exists():
             raise UsageError(f"{self.path}: holds no run (no journal.jsonl or no settings.yaml); name a run's folder")
+        if kind is not None and kind.of_others & (written := read_yaml(self.settings_file)).keys():
+            raise UsageError(f"{self.path}: is {_kind_and_command(written, self.path)}")
 
     def read_settings(self, kind: type[Settings]) -> Settings:
         """Read the settings of an existing run.
@@ -167,7 +173,7 @@ class RunDirectory:
         Raises:
             UsageError: The folder holds no run, or one whose settings this version does not know.
         """
-        self.check_run()
+        self.check_run(kind)
         return load(kind, self.settings_file)
 
     def check_same(self, settings: RunSettings) -> None:
@@ -191,7 +197,7 @@ class RunDirectory:
         if differences := list(_differences(recorded, wanted)):
             raise UsageError(
                 f"{self.path}: the settings changed since the run was begun ({_listed(differences)}); leave that out, "
-                f"or start a new run with {self._elsewhere}"
+                f"or start a new run with {self.elsewhere}"
             )
 
     def _check_environment(self) -> None:
@@ -214,7 +220,7 @@ class RunDirectory:
         if started is not None and started.settings != settings_hash(read_yaml(self.settings_file), kind):
             raise UsageError(
                 f"{self.settings_file}: not the settings that the run was begun with; restore the file, "
-                f"or start a new run with {self._elsewhere}"
+                f"or start a new run with {self.elsewhere}"
             )
 
     @contextmanager
@@ -250,7 +256,7 @@ class RunDirectory:
                 if started.data != data_digest:
                     raise UsageError(
                         f"{self.path}: the data changed since the run was begun; restore them, "
-                        f"or start a new run with {self._elsewhere}"
+                        f"or start a new run with {self.elsewhere}"
                     )
                 if self._accept_changes:
                     changed = with_change(self.environment_file, sum(1 for _ in journal))
@@ -271,6 +277,19 @@ class RunDirectory:
         after = undecided(before, settings)
         if after != before:
             replace_file(self.settings_file, dump_yaml(after).encode("utf-8"))
+
+
+def _kind_and_command(written: Mapping[str, object], path: Path) -> str:
+    """Return of which kind a run is, by its settings, and how it is continued."""
+    task = written.get("task")
+    if task is None:
+        return f"a translation run, not one of a task of your own; continue it with nmt-pbt compare --resume {path}"
+    if ":" in str(task):
+        how = f"with nmt-pbt compare --task {task} --resume {path}"
+    else:
+        how = f"from the script that began it, with nmt_pbt.{'compare' if task == 'keras' else 'compare_task'}"
+        how = f"{how}(..., directory={str(path)!r})" + (", or PopulationBasedTraining" if task == "keras" else "")
+    return f"a run of the task {task}, not of translation; continue it {how}"
 
 
 def _differences(before: object, now: object, name: str = "") -> Iterator[str]:

@@ -15,9 +15,19 @@ from nmt_pbt.base.errors import OutOfMemoryError, StateError, TrialFailedError
 from nmt_pbt.base.memory import give_back_memory
 from nmt_pbt.base.types import Value
 from nmt_pbt.run.handover import check_continued, check_in_force, check_taken_over
-from nmt_pbt.run.jobs import Job, JobResult, Result, StateReference, TestingJob, TestingResult, TrainingJob
+from nmt_pbt.run.jobs import (
+    NOT_FINITE,
+    Job,
+    JobResult,
+    Result,
+    StateReference,
+    TestingJob,
+    TestingResult,
+    TrainingJob,
+)
 from nmt_pbt.run.journal import Seconds
-from nmt_pbt.tasks.protocol import Evaluation, MemberState, Task, TestResult, Trainable, check_answer
+from nmt_pbt.tasks.answers import check_answer
+from nmt_pbt.tasks.protocol import Evaluation, MemberState, Task, TestResult, Trainable
 
 
 class States(Protocol):
@@ -63,6 +73,7 @@ class TrainablePool:
                 del self._live[next(iter(self._live))]
                 gc.collect()  # a model's layers refer to one another
             live = LiveTrainable(self.task.build(structural))
+            check_answer(self.task, "build", live.trainable, Trainable)
         self._live[key] = live  # last: the latest used
         return live
 
@@ -114,21 +125,20 @@ class Worker:
                     start = self._states.load(job.start.name, job.start.hash)
                 except StateError as error:
                     return JobResult(self.name, job.trial, lost=str(error))
-            before = _take_up(live, job, start)
+            before = self._take_up(live, job, start)
             clock.lap("load")
             trained = live.trainable.train(job.pairs)
             check_answer(live.trainable, "train", trained, Mapping)
             clock.lap("train")
             if not all(map(math.isfinite, trained.values())):
-                return self._failed(job, "nan", clock)
+                return self._failed(job, NOT_FINITE, clock)
             evaluation = live.trainable.evaluate(job.evidence)
             check_answer(live.trainable, "evaluate", evaluation, Evaluation)
             clock.lap("evaluate")
             if not all(map(math.isfinite, evaluation.metrics.values())):
-                return self._failed(job, "nan", clock)
-            state = live.trainable.state()
-            check_answer(live.trainable, "state", state, MemberState)
-            check_continued(job, before, state)
+                return self._failed(job, NOT_FINITE, clock)
+            state = _state_of(live.trainable)
+            check_continued(job, live.trainable, before, state)
             live.at = StateReference(job.save_as, self._states.save(job.save_as, state))
             clock.lap("save")
         except (OutOfMemoryError, MemoryError):
@@ -171,37 +181,42 @@ class Worker:
             }
         return TestingResult(self.name, result, files, seconds=round(time.perf_counter() - began, 3))
 
+    def _take_up(self, live: LiveTrainable, job: TrainingJob, start: MemberState | None) -> MemberState | None:
+        """Bring the live model to where the job starts, with the job's values in force.
+
+        Args:
+            live: The model.
+            job: What is to be trained.
+            start: The state that the job starts with; None when it starts afresh, or the model is at it already.
+
+        Returns:
+            Everything in the live model before the values were applied; None where the job starts afresh.
+        """
+        live.at = None
+        held = None
+        if job.start is None:
+            live.trainable.reset(job.weights_seed)
+        else:
+            if start is not None:
+                live.trainable.load(start)
+            held = _state_of(live.trainable)
+            check_taken_over(job, live.trainable, held, start)
+        # After the load: it brings the donor's learning rate and rates with it.
+        live.trainable.set_hyperparameters(job.values)
+        live.trainable.reorder(job.order_seed)
+        if job.masks_seed is not None:
+            live.trainable.reseed(job.masks_seed)
+        check_in_force(job, live.trainable, self._pool.task.structural)
+        return held
+
     def _failed(self, job: TrainingJob, reason: str, clock: _Clock) -> JobResult:
         return JobResult(self.name, job.trial, failure=reason, seconds=clock.seconds())
 
 
-def _take_up(live: LiveTrainable, job: TrainingJob, start: MemberState | None) -> MemberState | None:
-    """Bring the live model to where the job starts, with the job's values in force.
-
-    Args:
-        live: The model.
-        job: What is to be trained.
-        start: The state that the job starts with; None when it starts afresh, or the model is at it already.
-
-    Returns:
-        Everything in the live model before the values were applied; None where the job starts afresh.
-    """
-    live.at = None
-    held = None
-    if job.start is None:
-        live.trainable.reset(job.weights_seed)
-    else:
-        if start is not None:
-            live.trainable.load(start)
-        held = live.trainable.state()
-        check_taken_over(job, held, start)
-    # After the load: it brings the donor's learning rate and rates with it.
-    live.trainable.set_hyperparameters(job.values)
-    live.trainable.reorder(job.order_seed)
-    if job.masks_seed is not None:
-        live.trainable.reseed(job.masks_seed)
-    check_in_force(job, live.trainable.effective_values())
-    return held
+def _state_of(trainable: Trainable) -> MemberState:
+    state = trainable.state()
+    check_answer(trainable, "state", state, MemberState)
+    return state
 
 
 class _Clock:

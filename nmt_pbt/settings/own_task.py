@@ -26,6 +26,7 @@ class LengthSettings(Section):
 class OwnTaskSettings(RunSettings):
     """The settings of a run of a task of one's own, as one tree."""
 
+    of_others: ClassVar[frozenset[str]] = frozenset({"corpus"})
     decides_nothing: ClassVar[frozenset[str]] = RunSettings.decides_nothing | {"task", "kept"}
     decides_if_set: ClassVar[frozenset[str]] = RunSettings.decides_if_set | {"strategies", "structural", "domains"}
 

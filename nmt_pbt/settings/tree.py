@@ -34,6 +34,8 @@ class RunSettings(Section):
 
     decides_nothing: ClassVar[frozenset[str]] = frozenset({"name", "engine", "start_from"})
     decides_if_set: ClassVar[frozenset[str]] = frozenset({"plugins", "start_digest"})
+    of_others: ClassVar[frozenset[str]] = frozenset()
+    """Names that only settings of runs of another kind have"""
     model_files: ClassVar[tuple[str, ...]] = ()
     """Files of a run without which its models cannot be used"""
 

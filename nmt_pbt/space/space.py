@@ -31,6 +31,12 @@ class Space:
     def __post_init__(self) -> None:
         if not self.domains:
             raise UsageError("the search space is empty; name at least one hyperparameter")
+        for domain in self.domains:
+            if not isinstance(domain, (Real, Integer, Choice, Constant)):
+                raise UsageError(
+                    f"the search space holds {domain!r}, which is no domain; give a tuple of those of "
+                    "nmt_pbt.space.domains, for instance (Real('dropout', 0.0, 0.5),)"
+                )
         object.__setattr__(self, "names", tuple(dict.fromkeys(domain.name for domain in self.domains)))
         for first, second in itertools.combinations(self.domains, 2):
             if first.name == second.name and first.conditions == second.conditions:

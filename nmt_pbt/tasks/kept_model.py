@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
 
 from nmt_pbt.base.types import Value
+from nmt_pbt.tasks.protocol import MemberState, Task, Trainable
 
 Settings = TypeVar("Settings")
 
@@ -47,3 +49,17 @@ class KeptModel(Generic[Settings]):
 
     def __str__(self) -> str:
         return f"{self.name} ({self.objective} {self.score:.2f})"
+
+
+def revived(task: Task, values: Mapping[str, Value], state: MemberState) -> Trainable:
+    """Build a model that holds a saved state, with its values in force.
+
+    Args:
+        task: Builds it.
+        values: All its hyperparameters.
+        state: The state.
+    """
+    trainable = task.build({name: value for name, value in values.items() if name in task.structural})
+    trainable.load(state)
+    trainable.set_hyperparameters(values)  # after the load, which brings the state's own with it
+    return trainable

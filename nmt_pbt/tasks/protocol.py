@@ -87,27 +87,6 @@ class TestResult:
     others: tuple[TestResult, ...] = ()
 
 
-def check_answer(asked: object, method: str, answer: object, kind: type) -> None:
-    """Refuse what a task or trainable of one's own must not return.
-
-    Args:
-        asked: The task or trainable.
-        method: Which of its methods returned it.
-        answer: What it returned.
-        kind: What it has to be. Of metrics, and of all that has `metrics`, the values have to be numbers.
-
-    Raises:
-        UsageError: Names the method.
-    """
-    where = f"{type(asked).__name__}.{method}"
-    if not isinstance(answer, kind):
-        raise UsageError(f"{where}: returned {type(answer).__name__} where {kind.__name__} is expected; correct it")
-    metrics: Mapping[str, object] = answer if isinstance(answer, Mapping) else getattr(answer, "metrics", {})
-    for name, value in metrics.items():
-        if not isinstance(value, (int, float)) and not hasattr(value, "__float__"):
-            raise UsageError(f"{where}: returned {value!r} as {name}, which is no number; correct it")
-
-
 class Trainable(Protocol):
     """One live model. Same state, same values, same data order: the same next state, bit for bit."""
 
@@ -124,7 +103,7 @@ class Trainable(Protocol):
         ...
 
     def effective_values(self) -> Mapping[str, Value]:
-        """Return the mutable values as the live model holds them, read back from its variables."""
+        """Return all mutable values as the live model holds them, read back from its variables."""
         ...
 
     def reseed(self, seed: int) -> None:

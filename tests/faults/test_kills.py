@@ -18,18 +18,25 @@ from typing import Any
 import pytest
 
 from nmt_pbt.run.journal import read_journal, without_times
+from nmt_pbt.search.methods.registry import METHODS
 from tests.run.cheap import CheapTask, cheap_settings, inline, opened, search
 
-METHODS = ("pbt", "random", "grid", "bayes", "exploit-only", "explore-only", "hyperband", "manual")
 GUESSES = "search.manual.guesses=[{dropout: 0.1}, {dropout: 0.4}, {learning_rate: 0.001}]"
 SETTINGS = cheap_settings("search.bayes.initial_points=2", GUESSES)
+LARGER = cheap_settings("search.population=8")  # that its variants can divide
 KILLS = 14
 DURABLE = ("fsync", "replace", "unlink")
 
 
 def run(folder: Path, method: str) -> None:
     with opened(folder) as journal:
-        search(method, SETTINGS, CheapTask(), inline(folder, CheapTask()), journal)
+        search(
+            method,
+            LARGER if METHODS.get(method).overrides else SETTINGS,
+            CheapTask(),
+            inline(folder, CheapTask()),
+            journal,
+        )
 
 
 def in_child(work: Callable[[], None], kill_after: float | None) -> bool:
@@ -73,7 +80,9 @@ def dying_at(call: int, work: Callable[[], None]) -> Callable[[], None]:
     return dying
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(
+    "method", [pytest.param(spec.name, marks=[pytest.mark.slow] if spec.overrides else []) for spec in METHODS]
+)
 def test_a_search_killed_at_random_points_ends_with_the_journal_of_one_that_never_was(
     tmp_path: Path, method: str
 ) -> None:
@@ -83,7 +92,7 @@ def test_a_search_killed_at_random_points_ends_with_the_journal_of_one_that_neve
     took = time.perf_counter() - began
     whole = [without_times(record) for record in read_journal(tmp_path / "whole" / "journal.jsonl")]
 
-    rng = random.Random(METHODS.index(method))
+    rng = random.Random(METHODS.names.index(method))
     kills = attempt = 0
     while kills < KILLS:
         attempt += 1

@@ -7,16 +7,25 @@ from pathlib import Path
 
 from nmt_pbt.run.compare import compare
 from nmt_pbt.run.run_directory import RunDirectory
+from nmt_pbt.search.methods.registry import METHODS
 from nmt_pbt.tasks.translation.tree import TranslationSettings
 from tests.run.cheap import CheapTask, cheap_settings
 
-METHODS = "search.methods=[pbt,random,bayes,hyperband,exploit-only,replay]"
+SEEDS = 2
+SETTINGS = (
+    f"search.methods=[{','.join(METHODS.names)}]",
+    f"search.seeds={SEEDS}",
+    "search.population=8",  # that `mf-pbt` can divide
+    "search.replay.schedule=[]",
+    "search.manual.guesses=[{dropout: 0.1}, {dropout: 0.4}, {learning_rate: 0.001}]",
+    "search.bayes.initial_points=2",
+)
 
 
 def settings(workers: int) -> TranslationSettings:
-    """Return the settings of a comparison of six methods with two seeds; `replay` waits for what `pbt` finds."""
+    """Return the settings of a comparison of all methods with two seeds; replays wait for what `pbt` finds."""
     engine = f"engine={{name: {'processes' if workers > 1 else 'inline'}, workers: {workers}}}"
-    return cheap_settings(METHODS, "search.seeds=2", "search.replay.schedule=[]", engine)
+    return cheap_settings(*SETTINGS, engine)
 
 
 def main(folder: Path, workers: int, seconds: float = 0.0) -> None:

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,11 @@ from typing import Any
 import pytest
 
 from nmt_pbt.base.errors import SearchError, UsageError
-from nmt_pbt.run.jobs import Job
+from nmt_pbt.run import process_engine
+from nmt_pbt.run.jobs import Job, TrainingJob
 from nmt_pbt.run.journal import RunStarted, Tested, read_journal, without_times
 from nmt_pbt.run.process_engine import ProcessEngine
+from nmt_pbt.search.methods.registry import METHODS
 from nmt_pbt.tasks.state import StateStore
 from tests.run import process_program
 from tests.run.cheap import CheapTask, cheap_settings, opened, search
@@ -58,18 +60,20 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, int], lis
     return by_search(folder)
 
 
+@pytest.mark.parametrize("workers", [2, 4])
 def test_searches_side_by_side_on_processes_find_what_each_finds_in_one(
-    tmp_path: Path, alone: dict[tuple[str, int], list[dict[str, Any]]]
+    tmp_path: Path, alone: dict[tuple[str, int], list[dict[str, Any]]], workers: int
 ) -> None:
-    process_program.main(tmp_path / "run", 3)
-    assert len(alone) == 12
+    process_program.main(tmp_path / "run", workers)
+    searches_in_all = len(METHODS.names) * process_program.SEEDS
+    assert len(alone) == searches_in_all
     assert by_search(tmp_path / "run") == alone
     records = read_journal(tmp_path / "run" / "journal.jsonl")
-    assert len({record.worker for record in records if record.event == "evaluated"}) == 3
+    assert len({record.worker for record in records if record.event == "evaluated"}) == workers
     searches = [(record.method, record.seed) for record in records if record.event == "evaluated"]
     changes = sum(before != after for before, after in itertools.pairwise(searches))
     assert changes > 50  # side by side, not one after the other
-    assert sum(isinstance(record, Tested) for record in records) == 12
+    assert sum(isinstance(record, Tested) for record in records) == searches_in_all
     assert StateStore(tmp_path / "run" / "states").names() == set()
 
 
@@ -94,8 +98,36 @@ def test_what_libraries_of_a_worker_write_does_not_reach_the_terminal(
     assert capfd.readouterr().err == ""
 
 
+@pytest.mark.slow
+def test_a_worker_that_is_killed_changes_no_record_of_any_method(
+    tmp_path: Path, alone: dict[tuple[str, int], list[dict[str, Any]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs, killed = Counter[str](), set[str]()
+
+    class Killing(ProcessEngine):
+        """Kills the worker that is given the third job of a method."""
+
+        def submit(self, worker: str, job: Job) -> None:
+            super().submit(worker, job)
+            if isinstance(job, TrainingJob):
+                method = job.save_as.split("-seed")[0]
+                jobs[method] += 1
+                if jobs[method] == 3:
+                    os.kill(self.processes[worker], signal.SIGKILL)
+                    killed.add(method)
+
+    monkeypatch.setattr(process_engine, "ProcessEngine", Killing)
+    process_program.main(tmp_path / "run", 2)
+    assert killed == set(METHODS.names)
+    assert by_search(tmp_path / "run") == alone
+
+
 def kill_again_and_again(folder: Path, kills: int, seed: int) -> int:
-    """Run the comparison, and kill workers or the one that decides at random moments; return how many were killed."""
+    """Run the comparison, and kill at random moments workers, and each fifth time the one that decides.
+
+    Returns:
+        How many were killed.
+    """
     draw = random.Random(seed)
     killed = 0
     while True:
@@ -107,7 +139,7 @@ def kill_again_and_again(folder: Path, kills: int, seed: int) -> int:
             if killed >= kills or not workers:
                 continue
             killed += 1
-            if draw.random() < 0.2:
+            if killed % 5 == 2:
                 process.kill()
                 process.wait()
                 deadline = time.monotonic() + 30

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from nmt_pbt.base.errors import JournalError, UsageError
+from nmt_pbt.cli import running
 from nmt_pbt.report.run import load_run
 from nmt_pbt.run.compare import compare
 from nmt_pbt.run.journal import Evaluated, SearchEnded, Tested, read_journal, without_times
@@ -141,3 +142,16 @@ def test_guesses_that_a_rule_ended_are_not_gone_on_with(tmp_path: Path) -> None:
     compare(run_directory, settings, CHEAP)
     with pytest.raises(UsageError, match=r"search\.stop\.target ended its guesses"):
         check_free_to_guess(run_directory, run_directory.records(), settings)
+
+
+def test_whoever_goes_on_with_a_run_is_told_which_rule_ended_it_and_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = cheap_settings("search.methods=[random]", "search.stop.target=0", "engine.name=inline")
+    compare(RunDirectory(tmp_path / "run"), settings, CHEAP)
+    monkeypatch.setattr(running, "_report", lambda run, settings: None)
+    running.resume_run(tmp_path / "run", False, [], {})
+    assert (
+        "search.stop.target ended 1 search for good (random, seed 0: val_bleu reached the target 0); to search on, "
+        "begin a new run with search.stop.target=null and another --out\n"
+    ) in capsys.readouterr().err

@@ -15,6 +15,7 @@ from keras_tuner.engine.trial import Trial
 
 from nmt_pbt.base.errors import StateError, UsageError
 from nmt_pbt.base.files import cannot_write, replace_file
+from nmt_pbt.run.jobs import NOT_FINITE
 from nmt_pbt.search import pbt
 from nmt_pbt.search.keras_tuner_space import from_hyperparameters
 from nmt_pbt.search.oracles import EPOCHS, SafeOracle, locked
@@ -272,7 +273,7 @@ class SearchOracle(JournaledPBTOracle):
     def end_trial(self, trial: Trial) -> None:
         """Take in the end of a trial; see `nmt_pbt.search.pbt.PBTOracle`."""
         pbt.PBTOracle.end_trial(self, trial)
-        if trial.status == "FAILED" and trial.message == "nan":
+        if trial.status == "FAILED" and trial.message == NOT_FINITE:
             self.trials[trial.trial_id].score = -math.inf if self.objective.direction == "max" else math.inf
 
     def get_best_trials(self, num_trials: int = 1) -> list[Trial]:

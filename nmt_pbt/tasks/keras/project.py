@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import cast
 
 import keras
 
 from nmt_pbt.base.errors import StateError
 from nmt_pbt.base.types import Value
+from nmt_pbt.tasks.kept_model import revived
 from nmt_pbt.tasks.keras.task import KerasTask
+from nmt_pbt.tasks.keras.trainable import KerasTrainable
 from nmt_pbt.tasks.state import StateStore
 
 
@@ -37,9 +40,6 @@ def load_model(
     """
     for where, name in names:
         store = StateStore(where)
-        if store.exists(name) and store.problem(name, content) is None:
-            trainable = task.build({})
-            trainable.load(store.load(name, content))
-            trainable.set_hyperparameters(values)
-            return trainable.model
+        if store.problem(name, content) is None:
+            return cast(KerasTrainable, revived(task, values, store.load(name, content))).model
     raise StateError(f"{folder}: this state is no longer kept; ask for fewer models")

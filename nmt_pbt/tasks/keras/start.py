@@ -11,29 +11,37 @@ from nmt_pbt.run.run_directory import RunDirectory
 from nmt_pbt.settings.own_task import OwnTaskSettings
 from nmt_pbt.tasks.keras.model_state import ShapeError, capture, is_built, start_with
 from nmt_pbt.tasks.keras.task import KerasTask
+from nmt_pbt.tasks.protocol import SearchableTask
 from nmt_pbt.tasks.state import START, StateStore, weights_of
 
 _FILES = (".weights.h5", ".keras")
 
 
-def starting_from(source: str | Path, task: KerasTask, run: RunDirectory | None = None) -> KerasTask:
+def starting_from(source: str | Path | None, task: SearchableTask, run: RunDirectory | None = None) -> KerasTask:
     """Return a task whose models start from given weights.
 
     Args:
-        source: Folder of a run, whose best winner on the validation data is taken, or a `.weights.h5` or `.keras` file.
+        source: Folder of a run, whose best winner on the validation data is taken, or a `.weights.h5` or `.keras` file;
+            None for what `run` began with.
         task: The task.
         run: The run that is begun or gone on with. The weights that it keeps are taken, if it began with this source.
 
     Raises:
         UsageError: There are no such weights, or a model that is built with the default of each hyperparameter does not
-            take them.
+            take them, or the task trains no Keras model.
         StateError: The winner's file is damaged.
     """
+    if not isinstance(task, KerasTask):
+        asked = "this run" if source is None else f"start_from={source}"
+        raise UsageError(f"{asked}: starting from given weights is for Keras models; let the task's build() load them")
     if run is not None and run.settings_file.exists():
         begun = run.read_settings(OwnTaskSettings)
-        if begun.start_digest is not None and begun.start_from == str(source):
-            return replace(start_of_run(run, task, begun.start_digest), start_from=str(source))
-    source = Path(source)
+        if begun.start_digest is not None and str(source or begun.start_from) == begun.start_from:
+            kept = StateStore(run.path)
+            if (problem := kept.problem(START, begun.start_digest)) is not None:
+                raise UsageError(f"{problem}, or give --start-from again with another --out")
+            return replace(task, start=kept.load(START, begun.start_digest), start_from=begun.start_from)
+    source = Path(source or "")
     model = task.build_model(task.hyperparameters.copy())
     if not is_built(model):
         raise UsageError(
@@ -64,20 +72,3 @@ def starting_from(source: str | Path, task: KerasTask, run: RunDirectory | None 
             "build(hp) built"
         ) from None
     return replace(task, start=weights, start_from=str(source))
-
-
-def start_of_run(run: RunDirectory, task: KerasTask, digest: str) -> KerasTask:
-    """Return a task whose models start from the weights that a run keeps in its folder.
-
-    Args:
-        run: The run.
-        task: The task.
-        digest: The weights' SHA-256.
-
-    Raises:
-        UsageError: They are not there.
-    """
-    kept = StateStore(run.path)
-    if (problem := kept.problem(START, digest)) is not None:
-        raise UsageError(f"{problem}, or give --start-from again with another --out")
-    return replace(task, start=kept.load(START, digest))

@@ -113,6 +113,9 @@ class KerasTrainable:
         task: What is trained.
     """
 
+    checks_values: bool = True
+    """It refuses by itself, in `set_hyperparameters`, values that are not in force."""
+
     def __init__(self, task: WhatToFit) -> None:
         self._task = task
         most = _FEW_LIVE if task.structural else _MOST_LIVE

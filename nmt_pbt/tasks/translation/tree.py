@@ -34,6 +34,7 @@ MOST_EVALUATIONS = 1_000_000
 class TranslationSettings(RunSettings):
     """The settings of a translation run, as one tree."""
 
+    of_others: ClassVar[frozenset[str]] = frozenset({"task"})
     model_files: ClassVar[tuple[str, ...]] = ("subwords.model",)
 
     corpus: CorpusSettings = CorpusSettings()
