@@ -16,6 +16,20 @@ from nmt_pbt.tasks.kept_model import KeptModel
 Settings = TypeVar("Settings", bound=RunSettings)
 
 
+def best_winner(path: Path, kind: type[Settings]) -> KeptModel[Settings]:
+    """Return the winner of a run that is the best on dev, of all methods and seeds.
+
+    Args:
+        path: The run's folder.
+        kind: The class of its settings.
+
+    Raises:
+        UsageError: The folder holds no run, or no winner.
+    """
+    (chosen,) = choose_models(path, kind)
+    return chosen
+
+
 def choose_models(
     path: Path, kind: type[Settings], method: str | None = None, seed: int | None = None, count: int = 1
 ) -> tuple[KeptModel[Settings], ...]:

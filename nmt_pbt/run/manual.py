@@ -10,9 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from nmt_pbt.base.errors import UsageError, suggest
+from nmt_pbt.base.errors import UsageError
 from nmt_pbt.base.types import Value
-from nmt_pbt.base.yaml_text import parse_yaml
 from nmt_pbt.run.job_queue import TrainingJobs
 from nmt_pbt.run.journal import (
     AnyRecord,
@@ -27,8 +26,7 @@ from nmt_pbt.run.journal import (
 )
 from nmt_pbt.run.run_directory import RunDirectory
 from nmt_pbt.search.methods.registry import is_replay
-from nmt_pbt.tasks.translation.hyperparameters import SEARCHABLE, check_value
-from nmt_pbt.tasks.translation.tree import TranslationSettings
+from nmt_pbt.settings.tree import RunSettings
 
 if TYPE_CHECKING:
     from nmt_pbt.run.journal import SearchRecord
@@ -118,42 +116,7 @@ def is_under_way(records: Sequence[AnyRecord]) -> bool:
     return not over
 
 
-def read_guess(assignments: Sequence[str], settings: TranslationSettings) -> dict[str, Value]:
-    """Read a guess from the command line.
-
-    Args:
-        assignments: `name=value` texts.
-        settings: The run's settings.
-
-    Returns:
-        Values by name: those given, and those configured for the rest of the space.
-
-    Raises:
-        UsageError: A name is no hyperparameter, or its setting does not take the value. Values may lie outside the
-            searched range.
-    """
-    known = [name for name in SEARCHABLE if name != "epochs" or name in settings.search.space]
-    guess: dict[str, Value] = {}
-    for text in assignments:
-        name, separator, value = text.partition("=")
-        name = name.strip()
-        if not separator:
-            raise UsageError(f"--set {text}: expected name=value, for instance --set dropout=0.3")
-        if name not in known:
-            raise UsageError(f"--set {text}: no hyperparameter '{name}'{suggest(name, known)}")
-        if name in guess:
-            raise UsageError(f"--set {text}: {name} is given twice; remove one")
-        guess[name] = parse_yaml(value, f"--set {text}")
-        try:
-            check_value(name, guess[name], f"--set {name}")
-        except ValueError as error:
-            raise UsageError(str(error)) from None
-    configured = {**settings.training.model_dump(), **settings.model.model_dump()}
-    whole = {name: guess.get(name, configured[name]) for name in settings.search.space}
-    return {**whole, **guess}
-
-
-def check_free_to_guess(run: RunDirectory, records: Sequence[AnyRecord], settings: TranslationSettings) -> None:
+def check_free_to_guess(run: RunDirectory, records: Sequence[AnyRecord], settings: RunSettings) -> None:
     """Refuse a guess into a run whose listed guesses have not been tried, or whose last one was interrupted.
 
     Raises:
@@ -225,7 +188,7 @@ def _by_hand(records: Sequence[AnyRecord]) -> bool:
 
 def guess(
     run: RunDirectory,
-    settings: TranslationSettings,
+    settings: RunSettings,
     task: Task,
     values: Mapping[str, Value] | None,
     test: bool = False,

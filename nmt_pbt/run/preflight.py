@@ -1,9 +1,8 @@
-"""What a run will need on the disk, told and checked before it begins; without TensorFlow."""
+"""Checks before a run begins or goes on: disk, memory, engine, what is left to do. Without TensorFlow."""
 
 from __future__ import annotations
 
 import importlib.util
-import itertools
 import os
 import re
 import shutil
@@ -17,14 +16,7 @@ from nmt_pbt.base.text import counted
 from nmt_pbt.run.journal import AnyRecord, Evaluated, Extended, SearchEnded, SearchStarted, Tested
 from nmt_pbt.search.methods.registry import is_replay, method_spec, waits_for_pbt
 from nmt_pbt.settings.tree import EngineSettings, RunSettings
-from nmt_pbt.space.settings import ChoiceDomain
-from nmt_pbt.tasks.translation.hyperparameters import STRUCTURAL
-from nmt_pbt.tasks.translation.settings import ModelSettings, TrainingSettings
-from nmt_pbt.tasks.translation.tree import TranslationSettings
 
-_BYTES = 4  # of a float32
-_NORMALISED = 10  # values for each unit of a layer-normalised LSTM
-_OTHER = 16 * 1024  # bytes of a state beside them: names, rates, generators
 _BESIDES = 32 * 1024**2  # bytes of a run beside its states: journal, report, translations
 _PROCESS = 256 * 1024**2  # bytes of memory of a worker's process beside its model, at least: TensorFlow
 
@@ -63,15 +55,14 @@ class Need:
         )
 
 
-def need_of(settings: TranslationSettings, vocabulary: int) -> Need:
+def need_of(settings: RunSettings, state_bytes: int) -> Need:
     """Return what a run needs.
 
     Args:
         settings: Its settings.
-        vocabulary: Subwords of its vocabulary.
+        state_bytes: Of a state of the largest model that it may train, at most.
     """
     search = settings.search
-    largest = max(parameters(model, vocabulary) for model in _shapes(settings))
     plan = settings.search_plan()
     specs = [method_spec(name, search) for name in search.methods]
     sections = [spec.section_of(search) for spec in specs]
@@ -80,7 +71,7 @@ def need_of(settings: TranslationSettings, vocabulary: int) -> Need:
     return Need(
         states=search.seeds * sum(most + 2 for most in states),  # of each search its best, and one being saved, too
         models=search.seeds * sum(min(settings.kept_models, most) for most in models),
-        state=_copies(settings.training) * _BYTES * largest + _OTHER,
+        state=state_bytes,
     )
 
 
@@ -125,45 +116,6 @@ def check_memory(need: Need, engine: EngineSettings) -> None:
             f"{counted(processes, 'process', 'processes')} with a model whose state takes {_megabytes(need.state)}; "
             "make the model smaller (model.units, model.embedding_units, layers), or engine.workers fewer"
         )
-
-
-def parameters(model: ModelSettings, vocabulary: int) -> int:
-    """Return the number of trained values of a model, see `model.seq2seq.Seq2Seq`.
-
-    Args:
-        model: Its shapes.
-        vocabulary: Subwords.
-    """
-    embedding, units = model.embedding_units, model.units
-    tables = {"all": 1, "output": 2, "none": 3}[model.tie_embeddings]
-    beside = _NORMALISED * units if model.layer_normalisation else 0
-    encoder = 2 * sum(_lstm(2 * units if layer else embedding, units) + beside for layer in range(model.encoder_layers))
-    decoder = sum(_lstm(units if layer else embedding, units) + beside for layer in range(model.decoder_layers))
-    fed = 4 * units * embedding if model.input_feeding else 0
-    attention = {"dot": 0, "general": 2 * units * units, "additive": 3 * units * units + units}[model.attention]
-    bridges = 2 * model.decoder_layers * 2 * units * units
-    output = vocabulary + 3 * units * embedding
-    return tables * vocabulary * embedding + encoder + decoder + fed + attention + bridges + output
-
-
-def _lstm(width: int, units: int) -> int:
-    return 4 * units * (width + units + 1)
-
-
-def _copies(training: TrainingSettings) -> int:
-    """Return how many arrays a state holds for each of the model's."""
-    averages = {"none": 0, "exponential": 1, "checkpoints": 1 + training.averaged_checkpoints}
-    return 3 + averages[training.averaging]  # the weights, and Adam's two slots
-
-
-def _shapes(settings: TranslationSettings) -> list[ModelSettings]:
-    """Return the models that a search may build: at the ends of ranges, and at each choice."""
-    searched = {name: domain for name, domain in settings.search.space.items() if name in STRUCTURAL}
-    values = [domain.choices if isinstance(domain, ChoiceDomain) else [int(domain.max)] for domain in searched.values()]
-    return [
-        settings.model.model_copy(update=dict(zip(searched, combination, strict=True)))
-        for combination in itertools.product(*values)
-    ]
 
 
 def _megabytes(size: int) -> str:
