@@ -8,7 +8,8 @@ from typing import TypeVar
 
 from nmt_pbt.base.errors import UsageError, suggest
 from nmt_pbt.base.text import counted
-from nmt_pbt.run.journal import AnyRecord, Assigned, Evaluated, RunStarted, SearchStarted, Tested, read_journal
+from nmt_pbt.run.journal import read_journal
+from nmt_pbt.run.records import AnyRecord, Assigned, Evaluated, RunStarted, SearchStarted, Tested
 from nmt_pbt.run.run_directory import RunDirectory
 from nmt_pbt.settings.tree import RunSettings
 from nmt_pbt.tasks.kept_model import KeptModel

@@ -6,7 +6,7 @@ import heapq
 import math
 from collections.abc import Iterable
 
-from nmt_pbt.run.journal import AnyRecord, Assigned, Evaluated
+from nmt_pbt.run.records import AnyRecord, Assigned, Evaluated
 
 
 def workers_of(records: Iterable[AnyRecord]) -> int:

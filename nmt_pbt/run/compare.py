@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 from nmt_pbt.base.errors import SearchError
 from nmt_pbt.run.driver import Driver, Listener
 from nmt_pbt.run.engines import build_engine
-from nmt_pbt.run.journal import Journal, SearchEnded, SearchRecord, Tested
+from nmt_pbt.run.journal import Journal
 from nmt_pbt.run.preflight import check_going_on
+from nmt_pbt.run.records import SearchEnded, SearchRecord, Tested, search_started
 from nmt_pbt.run.run_directory import RunDirectory
 from nmt_pbt.run.schedule import found_schedule
 from nmt_pbt.run.scheduler import Scheduler
-from nmt_pbt.run.search_start import search_started
 from nmt_pbt.run.winner_test import WinnerTest
 from nmt_pbt.search.methods.registry import build_method, in_order, waits_for_pbt
 from nmt_pbt.search.plan import SearchPlan

@@ -18,17 +18,10 @@ from typing import TYPE_CHECKING
 from nmt_pbt.base.errors import StateError
 from nmt_pbt.run.job_queue import JobQueue, Ticket
 from nmt_pbt.run.jobs import Job, JobResult, Result, TestingResult
-from nmt_pbt.run.journal import (
-    Assigned,
-    Ended,
-    Extended,
-    Guessed,
-    Journal,
-    SearchRecord,
-    SearchStarted,
-)
+from nmt_pbt.run.journal import Journal
 from nmt_pbt.run.progress import Progress, Winner
 from nmt_pbt.run.recorded_search import RecordedSearch
+from nmt_pbt.run.records import Assigned, Ended, Extended, Guessed, SearchRecord, SearchStarted
 from nmt_pbt.run.states import Repairs, SavedStates
 from nmt_pbt.run.winner_test import WinnerTest
 from nmt_pbt.search.settings import StopSettings

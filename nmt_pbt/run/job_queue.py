@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from nmt_pbt.base.randomness import derive_seed
 from nmt_pbt.run.jobs import Job, JobResult, StateReference, TrainingJob
-from nmt_pbt.run.journal import Assigned, Ended, Evaluated, SearchStarted
 from nmt_pbt.run.progress import Progress
+from nmt_pbt.run.records import Assigned, Ended, Evaluated, SearchStarted
 from nmt_pbt.search.assignment import Assignment
 
 _LOOKED_AT = 64

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from nmt_pbt.base.types import Value
-from nmt_pbt.run.journal import Seconds
+from nmt_pbt.run.records import Seconds
 from nmt_pbt.tasks.protocol import TestResult
 
 MAX_DEATHS = 3

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from nmt_pbt.base.errors import UsageError
 from nmt_pbt.base.types import Value
 from nmt_pbt.run.job_queue import TrainingJobs
-from nmt_pbt.run.journal import (
+from nmt_pbt.run.records import (
     AnyRecord,
     Assigned,
     Ended,
@@ -29,7 +29,7 @@ from nmt_pbt.search.methods.registry import is_replay
 from nmt_pbt.settings.tree import RunSettings
 
 if TYPE_CHECKING:
-    from nmt_pbt.run.journal import SearchRecord
+    from nmt_pbt.run.records import SearchRecord
     from nmt_pbt.tasks.protocol import Task
     from nmt_pbt.tasks.state import StateStore
 
@@ -210,8 +210,8 @@ def guess(
     """
     from nmt_pbt.run.driver import Driver
     from nmt_pbt.run.engines import build_engine
+    from nmt_pbt.run.records import search_started
     from nmt_pbt.run.scheduler import Scheduler
-    from nmt_pbt.run.search_start import search_started
     from nmt_pbt.run.winner_test import WinnerTest
     from nmt_pbt.search.methods.manual import build_search_by_hand
     from nmt_pbt.search.methods.registry import build_method

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from nmt_pbt.base.errors import UsageError
 from nmt_pbt.base.text import counted
-from nmt_pbt.run.journal import AnyRecord, Evaluated, Extended, SearchEnded, SearchStarted, Tested
+from nmt_pbt.run.records import AnyRecord, Evaluated, Extended, SearchEnded, SearchStarted, Tested
 from nmt_pbt.search.methods.registry import is_replay, method_spec, waits_for_pbt
 from nmt_pbt.settings.tree import EngineSettings, RunSettings
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from nmt_pbt.base.errors import UsageError
 from nmt_pbt.base.types import Value
 from nmt_pbt.run.jobs import StateReference
-from nmt_pbt.run.journal import SearchStarted
+from nmt_pbt.run.records import SearchStarted
 from nmt_pbt.search.assignment import Assignment
 
 

@@ -12,7 +12,10 @@ from typing import TYPE_CHECKING, cast
 from nmt_pbt.base.errors import AllFailedError, StateError, UsageError
 from nmt_pbt.run.job_queue import TrainingJobs
 from nmt_pbt.run.jobs import StateReference
-from nmt_pbt.run.journal import (
+from nmt_pbt.run.journal_check import JournalCheck
+from nmt_pbt.run.logical_order import LogicalOrder
+from nmt_pbt.run.progress import Progress, Results, Winner
+from nmt_pbt.run.records import (
     Assigned,
     Ended,
     Evaluated,
@@ -23,9 +26,6 @@ from nmt_pbt.run.journal import (
     SearchStarted,
     Tested,
 )
-from nmt_pbt.run.journal_check import JournalCheck
-from nmt_pbt.run.logical_order import LogicalOrder
-from nmt_pbt.run.progress import Progress, Results, Winner
 from nmt_pbt.run.states import RetainedStates
 from nmt_pbt.run.stop import StopRules
 from nmt_pbt.search.settings import StopSettings

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Protocol
 from nmt_pbt.base.errors import StateError
 from nmt_pbt.run.job_queue import TrainingJobs
 from nmt_pbt.run.jobs import Job, JobResult, StateReference, TrainingJob
-from nmt_pbt.run.journal import Evaluated, Journal
+from nmt_pbt.run.journal import Journal
 from nmt_pbt.run.progress import Progress
+from nmt_pbt.run.records import Evaluated
 from nmt_pbt.tasks.protocol import MemberState
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from nmt_pbt.base.text import counted
 from nmt_pbt.run.clock import SearchClock
-from nmt_pbt.run.journal import Evaluated, SearchStarted, StopRule
+from nmt_pbt.run.records import Evaluated, SearchStarted, StopRule
 from nmt_pbt.search.settings import StopSettings
 
 

@@ -16,7 +16,7 @@ from nmt_pbt.base.memory import give_back_memory
 from nmt_pbt.base.types import Value
 from nmt_pbt.run.handover import check_continued, check_in_force, check_taken_over
 from nmt_pbt.run.jobs import Job, JobResult, Result, StateReference, TestingJob, TestingResult, TrainingJob
-from nmt_pbt.run.journal import Seconds
+from nmt_pbt.run.records import Seconds
 from nmt_pbt.tasks.protocol import Evaluation, MemberState, Task, TestResult, Trainable, check_answer
 
 

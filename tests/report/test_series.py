@@ -9,7 +9,7 @@ import pytest
 
 from nmt_pbt.base.errors import JournalError
 from nmt_pbt.report import series
-from nmt_pbt.run.journal import Tested
+from nmt_pbt.run.records import Tested
 from nmt_pbt.tasks.translation.hyperparameters import SEARCHABLE
 from tests.report.journals import (
     assigned,

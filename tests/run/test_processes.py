@@ -18,8 +18,9 @@ import pytest
 
 from nmt_pbt.base.errors import SearchError, UsageError
 from nmt_pbt.run.jobs import Job
-from nmt_pbt.run.journal import RunStarted, Tested, read_journal, without_times
+from nmt_pbt.run.journal import read_journal, without_times
 from nmt_pbt.run.process_engine import ProcessEngine
+from nmt_pbt.run.records import RunStarted, Tested
 from nmt_pbt.tasks.state import StateStore
 from tests.run import process_program
 from tests.run.cheap import CheapTask, cheap_settings, opened, search
