@@ -74,7 +74,7 @@ def read_guess(assignments: Sequence[str], settings: TranslationSettings) -> dic
             searched range.
     """
     from nmt_pbt.base.yaml_text import parse_yaml
-    from nmt_pbt.tasks.translation.hyperparameters import SEARCHABLE, check_value
+    from nmt_pbt.tasks.translation.settings import SEARCHABLE, check_value
 
     known = [name for name in SEARCHABLE if name != "epochs" or name in settings.search.space]
     guess: dict[str, Value] = {}

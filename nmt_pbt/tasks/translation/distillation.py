@@ -22,7 +22,7 @@ import numpy as np
 
 from nmt_pbt.base.environment import changes_since, environment
 from nmt_pbt.base.errors import UsageError
-from nmt_pbt.base.files import TEMPORARY, check_new_folder, held, refuse_links, replace_file, replacing
+from nmt_pbt.base.files import TEMPORARY, check_new_folder, held, read_json, refuse_links, replace_file, replacing
 from nmt_pbt.tasks.translation.corpus.flat import TextLines, encoded_lines, selected_lines
 from nmt_pbt.tasks.translation.corpus.parallel import Corpus
 from nmt_pbt.tasks.translation.corpus.subwords import Subwords
@@ -299,10 +299,4 @@ def _write_record(file: Path, record: Mapping[str, Any]) -> None:
 
 
 def _read(file: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(file.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError):
-        found = None
-    if not isinstance(found, dict):
-        raise UsageError(f"{file}: damaged; delete {file.parent} to begin anew")
-    return found
+    return read_json(file, f"delete {file.parent} to begin anew")

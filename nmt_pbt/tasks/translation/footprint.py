@@ -5,8 +5,7 @@ from __future__ import annotations
 import itertools
 
 from nmt_pbt.space.settings import ChoiceDomain
-from nmt_pbt.tasks.translation.hyperparameters import STRUCTURAL
-from nmt_pbt.tasks.translation.settings import ModelSettings, TrainingSettings
+from nmt_pbt.tasks.translation.settings import STRUCTURAL, ModelSettings, TrainingSettings
 from nmt_pbt.tasks.translation.tree import TranslationSettings
 
 _FLOAT32_BYTES = 4

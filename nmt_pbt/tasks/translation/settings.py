@@ -9,7 +9,8 @@ from pydantic import Field, field_validator
 
 from nmt_pbt.base.errors import suggest
 from nmt_pbt.base.section import Count, FileName, NotNegative, Positive, Rate, Section
-from nmt_pbt.space.hyperparameters import Searchable
+from nmt_pbt.base.types import Value
+from nmt_pbt.space.hyperparameters import Searchable, declared_hyperparameters
 from nmt_pbt.tasks.translation.bleu_tokenizer import DEFAULT, TOKENIZERS
 
 Pairs = Annotated[int, Field(ge=1, le=1_000_000_000)]
@@ -167,3 +168,20 @@ class EvaluationSettings(Section):
         if name is not None and name not in TOKENIZERS:
             raise ValueError(f"sacrebleu has no tokenizer '{name}'{suggest(name, TOKENIZERS)}")
         return name
+
+
+_OF_TRAINING = declared_hyperparameters(TrainingSettings)
+_OF_MODEL = declared_hyperparameters(ModelSettings)
+HYPERPARAMETERS = {declared.name: declared for declared in (*_OF_TRAINING, *_OF_MODEL)}
+"""The hyperparameters of translation, by name."""
+SEARCHABLE = tuple(HYPERPARAMETERS)
+"""Names that a search space may hold."""
+MUTABLE = tuple(declared.name for declared in _OF_TRAINING if declared.mutable)
+"""Names of those that may change during training."""
+STRUCTURAL = tuple(declared.name for declared in _OF_MODEL)
+"""Names of those that a model is built with, most of them shapes."""
+
+
+def check_value(name: str, value: Value, where: str) -> None:
+    """Refuse a value of a hyperparameter; see `Hyperparameter.check`."""
+    HYPERPARAMETERS[name].check(value, where)
