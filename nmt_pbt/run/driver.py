@@ -1,11 +1,11 @@
 """One search as a state machine between its oracle and the scheduler: which jobs are next, and what came of them.
 
-One rule for every method and every engine. What a search has come to changes through journal records alone
-(`recorded_search.py`): live, a record is appended and then applied; on resume, the recorded ones are applied again.
+The driver is the same for every method and every engine. What a search has come to (`recorded_search.py`) changes only
+through journal records: live, a record is appended and then applied; on resume, the recorded ones are applied again.
 
 Results are applied in logical order, not in the order in which they come in: as if each trial under way had a worker
-of its own, all of them equally fast. So the records of a search are the same for any number of workers, however uneven
-they are and whatever else they do. An asynchronous population alone takes results as they come.
+of its own, all of them equally fast. So the records of a search are the same for any number of workers, even if these
+differ in speed or do other work. Only an asynchronous population takes results as they come.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ class Driver:
     Args:
         oracle: Chooses trials; fresh.
         states: Where states are saved.
-        journal: Where it is written down, and what is read back to resume.
+        journal: Where the search is recorded, and from which it is resumed.
         start: The record that opens this search; it names method, seed and objective.
-        listener: Told every record of this search, replayed ones too, for a progress display.
+        listener: Called with every record of this search, replayed ones too, for a progress display.
         patience: Evaluations in a row without a better objective that end a trial; what is left of its budget is not
             spent. None never does.
         test: Tests the winner when the search is over; None does not.
@@ -74,10 +74,10 @@ class Driver:
         self._repairs = Repairs(self._jobs, journal, lambda trial: self._search.progress_of(oracle.get_trial(trial)))
 
     def begin(self, guess: Guessed | None = None) -> None:
-        """Take up what the journal holds of this search, and make its first jobs ready.
+        """Replay what the journal holds of this search, and make its first jobs ready.
 
         Args:
-            guess: One more for a search by hand, to be tried after what it has been given so far.
+            guess: A further guess for a search by hand, to be tried after all earlier ones.
 
         Raises:
             JournalError: The recorded decisions do not come out again.
@@ -101,7 +101,7 @@ class Driver:
         self._advance()
 
     def _extend(self) -> None:
-        """Go on with what the budget is larger by than recorded; a search that a rule stopped stays so."""
+        """Go on if the budget is larger than recorded; a search that a rule stopped stays stopped."""
         more = self._start.budget_pairs - self._search.budget_pairs
         if more and self._search.stop.rule is None and self._search.given_up is None:
             self._append(Extended(method=self._start.method, seed=self._start.seed, pairs=more))
@@ -109,7 +109,7 @@ class Driver:
             self._test.bring_back(self._start, self._states.references(), self._store)
 
     def recall(self) -> None:
-        """Take up what the journal holds of this search, and go no further.
+        """Replay what the journal holds of this search, and do nothing else.
 
         Raises:
             JournalError: The recorded decisions do not come out again.
@@ -132,12 +132,12 @@ class Driver:
 
     @property
     def ended(self) -> bool:
-        """Whether the search is over, be its winner tested or not."""
+        """Whether the search is over, whether or not its winner was tested."""
         return self._search.ended
 
     @property
     def done(self) -> bool:
-        """Whether the search is over, its winner was tested if it is to be, and all states that are kept are there."""
+        """Whether the search is over, its winner is tested if that was asked for, and all states to keep are there."""
         tested = self._search.tested is not None or self._test is None or not self.winner
         return self.ended and not self._wanted and tested
 
@@ -147,7 +147,7 @@ class Driver:
         return len(self._waiting) or int(self.has_job())
 
     def has_job(self) -> bool:
-        """Tell whether there is a job for a free worker; where results count as they come in, decide on one now."""
+        """Return whether there is a job for a free worker; an asynchronous search decides on one now."""
         if not self._waiting and not self._search.ended and not self._search.in_order:
             self._give_out()
             self._drop_needless()
@@ -155,25 +155,25 @@ class Driver:
 
     @property
     def left_in_sequence(self) -> float:
-        """Training pairs that are left to one worker if each trial has one of its own; infinite for a last job."""
+        """Training pairs left for each worker if every trial under way has its own; infinite after the end."""
         left = self._start.budget_pairs - self._search.spent_pairs
         return math.inf if self.ended else left / self._concurrent
 
     def next(self, fit: Callable[[Job], int]) -> Ticket:
-        """Hand over a job that waits.
+        """Return a waiting job, which waits no longer.
 
         Args:
-            fit: How well a job fits the worker; of those that fit best the one that waits for longest is taken.
+            fit: How well a job fits the worker. Of the jobs that fit best, the one that has waited longest is taken.
         """
         return self._waiting.take(fit)
 
     def put_back(self, ticket: Ticket) -> None:
-        """Let a job wait again, before all others: nothing came of it."""
+        """Let a job that was not done wait again, before all others."""
         if not self._is_needless(ticket):
             self._waiting.put(ticket.purpose, ticket.job, first=True)
 
     def take(self, ticket: Ticket, result: Result) -> None:
-        """Take in what came of a job.
+        """Process the result of a job.
 
         Args:
             ticket: As `next` gave it.
@@ -202,19 +202,19 @@ class Driver:
             self._advance()
 
     def _is_needless(self, ticket: Ticket) -> bool:
-        """Tell whether a job was under way when a rule stopped the search: what comes of it does not count."""
+        """Return whether a rule stopped the search while this job was under way: its result does not count."""
         return self._search.ended and ticket.purpose not in {_TEST, *self._wanted}
 
     def runners_up(self, count: int) -> list[Winner]:
-        """Return the best of the states that are still saved, of other members than the winner's, the best first.
+        """Return the best saved states of members other than the winner's, the best first.
 
         Args:
-            count: How many, at most; one of each member. A search without a population has none.
+            count: How many at most, one of each member. A search without a population has none.
         """
         return self._search.results.runners_up(self._search.oracle.needed(), count)
 
     def states_needed(self) -> frozenset[str]:
-        """Return the names of all saved states that this search can still ask for."""
+        """Return the names of all saved states that this search may still need."""
         return self._states.needed()
 
     # --- the search ---
@@ -256,7 +256,7 @@ class Driver:
         self._waiting.put(progress.assignment.trial, job)
 
     def _take_in(self, progress: Progress, result: JobResult) -> None:
-        """Write down a result and act on it."""
+        """Record a result and act on it."""
         best = result.failure is None and self._search.results.is_best(result.metrics)
         start, spent_pairs = self._search.start_of(progress), self._search.spent_pairs
         self._append(self._jobs.evaluated(progress, result, start, self._start, spent_pairs, best))
@@ -272,7 +272,7 @@ class Driver:
     # --- when it is over ---
 
     def _finish(self) -> None:
-        """See that the states to keep are there, then have the winner tested."""
+        """Make sure that the states to keep are there, then have the winner tested."""
         winner = self.winner
         if winner is None or self._search.tested is not None:
             return

@@ -1,8 +1,8 @@
 """The journal: the append-only record of one run, from which it is resumed and reported.
 
-One JSON object a line, in the file as soon as it is appended. The records (`records.py`) of one search are the same
-whenever the same settings run again with the same seed, on any engine and number of workers, but for `time`, `seconds`
-and `worker`. Searches stand side by side in it. Journals of version 1 can be read.
+Each line is one JSON object, in the file as soon as it is appended. The records (`records.py`) of a search are the same
+whenever the same settings run again with the same seed, on any engine and number of workers, except for `time`,
+`seconds` and `worker`. The records of several searches are interleaved. Journals of version 1 can be read.
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ _LEFT_OUT_SINCE_1 = "diagnosed"
 class Journal:
     """An open journal to append to. Only the driver's side of a run writes it.
 
-    It holds no records in memory, but where those of each search lie: a search may write millions of them.
+    It keeps no records in memory, only where those of each search begin: a search may write millions of them.
 
     Args:
-        path: The file; created when missing. A torn last line, which is what a crash leaves, is cut off.
-        writable: Whether to append to it; otherwise it is there, and stays as it is.
+        path: The file; created when missing. A torn last line, as a crash leaves it, is cut off.
+        writable: Whether to append to it. If not, the file has to exist and is not changed.
 
     Raises:
         JournalError: A line other than a torn last one is damaged, or the version is not known. The line is named.
@@ -71,14 +71,14 @@ class Journal:
             self._file.truncate(whole)
 
     def append(self, record: AnyRecord, durable: bool = True) -> None:
-        """Write one record; it is in the file when this returns, whatever becomes of this process.
+        """Write one record; it is in the file when this returns, even if this process is then killed.
 
         Args:
             record: What to append.
-            durable: Bring it and all before it to the disk, so that it outlives the machine, too.
+            durable: Write it and all before it through to the disk, so that they survive a crash of the machine.
 
         Raises:
-            OSError: The disk is full or cannot be written; the journal is as it was. The error names it.
+            OSError: The disk is full or cannot be written; the journal is unchanged. The error names it.
         """
         line = memoryview(record.model_dump_json().encode("utf-8") + b"\n")
         try:
@@ -102,10 +102,10 @@ class Journal:
         return (record for record, _ in _read(self.path))
 
     def of(self, method: str, seed: int) -> Iterator[SearchRecord]:
-        """Read back the records of one search alone, in order; those of other searches are not read.
+        """Read the records of one search in order, without reading those of others.
 
         Args:
-            method: Whose search.
+            method: The search's method.
             seed: Its seed.
         """
         with open(self.path, "rb") as file:
@@ -151,7 +151,7 @@ def read_journal(path: Path) -> list[AnyRecord]:
 
 
 def read_start(path: Path) -> RunStarted | None:
-    """Read the first record of a journal and no further; None where there is not even that.
+    """Read only the first record of a journal; None if there is none.
 
     Args:
         path: The file.
@@ -227,7 +227,7 @@ def _version(path: Path, line: bytes) -> int:
 
 
 def without_times(record: AnyRecord) -> dict[str, Any]:
-    """Return a record as plain data without its times and its worker, to compare two runs by."""
+    """Return a record as plain data without its times and its worker, to compare two runs."""
     plain = json.loads(record.model_dump_json())
     for name in ("time", "seconds", "worker"):
         plain.pop(name, None)

@@ -1,7 +1,7 @@
-"""Tuning by hand: one guess after the other into a run, next to what its searches tried.
+"""Tuning by hand: one guess after the other in a run, beside what its searches tried.
 
-Whoever guesses sees scores on dev, as the other methods do. The test split is decoded when they ask for it, so that it
-does not steer them; what is guessed after that is told apart by the report.
+The user sees dev scores, as the other methods do. The test split is decoded only on request, so that it does not steer
+the guesses; the report marks guesses that were made after that.
 """
 
 from __future__ import annotations
@@ -38,16 +38,16 @@ METHOD = "manual"
 
 @dataclass(frozen=True)
 class Tried:
-    """Something a run tried: a trial with constant values, or the winner of a population.
+    """What a run has tried: a trial with constant values, or the winner of a population.
 
     Attributes:
-        method: Whose it is.
-        seed: Of which search.
+        method: The method that tried it.
+        seed: The seed of the search.
         trial: The trial.
-        values: Its values; of a population's winner, those in force when it won.
+        values: Its hyperparameters; for a population's winner, those in force when it won.
         score: Its best score on dev; None where it has none.
-        epochs: How far it was trained when it had that score.
-        note: What else there is to say: why it failed, or that its values moved.
+        epochs: How many epochs it was trained when it had that score.
+        note: A remark: why it failed, or whose winner it is.
     """
 
     method: str
@@ -60,7 +60,7 @@ class Tried:
 
 
 def tried(records: Sequence[AnyRecord]) -> list[Tried]:
-    """Return what a run has tried, the best first; what has no score comes last.
+    """Return what a run has tried, the best first; trials without a score come last.
 
     Args:
         records: The journal's records.
@@ -108,7 +108,7 @@ def _better(one: Evaluated, than: Evaluated, start: SearchStarted) -> bool:
 
 
 def is_under_way(records: Sequence[AnyRecord]) -> bool:
-    """Return whether the search by hand of a run was interrupted before its last guess was over."""
+    """Return whether a run's search by hand was interrupted during its last guess."""
     over = True
     for record in records:
         if not isinstance(record, RunStarted) and record.method == METHOD:
@@ -163,10 +163,10 @@ def check_free_to_test(run: RunDirectory, records: Sequence[AnyRecord]) -> None:
 
 
 def told(records: Sequence[AnyRecord], objective: str) -> str:
-    """Return in a sentence how the last guess by hand came out among all that a run tried.
+    """Return a sentence on how the last guess by hand ranks among all that a run tried.
 
     Args:
-        records: The journal's records; they hold a guess.
+        records: The journal's records.
         objective: The dev metric that decides.
     """
     guesses = [record for record in records if isinstance(record, Assigned) and record.method == METHOD]
@@ -202,7 +202,7 @@ def guess(
         task: What it trains.
         values: The guess; None only finishes what was begun.
         test: Test the best guess.
-        listener: Told every record of the search by hand, replayed ones too.
+        listener: Called with every record of the search by hand, replayed ones too.
 
     Raises:
         UsageError: Another process writes this run, or settings, data or program are not those of the run.
@@ -248,7 +248,7 @@ def guess(
 
 
 def _restore(run: RunDirectory, records: Sequence[AnyRecord], seed: int, states: StateStore) -> None:
-    """Bring back the best state so far, which went to the models when it was tested: it may be the best in the end."""
+    """Copy the best state so far back from the models, where it went when it was tested: it may win again."""
     from nmt_pbt.tasks.state import StateStore, content_hash
 
     models, name = StateStore(run.models), f"{METHOD}-seed{seed}"

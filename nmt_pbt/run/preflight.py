@@ -28,8 +28,8 @@ class Need:
     Attributes:
         states: Most saved states there are at once.
         models: Models that are kept in the end, at most.
-        state: Bytes of a state, and of a model, at most.
-        prepared: Bytes of what is prepared for the workers, at most; 0 until that is known.
+        state: Bytes of one state, and of one model, at most.
+        prepared: Bytes of the data prepared for the workers, at most; 0 until that is known.
     """
 
     states: int
@@ -96,14 +96,14 @@ def check_room(need: Need, run: Path) -> None:
 
 
 def check_memory(need: Need, engine: EngineSettings) -> None:
-    """Refuse a run whose workers cannot fit into this machine's memory; what those on a cluster have is not known.
+    """Refuse a run whose workers cannot fit into this machine's memory. That of a cluster is not known.
 
     Args:
-        need: What the run needs on the disk: training holds a state, and the gradients besides.
+        need: What the run needs on the disk. Training needs memory for a state and for the gradients.
         engine: Where its workers run.
 
     Raises:
-        UsageError: The machine has less than their models and TensorFlow take, before any sentence is read.
+        UsageError: The machine has less memory than their models and TensorFlow take before any data are read.
     """
     if engine.address is not None:
         return
@@ -164,14 +164,14 @@ def _check_address(address: str) -> None:
 
 
 def is_finished(records: Sequence[AnyRecord], settings: RunSettings) -> bool:
-    """Tell whether every search of a run is over, and its winner tested if it has one.
+    """Return whether every search of a run is over, and its winner, if it has one, is tested.
 
     Args:
         records: The journal's records.
         settings: What the run is to go on with, which may name more methods and seeds than it was begun with.
 
     Returns:
-        False also for a run without any winner, which is an error that whoever goes on with it is told.
+        Also False for a run without any winner: resuming it reports that error.
     """
     seeds = range(settings.seed, settings.seed + settings.search.seeds)
     planned = [(name, seed) for name in settings.search.methods for seed in seeds]
@@ -184,7 +184,7 @@ def is_finished(records: Sequence[AnyRecord], settings: RunSettings) -> bool:
 
 
 def goes_on(records: Sequence[AnyRecord], settings: RunSettings) -> bool:
-    """Tell whether a search that is over has a larger budget now, and no rule stopped it.
+    """Return whether a search that is over, and that no rule stopped, has a larger budget now.
 
     Args:
         records: The journal's records.
@@ -212,7 +212,7 @@ def _with_winner(records: Sequence[AnyRecord]) -> set[tuple[str, int]]:
 
 
 def check_going_on(records: Sequence[AnyRecord], settings: RunSettings) -> None:
-    """Refuse more epochs for some searches of a run alone: budgets are to be equal.
+    """Refuse more epochs for only some searches of a run: budgets have to stay equal.
 
     Args:
         records: The journal's records.
@@ -236,13 +236,13 @@ def check_going_on(records: Sequence[AnyRecord], settings: RunSettings) -> None:
 
 
 def searches_over(records: Sequence[AnyRecord], planned: Iterable[tuple[str, int]], scheduled: bool) -> bool:
-    """Return whether searches have ended, and their winners, of those that have one, were tested.
+    """Return whether searches have ended, and the winners of those that have one were tested.
 
     Args:
         records: The journal's records.
         planned: Method and seed of each search.
-        scheduled: Whether replays train by a schedule from elsewhere. If not, they train by what PBT found with their
-            seed, and are over where it found nothing.
+        scheduled: Whether replays train by a given schedule. If not, they train by the schedule that PBT found with
+            their seed, and are over if it found none.
     """
     tested, ended = set[tuple[str, int]](), set[tuple[str, int]]()
     for record in records:

@@ -48,11 +48,11 @@ class RecordedSearch:
         stop: Rules that end the search before its budget is spent.
 
     Attributes:
-        oracle: Decided as the records say.
+        oracle: Has decided as the records say.
         in_order: Whether results count in logical order; else they count as they come in.
         under_way: Trials that are not over, in the order in which their intervals were given out.
         order: Whose turn it is to be evaluated.
-        states: The saved states that can still be asked for.
+        states: The saved states that may still be needed.
         jobs: Makes jobs and records.
         results: The evaluations.
         stop: The rules that may end it.
@@ -60,7 +60,7 @@ class RecordedSearch:
         spent_pairs: What it has trained so far.
         started: Whether it was opened.
         extended: Whether it went on with a larger budget.
-        ended: Whether it is over, be its winner tested or not.
+        ended: Whether it is over, whether or not its winner was tested.
         tested: The test of its winner; None before.
         given_up: Why no more trials are given out; None as long as some may be.
     """
@@ -120,7 +120,7 @@ class RecordedSearch:
         return self.oracle.create_trial(str(self._assigned))
 
     def start_of(self, progress: Progress) -> StateReference | None:
-        """Return the state the next interval of a trial starts from; None for fresh weights."""
+        """Return the state from which the next interval of a trial starts; None for fresh weights."""
         if progress.source is None:
             return None
         if progress.source not in self.states.latest:
@@ -133,7 +133,7 @@ class RecordedSearch:
         return self.states.latest[progress.source]
 
     def progress_of(self, trial: Trial) -> Progress:
-        """Return a trial, over or not, as it was before anything of it was trained."""
+        """Return a trial, finished or not, as it was before any of it was trained."""
         assignment = self.oracle.assignment(trial)
         return Progress(assignment, self.oracle.budget.intervals(assignment))
 
@@ -223,7 +223,7 @@ class RecordedSearch:
             self.order.begin(record.trial, progress.intervals[progress.done])
 
     def _apply_score(self, record: Evaluated, progress: Progress) -> bool:
-        """Take in the score of an evaluation; tell whether it is the best so far."""
+        """Process the score of an evaluation; return whether it is the best so far."""
         metrics = {name: value for name, value in record.metrics.items() if value is not None}
         if record.evidence is not None:
             self.oracle.report_evidence(record.trial, record.evidence)

@@ -41,9 +41,9 @@ class RunStarted(Record):
 
 
 class SearchStarted(Record):
-    """One method begins its search with one seed.
+    """A method begins its search with one seed.
 
-    `budget_pairs` is what the whole search trains, `interval_pairs` what lies between two evaluations.
+    `budget_pairs` is how many pairs the whole search trains, `interval_pairs` how many between two evaluations.
     """
 
     event: Literal["search"] = "search"
@@ -62,7 +62,7 @@ class Assigned(Record):
 
     `parent` is the trial whose final state this one starts from; `inherited` says that the parent was another
     member's (an exploit). `values` are the trial's hyperparameters, `pairs` how many training pairs it will train.
-    `worker` is the one it was given to, in version 1; since then it may be any, which each evaluation tells.
+    `worker` is the one it was given to in version 1; since then each evaluation names the worker that ran it.
     """
 
     event: Literal["assigned"] = "assigned"
@@ -79,7 +79,7 @@ class Assigned(Record):
 
 
 class Guessed(Record):
-    """Somebody added a guess by hand, which the search by hand tries next; its budget grows by `pairs`.
+    """The user added a guess, which the search by hand tries next; its budget grows by `pairs`.
 
     `values` are the guess's hyperparameters, which may lie outside the searched range.
     """
@@ -121,8 +121,8 @@ class Evaluated(Record):
     place on the budget axis). `state` is the content hash of the saved state and `started` that of the state the
     interval began with (None: fresh weights). A metric that is not finite is recorded as null. `failure` says why the
     interval failed (`nan`, `out of memory`): it then has no state, and its trial ends. `evidence` is what the task can
-    say of the score in more detail, packed by `evidence.pack`; it is kept only where the search decides by it.
-    `samples` are texts by which the task shows what the model does, kept where this is the best evaluation so far.
+    say of the score in more detail, packed by `evidence.pack`; it is kept only if the search decides by it. `samples`
+    are texts by which the task shows what the model does, kept if this is the best evaluation so far.
     """
 
     event: Literal["evaluated"] = "evaluated"
@@ -148,7 +148,7 @@ class Evaluated(Record):
 
 
 class Ended(Record):
-    """A trial ended. `reason` tells why one failed or was stopped early; it is empty for one that took its time."""
+    """A trial ended. `reason` says why it failed or was stopped early; it is empty otherwise."""
 
     event: Literal["ended"] = "ended"
     method: str
@@ -159,7 +159,7 @@ class Ended(Record):
 
 
 class OtherTest(BaseModel):
-    """What one more test set says of a winner; its fields are those of `Tested`."""
+    """A winner's result on a further test set; its fields are those of `Tested`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
@@ -172,10 +172,10 @@ class OtherTest(BaseModel):
 class Tested(Record):
     """A search's winner, tested once on the test split.
 
-    `trial` and `interval_index` name the state that won on dev; `dev` and `test` are metrics by name, `signatures` tell
-    how some of the test metrics were computed. `outputs` is a file of what the winner made of the test split, relative
-    to the run; None where the task keeps none. Where the task has several test sets, `test_set` names the one that
-    methods are compared by, which all this is about, and `others` tell the same of the others.
+    `trial` and `interval_index` name the state that won on dev; `dev` and `test` are metrics by name, `signatures` say
+    how some of the test metrics were computed. `outputs` is the file of the winner's outputs for the test split,
+    relative to the run; None if the task keeps none. If the task has several test sets, `test_set` names the one that
+    methods are compared by, which these fields are about, and `others` are the results on the others.
     """
 
     event: Literal["tested"] = "tested"
@@ -194,9 +194,9 @@ class Tested(Record):
 
 
 class SearchEnded(Record):
-    """One method's search for one seed is over; `spent_pairs` is what it trained in all.
+    """A method's search with one seed is over; `spent_pairs` is how many pairs it trained in all.
 
-    `reason` says why, and `rule` which of the settings' stop rules ended it; None where none did.
+    `reason` says why, and `rule` which stop rule of the settings ended it; None if none did.
     """
 
     event: Literal["search_ended"] = "search_ended"
@@ -208,7 +208,7 @@ class SearchEnded(Record):
 
 
 SearchRecord = SearchStarted | Guessed | Extended | Assigned | Evaluated | Ended | Tested | SearchEnded
-"""What belongs to one search."""
+"""A record of one search."""
 
 AnyRecord = RunStarted | SearchRecord
 

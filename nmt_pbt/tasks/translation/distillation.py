@@ -1,10 +1,10 @@
-"""A corpus whose targets a model wrote: sequence-level distillation (Kim & Rush 2016, arXiv 1606.07947).
+"""A corpus with translations as its targets: sequence-level distillation (Kim & Rush 2016, arXiv 1606.07947).
 
-With a reverse model's translations beside it, it is data diversification (Nguyen et al. 2020, arXiv 1911.01986).
+Together with the translations of a reverse model it is data diversification (Nguyen et al. 2020, arXiv 1911.01986).
 
-The text is translated in parts, each of which is a file of the work's folder as soon as it is done: work that is killed
-goes on with the parts that are left. A part's sentences, and so the batches in which they are decoded, do not depend on
-how many workers there are.
+The text is translated in parts. Each finished part is a file in the work folder, so that a killed command goes on with
+the parts that are left. The sentences of a part, and so the batches in which they are decoded, do not depend on the
+number of workers.
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ class PairCounts:
         original: Pairs of the run's own corpus.
         forward: Pairs whose target was translated.
         reverse: Pairs whose source was translated.
-        too_long: Pairs of the run's corpus that were not translated, as the run left them out: too long.
-        empty: Translations that were left out: they hold nothing.
+        too_long: Pairs of the run's corpus that were not translated because the run left them out as too long.
+        empty: Empty translations, which were left out.
     """
 
     original: int
@@ -72,8 +72,8 @@ class Distillation:
         corpus: The run's corpus.
         forward: Translates its training text.
         reverse: Translates the targets of its training text back; None: nothing does.
-        with_original: Whether the run's own training pairs stand beside the translated ones.
-        out: The folder of the distilled corpus, which appears when it is whole.
+        with_original: Whether the run's own training pairs are added to the translated ones.
+        out: The folder of the distilled corpus, which appears when it is complete.
     """
 
     corpus: Corpus
@@ -84,7 +84,7 @@ class Distillation:
 
     @property
     def work(self) -> Path:
-        """The folder that holds what is done until the corpus is whole."""
+        """The folder that holds finished parts until the corpus is complete."""
         return work_folder(self.out)
 
     @property
@@ -94,7 +94,7 @@ class Distillation:
 
     @property
     def sentences(self) -> int:
-        """Sentences that are to be translated, by all teachers together."""
+        """How many sentences all teachers together have to translate."""
         return len(self.teachers) * len(self._kept)
 
     @cached_property
@@ -103,7 +103,7 @@ class Distillation:
 
     @cached_property
     def _kept(self) -> np.ndarray:
-        """Places of the training pairs that the run trained on: the models know nothing longer."""
+        """Places of the training pairs that the run trained on; the models have seen no longer ones."""
         model = self.forward.models[0]
         (subwords_file,) = TranslationSettings.model_files
         subwords, longest = Subwords.load((model.run / subwords_file).read_bytes()), self._settings.corpus.max_length
@@ -117,7 +117,7 @@ class Distillation:
 
     @property
     def _part_size(self) -> int:
-        """Sentences of a part. How many workers there are must not decide it."""
+        """Sentences of a part. It must not depend on the number of workers."""
         return min(_PART_SENTENCES, max(_LEAST_SENTENCES, len(self._kept) // _PARTS_WANTED))
 
     def _text(self, teacher: Teacher) -> tuple[Sequence[str], np.ndarray]:
@@ -155,7 +155,7 @@ class Distillation:
         return sum(count - last * size if number == last else size for number in numbers)
 
     def is_there(self) -> bool:
-        """Tell whether the corpus is whole already, made by the same models in the same way.
+        """Return whether the corpus is complete already, made by the same models in the same way.
 
         Raises:
             UsageError: The folder is there and holds something else, or cannot be made.
@@ -169,7 +169,7 @@ class Distillation:
 
     @contextmanager
     def working(self) -> Iterator[None]:
-        """Begin the work's folder, or go on with it, alone.
+        """Begin the work folder or go on with it, and keep other processes out.
 
         Raises:
             UsageError: The folder holds something else, was begun in another way, or another process works in it.
@@ -191,7 +191,7 @@ class Distillation:
             yield
 
     def _check_own(self) -> None:
-        """Refuse a folder that is not of our making."""
+        """Refuse a folder that this program did not make."""
         if not (self.work.exists() or self.work.is_symlink()) or (self.work / RECORD).is_file():
             return
         left = {_LOCK, *(file.name for file in self.work.glob(TEMPORARY))}  # of a process killed as it began
@@ -199,7 +199,7 @@ class Distillation:
             raise UsageError(f"{self.work}: holds no distillation; move it away, or give another --out")
 
     def finish(self) -> PairCounts:
-        """Put the corpus together from its parts, and give it its folder; the work's folder is removed."""
+        """Put the corpus together from its parts and move it to its folder."""
         folder, languages = self.work / _CORPUS, self._settings.corpus
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
@@ -238,7 +238,7 @@ class Distillation:
         return counts
 
     def clear(self) -> None:
-        """Remove the work's folder, where it is of our making."""
+        """Remove the work folder if this program made it."""
         if (self.work / RECORD).is_file():
             refuse_links(self.work)
             shutil.rmtree(self.work)
@@ -266,12 +266,12 @@ class Distillation:
 
 
 def work_folder(out: Path) -> Path:
-    """Return the folder in which the work on a distilled corpus lies until it is whole."""
+    """Return the folder that holds the finished parts of a distilled corpus until it is complete."""
     return out.with_name(f"{out.name}.unfinished")
 
 
 def _difference(recorded: Mapping[str, Any], wanted: Mapping[str, Any]) -> str | None:
-    """Return what of a distillation is not as recorded, in a few words; where runs lie does not count."""
+    """Return in a few words how a distillation differs from the recorded one; the folders of runs may differ."""
     for name, value in wanted.items():
         before, now = (_without_places(its) for its in (recorded.get(name), value))
         if before == now:

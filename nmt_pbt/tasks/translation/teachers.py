@@ -24,7 +24,7 @@ class Teacher:
     """Models that translate together, and how.
 
     Attributes:
-        name: `forward`, or `reverse` of a model that translates the targets.
+        name: `forward`, or `reverse` for models that translate the targets back.
         models: The models.
         options: How they search.
     """
@@ -35,11 +35,11 @@ class Teacher:
 
     @property
     def bytes(self) -> int:
-        """What the models' files take, which is more than the models do."""
+        """Size of the models' files, which is more than the models take in memory."""
         return sum((model.folder / f"{model.name}.safetensors").stat().st_size for model in self.models)
 
     def described(self) -> dict[str, Any]:
-        """Return what is recorded of them: by it they can be told from any others."""
+        """Return what is recorded of them, which tells them from any others."""
         return {
             **asdict(self.options),
             "models": [
@@ -75,7 +75,7 @@ class Part:
 
 @dataclass(frozen=True)
 class PartTranslator:
-    """Builds what translates parts, in a worker's process.
+    """Builds a function that translates parts, in a worker's process.
 
     Attributes:
         teacher: Which models, and how.
@@ -84,7 +84,7 @@ class PartTranslator:
     teacher: Teacher
 
     def __call__(self, worker: str) -> Callable[[Part], list[str]]:
-        """Load the models; return what translates a part."""
+        """Load the models; return the function that translates a part."""
         import_tensorflow()
         translator = Translator([_with_one_thread(model) for model in self.teacher.models], self.teacher.options)
 
