@@ -73,7 +73,7 @@ def compare_own_task(
 
 
 _OF_A_TASK = ("build", "search_space", "searched_objective", "unit", "start_digest", "check_sendable")
-"""What a task of one's own has, be it inherited from `SearchableTask`."""
+"""What a task of one's own has, itself or from `SearchableTask`."""
 
 
 def _started(

@@ -245,7 +245,7 @@ def _prepare(run: RunDirectory, text: Corpus, subwords: Subwords, settings: Tran
 
 
 def notes_of(corpus: Corpus) -> Iterator[str]:
-    """Yield what has to be told of a corpus: several test sets, and what was left out or read otherwise than meant."""
+    """Yield notes on a corpus: several test sets, pairs that were left out, and text that may be read in two ways."""
     if corpus.other_tests:
         yield (
             f"{corpus.name}: methods are compared by {corpus.test_set}; each winner is also scored on "

@@ -44,8 +44,8 @@ def compare(
         run: An existing run directory.
         settings: Its settings.
         task: What is trained.
-        listener: Told every record, replayed ones too.
-        tell: Told in a line how many workers there are, where the machine decided that.
+        listener: Called with every record, replayed ones too.
+        tell: Called with a line on how many workers there are, if the machine decided that.
         build_oracle: Builds the oracle of a method for one search; see `search.methods.registry.build_method`.
 
     Raises:

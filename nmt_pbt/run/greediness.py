@@ -34,7 +34,7 @@ class Greediness:
         return cls(plan.space, [name for name, spec in specs.items() if spec.kind == "population"])
 
     def take(self, record: AnyRecord) -> Diagnosis | None:
-        """Take in the next record of the run.
+        """Process the next record of the run.
 
         Args:
             record: The record; those of each search come in order.

@@ -1,4 +1,4 @@
-"""What a journal has to be to be gone on with: decisions that come out again, and results of trials under way."""
+"""Checks that a journal can be resumed: the same decisions come out again, and results belong to trials under way."""
 
 from __future__ import annotations
 
