@@ -9,10 +9,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import cloudpickle
 import numpy as np
 
 from nmt_pbt.base.errors import UsageError
+from nmt_pbt.tasks.keras.sending import packed
 
 _DATA = ("x", "y", "validation_data", "sample_weight", "test_data")
 """Arguments that may be functions which return the data."""
@@ -136,19 +136,3 @@ def _update(digest: hashlib._Hash, value: Any) -> None:
         digest.update(repr(array.tolist()).encode() if array.dtype.hasobject else np.ascontiguousarray(array).data)
     else:
         digest.update(type(value).__name__.encode())
-
-
-def packed(value: Any) -> bytes:
-    """Return a value as bytes for a worker process: functions and classes of a script or notebook too, by their code.
-
-    They go through the pipe between a process and its own workers, and are never read from a file.
-
-    Args:
-        value: Anything that can be sent; otherwise whatever pickle raises.
-    """
-    return bytes(cloudpickle.dumps(value))
-
-
-def unpacked(content: bytes) -> Any:
-    """Return what the process that started this one has packed."""
-    return cloudpickle.loads(content)

@@ -17,8 +17,9 @@ from nmt_pbt.base.types import Value
 from nmt_pbt.search.keras_tuner_internals import MultiObjective
 from nmt_pbt.search.keras_tuner_space import from_hyperparameters
 from nmt_pbt.space.space import Space
-from nmt_pbt.tasks.keras.data import FitArguments, check_sendable, packed, unpacked
+from nmt_pbt.tasks.keras.data import FitArguments, check_sendable
 from nmt_pbt.tasks.keras.models import check_model
+from nmt_pbt.tasks.keras.sending import packed, unpacked
 from nmt_pbt.tasks.keras.trainable import KerasTrainable, evaluated
 from nmt_pbt.tasks.protocol import MemberState, Objective, SearchableTask, TestResult, Trainable
 from nmt_pbt.tasks.state import START, StateStore, content_hash
