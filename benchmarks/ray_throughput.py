@@ -22,7 +22,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nmt_pbt.base.errors import JournalError
-from nmt_pbt.run.journal import AnyRecord, Assigned, Evaluated, read_journal
+from nmt_pbt.run.journal import read_journal
+from nmt_pbt.run.records import AnyRecord, Assigned, Evaluated
 
 
 @dataclass(frozen=True)

@@ -34,9 +34,9 @@ import numpy as np
 
 from nmt_pbt.run.driver import Driver
 from nmt_pbt.run.jobs import JobResult, StateReference, TrainingJob
-from nmt_pbt.run.journal import Assigned, Evaluated, Journal, RunStarted, SearchStarted
+from nmt_pbt.run.journal import Journal
+from nmt_pbt.run.records import Assigned, Evaluated, RunStarted, SearchStarted, search_started
 from nmt_pbt.run.scheduler import Scheduler
-from nmt_pbt.run.search_start import search_started
 from nmt_pbt.search.methods.registry import build_method
 from nmt_pbt.tasks.protocol import MemberState
 from nmt_pbt.tasks.translation.tree import TranslationSettings, load_settings

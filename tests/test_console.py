@@ -13,7 +13,7 @@ from rich.console import Console
 
 from nmt_pbt.cli import progress as console
 from nmt_pbt.run.greediness import Greediness
-from nmt_pbt.run.journal import AnyRecord, Assigned, Evaluated, Guessed, OtherTest, SearchEnded, SearchStarted, Tested
+from nmt_pbt.run.records import AnyRecord, Assigned, Evaluated, Guessed, OtherTest, SearchEnded, SearchStarted, Tested
 from nmt_pbt.search.diagnostics import Diagnosis
 from tests.report import journals
 

@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from nmt_pbt.run.journal import Evaluated, SearchEnded, Tested, read_journal, without_times
+from nmt_pbt.run.journal import read_journal, without_times
+from nmt_pbt.run.records import Evaluated, SearchEnded, Tested
 from nmt_pbt.tasks.translation.attention_record import attention_path, read_attention
 from tests.translation.made_run import write_corpus
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from nmt_pbt.run.journal import AnyRecord, Assigned, Evaluated, RunStarted, SearchEnded, Tested, read_journal
+from nmt_pbt.run.journal import read_journal
+from nmt_pbt.run.records import AnyRecord, Assigned, Evaluated, RunStarted, SearchEnded, Tested
 from nmt_pbt.run.schedule import Schedule, found_schedule
 from tests.test_end_to_end import SMALL, nmt_pbt, plain, start
 

@@ -17,8 +17,7 @@ from nmt_pbt.base.yaml_text import dump_yaml, parse_yaml
 from nmt_pbt.settings.fingerprint import settings_hash
 from nmt_pbt.settings.loading import dump_settings
 from nmt_pbt.space.settings import ChoiceDomain, NumberDomain
-from nmt_pbt.tasks.translation.hyperparameters import MUTABLE, SEARCHABLE, STRUCTURAL
-from nmt_pbt.tasks.translation.settings import ModelSettings, TrainingSettings
+from nmt_pbt.tasks.translation.settings import MUTABLE, SEARCHABLE, STRUCTURAL, ModelSettings, TrainingSettings
 from nmt_pbt.tasks.translation.tree import TranslationSettings, load_settings
 
 

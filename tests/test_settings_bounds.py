@@ -17,6 +17,7 @@ from nmt_pbt.base.types import Value
 from nmt_pbt.cli.options import Beam, NoRepeatNgram
 from nmt_pbt.run.preflight import check_memory, need_of
 from nmt_pbt.space.settings import NumberDomain
+from nmt_pbt.tasks.translation.footprint import state_bytes
 from nmt_pbt.tasks.translation.settings import EvaluationSettings
 from nmt_pbt.tasks.translation.tree import TranslationSettings, load_settings
 
@@ -149,10 +150,10 @@ def test_options_of_the_command_line_have_the_bounds_of_the_settings(name: str, 
 def test_what_does_not_fit_into_this_machines_memory_is_refused(assignments: list[str], told: str) -> None:
     settings = load_settings(None, assignments)
     with pytest.raises(UsageError, match=told):
-        check_memory(need_of(settings, 400), settings.engine)
-    check_memory(need_of(load_settings(), 400), load_settings().engine)
+        check_memory(need_of(settings, state_bytes(settings, 400)), settings.engine)
+    check_memory(need_of(load_settings(), state_bytes(load_settings(), 400)), load_settings().engine)
 
 
 def test_what_workers_of_a_cluster_have_is_not_known() -> None:
     settings = load_settings(None, ["engine.name=ray", "engine.workers=10000", "engine.address=auto"])
-    check_memory(need_of(settings, 400), settings.engine)
+    check_memory(need_of(settings, state_bytes(settings, 400)), settings.engine)

@@ -12,8 +12,8 @@ import numpy as np
 
 from nmt_pbt.base.types import Value
 from nmt_pbt.run.driver import Driver
-from nmt_pbt.run.journal import AnyRecord, Assigned, Evaluated, RunStarted, SearchRecord, SearchStarted
 from nmt_pbt.run.progress import Winner
+from nmt_pbt.run.records import AnyRecord, Assigned, Evaluated, RunStarted, SearchRecord, SearchStarted
 from nmt_pbt.search.budget import Budget
 from nmt_pbt.tasks.protocol import Evaluation, MemberState
 from nmt_pbt.tasks.state import content_hash

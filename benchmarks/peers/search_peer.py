@@ -18,7 +18,8 @@ def build(workload: Workload, arguments: argparse.Namespace) -> Calls:
     import keras
 
     from nmt_pbt.run.driver import Driver
-    from nmt_pbt.run.journal import Evaluated, Journal, SearchStarted
+    from nmt_pbt.run.journal import Journal
+    from nmt_pbt.run.records import Evaluated, SearchStarted
     from nmt_pbt.run.worker import InlineEngine, LiveTrainable, TrainablePool
     from nmt_pbt.search.methods.registry import build_method
     from nmt_pbt.tasks.state import StateStore

@@ -19,20 +19,20 @@ from pydantic_core import PydanticUndefined
 
 from nmt_pbt.search.registry import Registry
 from nmt_pbt.space.settings import ChoiceDomain, NumberDomain
-from nmt_pbt.tasks.translation.hyperparameters import MUTABLE, STRUCTURAL
+from nmt_pbt.tasks.translation.settings import MUTABLE, STRUCTURAL
 from nmt_pbt.tasks.translation.tree import TranslationSettings
 
 HEAD = """# Settings
 
 <!-- Made by `make docs` from nmt_pbt/settings/: edit that. -->
 
-A run's settings are one tree. Each comes from the first of these that names it: `--set key=value` on the command line
-(the key with dots, the value in YAML: `--set search.pbt.fraction=0.2`), an option of the command itself (`--corpus`,
-`--seeds`), the YAML file after `--config`, and the default below. `compare` without `--config` takes
-[nmt_pbt/embedded.yaml](../nmt_pbt/embedded.yaml), which trains for fewer epochs than the default. What a run was made
-with stands, whole, in its `settings.yaml`, which is itself a file for `--config`. A name that is not listed here is
-refused, with the nearest one that is. Every number has an upper bound, and a model that does not fit into this
-machine's memory is refused before anything is built.
+A run's settings are one tree. Each setting comes from the first of these that names it: `--set key=value` on the
+command line (the key with dots, the value in YAML: `--set search.pbt.fraction=0.2`), an option of the command itself
+(`--corpus`, `--seeds`), the YAML file after `--config`, and the default below. `compare` without `--config` uses
+[nmt_pbt/embedded.yaml](../nmt_pbt/embedded.yaml), which trains for fewer epochs than the default. All settings of a run
+are in its `settings.yaml`, which can be given to `--config`. A name that is not listed here is refused, and the message
+suggests the nearest one. Every number has an upper bound, and a model that does not fit into this machine's memory is
+refused before anything is built.
 
 ```sh
 nmt-pbt compare --config configs/multi30k-small.yaml --set training.epochs=4 --set search.population=4
@@ -93,9 +93,9 @@ def _space() -> str:
     text += "```yaml\nsearch:\n  space:\n    learning_rate: {min: 3.0e-4, max: 1.0e-2, scale: log}\n"
     text += "    batch_size: {choices: [32, 64, 128]}\n```\n\n"
     text += f"Names that may change during training: {_listed(MUTABLE)}. Names that decide the model's shape, and stay "
-    text += f"as they are along a lineage: {_listed(STRUCTURAL)}. Also `epochs`, for the methods with constant "
+    text += f"the same along a lineage: {_listed(STRUCTURAL)}. Also `epochs`, for the methods with constant "
     text += "values.\n\n"
-    for title, domain in (("From a least to a greatest value", NumberDomain), ("One of a list", ChoiceDomain)):
+    for title, domain in (("From a smallest to a largest value", NumberDomain), ("One of a list", ChoiceDomain)):
         text += f"### {title}\n\n| name | takes | default | |\n| --- | --- | --- | --- |\n"
         descriptions = _descriptions(domain)
         for key, field in domain.model_fields.items():

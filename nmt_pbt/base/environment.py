@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
-import json
 import os
 import platform
 import subprocess
@@ -12,7 +11,7 @@ from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
-from nmt_pbt.base.errors import UsageError
+from nmt_pbt.base.files import read_json
 
 _PACKAGES = ("nmt-pbt", "tensorflow", "keras", "keras-tuner", "tensorflow-text", "sentencepiece", "sacrebleu", "numpy")
 _PACKAGE = Path(__file__).resolve().parents[1]
@@ -46,7 +45,7 @@ def environment_changes(file: Path) -> list[str]:
     Raises:
         UsageError: The file is damaged.
     """
-    return changes_since(_in_force(_read(file)))
+    return changes_since(_in_force(read_json(file, "restore it from a copy")))
 
 
 def changes_since(recorded: Mapping[str, object]) -> list[str]:
@@ -84,7 +83,7 @@ def with_change(file: Path, records: int) -> dict[str, object] | None:
         return environment()
     if not environment_changes(file):
         return None
-    recorded = _read(file)
+    recorded = read_json(file, "restore it from a copy")
     accepted = recorded.get("changed")
     earlier = accepted if isinstance(accepted, list) else []
     return {**recorded, "changed": [*earlier, {"after_records": records, **environment()}]}
@@ -95,16 +94,6 @@ def _decisive(found: Mapping[str, object]) -> dict[str, object]:
     code = found.get("code")
     shown = code[:12] if isinstance(code, str) else None
     return {**(packages if isinstance(packages, Mapping) else {}), "the code": shown}
-
-
-def _read(file: Path) -> dict[str, object]:
-    try:
-        found = json.loads(file.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError):
-        found = None
-    if not isinstance(found, dict):
-        raise UsageError(f"{file}: damaged; restore it from a copy")
-    return found
 
 
 @cache

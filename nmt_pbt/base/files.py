@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, TypeAlias
+from typing import IO, Any, TypeAlias
 
 from nmt_pbt.base.errors import SearchError, UsageError
 
@@ -33,6 +34,25 @@ def replace_file(path: Path, data: Bytes) -> None:
     """
     with replacing(path) as file:
         file.write(data)
+
+
+def read_json(path: Path, otherwise: str) -> dict[str, Any]:
+    """Read a JSON object.
+
+    Args:
+        path: The file.
+        otherwise: What to do where it is damaged.
+
+    Raises:
+        UsageError: It holds no JSON object.
+    """
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        raise UsageError(f"{path}: damaged; {otherwise}")
+    return found
 
 
 @contextmanager

@@ -52,7 +52,8 @@ def distill_command(
 
     chosen = models_of(runs, method, seed, ensemble)
     backward = models_of(reverse) if reverse else ()
-    from nmt_pbt.tasks.translation.distillation import RECORD, Distillation, Teacher, check_reverse
+    from nmt_pbt.tasks.translation.distillation import RECORD, Distillation
+    from nmt_pbt.tasks.translation.teachers import Teacher, check_reverse
     from nmt_pbt.tasks.translation.text import own_corpus
 
     if not (out / RECORD).is_file():
@@ -85,7 +86,7 @@ def _translate(work: Distillation, workers: int) -> None:
     from nmt_pbt.cli.progress import TranslationProgress
     from nmt_pbt.run.engines import workers_that_fit
     from nmt_pbt.run.process_pool import ProcessPool
-    from nmt_pbt.tasks.translation.distillation import Part, PartTranslator
+    from nmt_pbt.tasks.translation.teachers import Part, PartTranslator
 
     set_environment()
     with TranslationProgress(work.sentences, work.done()) as progress:

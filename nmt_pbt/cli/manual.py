@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nmt_pbt.base.errors import UsageError
+from nmt_pbt.base.errors import UsageError, suggest
 from nmt_pbt.cli.options import AcceptChanges, MovedCorpus, Run
 from nmt_pbt.cli.running import corpus_of, dev_samples, going_on, prepare_run
 from nmt_pbt.cli.streams import warn
@@ -30,7 +31,7 @@ def manual_command(
     accept_changes: AcceptChanges = False,
 ) -> None:
     """Show what a run has tried, and train one more guess by hand, to stand beside it."""
-    from nmt_pbt.run.manual import check_free_to_guess, check_free_to_test, is_under_way, read_guess
+    from nmt_pbt.run.manual import check_free_to_guess, check_free_to_test, is_under_way
     from nmt_pbt.run.run_directory import RunDirectory
     from nmt_pbt.tasks.translation.tree import TranslationSettings, load_settings
 
@@ -56,6 +57,44 @@ def manual_command(
     if values is not None:
         _show_tried(run, settings)
     _guess(run, settings, values, test)
+
+
+def read_guess(assignments: Sequence[str], settings: TranslationSettings) -> dict[str, Value]:
+    """Read a guess from the command line.
+
+    Args:
+        assignments: `name=value` texts.
+        settings: The run's settings.
+
+    Returns:
+        Values by name: those given, and those configured for the rest of the space.
+
+    Raises:
+        UsageError: A name is no hyperparameter, or its setting does not take the value. Values may lie outside the
+            searched range.
+    """
+    from nmt_pbt.base.yaml_text import parse_yaml
+    from nmt_pbt.tasks.translation.settings import SEARCHABLE, check_value
+
+    known = [name for name in SEARCHABLE if name != "epochs" or name in settings.search.space]
+    guess: dict[str, Value] = {}
+    for text in assignments:
+        name, separator, value = text.partition("=")
+        name = name.strip()
+        if not separator:
+            raise UsageError(f"--set {text}: expected name=value, for instance --set dropout=0.3")
+        if name not in known:
+            raise UsageError(f"--set {text}: no hyperparameter '{name}'{suggest(name, known)}")
+        if name in guess:
+            raise UsageError(f"--set {text}: {name} is given twice; remove one")
+        guess[name] = parse_yaml(value, f"--set {text}")
+        try:
+            check_value(name, guess[name], f"--set {name}")
+        except ValueError as error:
+            raise UsageError(str(error)) from None
+    configured = {**settings.training.model_dump(), **settings.model.model_dump()}
+    whole = {name: guess.get(name, configured[name]) for name in settings.search.space}
+    return {**whole, **guess}
 
 
 def _guess(run: RunDirectory, settings: TranslationSettings, values: dict[str, Value] | None, test: bool) -> None:

@@ -21,8 +21,8 @@ from rich.text import Text
 
 from nmt_pbt.base.types import Value
 from nmt_pbt.run.greediness import Greediness
-from nmt_pbt.run.journal import Evaluated, Extended, Guessed, SearchEnded, SearchRecord, SearchStarted, Tested
 from nmt_pbt.run.manual import Tried
+from nmt_pbt.run.records import Evaluated, Extended, Guessed, SearchEnded, SearchRecord, SearchStarted, Tested
 
 CONSOLE = Console(stderr=True)
 """Progress goes to standard error: standard output is for results."""

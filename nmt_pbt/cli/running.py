@@ -19,8 +19,9 @@ from nmt_pbt.cli.streams import warn
 from nmt_pbt.track.names import check_trackers
 
 if TYPE_CHECKING:
-    from nmt_pbt.run.journal import SearchRecord
+    from nmt_pbt.run.records import SearchRecord
     from nmt_pbt.run.run_directory import RunDirectory
+    from nmt_pbt.tasks.kept_model import KeptModel
     from nmt_pbt.tasks.translation.corpus.parallel import Corpus
     from nmt_pbt.tasks.translation.corpus.prepared import PreparedCorpus
     from nmt_pbt.tasks.translation.corpus.subwords import Subwords
@@ -92,9 +93,10 @@ def begin_run(
     run = RunDirectory(out or Path("results") / settings.run_name)
     run.check_new()
     if settings.start_from is not None:
-        from nmt_pbt.run.start import choose_start
+        from nmt_pbt.tasks.translation.start_from import choose_start
 
-        settings = settings.model_copy(update={"start_digest": choose_start(settings).digest})
+        start = choose_start(settings, _best_winner(Path(settings.start_from)))
+        settings = settings.model_copy(update={"start_digest": start.digest})
     if settings.evaluation.tokenize is None and (missing := missing_tokenizer(settings.corpus.target_language)):
         warn(missing)
     _run(run, for_new_run(settings), corpus, trackers)
@@ -137,11 +139,12 @@ def prepare_run(
     """
     from nmt_pbt.run.preflight import check_engine, check_memory, check_room, need_of
     from nmt_pbt.tasks.translation.corpus.catalog import known_train_pairs, load_corpus
+    from nmt_pbt.tasks.translation.footprint import state_bytes
     from nmt_pbt.tasks.translation.metrics import check_tokenizer
 
     check_engine(settings.engine)
     check_tokenizer(settings.bleu_tokenizer)
-    need = need_of(settings, settings.corpus.vocabulary_size)
+    need = need_of(settings, state_bytes(settings, settings.corpus.vocabulary_size))
     check_memory(need, settings.engine)
     known = known_train_pairs(settings.corpus)
     if known is not None:
@@ -149,12 +152,12 @@ def prepare_run(
     text = load_corpus(settings.corpus, settings.seed)
     _check_interval(settings.search.interval, len(text.train))
     # NumPy, which these need, takes 0.1 s: what is refused before does without.
-    from nmt_pbt.run.start import start_of_run
     from nmt_pbt.tasks.translation.corpus.prepared import corpus_of_run, train_subwords
     from nmt_pbt.tasks.translation.corpus.stored import find_stored, most_bytes
     from nmt_pbt.tasks.translation.corpus.subwords import SUBWORDS, Subwords
+    from nmt_pbt.tasks.translation.start_from import start_of_run
 
-    start = start_of_run(run, settings)
+    start = start_of_run(run.path, settings, _best_winner)
     # Workers of a cluster may not see this folder: they are sent the corpus itself.
     here = settings.engine.address is None
     stored = find_stored(run.prepared, corpus.digest) if corpus is not None and here else None
@@ -201,6 +204,13 @@ def prepare_run(
         too_long_pairs = counted(prepared.too_long, "train pair")
         CONSOLE.print(f"{text.name}: left out {too_long_pairs} longer than {limit} subwords")
     return TranslationTask(settings, prepared, start.weights if start is not None else None)
+
+
+def _best_winner(folder: Path) -> KeptModel[TranslationSettings]:
+    from nmt_pbt.run.choice import best_winner
+    from nmt_pbt.tasks.translation.tree import TranslationSettings
+
+    return best_winner(folder, TranslationSettings)
 
 
 def _check_interval(interval_epochs: float, train_pairs: int) -> None:
@@ -250,7 +260,7 @@ def _prepare(run: RunDirectory, text: Corpus, subwords: Subwords, settings: Tran
 
 
 def notes_of(corpus: Corpus) -> Iterator[str]:
-    """Yield what has to be told of a corpus: several test sets, and what was left out or read otherwise than meant."""
+    """Yield notes on a corpus: several test sets, pairs that were left out, and text that may be read in two ways."""
     if corpus.other_tests:
         yield (
             f"{corpus.name}: methods are compared by {corpus.test_set}; each winner is also scored on "

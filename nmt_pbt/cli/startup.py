@@ -6,7 +6,7 @@ import os
 import sys
 import tempfile
 
-from nmt_pbt.tasks.translation.start import import_tensorflow
+from nmt_pbt.tasks.translation.tensorflow_start import import_tensorflow
 
 
 def set_environment() -> None:

@@ -88,7 +88,7 @@ def _named(command: Any, arguments: Sequence[str]) -> str:
 
 
 def _reader_has_gone() -> bool:
-    """Tell whether whoever read standard output or standard error has closed it."""
+    """Return whether whoever read standard output or standard error has closed it."""
     poll = select.poll()
     for stream in (1, 2):
         poll.register(stream, 0)

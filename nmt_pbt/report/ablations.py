@@ -10,7 +10,7 @@ from nmt_pbt.report.methods import base_method
 from nmt_pbt.report.run import Run
 from nmt_pbt.report.statistics import replay_methods
 from nmt_pbt.report.words import say
-from nmt_pbt.run.journal import Guessed, Tested
+from nmt_pbt.run.records import Guessed, Tested
 
 
 def source_of(replay: str) -> str:

@@ -17,7 +17,7 @@ from nmt_pbt.report.statistics import MethodSummary, Results
 from nmt_pbt.report.trends import schedule_findings, schedule_trends
 from nmt_pbt.report.views import bound
 from nmt_pbt.report.words import label, say
-from nmt_pbt.run.journal import Evaluated
+from nmt_pbt.run.records import Evaluated
 
 _SPENT = 0.995  # share of the budget from which it counts as spent
 

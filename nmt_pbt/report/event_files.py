@@ -23,7 +23,7 @@ from nmt_pbt.base.errors import UsageError
 from nmt_pbt.base.files import replace_file
 from nmt_pbt.report.labels import metric_label, value_label
 from nmt_pbt.report.run import Run
-from nmt_pbt.run.journal import Assigned, Evaluated, SearchStarted
+from nmt_pbt.run.records import Assigned, Evaluated, SearchStarted
 from nmt_pbt.space.settings import ChoiceDomain, Domain
 
 _FILE = "events.out.tfevents.0.nmt-pbt"

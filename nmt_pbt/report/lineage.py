@@ -15,7 +15,7 @@ import pandas as pd
 from nmt_pbt.base.errors import JournalError, UsageError, suggest
 from nmt_pbt.report.columns import fields, table
 from nmt_pbt.report.series import assignments, hyperparameters, score_of, started, winning
-from nmt_pbt.run.journal import AnyRecord, Assigned, Evaluated
+from nmt_pbt.run.records import AnyRecord, Assigned, Evaluated
 
 
 class Ancestry:

@@ -18,7 +18,8 @@ from nmt_pbt.base.yaml_text import read_yaml
 from nmt_pbt.report import series
 from nmt_pbt.report.lineage import Ancestry
 from nmt_pbt.report.methods import method_info
-from nmt_pbt.run.journal import AnyRecord, Assigned, Guessed, RunStarted, SearchStarted, Tested, read_journal
+from nmt_pbt.run.journal import read_journal
+from nmt_pbt.run.records import AnyRecord, Assigned, Guessed, RunStarted, SearchStarted, Tested
 from nmt_pbt.space.settings import ChoiceDomain, Domain, NumberDomain
 from nmt_pbt.space.space import Space, domain_of
 from nmt_pbt.tasks.translation.attention_record import SentenceAttention, attention_path, read_attention

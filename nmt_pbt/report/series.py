@@ -19,7 +19,7 @@ from nmt_pbt.base.errors import JournalError
 from nmt_pbt.report.columns import SECONDS, fields, names_in, table
 from nmt_pbt.run.clock import SearchClock, workers_of
 from nmt_pbt.run.greediness import Greediness
-from nmt_pbt.run.journal import (
+from nmt_pbt.run.records import (
     AnyRecord,
     Assigned,
     Ended,

@@ -13,7 +13,7 @@ import pandas as pd
 from nmt_pbt.base.errors import UsageError
 from nmt_pbt.report.methods import combined_name
 from nmt_pbt.report.run import Run, Sample, load_run
-from nmt_pbt.run.journal import AnyRecord, RunStarted
+from nmt_pbt.run.records import AnyRecord, RunStarted
 from nmt_pbt.space.settings import ChoiceDomain, Domain, NumberDomain
 from nmt_pbt.tasks.translation.attention_record import SentenceAttention
 from nmt_pbt.tasks.translation.significance import Counts

@@ -27,10 +27,10 @@ def watch(
 
     Args:
         path: The run's directory.
-        drawn: Told of the page each time it was drawn.
+        drawn: Called with the page each time it was drawn.
         every: Seconds between two looks at the journal.
         sleep: Waits so many seconds.
-        tell: Told what `write_report` tells, each text once.
+        tell: Called with what `write_report` tells, once with each text.
 
     Raises:
         UsageError: The directory is not a run.

@@ -8,12 +8,27 @@ from typing import TypeVar
 
 from nmt_pbt.base.errors import UsageError, suggest
 from nmt_pbt.base.text import counted
-from nmt_pbt.run.journal import AnyRecord, Assigned, Evaluated, RunStarted, SearchStarted, Tested, read_journal
+from nmt_pbt.run.journal import read_journal
+from nmt_pbt.run.records import AnyRecord, Assigned, Evaluated, RunStarted, SearchStarted, Tested
 from nmt_pbt.run.run_directory import RunDirectory
 from nmt_pbt.settings.tree import RunSettings
 from nmt_pbt.tasks.kept_model import KeptModel
 
 Settings = TypeVar("Settings", bound=RunSettings)
+
+
+def best_winner(path: Path, kind: type[Settings]) -> KeptModel[Settings]:
+    """Return the winner of a run that is the best on dev, of all methods and seeds.
+
+    Args:
+        path: The run's folder.
+        kind: The class of its settings.
+
+    Raises:
+        UsageError: The folder holds no run, or no winner.
+    """
+    (chosen,) = choose_models(path, kind)
+    return chosen
 
 
 def choose_models(

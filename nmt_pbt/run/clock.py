@@ -6,7 +6,7 @@ import heapq
 import math
 from collections.abc import Iterable
 
-from nmt_pbt.run.journal import AnyRecord, Assigned, Evaluated
+from nmt_pbt.run.records import AnyRecord, Assigned, Evaluated
 
 
 def workers_of(records: Iterable[AnyRecord]) -> int:
@@ -37,11 +37,11 @@ class SearchClock:
         return self._now
 
     def joined(self) -> None:
-        """Take note of one more worker, which was free from the beginning."""
+        """Record one more worker, which was free from the beginning."""
         heapq.heappush(self._free, 0.0)
 
     def assigned(self, trial: str) -> None:
-        """Take note that a trial was decided on, by all that was evaluated before."""
+        """Record that a trial was decided on, by all that was evaluated before."""
         self._ready[trial] = self._now
 
     def evaluated(self, record: Evaluated) -> float:

@@ -10,12 +10,12 @@ from nmt_pbt.base.errors import SearchError
 from nmt_pbt.run.driver import Driver, Listener
 from nmt_pbt.run.engines import build_engine
 from nmt_pbt.run.jobs import NOT_FINITE
-from nmt_pbt.run.journal import Evaluated, Journal, SearchEnded, SearchRecord, Tested
+from nmt_pbt.run.journal import Journal
 from nmt_pbt.run.preflight import check_going_on
+from nmt_pbt.run.records import Evaluated, SearchEnded, SearchRecord, Tested, search_started
 from nmt_pbt.run.run_directory import RunDirectory
 from nmt_pbt.run.schedule import found_schedule
 from nmt_pbt.run.scheduler import Scheduler
-from nmt_pbt.run.search_start import search_started
 from nmt_pbt.run.winner_test import WinnerTest
 from nmt_pbt.search.methods.registry import build_method, in_order, waits_for_pbt
 from nmt_pbt.search.plan import SearchPlan
@@ -46,8 +46,8 @@ def compare(
         run: An existing run directory.
         settings: Its settings.
         task: What is trained.
-        listener: Told every record, replayed ones too.
-        tell: Told in a line how many workers there are, where the machine decided that.
+        listener: Called with every record, replayed ones too.
+        tell: Called with a line on how many workers there are, if the machine decided that.
         build_oracle: Builds the oracle of a method for one search; see `search.methods.registry.build_method`.
 
     Raises:

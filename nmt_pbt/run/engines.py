@@ -114,7 +114,7 @@ def build_engine(
         task: Builds trainables.
         states: Where states are saved.
         most_jobs: Jobs that can be under way at once: more workers would be of no use.
-        tell: Told in a line how many workers there are, where the machine decides that.
+        tell: Called with a line on how many workers there are, if the machine decides that.
     """
     threaded = task.with_threads(settings.threads)
     check_answer(task, "with_threads", threaded, Task)

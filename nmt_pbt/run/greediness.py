@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from nmt_pbt.base.errors import JournalError
-from nmt_pbt.run.journal import AnyRecord, Assigned, SearchStarted
+from nmt_pbt.run.records import AnyRecord, Assigned, SearchStarted
 from nmt_pbt.search.assignment import Assignment
 from nmt_pbt.search.diagnostics import Diagnosis, Diagnostics
 from nmt_pbt.search.methods.registry import method_specs
@@ -34,7 +34,7 @@ class Greediness:
         return cls(plan.space, [name for name, spec in specs.items() if spec.kind == "population"])
 
     def take(self, record: AnyRecord) -> Diagnosis | None:
-        """Take in the next record of the run.
+        """Process the next record of the run.
 
         Args:
             record: The record; those of each search come in order.

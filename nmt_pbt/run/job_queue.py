@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from nmt_pbt.base.randomness import derive_seed
 from nmt_pbt.run.jobs import Job, JobResult, StateReference, TrainingJob
-from nmt_pbt.run.journal import Assigned, Ended, Evaluated, SearchStarted
 from nmt_pbt.run.progress import Progress
+from nmt_pbt.run.records import Assigned, Ended, Evaluated, SearchStarted
 from nmt_pbt.search.assignment import Assignment
 
 _LOOKED_AT = 64
@@ -41,7 +41,7 @@ class TrainingJobs:
 
         Args:
             assignment: The trial.
-            intervals: Sentence pairs of each of its intervals.
+            intervals: Training pairs of each of its intervals.
         """
         return Assigned(
             method=self.method,
@@ -113,7 +113,7 @@ class TrainingJobs:
         Args:
             assignment: The trial.
             interval: Which of its intervals, from 0.
-            pairs: Sentence pairs in it.
+            pairs: Training pairs in it.
             start: The state to begin with; None for fresh weights.
         """
         # A member that goes on alone keeps its stream of dropout masks; one that begins or adopts gets its own.

@@ -1,4 +1,4 @@
-"""What the driver asks of whatever runs trials, and what it hears back: plain data."""
+"""Jobs that the driver gives to workers, and their results: plain data."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from nmt_pbt.base.types import Value
-from nmt_pbt.run.journal import Seconds
+from nmt_pbt.run.records import Seconds
 from nmt_pbt.tasks.protocol import TestResult
 
 MAX_DEATHS = 3
@@ -31,7 +31,7 @@ class TrainingJob:
     Attributes:
         trial: The trial's id.
         values: The hyperparameters in force.
-        pairs: Sentence pairs to train.
+        pairs: Training pairs to train on.
         start: The state to begin with; None for fresh weights.
         weights_seed: Seed of fresh weights, used when `start` is None.
         order_seed: Seed of the order of the training pairs.
@@ -56,16 +56,16 @@ class TrainingJob:
 
 @dataclass(frozen=True)
 class JobResult:
-    """What became of a job.
+    """The result of a training job.
 
     Attributes:
         worker: The worker that ran it.
         trial: The trial's id.
         metrics: Metrics of the dev split and `train_loss`; empty after a failure.
-        trained_pairs: Sentence pairs the state was trained on along its lineage.
+        trained_pairs: Training pairs that the state was trained on along its lineage.
         state: The saved state; None after a failure.
         failure: Why it failed, in a few words; None when it did not. A failed job leaves no state.
-        lost: What is wrong with the state that it starts from, when that cannot be had: nothing was trained then.
+        lost: What is wrong with the state that it starts from, if that cannot be loaded; nothing was trained then.
         seconds: Wall-clock, itemised.
         evidence: What the task says of the score in more detail; None where the job did not ask.
         samples: Texts by which the task shows what the model does.
@@ -103,13 +103,13 @@ class TestingJob:
 
 @dataclass(frozen=True)
 class TestingResult:
-    """What became of a test.
+    """The result of a test.
 
     Attributes:
         worker: The worker that ran it.
         result: Metrics, and what the task made of the test split; None when the state is lost.
         files: What the task wrote, by path below the run's folder.
-        lost: What is wrong with the state, when that cannot be had: nothing was tested then.
+        lost: What is wrong with the state, if that cannot be loaded; nothing was tested then.
         seconds: Wall-clock.
     """
 
@@ -125,7 +125,7 @@ Result = JobResult | TestingResult
 
 
 def lost(worker: str, job: Job, problem: str) -> Result:
-    """Return the result of a job whose start cannot be had.
+    """Return the result of a job whose state to start from cannot be loaded.
 
     Args:
         worker: Whose job it is.
@@ -139,7 +139,7 @@ def lost(worker: str, job: Job, problem: str) -> Result:
 
 @dataclass(frozen=True)
 class Undone:
-    """A worker died at its job, and nothing came of that.
+    """A worker died during its job, which is not done.
 
     Attributes:
         worker: Its name. A new one comes up in its place, and is among the workers when it can be given work.

@@ -1,236 +1,52 @@
 """The journal: the append-only record of one run, from which it is resumed and reported.
 
-One JSON object a line, in the file as soon as it is appended. The records of one search are the same whenever the same
-settings run again with the same seed, on any engine and number of workers, but for `time`, `seconds` and `worker`.
-Searches stand side by side in it. Journals of version 1 can be read.
+Each line is one JSON object, in the file as soon as it is appended. The records (`records.py`) of a search are the same
+whenever the same settings run again with the same seed, on any engine and number of workers, except for `time`,
+`seconds` and `worker`. The records of several searches are interleaved. Journals of version 1 can be read.
 """
 
 from __future__ import annotations
 
 import json
-import math
 import os
-import time
 from array import array
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator
+from pydantic import Field, TypeAdapter, ValidationError
 
 from nmt_pbt.base.errors import JournalError
 from nmt_pbt.base.files import named
-from nmt_pbt.base.types import Value
-from nmt_pbt.run.journal_version_1 import from_version_1
-
-VERSION = 2
-StopRule = Literal["seconds", "patience_intervals", "target"]
-"""A rule of `search.stop` by which a whole search ends."""
-
-
-class Record(BaseModel):
-    """What all records share. `time` is seconds since the epoch, when the record was made."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
-
-    time: float = Field(default_factory=lambda: round(time.time(), 3))
-
-
-class RunStarted(Record):
-    """The first line of every journal.
-
-    `settings` is the SHA-256 of the settings that decide results, `data` that of what the task trains and tests on.
-    """
-
-    event: Literal["run"] = "run"
-    version: int = VERSION
-    settings: str
-    data: str
-
-
-class SearchStarted(Record):
-    """One method begins its search with one seed.
-
-    `budget_pairs` is what the whole search trains, `interval_pairs` what lies between two evaluations.
-    """
-
-    event: Literal["search"] = "search"
-    method: str
-    seed: int
-    objective: str
-    direction: Literal["min", "max"]
-    budget_pairs: int
-    interval_pairs: int
-    pairs_per_epoch: int
-    population: int
-
-
-class Assigned(Record):
-    """The oracle gave out a trial.
-
-    `parent` is the trial whose final state this one starts from; `inherited` says that the parent was another
-    member's (an exploit). `values` are the trial's hyperparameters, `pairs` how many training pairs it will train.
-    `worker` is the one it was given to, in version 1; since then it may be any, which each evaluation tells.
-    """
-
-    event: Literal["assigned"] = "assigned"
-    method: str
-    seed: int
-    trial: str
-    worker: str = ""
-    member: int | None = None
-    generation: int = 0
-    parent: str | None = None
-    inherited: bool = False
-    values: dict[str, Value]
-    pairs: int
-
-
-class Guessed(Record):
-    """Somebody added a guess by hand, which the search by hand tries next; its budget grows by `pairs`.
-
-    `values` are the guess's hyperparameters, which may lie outside the searched range.
-    """
-
-    event: Literal["guessed"] = "guessed"
-    method: str
-    seed: int
-    values: dict[str, Value]
-    pairs: int
-
-
-class Extended(Record):
-    """A search goes on: its budget grows by `pairs`."""
-
-    event: Literal["extended"] = "extended"
-    method: str
-    seed: int
-    pairs: int
-
-
-class Seconds(BaseModel):
-    """Wall-clock of one interval, itemised, in seconds."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
-
-    load: float = 0.0
-    train: float = 0.0
-    evaluate: float = 0.0
-    save: float = 0.0
-    decide: float = 0.0
-    idle: float = 0.0
-
-
-class Evaluated(Record):
-    """A trial finished one interval and was evaluated.
-
-    `interval_index` counts the trial's intervals from 0, `worker` ran this one. `trained_pairs` are the pairs that this
-    state's weights were trained on along the lineage, `spent_pairs` what the whole search has trained so far (its
-    place on the budget axis). `state` is the content hash of the saved state and `started` that of the state the
-    interval began with (None: fresh weights). A metric that is not finite is recorded as null. `failure` says why the
-    interval failed (`nan`, `out of memory`): it then has no state, and its trial ends. `evidence` is what the task can
-    say of the score in more detail, packed by `evidence.pack`; it is kept only where the search decides by it.
-    `samples` are texts by which the task shows what the model does, kept where this is the best evaluation so far.
-    """
-
-    event: Literal["evaluated"] = "evaluated"
-    method: str
-    seed: int
-    trial: str
-    interval_index: int
-    worker: str = ""
-    trained_pairs: int
-    spent_pairs: int
-    metrics: dict[str, Annotated[float, Field(allow_inf_nan=True)] | None]
-    started: str | None = None
-    state: str | None = None
-    failure: str | None = None
-    evidence: str | None = None
-    samples: list[str] = []
-    seconds: Seconds = Seconds()
-
-    @field_validator("metrics")
-    @classmethod
-    def _finite(cls, metrics: dict[str, float | None]) -> dict[str, float | None]:
-        return {name: value if value is not None and math.isfinite(value) else None for name, value in metrics.items()}
-
-
-class Ended(Record):
-    """A trial ended. `reason` tells why one failed or was stopped early; it is empty for one that took its time."""
-
-    event: Literal["ended"] = "ended"
-    method: str
-    seed: int
-    trial: str
-    status: Literal["completed", "failed"]
-    reason: str = ""
-
-
-class OtherTest(BaseModel):
-    """What one more test set says of a winner; its fields are those of `Tested`."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
-
-    test_set: str
-    test: dict[str, float]
-    signatures: dict[str, str] = {}
-    outputs: str | None = None
-
-
-class Tested(Record):
-    """A search's winner, tested once on the test split.
-
-    `trial` and `interval_index` name the state that won on dev; `dev` and `test` are metrics by name, `signatures` tell
-    how some of the test metrics were computed. `outputs` is a file of what the winner made of the test split, relative
-    to the run; None where the task keeps none. Where the task has several test sets, `test_set` names the one that
-    methods are compared by, which all this is about, and `others` tell the same of the others.
-    """
-
-    event: Literal["tested"] = "tested"
-    method: str
-    seed: int
-    trial: str
-    interval_index: int
-    trained_pairs: int
-    dev: dict[str, float]
-    test: dict[str, float]
-    signatures: dict[str, str] = {}
-    outputs: str | None = None
-    test_set: str | None = None
-    others: list[OtherTest] = []
-    seconds: float = 0.0
-
-
-class SearchEnded(Record):
-    """One method's search for one seed is over; `spent_pairs` is what it trained in all.
-
-    `reason` says why, and `rule` which of the settings' stop rules ended it; None where none did.
-    """
-
-    event: Literal["search_ended"] = "search_ended"
-    method: str
-    seed: int
-    spent_pairs: int
-    reason: str = "budget spent"
-    rule: StopRule | None = None
-
-
-SearchRecord = SearchStarted | Guessed | Extended | Assigned | Evaluated | Ended | Tested | SearchEnded
-"""What belongs to one search."""
-
-AnyRecord = RunStarted | SearchRecord
+from nmt_pbt.run.records import VERSION, AnyRecord, RunStarted, SearchRecord
 
 _READER: TypeAdapter[AnyRecord] = TypeAdapter(Annotated[AnyRecord, Field(discriminator="event")])
+
+_RENAMED_SINCE_1 = {
+    "run": {"corpus": "data"},
+    "search": {"budget": "budget_pairs", "interval": "interval_pairs", "epoch": "pairs_per_epoch"},
+    "evaluated": {
+        "interval": "interval_index",
+        "age": "trained_pairs",
+        "spent": "spent_pairs",
+        "counts": "evidence",
+    },
+    "tested": {"interval": "interval_index", "age": "trained_pairs", "translations": "outputs"},
+    "search_ended": {"spent": "spent_pairs"},
+}
+"""Names of fields in version 1, and what they are called now."""
+_LEFT_OUT_SINCE_1 = "diagnosed"
+"""An event of version 1 that only repeats what the other records tell."""
 
 
 class Journal:
     """An open journal to append to. Only the driver's side of a run writes it.
 
-    It holds no records in memory, but where those of each search lie: a search may write millions of them.
+    It keeps no records in memory, only where those of each search begin: a search may write millions of them.
 
     Args:
-        path: The file; created when missing. A torn last line, which is what a crash leaves, is cut off.
-        writable: Whether to append to it; otherwise it is there, and stays as it is.
+        path: The file; created when missing. A torn last line, as a crash leaves it, is cut off.
+        writable: Whether to append to it. If not, the file has to exist and is not changed.
 
     Raises:
         JournalError: A line other than a torn last one is damaged, or the version is not known. The line is named.
@@ -255,14 +71,14 @@ class Journal:
             self._file.truncate(whole)
 
     def append(self, record: AnyRecord, durable: bool = True) -> None:
-        """Write one record; it is in the file when this returns, whatever becomes of this process.
+        """Write one record; it is in the file when this returns, even if this process is then killed.
 
         Args:
             record: What to append.
-            durable: Bring it and all before it to the disk, so that it outlives the machine, too.
+            durable: Write it and all before it through to the disk, so that they survive a crash of the machine.
 
         Raises:
-            OSError: The disk is full or cannot be written; the journal is as it was. The error names it.
+            OSError: The disk is full or cannot be written; the journal is unchanged. The error names it.
         """
         line = memoryview(record.model_dump_json().encode("utf-8") + b"\n")
         try:
@@ -286,10 +102,10 @@ class Journal:
         return (record for record, _ in _read(self.path))
 
     def of(self, method: str, seed: int) -> Iterator[SearchRecord]:
-        """Read back the records of one search alone, in order; those of other searches are not read.
+        """Read the records of one search in order, without reading those of others.
 
         Args:
-            method: Whose search.
+            method: The search's method.
             seed: Its seed.
         """
         with open(self.path, "rb") as file:
@@ -335,7 +151,7 @@ def read_journal(path: Path) -> list[AnyRecord]:
 
 
 def read_start(path: Path) -> RunStarted | None:
-    """Read the first record of a journal and no further; None where there is not even that.
+    """Read only the first record of a journal; None if there is none.
 
     Args:
         path: The file.
@@ -359,7 +175,7 @@ def _read(path: Path) -> Iterator[tuple[AnyRecord, int]]:
                 version = _version(path, line)
             size += len(line)
             try:
-                current = line if version == VERSION else from_version_1(line)
+                current = line if version == VERSION else _from_version_1(line)
                 if current is None:
                     continue
                 record = _READER.validate_json(current)
@@ -375,6 +191,21 @@ def _read(path: Path) -> Iterator[tuple[AnyRecord, int]]:
                 raise JournalError(f"{path}, line {number}: {problem}; restore the file from a copy")
             yield record, size
             size = 0
+
+
+def _from_version_1(line: bytes) -> bytes | None:
+    """Return a line of version 1 with the names of today; None for one that is left out now."""
+    try:
+        old = json.loads(line)
+    except (ValueError, RecursionError):
+        return line  # named as damaged when it is read as a record
+    if not isinstance(old, dict):
+        return line
+    event = old.get("event")
+    if event == _LEFT_OUT_SINCE_1:
+        return None
+    renamed = _RENAMED_SINCE_1.get(event, {}) if isinstance(event, str) else {}
+    return json.dumps({renamed.get(name, name): value for name, value in old.items()}).encode("utf-8")
 
 
 def _version(path: Path, line: bytes) -> int:
@@ -396,7 +227,7 @@ def _version(path: Path, line: bytes) -> int:
 
 
 def without_times(record: AnyRecord) -> dict[str, Any]:
-    """Return a record as plain data without its times and its worker, to compare two runs by."""
+    """Return a record as plain data without its times and its worker, to compare two runs."""
     plain = json.loads(record.model_dump_json())
     for name in ("time", "seconds", "worker"):
         plain.pop(name, None)

@@ -1,4 +1,4 @@
-"""What a journal has to be to be gone on with: decisions that come out again, and results of trials under way."""
+"""Checks that a journal can be resumed: the same decisions come out again, and results belong to trials under way."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nmt_pbt.base.errors import JournalError
-from nmt_pbt.run.journal import AnyRecord, Ended, Evaluated, SearchEnded, SearchStarted, StopRule, without_times
+from nmt_pbt.run.journal import without_times
 from nmt_pbt.run.progress import Progress
+from nmt_pbt.run.records import AnyRecord, Ended, Evaluated, SearchEnded, SearchStarted, StopRule
 
 
 @dataclass(frozen=True)

@@ -24,13 +24,13 @@ class LogicalOrder:
         self._came: dict[str, JobResult] = {}
 
     def begin(self, trial: str, pairs: int) -> None:
-        """Take note that a trial begins an interval of so many pairs."""
+        """Record that a trial begins an interval of so many pairs."""
         if self._in_order:
             self._begun += 1
             heapq.heappush(self._ends, (self._now + pairs, self._begun, trial))
 
     def end(self, trial: str) -> str | None:
-        """Take note that the interval under way of a trial is over.
+        """Record that the interval under way of a trial is over.
 
         Returns:
             None; or the trial whose turn it would have been, which then is where it was.
@@ -45,7 +45,7 @@ class LogicalOrder:
         return None
 
     def come_in(self, result: JobResult) -> None:
-        """Take in a result, until its turn comes."""
+        """Keep a result until its turn comes."""
         self._came[result.trial] = result
 
     @property

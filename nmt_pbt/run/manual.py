@@ -1,7 +1,7 @@
-"""Tuning by hand: one guess after the other into a run, next to what its searches tried.
+"""Tuning by hand: one guess after the other in a run, beside what its searches tried.
 
-Whoever guesses sees scores on dev, as the other methods do. The test split is decoded when they ask for it, so that it
-does not steer them; what is guessed after that is told apart by the report.
+The user sees dev scores, as the other methods do. The test split is decoded only on request, so that it does not steer
+the guesses; the report marks guesses that were made after that.
 """
 
 from __future__ import annotations
@@ -10,11 +10,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from nmt_pbt.base.errors import UsageError, suggest
+from nmt_pbt.base.errors import UsageError
 from nmt_pbt.base.types import Value
-from nmt_pbt.base.yaml_text import parse_yaml
 from nmt_pbt.run.job_queue import TrainingJobs
-from nmt_pbt.run.journal import (
+from nmt_pbt.run.records import (
     AnyRecord,
     Assigned,
     Ended,
@@ -27,11 +26,10 @@ from nmt_pbt.run.journal import (
 )
 from nmt_pbt.run.run_directory import RunDirectory
 from nmt_pbt.search.methods.registry import is_replay
-from nmt_pbt.tasks.translation.hyperparameters import SEARCHABLE, check_value
-from nmt_pbt.tasks.translation.tree import TranslationSettings
+from nmt_pbt.settings.tree import RunSettings
 
 if TYPE_CHECKING:
-    from nmt_pbt.run.journal import SearchRecord
+    from nmt_pbt.run.records import SearchRecord
     from nmt_pbt.tasks.protocol import Task
     from nmt_pbt.tasks.state import StateStore
 
@@ -40,16 +38,16 @@ METHOD = "manual"
 
 @dataclass(frozen=True)
 class Tried:
-    """Something a run tried: a trial with constant values, or the winner of a population.
+    """What a run has tried: a trial with constant values, or the winner of a population.
 
     Attributes:
-        method: Whose it is.
-        seed: Of which search.
+        method: The method that tried it.
+        seed: The seed of the search.
         trial: The trial.
-        values: Its values; of a population's winner, those in force when it won.
+        values: Its hyperparameters; for a population's winner, those in force when it won.
         score: Its best score on dev; None where it has none.
-        epochs: How far it was trained when it had that score.
-        note: What else there is to say: why it failed, or that its values moved.
+        epochs: How many epochs it was trained when it had that score.
+        note: A remark: why it failed, or whose winner it is.
     """
 
     method: str
@@ -62,7 +60,7 @@ class Tried:
 
 
 def tried(records: Sequence[AnyRecord]) -> list[Tried]:
-    """Return what a run has tried, the best first; what has no score comes last.
+    """Return what a run has tried, the best first; trials without a score come last.
 
     Args:
         records: The journal's records.
@@ -110,7 +108,7 @@ def _better(one: Evaluated, than: Evaluated, start: SearchStarted) -> bool:
 
 
 def is_under_way(records: Sequence[AnyRecord]) -> bool:
-    """Return whether the search by hand of a run was interrupted before its last guess was over."""
+    """Return whether a run's search by hand was interrupted during its last guess."""
     over = True
     for record in records:
         if not isinstance(record, RunStarted) and record.method == METHOD:
@@ -118,42 +116,7 @@ def is_under_way(records: Sequence[AnyRecord]) -> bool:
     return not over
 
 
-def read_guess(assignments: Sequence[str], settings: TranslationSettings) -> dict[str, Value]:
-    """Read a guess from the command line.
-
-    Args:
-        assignments: `name=value` texts.
-        settings: The run's settings.
-
-    Returns:
-        Values by name: those given, and those configured for the rest of the space.
-
-    Raises:
-        UsageError: A name is no hyperparameter, or its setting does not take the value. Values may lie outside the
-            searched range.
-    """
-    known = [name for name in SEARCHABLE if name != "epochs" or name in settings.search.space]
-    guess: dict[str, Value] = {}
-    for text in assignments:
-        name, separator, value = text.partition("=")
-        name = name.strip()
-        if not separator:
-            raise UsageError(f"--set {text}: expected name=value, for instance --set dropout=0.3")
-        if name not in known:
-            raise UsageError(f"--set {text}: no hyperparameter '{name}'{suggest(name, known)}")
-        if name in guess:
-            raise UsageError(f"--set {text}: {name} is given twice; remove one")
-        guess[name] = parse_yaml(value, f"--set {text}")
-        try:
-            check_value(name, guess[name], f"--set {name}")
-        except ValueError as error:
-            raise UsageError(str(error)) from None
-    configured = {**settings.training.model_dump(), **settings.model.model_dump()}
-    whole = {name: guess.get(name, configured[name]) for name in settings.search.space}
-    return {**whole, **guess}
-
-
-def check_free_to_guess(run: RunDirectory, records: Sequence[AnyRecord], settings: TranslationSettings) -> None:
+def check_free_to_guess(run: RunDirectory, records: Sequence[AnyRecord], settings: RunSettings) -> None:
     """Refuse a guess into a run whose listed guesses have not been tried, or whose last one was interrupted.
 
     Raises:
@@ -200,10 +163,10 @@ def check_free_to_test(run: RunDirectory, records: Sequence[AnyRecord]) -> None:
 
 
 def told(records: Sequence[AnyRecord], objective: str) -> str:
-    """Return in a sentence how the last guess by hand came out among all that a run tried.
+    """Return a sentence on how the last guess by hand ranks among all that a run tried.
 
     Args:
-        records: The journal's records; they hold a guess.
+        records: The journal's records.
         objective: The dev metric that decides.
     """
     guesses = [record for record in records if isinstance(record, Assigned) and record.method == METHOD]
@@ -225,7 +188,7 @@ def _by_hand(records: Sequence[AnyRecord]) -> bool:
 
 def guess(
     run: RunDirectory,
-    settings: TranslationSettings,
+    settings: RunSettings,
     task: Task,
     values: Mapping[str, Value] | None,
     test: bool = False,
@@ -239,7 +202,7 @@ def guess(
         task: What it trains.
         values: The guess; None only finishes what was begun.
         test: Test the best guess.
-        listener: Told every record of the search by hand, replayed ones too.
+        listener: Called with every record of the search by hand, replayed ones too.
 
     Raises:
         UsageError: Another process writes this run, or settings, data or program are not those of the run.
@@ -247,8 +210,8 @@ def guess(
     """
     from nmt_pbt.run.driver import Driver
     from nmt_pbt.run.engines import build_engine
+    from nmt_pbt.run.records import search_started
     from nmt_pbt.run.scheduler import Scheduler
-    from nmt_pbt.run.search_start import search_started
     from nmt_pbt.run.winner_test import WinnerTest
     from nmt_pbt.search.methods.manual import build_search_by_hand
     from nmt_pbt.search.methods.registry import build_method
@@ -285,7 +248,7 @@ def guess(
 
 
 def _restore(run: RunDirectory, records: Sequence[AnyRecord], seed: int, states: StateStore) -> None:
-    """Bring back the best state so far, which went to the models when it was tested: it may be the best in the end."""
+    """Copy the best state so far back from the models, where it went when it was tested: it may win again."""
     from nmt_pbt.tasks.state import StateStore, content_hash
 
     models, name = StateStore(run.models), f"{METHOD}-seed{seed}"

@@ -16,8 +16,8 @@ from nmt_pbt.base.files import FULL, cannot_write
 from nmt_pbt.base.text import counted
 from nmt_pbt.run.compare import compare
 from nmt_pbt.run.driver import Listener
-from nmt_pbt.run.journal import Evaluated, Extended, SearchEnded, SearchRecord, SearchStarted, Tested
 from nmt_pbt.run.preflight import check_engine, ended_by_rules, is_finished
+from nmt_pbt.run.records import Evaluated, Extended, SearchEnded, SearchRecord, SearchStarted, Tested
 from nmt_pbt.run.run_directory import RunDirectory
 from nmt_pbt.search.methods.registry import build_method, check_methods
 from nmt_pbt.search.plan import SearchPlan

@@ -1,9 +1,8 @@
-"""What a run will need on the disk, told and checked before it begins; without TensorFlow."""
+"""Checks before a run begins or goes on: disk, memory, engine, what is left to do. Without TensorFlow."""
 
 from __future__ import annotations
 
 import importlib.util
-import itertools
 import os
 import re
 import shutil
@@ -14,17 +13,10 @@ from pathlib import Path
 
 from nmt_pbt.base.errors import UsageError
 from nmt_pbt.base.text import counted
-from nmt_pbt.run.journal import AnyRecord, Evaluated, Extended, SearchEnded, SearchStarted, Tested
+from nmt_pbt.run.records import AnyRecord, Evaluated, Extended, SearchEnded, SearchStarted, Tested
 from nmt_pbt.search.methods.registry import is_replay, method_spec, waits_for_pbt
 from nmt_pbt.settings.tree import EngineSettings, RunSettings
-from nmt_pbt.space.settings import ChoiceDomain
-from nmt_pbt.tasks.translation.hyperparameters import STRUCTURAL
-from nmt_pbt.tasks.translation.settings import ModelSettings, TrainingSettings
-from nmt_pbt.tasks.translation.tree import TranslationSettings
 
-_BYTES = 4  # of a float32
-_NORMALISED = 10  # values for each unit of a layer-normalised LSTM
-_OTHER = 16 * 1024  # bytes of a state beside them: names, rates, generators
 _BESIDES = 32 * 1024**2  # bytes of a run beside its states: journal, report, translations
 _PROCESS = 256 * 1024**2  # bytes of memory of a worker's process beside its model, at least: TensorFlow
 
@@ -36,8 +28,8 @@ class Need:
     Attributes:
         states: Most saved states there are at once.
         models: Models that are kept in the end, at most.
-        state: Bytes of a state, and of a model, at most.
-        prepared: Bytes of what is prepared for the workers, at most; 0 until that is known.
+        state: Bytes of one state, and of one model, at most.
+        prepared: Bytes of the data prepared for the workers, at most; 0 until that is known.
     """
 
     states: int
@@ -63,15 +55,14 @@ class Need:
         )
 
 
-def need_of(settings: TranslationSettings, vocabulary: int) -> Need:
+def need_of(settings: RunSettings, state_bytes: int) -> Need:
     """Return what a run needs.
 
     Args:
         settings: Its settings.
-        vocabulary: Subwords of its vocabulary.
+        state_bytes: Of a state of the largest model that it may train, at most.
     """
     search = settings.search
-    largest = max(parameters(model, vocabulary) for model in _shapes(settings))
     plan = settings.search_plan()
     specs = [method_spec(name, search) for name in search.methods]
     sections = [spec.section_of(search) for spec in specs]
@@ -80,7 +71,7 @@ def need_of(settings: TranslationSettings, vocabulary: int) -> Need:
     return Need(
         states=search.seeds * sum(most + 2 for most in states),  # of each search its best, and one being saved, too
         models=search.seeds * sum(min(settings.kept_models, most) for most in models),
-        state=_copies(settings.training) * _BYTES * largest + _OTHER,
+        state=state_bytes,
     )
 
 
@@ -105,14 +96,14 @@ def check_room(need: Need, run: Path) -> None:
 
 
 def check_memory(need: Need, engine: EngineSettings) -> None:
-    """Refuse a run whose workers cannot fit into this machine's memory; what those on a cluster have is not known.
+    """Refuse a run whose workers cannot fit into this machine's memory. That of a cluster is not known.
 
     Args:
-        need: What the run needs on the disk: training holds a state, and the gradients besides.
+        need: What the run needs on the disk. Training needs memory for a state and for the gradients.
         engine: Where its workers run.
 
     Raises:
-        UsageError: The machine has less than their models and TensorFlow take, before any sentence is read.
+        UsageError: The machine has less memory than their models and TensorFlow take before any data are read.
     """
     if engine.address is not None:
         return
@@ -125,45 +116,6 @@ def check_memory(need: Need, engine: EngineSettings) -> None:
             f"{counted(processes, 'process', 'processes')} with a model whose state takes {_megabytes(need.state)}; "
             "make the model smaller (model.units, model.embedding_units, layers), or engine.workers fewer"
         )
-
-
-def parameters(model: ModelSettings, vocabulary: int) -> int:
-    """Return the number of trained values of a model, see `model.seq2seq.Seq2Seq`.
-
-    Args:
-        model: Its shapes.
-        vocabulary: Subwords.
-    """
-    embedding, units = model.embedding_units, model.units
-    tables = {"all": 1, "output": 2, "none": 3}[model.tie_embeddings]
-    beside = _NORMALISED * units if model.layer_normalisation else 0
-    encoder = 2 * sum(_lstm(2 * units if layer else embedding, units) + beside for layer in range(model.encoder_layers))
-    decoder = sum(_lstm(units if layer else embedding, units) + beside for layer in range(model.decoder_layers))
-    fed = 4 * units * embedding if model.input_feeding else 0
-    attention = {"dot": 0, "general": 2 * units * units, "additive": 3 * units * units + units}[model.attention]
-    bridges = 2 * model.decoder_layers * 2 * units * units
-    output = vocabulary + 3 * units * embedding
-    return tables * vocabulary * embedding + encoder + decoder + fed + attention + bridges + output
-
-
-def _lstm(width: int, units: int) -> int:
-    return 4 * units * (width + units + 1)
-
-
-def _copies(training: TrainingSettings) -> int:
-    """Return how many arrays a state holds for each of the model's."""
-    averages = {"none": 0, "exponential": 1, "checkpoints": 1 + training.averaged_checkpoints}
-    return 3 + averages[training.averaging]  # the weights, and Adam's two slots
-
-
-def _shapes(settings: TranslationSettings) -> list[ModelSettings]:
-    """Return the models that a search may build: at the ends of ranges, and at each choice."""
-    searched = {name: domain for name, domain in settings.search.space.items() if name in STRUCTURAL}
-    values = [domain.choices if isinstance(domain, ChoiceDomain) else [int(domain.max)] for domain in searched.values()]
-    return [
-        settings.model.model_copy(update=dict(zip(searched, combination, strict=True)))
-        for combination in itertools.product(*values)
-    ]
 
 
 def _megabytes(size: int) -> str:
@@ -212,14 +164,14 @@ def _check_address(address: str) -> None:
 
 
 def is_finished(records: Sequence[AnyRecord], settings: RunSettings) -> bool:
-    """Tell whether every search of a run is over, and its winner tested if it has one.
+    """Return whether every search of a run is over, and its winner, if it has one, is tested.
 
     Args:
         records: The journal's records.
         settings: What the run is to go on with, which may name more methods and seeds than it was begun with.
 
     Returns:
-        False also for a run without any winner, which is an error that whoever goes on with it is told.
+        Also False for a run without any winner: resuming it reports that error.
     """
     seeds = range(settings.seed, settings.seed + settings.search.seeds)
     planned = [(name, seed) for name in settings.search.methods for seed in seeds]
@@ -232,7 +184,7 @@ def is_finished(records: Sequence[AnyRecord], settings: RunSettings) -> bool:
 
 
 def goes_on(records: Sequence[AnyRecord], settings: RunSettings) -> bool:
-    """Tell whether a search that is over has a larger budget now, and no rule stopped it.
+    """Return whether a search that is over, and that no rule stopped, has a larger budget now.
 
     Args:
         records: The journal's records.
@@ -279,7 +231,7 @@ def _with_winner(records: Sequence[AnyRecord]) -> set[tuple[str, int]]:
 
 
 def check_going_on(records: Sequence[AnyRecord], settings: RunSettings) -> None:
-    """Refuse more epochs for some searches of a run alone: budgets are to be equal.
+    """Refuse more epochs for only some searches of a run: budgets have to stay equal.
 
     Args:
         records: The journal's records.
@@ -303,13 +255,13 @@ def check_going_on(records: Sequence[AnyRecord], settings: RunSettings) -> None:
 
 
 def searches_over(records: Sequence[AnyRecord], planned: Iterable[tuple[str, int]], scheduled: bool) -> bool:
-    """Return whether searches have ended, and their winners, of those that have one, were tested.
+    """Return whether searches have ended, and the winners of those that have one were tested.
 
     Args:
         records: The journal's records.
         planned: Method and seed of each search.
-        scheduled: Whether replays train by a schedule from elsewhere. If not, they train by what PBT found with their
-            seed, and are over where it found nothing.
+        scheduled: Whether replays train by a given schedule. If not, they train by the schedule that PBT found with
+            their seed, and are over if it found none.
     """
     tested, ended = set[tuple[str, int]](), set[tuple[str, int]]()
     for record in records:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from nmt_pbt.base.errors import UsageError
 from nmt_pbt.base.types import Value
 from nmt_pbt.run.jobs import StateReference
-from nmt_pbt.run.journal import SearchStarted
+from nmt_pbt.run.records import SearchStarted
 from nmt_pbt.search.assignment import Assignment
 
 
@@ -18,13 +18,13 @@ class Progress:
 
     Attributes:
         assignment: The trial.
-        intervals: Sentence pairs of each of its intervals.
+        intervals: Training pairs of each of its intervals.
         decided: Seconds it took to decide on it.
         done: Intervals that have ended.
         failure: Why it failed; None as long as it did not.
         best: The best of its objective over its intervals.
         no_better: Intervals since the best.
-        stopped: It was ended early, for want of a better objective.
+        stopped: Whether it was ended early because its objective no longer improved.
     """
 
     assignment: Assignment
@@ -37,7 +37,7 @@ class Progress:
     stopped: bool = False
 
     def scored(self, score: float, better: bool, patience: int | None) -> None:
-        """Take note of an evaluation.
+        """Record an evaluation.
 
         Args:
             score: Its objective.
@@ -98,11 +98,11 @@ class Results:
         return self._best.result if self._best is not None else None
 
     def is_better(self, score: float, than: float | None) -> bool:
-        """Tell whether a score is better than another, or than none."""
+        """Return whether a score is better than another, or than none."""
         return than is None or self._sign * score > self._sign * than
 
     def is_best(self, metrics: Mapping[str, float]) -> bool:
-        """Tell whether an evaluation that was not taken yet is better than all that were.
+        """Return whether an evaluation that was not taken yet is better than all that were.
 
         Raises:
             UsageError: The objective is not among its metrics.
@@ -115,7 +115,7 @@ class Results:
         return self.is_better(metrics[self._objective], self._best.score if self._best is not None else None)
 
     def take(self, result: Winner, score: float, member: int | None) -> bool:
-        """Take note of an evaluation.
+        """Record an evaluation.
 
         Args:
             result: The evaluation.

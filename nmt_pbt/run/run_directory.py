@@ -14,7 +14,8 @@ from nmt_pbt.base.environment import environment, environment_changes, with_chan
 from nmt_pbt.base.errors import UsageError
 from nmt_pbt.base.files import TEMPORARY, held, refuse_links, replace_file
 from nmt_pbt.base.yaml_text import dump_yaml, read_yaml
-from nmt_pbt.run.journal import AnyRecord, Journal, RunStarted, read_journal, read_start
+from nmt_pbt.run.journal import Journal, read_journal, read_start
+from nmt_pbt.run.records import AnyRecord, RunStarted
 from nmt_pbt.settings.fingerprint import deciding_settings, settings_hash, undecided
 from nmt_pbt.settings.loading import JOURNAL_FILE, LOCK_FILE, SETTINGS_FILE, dump_settings, load
 from nmt_pbt.settings.tree import RunSettings

@@ -17,7 +17,8 @@ from nmt_pbt.base.errors import JournalError, UsageError, suggest
 from nmt_pbt.base.text import counted
 from nmt_pbt.base.types import Value
 from nmt_pbt.base.yaml_text import dump_yaml, read_yaml
-from nmt_pbt.run.journal import AnyRecord, Assigned, Evaluated, RunStarted, SearchEnded, SearchStarted, read_journal
+from nmt_pbt.run.journal import read_journal
+from nmt_pbt.run.records import AnyRecord, Assigned, Evaluated, RunStarted, SearchEnded, SearchStarted
 from nmt_pbt.search.segments import Segment
 from nmt_pbt.settings.loading import checked
 

@@ -1,4 +1,4 @@
-"""Which saved states can still be asked for, kept up to date event by event: no look at the whole population."""
+"""Which saved states may still be needed, updated event by event, without looking at the whole population."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Protocol
 from nmt_pbt.base.errors import StateError
 from nmt_pbt.run.job_queue import TrainingJobs
 from nmt_pbt.run.jobs import Job, JobResult, StateReference, TrainingJob
-from nmt_pbt.run.journal import Evaluated, Journal
+from nmt_pbt.run.journal import Journal
 from nmt_pbt.run.progress import Progress
+from nmt_pbt.run.records import Evaluated
 from nmt_pbt.tasks.protocol import MemberState
 
 if TYPE_CHECKING:
@@ -60,12 +61,12 @@ class RetainedStates:
         self._doubtful: dict[str, str] = {}  # states that may have become needless, with their trials
 
     def use(self, trial: str | None) -> None:
-        """Take note that an interval starts from a trial's latest state; None for one that starts afresh."""
+        """Record that an interval starts from a trial's latest state; None for one that starts afresh."""
         if trial is not None:
             self._in_use[trial] += 1
 
     def release(self, trial: str | None) -> None:
-        """Take note that an interval which started from a trial's state has ended; None for one that started afresh."""
+        """Record that an interval which started from a trial's state has ended; None for one that started afresh."""
         if trial is None:
             return
         self._in_use[trial] -= 1
@@ -74,12 +75,12 @@ class RetainedStates:
             self._doubt(trial)
 
     def save(self, trial: str, state: StateReference) -> None:
-        """Take note of a trial's new state."""
+        """Record a trial's new state."""
         self._doubt(trial)  # the former one
         self.latest[trial] = state
 
     def prefer(self, trial: str) -> None:
-        """Take note that a trial's latest state is the best so far."""
+        """Record that a trial's latest state is the best so far."""
         if self._best is not None:
             self._doubtful[self._best[1].name] = self._best[0]
         self._best = trial, self.latest[trial]
@@ -133,7 +134,7 @@ class Repairs:
     Args:
         jobs: Makes the jobs of the search.
         journal: Knows which state each interval began and ended with.
-        progress_of: Returns a trial of the search, be it over or not.
+        progress_of: Returns a trial of the search, finished or not.
     """
 
     def __init__(self, jobs: TrainingJobs, journal: Journal, progress_of: Callable[[str], Progress]) -> None:
@@ -166,7 +167,7 @@ class Repairs:
         return made_by
 
     def is_under_way(self, purpose: str) -> bool:
-        """Tell whether the next result for a purpose is that of a repair."""
+        """Return whether the next result for a purpose is that of a repair."""
         return purpose in self._under_way
 
     @property
@@ -176,7 +177,7 @@ class Repairs:
         return frozenset(job.start.name for job in jobs if job.start is not None)
 
     def go_on(self, purpose: str, result: JobResult) -> tuple[Job | None, StateReference | None]:
-        """Take in a state that was made again.
+        """Process a state that was made again.
 
         Args:
             purpose: What the repair is for.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from nmt_pbt.base.text import counted
 from nmt_pbt.run.clock import SearchClock
-from nmt_pbt.run.journal import Evaluated, SearchStarted, StopRule
+from nmt_pbt.run.records import Evaluated, SearchStarted, StopRule
 from nmt_pbt.search.settings import StopSettings
 
 
@@ -35,12 +35,12 @@ class StopRules:
         self._intervals_since_best = 0
 
     def assigned(self, trial: str) -> None:
-        """Take note that a trial was given out."""
+        """Record that a trial was given out."""
         if self._clock is not None:
             self._clock.assigned(trial)
 
     def evaluated(self, record: Evaluated, best: bool) -> None:
-        """Take note of an interval that has ended.
+        """Record an interval that has ended.
 
         Args:
             record: Its record.

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from nmt_pbt.base.files import replace_file
 from nmt_pbt.run.jobs import StateReference, TestingJob, TestingResult
-from nmt_pbt.run.journal import OtherTest, SearchStarted, Tested
 from nmt_pbt.run.progress import Winner
+from nmt_pbt.run.records import OtherTest, SearchStarted, Tested
 from nmt_pbt.run.run_directory import RunDirectory
 from nmt_pbt.run.states import SavedStates
 from nmt_pbt.tasks.state import StateStore

@@ -25,7 +25,7 @@ from nmt_pbt.run.jobs import (
     TestingResult,
     TrainingJob,
 )
-from nmt_pbt.run.journal import Seconds
+from nmt_pbt.run.records import Seconds
 from nmt_pbt.tasks.answers import check_answer
 from nmt_pbt.tasks.protocol import Evaluation, MemberState, Task, TestResult, Trainable
 

@@ -1,4 +1,4 @@
-"""What an oracle's trial means for whoever trains it: plain data between `search` and `experiment`."""
+"""A trial as the oracle gives it to whoever trains it: plain data between `search` and `run`."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class Assignment:
         member: The slot of the population; None for methods without one.
         generation: 0-based index of this interval of the member.
         start: Epochs that its slot has trained before; from there it is cut into intervals.
-        fresh: Which fresh weights and dropout masks it gets, where it gets any; None: those of its number, which trials
-            of all methods share that have it.
+        fresh: Key of the random streams for fresh weights and dropout masks, if it gets any. None: the trial's number,
+            so that trials with the same number start alike in all methods.
     """
 
     trial: str

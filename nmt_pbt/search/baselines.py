@@ -191,7 +191,7 @@ class HyperbandOracle(BudgetedOracle, oracles.HyperbandOracle):
         return {**super().get_state(), "promised": self._promised}
 
     def set_state(self, state: Mapping[str, Any]) -> None:
-        """Take up what `get_state` returned; the next decision is the one it would have been."""
+        """Restore what `get_state` returned; the next decision is the one it would have been."""
         super().set_state(state)
         self._promised = state["promised"]
 

@@ -75,7 +75,7 @@ class Diagnostics:
         self._told: set[str] = set()
 
     def take(self, assignment: Assignment) -> Diagnosis | None:
-        """Take in an interval that a member was given.
+        """Record an interval that a member was given.
 
         Args:
             assignment: The interval; those of each member come in order.

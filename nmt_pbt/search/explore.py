@@ -70,7 +70,7 @@ class Explorer(Protocol):
         ...
 
     def set_state(self, state: Mapping[str, Any]) -> None:
-        """Take up what `get_state` returned."""
+        """Restore what `get_state` returned."""
         ...
 
 

@@ -169,7 +169,7 @@ class FIRE:
         }
 
     def set_state(self, state: Mapping[str, Any]) -> None:
-        """Take up what `get_state` returned."""
+        """Restore what `get_state` returned."""
         self._generation = state["generation"]
         self._curves = {child: list(curve) for child, curve in state["curves"]}
         self._evaluations = {evaluator: _Evaluation(**one) for evaluator, one in state["evaluations"]}

@@ -86,7 +86,7 @@ class SafeOracle(keras_tuner.Oracle):
 
     @locked
     def update_trial(self, trial_id: str, metrics: Mapping[str, float], step: int = 0) -> Trial:
-        """Take in an evaluation.
+        """Record an evaluation.
 
         Args:
             trial_id: A trial under way.
@@ -111,7 +111,7 @@ class SafeOracle(keras_tuner.Oracle):
 
     @locked
     def end_trial(self, trial: Trial) -> None:
-        """Take in the end of a trial; what it was given stays as it was given.
+        """Record the end of a trial; what it was given stays as it was given.
 
         What comes back over KerasTuner's wire has 32 bits: 0.6 would be above a largest value of 0.6. From the old way
         to end a trial, by its id, nothing comes back.
@@ -171,7 +171,7 @@ class SafeOracle(keras_tuner.Oracle):
         return None
 
     def report_evidence(self, trial_id: str, evidence: str) -> None:
-        """Take in the evidence of a trial's latest evaluation; dropped where none is needed."""
+        """Record the evidence of a trial's latest evaluation; dropped where none is needed."""
 
     def _check_consecutive_failures(self) -> None:
         """Go on after failures; each search has its own rule for when to stop."""
@@ -229,7 +229,7 @@ class JournaledOracle(SafeOracle):
         return set()
 
     def needs(self, trial_id: str) -> bool:
-        """Tell whether other trials may start from a trial's final state."""
+        """Return whether other trials may start from a trial's final state."""
         return trial_id in self.needed()
 
     def released(self) -> set[str]:
@@ -296,7 +296,7 @@ class BudgetedOracle(JournaledOracle):
 
     @locked
     def end_trial(self, trial: Trial) -> None:
-        """Take in the end of a trial.
+        """Record the end of a trial.
 
         Args:
             trial: With its status COMPLETED, FAILED or INVALID, and a message if it failed.
@@ -323,7 +323,7 @@ class BudgetedOracle(JournaledOracle):
         return replace(assignment, values={**assignment.values, "epochs": assignment.epochs})  # it was cut
 
     def set_state(self, state: Mapping[str, Any]) -> None:
-        """Take up what `get_state` returned of an oracle with the same trials; the next decision is as its would be."""
+        """Restore what `get_state` of an oracle with the same trials returned; the next one is decided as there."""
         super().set_state(state)
         self._taken = {trial.trial_id: self._pairs(trial) for trial in self.trials.values()}
 

@@ -155,7 +155,7 @@ class PBTOracle(SafeOracle):
 
     @locked
     def end_trial(self, trial: Trial) -> None:
-        """Take in the end of a trial.
+        """Record the end of a trial.
 
         Args:
             trial: With its status COMPLETED, FAILED or INVALID, and a message if it failed.
@@ -182,7 +182,7 @@ class PBTOracle(SafeOracle):
 
     @locked
     def report_evidence(self, trial_id: str, evidence: str) -> None:
-        """Take in the evidence of a trial's latest evaluation; dropped where the strategy needs none.
+        """Record the evidence of a trial's latest evaluation; dropped where the strategy needs none.
 
         Args:
             trial_id: A trial under way.
@@ -227,7 +227,7 @@ class PBTOracle(SafeOracle):
         return state
 
     def set_state(self, state: Mapping[str, Any]) -> None:
-        """Take up what `get_state` returned; the next decision is the one it would have been."""
+        """Restore what `get_state` returned; the next decision is the one it would have been."""
         super().set_state(state)
         self._population = None
         if state["population"] is not None:
@@ -300,7 +300,7 @@ class JournaledPBTOracle(JournaledOracle, PBTOracle):
 
     @locked
     def end_trial(self, trial: Trial) -> None:
-        """Take in the end of a trial; see `PBTOracle`."""
+        """Record the end of a trial; see `PBTOracle`."""
         PBTOracle.end_trial(self, trial)
         if trial.trial_id not in self._retry_queue:
             self.trials.put_away(trial.trial_id)
@@ -322,7 +322,7 @@ class JournaledPBTOracle(JournaledOracle, PBTOracle):
         return self.population.needed()
 
     def needs(self, trial_id: str) -> bool:
-        """Tell whether others may start from a trial's final state."""
+        """Return whether others may start from a trial's final state."""
         return self.population.needs(trial_id)
 
     def released(self) -> set[str]:

@@ -137,7 +137,7 @@ class Population:
     def record(
         self, trial: str, evaluations: Sequence[float], values: Mapping[str, Value] | None = None, reason: str = ""
     ) -> None:
-        """Take in the end of a trial.
+        """Record the end of a trial.
 
         Args:
             trial: Its id.
@@ -311,7 +311,7 @@ class Population:
         return self._keeping.trials
 
     def needs(self, trial: str) -> bool:
-        """Tell whether a trial's final state may still be started from."""
+        """Return whether a trial's final state may still be started from."""
         return trial in self._keeping
 
     def released(self) -> set[str]:
@@ -330,7 +330,7 @@ class Population:
         }
 
     def set_state(self, state: Mapping[str, Any]) -> None:
-        """Take up what `get_state` of a population with the same arguments returned.
+        """Restore what `get_state` of a population with the same arguments returned.
 
         Raises:
             UsageError: It is of a population of another size.

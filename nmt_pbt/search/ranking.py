@@ -123,7 +123,7 @@ class GenerationRankings:
         self._rungs: dict[int, Ranking] = {}
 
     def put(self, member: int, generation: int, score: float, tie: int) -> None:
-        """Take in a member's score.
+        """Record a member's score.
 
         Args:
             member: Its index.

@@ -105,7 +105,7 @@ class ReplayOracle(BudgetedOracle):
 
     @locked
     def end_trial(self, trial: Trial) -> None:
-        """Take in the end of a trial; see `BudgetedOracle`."""
+        """Record the end of a trial; see `BudgetedOracle`."""
         super().end_trial(trial)
         ended = self.trials[trial.trial_id]
         model = self._models[int(ended.hyperparameters.values[MODEL])]
@@ -136,7 +136,7 @@ class ReplayOracle(BudgetedOracle):
         return {**super().get_state(), "models": [asdict(model) for model in self._models]}
 
     def set_state(self, state: Mapping[str, Any]) -> None:
-        """Take up what `get_state` returned."""
+        """Restore what `get_state` returned."""
         super().set_state(state)
         self._models = [_Model(**model) for model in state["models"]]
 

@@ -44,7 +44,7 @@ class Keeping:
         return {trial for trial in released if trial not in self._count}
 
     def update(self, member: Member) -> None:
-        """Take note that a member has moved on."""
+        """Record that a member has moved on."""
         before, now = self._pending[member.index], self._next_decision(member)
         if now != before:
             self._pending[member.index] = now

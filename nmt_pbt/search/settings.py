@@ -28,18 +28,18 @@ class VariantSettings(Section):
 
 
 class StopSettings(Section):
-    """Rules that end a whole search before its budget is spent, each search by its own results; null: never."""
+    """Rules that end a search before its budget is spent. Each search applies them to its own results; null: never."""
 
     earlier_values: ClassVar[Mapping[str, object]] = {"seconds": None, "patience_intervals": None, "target": None}
 
     seconds: Positive | None = None
-    """Wall-clock of the search, in seconds, as the report counts it: as if it had the workers of the run alone. It \
-depends on the machine, as no other rule does"""
+    """Wall-clock of the search, in seconds, counted as in the report: as if this search alone had the run's workers. \
+Only this rule depends on the machine"""
     patience_intervals: Count | None = None
-    """Intervals trained in a row, over all trials or members, without a better objective. A trial of random, grid or
-    Bayesian search begins badly: give it more than the intervals of a trial"""
+    """Intervals in a row, over all trials or members, without a better objective. A new trial of random, grid or
+    Bayesian search starts with bad scores: allow more intervals than a trial has"""
     target: Annotated[float, Field(ge=-1e12, le=1e12)] | None = None
-    """A value of the objective that is good enough"""
+    """End the search when the objective reaches this value"""
 
 
 def _default_space() -> dict[str, Domain]:
@@ -62,20 +62,20 @@ class SearchSettings(Section):
     objective: str = "val_bleu"
     """The dev metric that decides"""
     seeds: Annotated[int, Field(ge=1, le=10_000)] = 1
-    """How often each whole search is repeated, with seeds seed, seed + 1, ..."""
+    """How often each whole search is repeated: with the seeds `seed`, `seed` + 1, ..."""
     population: Annotated[int, Field(ge=2, le=100_000)] = 6
     """Members of the population; the other methods get the same budget: population x epochs"""
     interval: Positive = 1.0
     """Epochs between two evaluations, for every method, and between two decisions of PBT"""
     more_epochs: NotNegative = 0.0
-    """Epochs that each member of a population trains beyond training.epochs: a run that has ended goes on with them. \
-Populations alone can"""
+    """Epochs that each member of a population trains beyond training.epochs: they extend a run that has ended. Only \
+for populations"""
     space: Annotated[dict[str, Domain], Field(min_length=1)] = Field(default_factory=_default_space)
     """Hyperparameters to search"""
     stop: StopSettings = StopSettings()
     variants: dict[str, VariantSettings] = {}
-    """Methods under names of their own: `method` says of which, `label` what reports call it, and all else is set in
-    place of that method's own settings, for instance `pbt-slow: {method: pbt, frequencies: [2, 4]}`"""
+    """Variants of methods under names of their own: `method` names the method, `label` is its name in reports, and all
+    else replaces settings of that method, for instance `pbt-slow: {method: pbt, frequencies: [2, 4]}`"""
 
     if TYPE_CHECKING:
 

@@ -1,4 +1,4 @@
-"""What of the settings decides what a run finds: by it, two runs are told apart."""
+"""The settings that decide what a run finds, and their hash, which tells two runs apart."""
 
 from __future__ import annotations
 

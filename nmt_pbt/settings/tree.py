@@ -22,9 +22,9 @@ class EngineSettings(Section):
     workers: Annotated[int, Field(ge=0, le=10_000)] = 0
     """Worker processes, which serve all searches at once; 0 takes as many as cores and memory allow"""
     threads: Annotated[int, Field(ge=0, le=1024)] = 1
-    """Threads of one worker; 0 uses all cores. With another number, sums may be rounded otherwise"""
+    """Threads of one worker; 0 uses all cores. Another number may change how sums are rounded"""
     address: str | None = None
-    """A Ray cluster's address; null starts Ray on this machine, reachable from it alone"""
+    """Address of a Ray cluster; null starts Ray on this machine, where only this machine can reach it"""
     gpus: Annotated[float, Field(ge=0.0, le=64.0)] = 0.0
     """GPUs to reserve for each Ray worker; fractions allowed"""
 
@@ -40,16 +40,16 @@ class RunSettings(Section):
     """Files of a run without which its models cannot be used"""
 
     plugins: list[str] = []
-    """Modules to import first: they register methods and strategies of your own; found from the working folder, too"""
+    """Modules to import first, which register methods and strategies of your own; found in the working folder, too"""
     name: FileName | None = None
     """Name of the run: its folder under results/; null takes the corpus's name"""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     """Seed of everything random"""
     start_from: str | None = None
-    """Folder of a run whose best winner's weights training starts from, instead of fresh ones; of Keras models also a
-    `.weights.h5` or `.keras` file"""
+    """Folder of a run: training starts from the weights of its best winner instead of fresh ones. For Keras models also
+    a `.weights.h5` or `.keras` file"""
     start_digest: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
-    """SHA-256 of those weights, which the program fills in"""
+    """SHA-256 of those weights; the program fills it in"""
     search: SearchSettings = Field(default_factory=SearchSettings)
     engine: EngineSettings = EngineSettings()
 

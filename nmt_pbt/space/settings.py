@@ -24,9 +24,9 @@ class NumberDomain(Section):
     max: _End
     """Largest value, included"""
     scale: Literal["linear", "log"] = "linear"
-    """Whether steps add or multiply"""
+    """Whether values are drawn, and steps taken, on a linear or on a logarithmic scale"""
     step: Positive | None = None
-    """Grid inside the range: a difference on a linear scale"""
+    """Distance between the values of a grid inside the range, on a linear scale; null: no grid"""
     integer: bool = False
     """Whole numbers only"""
 
@@ -51,7 +51,7 @@ class ChoiceDomain(Section):
     choices: Annotated[list[Value], Field(min_length=1)]
     """The values, in their order if they have one"""
     ordered: bool | None = None
-    """Whether a step goes to a neighbour; null: yes for numbers, no for words"""
+    """Whether a step goes to a neighbouring value; null: yes for numbers, no for words"""
 
     @model_validator(mode="after")
     def _distinct(self) -> ChoiceDomain:

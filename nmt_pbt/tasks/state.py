@@ -161,7 +161,7 @@ class StateStore:
         return state
 
     def exists(self, name: str) -> bool:
-        """Tell whether a state of this name is there."""
+        """Return whether a state of this name is there."""
         return self.path(name).is_file()
 
     def names(self) -> set[str]:

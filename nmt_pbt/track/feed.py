@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from nmt_pbt.base.types import Value
-from nmt_pbt.run.journal import Assigned, Ended, Evaluated, SearchEnded, SearchRecord, SearchStarted, Tested
+from nmt_pbt.run.records import Assigned, Ended, Evaluated, SearchEnded, SearchRecord, SearchStarted, Tested
 
 
 @dataclass(frozen=True)

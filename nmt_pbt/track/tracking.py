@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from nmt_pbt.base.errors import UsageError
-from nmt_pbt.run.journal import RunStarted, SearchRecord
+from nmt_pbt.run.records import RunStarted, SearchRecord
 from nmt_pbt.run.run_directory import RunDirectory
 from nmt_pbt.track.feed import Feed, Tracker
 from nmt_pbt.track.names import check_trackers

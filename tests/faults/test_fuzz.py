@@ -29,6 +29,7 @@ from nmt_pbt.settings.loading import dump_settings
 from nmt_pbt.tasks.protocol import MemberState
 from nmt_pbt.tasks.state import StateStore
 from nmt_pbt.tasks.translation.corpus.prepared import check
+from nmt_pbt.tasks.translation.footprint import state_bytes
 from nmt_pbt.tasks.translation.tree import TranslationSettings, load_settings
 from tests.report.fake_run import write_fake_run
 from tests.run.cheap import CheapTask, cheap_settings, inline, opened, search
@@ -106,7 +107,7 @@ def read_settings(path: Path) -> None:
         found = load_settings(path)
         found.check_searches()
         check_engine(found.engine.model_copy(update={"address": None}))
-        need_of(found, found.corpus.vocabulary_size)
+        need_of(found, state_bytes(found, found.corpus.vocabulary_size))
 
 
 EXAMPLES = [TranslationSettings().model_dump(mode="json")] + [

@@ -11,7 +11,8 @@ import keras_tuner
 import pytest
 
 from nmt_pbt.base.errors import UsageError
-from nmt_pbt.run.journal import Evaluated, SearchStarted, Tested, read_journal
+from nmt_pbt.run.journal import read_journal
+from nmt_pbt.run.records import Evaluated, SearchStarted, Tested
 from nmt_pbt.settings.fingerprint import settings_hash
 from nmt_pbt.settings.loading import dump_settings, load
 from nmt_pbt.settings.own_task import OwnTaskSettings, own_task_settings

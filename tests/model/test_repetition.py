@@ -8,8 +8,7 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nmt_pbt.tasks.translation.model.decoding import NEVER, BeamSampler, GreedySampler
-from nmt_pbt.tasks.translation.model.repetition import block_repeats
+from nmt_pbt.tasks.translation.model.decoding import NEVER, BeamSampler, GreedySampler, block_repeats
 from tests.model.test_decoding import BEGIN, END, VOCABULARY, run, texts, total
 
 

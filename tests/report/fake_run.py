@@ -12,7 +12,7 @@ import numpy as np
 
 from nmt_pbt.base.randomness import generator
 from nmt_pbt.base.types import Value
-from nmt_pbt.run.journal import (
+from nmt_pbt.run.records import (
     AnyRecord,
     Assigned,
     Ended,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from nmt_pbt.base.types import Value
-from nmt_pbt.run.journal import (
+from nmt_pbt.run.records import (
     AnyRecord,
     Assigned,
     Ended,

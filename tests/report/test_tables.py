@@ -15,7 +15,7 @@ from nmt_pbt.report.methods import method_info
 from nmt_pbt.report.run import load_run
 from nmt_pbt.report.statistics import frame_of, results_of
 from nmt_pbt.report.tables import Cell, Table
-from nmt_pbt.run.journal import OtherTest, Tested
+from nmt_pbt.run.records import OtherTest, Tested
 
 
 @pytest.fixture(scope="module")

@@ -16,10 +16,10 @@ from nmt_pbt.base.errors import OutOfMemoryError
 from nmt_pbt.base.types import Value
 from nmt_pbt.run.driver import Driver
 from nmt_pbt.run.jobs import Engine, Job, Result, Undone
-from nmt_pbt.run.journal import Guessed, Journal, RunStarted
+from nmt_pbt.run.journal import Journal
 from nmt_pbt.run.progress import Winner
+from nmt_pbt.run.records import Guessed, RunStarted, search_started
 from nmt_pbt.run.scheduler import Scheduler
-from nmt_pbt.run.search_start import search_started
 from nmt_pbt.run.worker import TrainablePool, Worker
 from nmt_pbt.search.methods.registry import build_method
 from nmt_pbt.tasks.protocol import Evaluation, MemberState, TestResult, Trainable

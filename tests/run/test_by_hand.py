@@ -8,14 +8,15 @@ from typing import Any
 import pytest
 
 from nmt_pbt.base.errors import UsageError
+from nmt_pbt.cli.manual import read_guess
 from nmt_pbt.report.run import load_run
 from nmt_pbt.report.series import searches
 from nmt_pbt.run.driver import Driver, Winner
 from nmt_pbt.run.jobs import Engine
-from nmt_pbt.run.journal import AnyRecord, Assigned, Evaluated, Guessed, Journal, SearchEnded, Tested, read_journal
-from nmt_pbt.run.manual import check_free_to_guess, check_free_to_test, is_under_way, read_guess, told, tried
+from nmt_pbt.run.journal import Journal, read_journal
+from nmt_pbt.run.manual import check_free_to_guess, check_free_to_test, is_under_way, told, tried
+from nmt_pbt.run.records import AnyRecord, Assigned, Evaluated, Guessed, SearchEnded, Tested, search_started
 from nmt_pbt.run.run_directory import RunDirectory
-from nmt_pbt.run.search_start import search_started
 from nmt_pbt.search.methods.manual import build_search_by_hand
 from nmt_pbt.search.methods.registry import build_method
 from nmt_pbt.tasks.state import StateStore

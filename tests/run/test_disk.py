@@ -10,9 +10,14 @@ from typing import Any
 import pytest
 
 from nmt_pbt.base.errors import UsageError
-from nmt_pbt.run.preflight import Need, check_room, need_of, parameters
+from nmt_pbt.run.preflight import Need, check_room, need_of
+from nmt_pbt.tasks.translation.footprint import parameters, state_bytes
 from nmt_pbt.tasks.translation.settings import ModelSettings
 from nmt_pbt.tasks.translation.tree import TranslationSettings, load_settings
+
+
+def need_with(settings: TranslationSettings, vocabulary: int) -> Need:
+    return need_of(settings, state_bytes(settings, vocabulary))
 
 
 @pytest.mark.parametrize(
@@ -35,16 +40,19 @@ def test_the_parameters_are_those_of_the_model(shape: dict[str, Any]) -> None:
 def test_the_largest_shape_of_the_space_counts() -> None:
     space = "search.space={units: {choices: [8, 64, 32]}, embedding_units: {min: 8, max: 48, integer: true}}"
     largest = load_settings(None, ["model.units=64", "model.embedding_units=48"])
-    assert need_of(load_settings(None, [space]), 100).state == need_of(largest, 100).state
+    assert need_with(load_settings(None, [space]), 100).state == need_with(largest, 100).state
 
 
 def test_states_models_and_size_add_up() -> None:
-    need = need_of(load_settings(None, ["search.population=10", "search.seeds=3", "search.methods=[pbt, grid]"]), 400)
+    need = need_with(load_settings(None, ["search.population=10", "search.seeds=3", "search.methods=[pbt, grid]"]), 400)
     assert (need.states, need.models) == (3 * 2 * 22, 6)  # all searches go on at once
     assert need.bytes > 138 * need.state
     assert "132 states at once and 6 models in the end" in str(need)
     kept = ["search.population=4", "search.methods=[pbt, grid]"]
-    assert [need_of(load_settings(None, [*kept, f"evaluation.kept_models={n}"]), 400).models for n in (3, 9)] == [4, 5]
+    assert [need_with(load_settings(None, [*kept, f"evaluation.kept_models={n}"]), 400).models for n in (3, 9)] == [
+        4,
+        5,
+    ]
 
 
 @pytest.mark.parametrize(
@@ -60,7 +68,7 @@ def test_states_models_and_size_add_up() -> None:
 )
 def test_one_model_alone_needs_no_room_for_a_population(setting: str, states: int) -> None:
     method = "manual" if "manual" in setting else "replay"
-    need = need_of(load_settings(None, [f"search.methods=[{method}]", setting, "evaluation.kept_models=1"]), 400)
+    need = need_with(load_settings(None, [f"search.methods=[{method}]", setting, "evaluation.kept_models=1"]), 400)
     assert need.states == states
     if states == 3:
         assert "3 states at once and 1 model in the end" in str(need)
@@ -80,7 +88,7 @@ def test_a_disk_with_too_little_room_is_refused_with_both_sizes(
 
 def test_averages_count() -> None:
     def copies(*settings: str) -> int:
-        return need_of(load_settings(None, list(settings)), 400).state - 16 * 1024
+        return need_with(load_settings(None, list(settings)), 400).state - 16 * 1024
 
     weights = copies() // 3
     assert copies("training.averaging=exponential") == 4 * weights
@@ -102,4 +110,4 @@ def test_a_saved_state_is_no_larger_than_told(tmp_path: Path) -> None:
     arrays |= {f"optimizer/{variable.path}": variable.numpy() for variable in optimizer.variables}
     StateStore(tmp_path).save("a", MemberState(arrays, 0))
     size = (tmp_path / "a.safetensors").stat().st_size
-    assert 0.95 * size < need_of(settings, 50).state - 16 * 1024 < size <= need_of(settings, 50).state
+    assert 0.95 * size < need_with(settings, 50).state - 16 * 1024 < size <= need_with(settings, 50).state

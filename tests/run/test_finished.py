@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from nmt_pbt.run.journal import AnyRecord, Tested
 from nmt_pbt.run.preflight import is_finished
+from nmt_pbt.run.records import AnyRecord, Tested
 from nmt_pbt.tasks.translation.tree import load_settings
 from tests.report.journals import assigned, evaluated, run_started, search, search_ended
 

@@ -10,8 +10,9 @@ import pytest
 from nmt_pbt.base.errors import UsageError
 from nmt_pbt.report.run import load_run
 from nmt_pbt.run.compare import compare
-from nmt_pbt.run.journal import Evaluated, Extended, Tested, read_journal, without_times
+from nmt_pbt.run.journal import read_journal, without_times
 from nmt_pbt.run.preflight import is_finished
+from nmt_pbt.run.records import Evaluated, Extended, Tested
 from nmt_pbt.run.run_directory import RunDirectory
 from nmt_pbt.search.methods.registry import check_methods
 from nmt_pbt.tasks.state import StateStore

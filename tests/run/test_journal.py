@@ -15,20 +15,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nmt_pbt.base.errors import JournalError
-from nmt_pbt.run.journal import (
+from nmt_pbt.run.journal import Journal, read_journal, without_times
+from nmt_pbt.run.records import (
     VERSION,
     AnyRecord,
     Assigned,
     Ended,
     Evaluated,
-    Journal,
     RunStarted,
     SearchEnded,
     SearchStarted,
     Seconds,
     Tested,
-    read_journal,
-    without_times,
 )
 
 START = RunStarted(settings="aa", data="bb")

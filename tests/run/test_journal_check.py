@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from nmt_pbt.run.jobs import Job
-from nmt_pbt.run.journal import Assigned, Ended, Evaluated, read_journal
+from nmt_pbt.run.journal import read_journal
+from nmt_pbt.run.records import Assigned, Ended, Evaluated
 from nmt_pbt.run.schedule import Schedule, found_schedule
 from nmt_pbt.tasks.state import StateStore
 from tests.run.cheap import CheapTask, PassingOn, cheap_settings, inline, opened, search

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from nmt_pbt.base.types import Value
-from nmt_pbt.run.journal import Assigned, Evaluated
+from nmt_pbt.run.records import Assigned, Evaluated
 from nmt_pbt.run.worker import TrainablePool
 from nmt_pbt.tasks.state import StateStore
 from tests.run.cheap import CheapTask, CheapTrainable, cheap_settings, driver, finish, inline, opened, search

@@ -19,8 +19,9 @@ import pytest
 from nmt_pbt.base.errors import SearchError, UsageError
 from nmt_pbt.run import process_engine
 from nmt_pbt.run.jobs import Job, TrainingJob
-from nmt_pbt.run.journal import RunStarted, Tested, read_journal, without_times
+from nmt_pbt.run.journal import read_journal, without_times
 from nmt_pbt.run.process_engine import ProcessEngine
+from nmt_pbt.run.records import RunStarted, Tested
 from nmt_pbt.search.methods.registry import METHODS
 from nmt_pbt.tasks.state import StateStore
 from tests.run import process_program

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from nmt_pbt.run.journal import Evaluated, read_journal, without_times
+from nmt_pbt.run.journal import read_journal, without_times
+from nmt_pbt.run.records import Evaluated
 from tests.run import ray_program
 from tests.run.cheap import CheapTask, inline, opened, search
 

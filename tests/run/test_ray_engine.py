@@ -16,8 +16,9 @@ if importlib.util.find_spec("ray") is None:  # it must not be imported before th
 
 from nmt_pbt.cli.main import _stop
 from nmt_pbt.run.jobs import TrainingJob
-from nmt_pbt.run.journal import Assigned, Evaluated, read_journal, without_times
+from nmt_pbt.run.journal import read_journal, without_times
 from nmt_pbt.run.ray_engine import RayEngine
+from nmt_pbt.run.records import Assigned, Evaluated
 from nmt_pbt.tasks.state import StateStore
 from tests.run.cheap import CheapTask, PassingOn, cheap_settings, inline, opened, search
 

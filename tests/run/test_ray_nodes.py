@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from nmt_pbt.run.jobs import Job
-from nmt_pbt.run.journal import Evaluated, read_journal
+from nmt_pbt.run.journal import read_journal
 from nmt_pbt.run.ray_engine import RayEngine
+from nmt_pbt.run.records import Evaluated
 from nmt_pbt.tasks.state import StateStore
 from tests.run.cheap import CheapTask, inline, opened, search
 from tests.run.ray_program import SETTINGS

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nmt_pbt.base.errors import JournalError, UsageError
-from nmt_pbt.run.journal import AnyRecord, SearchEnded
+from nmt_pbt.run.records import AnyRecord, SearchEnded
 from nmt_pbt.run.schedule import (
     RecordedSegment,
     Schedule,

@@ -11,8 +11,9 @@ from nmt_pbt.base.errors import JournalError, UsageError
 from nmt_pbt.cli import running
 from nmt_pbt.report.run import load_run
 from nmt_pbt.run.compare import compare
-from nmt_pbt.run.journal import Evaluated, SearchEnded, Tested, read_journal, without_times
+from nmt_pbt.run.journal import read_journal, without_times
 from nmt_pbt.run.manual import check_free_to_guess
+from nmt_pbt.run.records import Evaluated, SearchEnded, Tested
 from nmt_pbt.run.run_directory import RunDirectory
 from nmt_pbt.tasks.state import StateStore
 from nmt_pbt.tasks.translation.tree import TranslationSettings

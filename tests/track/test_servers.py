@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from nmt_pbt.run.compare import compare
-from nmt_pbt.run.journal import Evaluated, SearchRecord, Tested
+from nmt_pbt.run.records import Evaluated, SearchRecord, Tested
 from nmt_pbt.run.run_directory import RunDirectory
 from nmt_pbt.track.tracking import send, tracking
 from tests.run.cheap import CheapTask

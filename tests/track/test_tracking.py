@@ -10,7 +10,7 @@ import pytest
 
 from nmt_pbt.base.errors import UsageError
 from nmt_pbt.run.compare import compare
-from nmt_pbt.run.journal import Assigned, Evaluated, SearchRecord, Tested
+from nmt_pbt.run.records import Assigned, Evaluated, SearchRecord, Tested
 from nmt_pbt.run.run_directory import RunDirectory
 from nmt_pbt.tasks.translation.tree import TranslationSettings
 from nmt_pbt.track import tracking as module

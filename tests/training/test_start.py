@@ -20,7 +20,7 @@ def began(small_settings) -> list[str]:
     code = (
         "import pickle, sys; task = pickle.load(sys.stdin.buffer)\n"
         "print(type(task).__name__, 'tensorflow' in sys.modules, task.settings.model.units)\n"
-        "from nmt_pbt.tasks.translation.start import UNUSED\n"
+        "from nmt_pbt.tasks.translation.tensorflow_start import UNUSED\n"
         "print(*(name for name in UNUSED if name in sys.modules))\n"
         "import matplotlib.pyplot, pandas, sklearn\n"
         "print('found')"

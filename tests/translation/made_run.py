@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from nmt_pbt.base.yaml_text import read_yaml
-from nmt_pbt.run.journal import Assigned, Ended, Evaluated, Journal, RunStarted, SearchEnded, SearchStarted, Tested
+from nmt_pbt.run.journal import Journal
+from nmt_pbt.run.records import Assigned, Ended, Evaluated, RunStarted, SearchEnded, SearchStarted, Tested
 from nmt_pbt.settings.fingerprint import settings_hash
 from nmt_pbt.settings.loading import dump_settings
 from nmt_pbt.tasks.translation.corpus.catalog import load_corpus

@@ -19,6 +19,7 @@ from nmt_pbt.tasks.translation import distillation as module
 from nmt_pbt.tasks.translation.corpus.catalog import load_corpus
 from nmt_pbt.tasks.translation.corpus.parallel import Corpus, ParallelText, read_folder
 from nmt_pbt.tasks.translation.decoding_options import DecodingOptions
+from nmt_pbt.tasks.translation.teachers import Teacher
 from nmt_pbt.tasks.translation.translator import Translator
 from nmt_pbt.tasks.translation.tree import load_settings
 from tests.translation.made_run import make_run
@@ -272,7 +273,7 @@ def test_a_model_is_trained_on_it_like_on_any_corpus(whole, tmp_path, capfd):
 @pytest.mark.parametrize(("sentences", "parts"), [(1, 1), (150, 2), (2000, 16), (29_000, 65), (1_000_000, 977)])
 def test_a_small_text_has_parts_for_many_cores_and_a_large_one_parts_that_are_soon_done(tmp_path, sentences, parts):
     text = ParallelText(("a",) * sentences, ("b",) * sentences)
-    teacher = module.Teacher("forward", (), DecodingOptions())
+    teacher = Teacher("forward", (), DecodingOptions())
     work = module.Distillation(Corpus("c", "en", "de", text, text, text, {}), teacher, None, True, tmp_path / "out")
     work.__dict__["_kept"] = np.arange(sentences)
     found = list(work.parts(teacher))

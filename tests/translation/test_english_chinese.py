@@ -11,7 +11,8 @@ from itertools import chain, islice
 import pytest
 
 from nmt_pbt.base.randomness import generator
-from nmt_pbt.run.journal import Evaluated, Tested, read_journal
+from nmt_pbt.run.journal import read_journal
+from nmt_pbt.run.records import Evaluated, Tested
 from nmt_pbt.tasks.translation.corpus.grammar_file import read_grammar
 from tests.corpus.english_chinese import GRAMMAR, write_english_chinese
 from tests.report.made_font import write_font

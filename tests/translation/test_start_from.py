@@ -13,11 +13,14 @@ from nmt_pbt.base.errors import StateError, UsageError
 from nmt_pbt.base.yaml_text import read_yaml
 from nmt_pbt.cli.main import app
 from nmt_pbt.cli.start_from import settings_to_start_from
-from nmt_pbt.run.journal import Evaluated, read_journal, without_times
+from nmt_pbt.run.choice import best_winner
+from nmt_pbt.run.journal import read_journal, without_times
+from nmt_pbt.run.records import Evaluated
 from nmt_pbt.run.run_directory import RunDirectory
-from nmt_pbt.run.start import choose_start, start_of_run
+from nmt_pbt.tasks.kept_model import KeptModel
 from nmt_pbt.tasks.protocol import MemberState
 from nmt_pbt.tasks.state import START, StateStore, content_hash, weights_of
+from nmt_pbt.tasks.translation.start_from import Start, choose_start, start_of_run
 from nmt_pbt.tasks.translation.tree import TranslationSettings, load_settings
 from tests.translation.made_run import SETTINGS, make_run
 
@@ -26,6 +29,14 @@ SHORT = ("--set=training.epochs=0.4", "--set=search.interval=0.2", "--set=engine
 
 def settings(run: Path, **overrides: object) -> TranslationSettings:
     return load_settings(overrides={**SETTINGS, "start_from": str(run), **overrides})
+
+
+def translation_winner(run: Path) -> KeptModel[TranslationSettings]:
+    return best_winner(run, TranslationSettings)
+
+
+def start_of(settings: TranslationSettings) -> Start:
+    return choose_start(settings, translation_winner(Path(settings.start_from or "")))
 
 
 def invoke(*arguments: object) -> str:
@@ -47,7 +58,7 @@ def test_weights_alone_are_taken_and_averages_where_there_are_such() -> None:
 
 
 def test_the_best_winner_is_chosen_with_its_vocabulary(run: Path) -> None:
-    start = choose_start(settings(run))
+    start = start_of(settings(run))
     assert start.digest == content_hash(weights_of(winner(run)))
     assert start.subwords == (run / "subwords.model").read_bytes()
 
@@ -66,23 +77,23 @@ def test_the_best_winner_is_chosen_with_its_vocabulary(run: Path) -> None:
 )
 def test_what_does_not_fit_is_refused_in_one_line(run: Path, overrides: dict[str, object], message: str) -> None:
     with pytest.raises(UsageError) as refused:
-        choose_start(settings(run, **overrides))
+        start_of(settings(run, **overrides))
     assert message in str(refused.value)
     assert "\n" not in str(refused.value)
 
 
 def test_a_folder_without_a_winner_is_refused(tmp_path: Path, bare_run: Path) -> None:
     with pytest.raises(UsageError, match="holds no run"):
-        choose_start(settings(tmp_path))
+        start_of(settings(tmp_path))
     with pytest.raises(UsageError, match="is not there"):
-        choose_start(settings(bare_run))
+        start_of(settings(bare_run))
 
 
 def test_a_damaged_model_is_refused(tmp_path: Path, run: Path) -> None:
     copy = shutil.copytree(run, tmp_path / "copy")
     (copy / "models" / "pbt-seed0.safetensors").write_bytes(b"nothing")
     with pytest.raises(StateError, match="damaged"):
-        choose_start(settings(copy))
+        start_of(settings(copy))
 
 
 @pytest.mark.timeout(900)
@@ -109,7 +120,7 @@ def test_training_starts_from_the_winner_on_any_engine_and_goes_on_without_it(tm
 
     (kept.path / f"{START}.safetensors").unlink()
     with pytest.raises(UsageError, match="holds no run"):
-        start_of_run(kept, tuned)
+        start_of_run(kept.path, tuned, translation_winner)
 
 
 def test_the_settings_are_the_other_runs_with_the_shape_of_its_winner_and_no_stop_rule(
@@ -121,14 +132,14 @@ def test_the_settings_are_the_other_runs_with_the_shape_of_its_winner_and_no_sto
     assert (found.model.units, found.model.embedding_units) == (16, 12)
     assert (found.name, found.start_from, found.start_digest) == (None, str(source), None)
     assert (found.search.stop.target, found.search.stop.patience_intervals) == (None, 9)
-    choose_start(found)
+    start_of(found)
     assert settings_to_start_from(source, tmp_path / "mine.yaml")[0] == tmp_path / "mine.yaml"
 
 
 def test_another_winner_than_the_run_was_begun_with_is_refused(tmp_path: Path, run: Path) -> None:
     other = settings(run, start_digest="0" * 64)
     with pytest.raises(UsageError, match="its best winner is another one than when the run was begun"):
-        start_of_run(RunDirectory(tmp_path), other)
+        start_of_run(tmp_path, other, translation_winner)
 
 
 def test_what_training_starts_from_is_part_of_the_fingerprint(run: Path) -> None:

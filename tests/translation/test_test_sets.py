@@ -11,8 +11,9 @@ import pytest
 
 from nmt_pbt.base.errors import UsageError
 from nmt_pbt.run.jobs import StateReference
-from nmt_pbt.run.journal import Journal, RunStarted, SearchStarted, read_journal
+from nmt_pbt.run.journal import Journal, read_journal
 from nmt_pbt.run.progress import Winner
+from nmt_pbt.run.records import RunStarted, SearchStarted
 from nmt_pbt.run.run_directory import RunDirectory
 from nmt_pbt.run.winner_test import WinnerTest
 from nmt_pbt.run.worker import LiveTrainable, Worker

@@ -124,7 +124,7 @@ def draw_pair(
 
 
 def has_choice(domain: Domain) -> bool:
-    """Tell whether a domain has more than one value."""
+    """Return whether a domain has more than one value."""
     return len(domain.choices) > 1 if isinstance(domain, ChoiceDomain) else domain.min < domain.max
 
 

@@ -69,7 +69,7 @@ class InForce:
         self._values: dict[tuple[str, str], set[float]] | None = None
 
     def learn(self, built: Scalars, values: Mapping[str, Value]) -> None:
-        """Take in a model that was just built.
+        """Register a model that was just built.
 
         Args:
             built: Of the model, before anything was loaded into it.

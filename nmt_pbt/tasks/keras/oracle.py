@@ -65,14 +65,14 @@ class StoredOracle(SafeOracle):
 
     @locked
     def update_trial(self, trial_id: str, metrics: Mapping[str, float], step: int = 0) -> Trial:
-        """Take in an evaluation; see `SafeOracle`. One of a trial that is over is left alone."""
+        """Record an evaluation; see `SafeOracle`. One of a trial that is over is left alone."""
         if trial_id in self._over:
             return self.trials[trial_id]
         return super().update_trial(trial_id, metrics, step)
 
     @locked
     def end_trial(self, trial: Trial) -> None:
-        """Take in the end of a trial, once.
+        """Record the end of a trial, once.
 
         Args:
             trial: With its status COMPLETED, FAILED or INVALID, and a message if it failed.
@@ -117,7 +117,7 @@ class StoredOracle(SafeOracle):
         self.save()
 
     def set_state(self, state: Mapping[str, Any]) -> None:
-        """Take up what `get_state` returned."""
+        """Restore what `get_state` returned."""
         self._owners = {trial: tuner for tuner, trial in state["ongoing_trials"].items()}
         self._over = set(state["end_order"])
         super().set_state(state)
@@ -235,7 +235,7 @@ class PBTOracle(StoredOracle, pbt.PBTOracle):
         return {**super().get_state(), "arguments": self._arguments}
 
     def set_state(self, state: Mapping[str, Any]) -> None:
-        """Take up what `get_state` returned.
+        """Restore what `get_state` returned.
 
         Raises:
             UsageError: It is of a search with other arguments.
@@ -265,13 +265,13 @@ class SearchOracle(JournaledPBTOracle):
 
     @locked
     def update_trial(self, trial_id: str, metrics: Mapping[str, float], step: int = 0) -> Trial:
-        """Take in an evaluation; its step is the age of the weights in epochs, as everywhere in KerasTuner."""
+        """Record an evaluation; its step is the age of the weights in epochs, as everywhere in KerasTuner."""
         values = self.trials[trial_id].hyperparameters.values
         return super().update_trial(trial_id, metrics, round(values[pbt.AGE] + values[EPOCHS]))
 
     @locked
     def end_trial(self, trial: Trial) -> None:
-        """Take in the end of a trial; see `nmt_pbt.search.pbt.PBTOracle`."""
+        """Record the end of a trial; see `nmt_pbt.search.pbt.PBTOracle`."""
         pbt.PBTOracle.end_trial(self, trial)
         if trial.status == "FAILED" and trial.message == NOT_FINITE:
             self.trials[trial.trial_id].score = -math.inf if self.objective.direction == "max" else math.inf

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from nmt_pbt.base.errors import UsageError
-from nmt_pbt.run.journal import AnyRecord, Assigned, Evaluated
+from nmt_pbt.run.records import AnyRecord, Assigned, Evaluated
 from nmt_pbt.search.oracles import EPOCHS
 from nmt_pbt.search.pbt import AGE, INHERITED, MEMBER, PARENT
 

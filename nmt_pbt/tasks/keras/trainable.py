@@ -33,8 +33,7 @@ from nmt_pbt.tasks.keras.model_state import (
     trained_by,
 )
 from nmt_pbt.tasks.keras.models import Apply, Donor, LiveModel, searched
-from nmt_pbt.tasks.keras.results import found_in, last_metrics
-from nmt_pbt.tasks.keras.watch import Watch
+from nmt_pbt.tasks.keras.watch import Watch, found_in, last_metrics
 from nmt_pbt.tasks.protocol import Evaluation, MemberState
 
 MASKS = "generator/seed"

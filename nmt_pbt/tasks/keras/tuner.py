@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,7 @@ from nmt_pbt.base.types import Value
 from nmt_pbt.base.yaml_text import read_yaml
 from nmt_pbt.run import compare
 from nmt_pbt.run.driver import Driver
-from nmt_pbt.run.job_queue import TrainingJobs
-from nmt_pbt.run.journal import Evaluated, Journal
+from nmt_pbt.run.journal import Journal
 from nmt_pbt.run.own_task import (
     Progress,
     check_count,
@@ -30,37 +29,33 @@ from nmt_pbt.run.own_task import (
     telling_full_disks,
 )
 from nmt_pbt.run.preflight import is_finished
+from nmt_pbt.run.records import search_started
 from nmt_pbt.run.run_directory import RunDirectory
-from nmt_pbt.run.search_start import search_started
-from nmt_pbt.search.budget import Budget
 from nmt_pbt.search.exploit import Exploit
 from nmt_pbt.search.explore import ExploreFunction, Explorer
-from nmt_pbt.search.keras_tuner_internals import MultiObjective, get_hypermodel
-from nmt_pbt.search.keras_tuner_space import from_hyperparameters
-from nmt_pbt.search.methods.pbt import check_whole_intervals
+from nmt_pbt.search.keras_tuner_internals import get_hypermodel
 from nmt_pbt.search.plan import SearchPlan
 from nmt_pbt.search.segments import Segment
-from nmt_pbt.settings.own_task import OwnTaskSettings, own_task_settings
+from nmt_pbt.settings.own_task import OwnTaskSettings
 from nmt_pbt.tasks.keras.arguments import (
-    check_exploit,
     check_fit_arguments,
     check_known,
     check_project,
     check_tuner_arguments,
-    check_whole,
 )
 from nmt_pbt.tasks.keras.data import FitArguments
-from nmt_pbt.tasks.keras.models import check_model, not_declared
+from nmt_pbt.tasks.keras.models import check_model
 from nmt_pbt.tasks.keras.oracle import SearchOracle
+from nmt_pbt.tasks.keras.population_arguments import METHOD, PopulationArguments
 from nmt_pbt.tasks.keras.project import load_model, one_thread_each
-from nmt_pbt.tasks.keras.schedule import schedule
+from nmt_pbt.tasks.keras.schedule import history, schedule
 from nmt_pbt.tasks.keras.space import declares_hyperparameters, find_space, find_space_of_fit
 from nmt_pbt.tasks.keras.start import starting_from
-from nmt_pbt.tasks.keras.task import CompileOverrides, KerasTask, matching
-from nmt_pbt.tasks.protocol import MemberState, Objective
+from nmt_pbt.tasks.keras.task import CompileOverrides, KerasTask
+from nmt_pbt.tasks.keras.trial_states import TrialStates
+from nmt_pbt.tasks.protocol import MemberState
 from nmt_pbt.tasks.state import StateStore, content_hash
 
-_METHOD = "pbt"
 _TUNER = (
     *("directory", "project_name", "overwrite", "max_model_size", "optimizer", "loss", "metrics"),
     *("distribution_strategy", "tuner_id", "executions_per_trial"),
@@ -155,35 +150,29 @@ class PopulationBasedTraining(keras_tuner.Tuner):
         if hypermodel is None:
             raise UsageError("hypermodel is missing; give a keras_tuner.HyperModel or a function that builds a model")
         check_known(kwargs, PopulationBasedTraining.__init__, _TUNER)
-        check_whole(interval=interval, epochs=epochs)
-        for name, value in (("population_size", population_size), ("more_epochs", more_epochs), ("workers", workers)):
-            check_count(name, value)
-        check_whole_intervals(epochs, more_epochs, interval)
+        check_count("workers", workers)
         if seed is not None:
             check_count("seed", seed)
-        if isinstance(initial, Mapping):
-            raise UsageError("initial: expected a list with a dictionary for each of the first models; write [{...}]")
-        check_exploit(exploit)
+        self._population = PopulationArguments(
+            population_size=population_size,
+            interval=interval,
+            epochs=epochs,
+            more_epochs=more_epochs,
+            exploit=exploit,
+            explore=explore,
+            burn_in=burn_in,
+            synchronous=synchronous,
+            initial=initial,
+            structural=tuple(structural),
+            frozen=tuple(frozen),
+            objective=objective,
+        )
+        self._population.check()
         check_tuner_arguments(kwargs)
         folder = Path(kwargs.get("directory") or ".") / (kwargs.get("project_name") or "untitled_project")
         overwrite = bool(kwargs.get("overwrite"))
         if not overwrite:
             check_project(folder)
-        self._epochs, self._more_epochs = epochs, more_epochs
-        self._population: dict[str, Any] = {
-            "population_size": population_size,
-            "interval": interval,
-            "epochs": epochs + more_epochs,
-            "more_epochs": more_epochs,
-            "exploit": exploit,
-            "explore": explore,
-            "burn_in": burn_in,
-            "synchronous": synchronous,
-            "initial": list(initial),
-            "objective": objective,
-        }
-        self._declared = tuple(structural)
-        self._frozen = tuple(frozen)
         self._workers, self._address = workers, address
         self._stop = dict(stop or {})
         self._retries = max_retries_per_trial
@@ -226,58 +215,19 @@ class PopulationBasedTraining(keras_tuner.Tuner):
 
     # --- what is searched ---
 
-    @property
-    def _structural(self) -> set[str]:
-        names = [hyperparameter.name for hyperparameter in self._space.space]
-        exact = {name for name in self._declared if not set("*?[") & set(name)}
-        return matching(names, self._declared) | exact  # a plain name that is not there is refused by the space
-
     def _new_oracle(self) -> SearchOracle:
-        space = from_hyperparameters(self._space, self._structural, self._frozen)
-        size, interval, epochs = (self._population[name] for name in ("population_size", "interval", "epochs"))
-        return SearchOracle(
-            hyperparameters=self._space,
-            space=space,
-            budget=Budget.for_trials(size, epochs, 1, interval),
-            seed=self._seed,
-            **self._population,
-        )
+        return self._population.oracle(self._space, self._seed)
 
     def _settings(self) -> OwnTaskSettings:
-        names = {name: self._population[name] for name in ("exploit", "explore")}
-        named = {name: value for name, value in names.items() if isinstance(value, str)}
-        objective = self.oracle.objective
-        given = {name: described(value) for name, value in names.items() if not isinstance(value, str)}
-        if isinstance(objective, MultiObjective):
-            given["objective"] = ", ".join(f"{part.name} ({part.direction})" for part in objective.objectives)
-        return own_task_settings(
-            self.oracle.space,
-            Objective(objective.name, objective.direction),
+        return self._population.settings(
+            self.oracle,
             {
                 "name": run_name(self.project_name),
-                "seed": self._seed,
-                "task": "keras",
                 "start_from": None if self._start_from is None else str(self._start_from),
                 "start_digest": None if self._start is None else content_hash(self._start),
-                "kept": self._population["population_size"],
-                "training": {"epochs": float(self._epochs)},
-                "search": {
-                    "methods": [_METHOD],
-                    "population": self._population["population_size"],
-                    "interval": float(self._population["interval"]),
-                    "more_epochs": float(self._more_epochs),
-                    "stop": self._stop,
-                    _METHOD: {
-                        **named,
-                        "burn_in": float(self._population["burn_in"]),
-                        "synchronous": self._population["synchronous"],
-                        "initial": [dict(values) for values in self._population["initial"]],
-                        "frozen": list(self._frozen),
-                    },
-                },
                 "engine": engine_settings(self._workers, self._address),
-                "strategies": given,
             },
+            self._stop,
         )
 
     def _task(self, arguments: FitArguments) -> KerasTask:
@@ -286,7 +236,7 @@ class PopulationBasedTraining(keras_tuner.Tuner):
             hyperparameters=self._space,
             arguments=arguments,
             objective=self.oracle.objective,
-            structural=frozenset(self._structural),
+            structural=frozenset(self._population.structural_among(self._space)),
             compiled=self._compiled,
             max_model_size=self._largest,
             max_retries=self._retries,
@@ -301,7 +251,7 @@ class PopulationBasedTraining(keras_tuner.Tuner):
         settings = self._settings()
         self._run.check_same(settings)
         with Journal(self._run.journal_file, writable=False) as journal:
-            start = search_started(_METHOD, self.oracle, settings.search_plan(), self._seed)
+            start = search_started(METHOD, self.oracle, settings.search_plan(), self._seed)
             Driver(self.oracle, StateStore(self._run.states), journal, start, stop=settings.search.stop).recall()
 
     # --- searching ---
@@ -335,7 +285,7 @@ class PopulationBasedTraining(keras_tuner.Tuner):
             fit_kwargs.setdefault("verbose", 0)
         arguments = FitArguments(fit_args, fit_kwargs)
         arguments.check(sent=False)
-        check_fit_arguments(arguments, self._task(arguments).objective_names, own_fit, self._population["interval"])
+        check_fit_arguments(arguments, self._task(arguments).objective_names, own_fit, self._population.interval)
         if own_fit and self._run.started() is None and declares_hyperparameters(type(self.hypermodel).fit):
             self._space = find_space_of_fit(
                 self.hypermodel, lambda hp: self._built(self.hypermodel, hp), self._space, arguments.made()
@@ -346,7 +296,7 @@ class PopulationBasedTraining(keras_tuner.Tuner):
                 say(f"{self.project_dir}: this search is finished; see get_best_models(), report()")
             return
         self.oracle = self._new_oracle()
-        self._check_structural()
+        self._population.check_structural(self._space, self._changes_shapes)
         task = self._task(arguments)
         if self._workers != 1 or self._address is not None:
             task.check_sendable()
@@ -359,18 +309,6 @@ class PopulationBasedTraining(keras_tuner.Tuner):
         self, name: str, plan: SearchPlan, seed: int, pairs_per_epoch: int, segments: Sequence[Segment]
     ) -> SearchOracle:
         return self.oracle
-
-    def _check_structural(self) -> None:
-        """Refuse hyperparameters that change shapes and would change in training."""
-        if self._population["explore"] is None:
-            return
-        moving = {
-            name: difference
-            for name, difference in self._changes_shapes.items()
-            if name not in self._structural and name not in self._frozen
-        }
-        if moving:
-            raise not_declared(sorted(moving), next(iter(moving.values())))
 
     # --- results ---
 
@@ -386,7 +324,9 @@ class PopulationBasedTraining(keras_tuner.Tuner):
         Raises:
             UsageError: Nothing has been trained.
         """
-        kept = [trial for trial in self.oracle.get_best_trials(self.oracle.max_trials) if self._is_kept(trial)]
+        states = TrialStates.of(self._run, METHOD, self._seed)
+        trials = self.oracle.get_best_trials(self.oracle.max_trials)
+        kept = [trial for trial in trials if states.has(trial.trial_id)]
         if not kept:
             raise UsageError(f"{self.project_dir}: no trained model yet; call search first")
         return [self.load_model(trial) for trial in kept[:num_models]]
@@ -400,32 +340,10 @@ class PopulationBasedTraining(keras_tuner.Tuner):
         Raises:
             StateError: It is not kept.
         """
+        states = TrialStates.of(self._run, METHOD, self._seed)
         values = self.oracle.searched(trial.hyperparameters.values)
-        content = self._states.get(trial.trial_id, "")
-        task = self._task(FitArguments())
-        return load_model(task, self._run.path, self._places(trial), values, content)
-
-    @property
-    def _states(self) -> dict[str, str]:
-        """Content hashes of the states that trials ended with."""
-        return {
-            record.trial: record.state
-            for record in self._run.records()
-            if isinstance(record, Evaluated) and record.state is not None
-        }
-
-    def _places(self, trial: Trial) -> Iterator[tuple[Path, str]]:
-        name = TrainingJobs(_METHOD, self._seed).state_name(trial.trial_id, 0)
-        yield self._run.states, name
-        yield self._run.models, name
-        yield self._run.models, f"{_METHOD}-seed{self._seed}"
-
-    def _is_kept(self, trial: Trial) -> bool:
-        content = self._states.get(trial.trial_id)
-        return content is not None and any(
-            StateStore(folder).exists(name) and StateStore(folder).problem(name, content) is None
-            for folder, name in self._places(trial)
-        )
+        content = states.content.get(trial.trial_id, "")
+        return load_model(self._task(FitArguments()), self._run.path, states.places(trial.trial_id), values, content)
 
     def schedule(self) -> pd.DataFrame:
         """Return the hyperparameters of the best model over its training, along its lineage.
@@ -449,8 +367,6 @@ class PopulationBasedTraining(keras_tuner.Tuner):
             None for fresh weights), inherited, one column a hyperparameter, one a metric (at the last epoch), and
             failure (why it failed; None where it did not).
         """
-        from nmt_pbt.tasks.keras.schedule import history
-
         return history(self._run.records())
 
     def report(self) -> Path:
@@ -470,13 +386,3 @@ class PopulationBasedTraining(keras_tuner.Tuner):
 
     def save(self) -> None:
         """Do nothing: the journal is the record."""
-
-
-def described(value: Any) -> str:
-    """Return how a strategy that is no name is told from others."""
-    if value is None:
-        return "none"
-    if hasattr(value, "__qualname__"):
-        return f"{value.__module__}.{value.__qualname__}"
-    inside = ", ".join(f"{name}={held!r}" for name, held in sorted(vars(value).items()) if not name.startswith("_"))
-    return f"{type(value).__name__}({inside})"

@@ -40,7 +40,7 @@ class Bootstrap:
             raise UsageError(f"exploit samples {self.samples}; a bootstrap takes at least 100")
 
     def report(self, trial: str, evidence: str) -> None:
-        """Take in what BLEU of a trial's translations is made of.
+        """Record the counts that BLEU of a trial's translations is made of.
 
         Args:
             trial: The trial's id.
@@ -81,5 +81,5 @@ class Bootstrap:
         return {trial: counts.tolist() for trial, counts in self._counts.items()}
 
     def set_state(self, state: Mapping[str, Any]) -> None:
-        """Take up what `get_state` returned."""
+        """Restore what `get_state` returned."""
         self._counts = {trial: np.asarray(counts, dtype=np.int64) for trial, counts in state.items()}

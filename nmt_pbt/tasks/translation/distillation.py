@@ -1,20 +1,19 @@
-"""A corpus whose targets a model wrote: sequence-level distillation (Kim & Rush 2016, arXiv 1606.07947).
+"""A corpus with translations as its targets: sequence-level distillation (Kim & Rush 2016, arXiv 1606.07947).
 
-With a reverse model's translations beside it, it is data diversification (Nguyen et al. 2020, arXiv 1911.01986).
+Together with the translations of a reverse model it is data diversification (Nguyen et al. 2020, arXiv 1911.01986).
 
-The text is translated in parts, each of which is a file of the work's folder as soon as it is done: work that is killed
-goes on with the parts that are left. A part's sentences, and so the batches in which they are decoded, do not depend on
-how many workers there are.
+The text is translated in parts. Each finished part is a file in the work folder, so that a killed command goes on with
+the parts that are left. The sentences of a part, and so the batches in which they are decoded, do not depend on the
+number of workers.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -23,19 +22,12 @@ import numpy as np
 
 from nmt_pbt.base.environment import changes_since, environment
 from nmt_pbt.base.errors import UsageError
-from nmt_pbt.base.files import TEMPORARY, check_new_folder, held, refuse_links, replace_file, replacing
-from nmt_pbt.base.memory import give_back_memory
-from nmt_pbt.base.yaml_text import read_yaml
-from nmt_pbt.settings.fingerprint import settings_hash
-from nmt_pbt.settings.loading import SETTINGS_FILE
-from nmt_pbt.tasks.kept_model import KeptModel
+from nmt_pbt.base.files import TEMPORARY, check_new_folder, held, read_json, refuse_links, replace_file, replacing
 from nmt_pbt.tasks.translation.corpus.flat import TextLines, encoded_lines, selected_lines
 from nmt_pbt.tasks.translation.corpus.parallel import Corpus
 from nmt_pbt.tasks.translation.corpus.subwords import Subwords
 from nmt_pbt.tasks.translation.corpus.text_file import file_content
-from nmt_pbt.tasks.translation.decoding_options import DecodingOptions
-from nmt_pbt.tasks.translation.start import import_tensorflow
-from nmt_pbt.tasks.translation.translator import Translator
+from nmt_pbt.tasks.translation.teachers import Part, Teacher
 from nmt_pbt.tasks.translation.tree import TranslationSettings
 
 RECORD = "distillation.json"
@@ -49,105 +41,6 @@ _PARTS = "*-[0-9][0-9][0-9][0-9][0-9][0-9].txt"
 
 
 @dataclass(frozen=True)
-class Teacher:
-    """Models that translate together, and how.
-
-    Attributes:
-        name: `forward`, or `reverse` of a model that translates the targets.
-        models: The models.
-        options: How they search.
-    """
-
-    name: str
-    models: tuple[KeptModel[TranslationSettings], ...]
-    options: DecodingOptions
-
-    @property
-    def bytes(self) -> int:
-        """What the models' files take, which is more than the models do."""
-        return sum((model.folder / f"{model.name}.safetensors").stat().st_size for model in self.models)
-
-    def described(self) -> dict[str, Any]:
-        """Return what is recorded of them: by it they can be told from any others."""
-        return {
-            **asdict(self.options),
-            "models": [
-                {
-                    "run": str(model.run),
-                    "settings": settings_hash(read_yaml(model.run / SETTINGS_FILE), TranslationSettings),
-                    "data": model.data_digest,
-                    "name": model.name,
-                    "trial": model.trial,
-                    model.objective: model.score,
-                    "sha256": hashlib.sha256((model.folder / f"{model.name}.safetensors").read_bytes()).hexdigest(),
-                }
-                for model in self.models
-            ],
-        }
-
-
-@dataclass(frozen=True)
-class Part:
-    """Sentences that one worker translates at a time.
-
-    Attributes:
-        name: Of its file.
-        lines: The sentences.
-    """
-
-    name: str
-    lines: tuple[str, ...]
-
-    def __str__(self) -> str:
-        return f"part {self.name}"
-
-
-@dataclass(frozen=True)
-class PartTranslator:
-    """Builds what translates parts, in a worker's process.
-
-    Attributes:
-        teacher: Which models, and how.
-    """
-
-    teacher: Teacher
-
-    def __call__(self, worker: str) -> Callable[[Part], list[str]]:
-        """Load the models; return what translates a part."""
-        import_tensorflow()
-        translator = Translator([_with_one_thread(model) for model in self.teacher.models], self.teacher.options)
-
-        def translate(part: Part) -> list[str]:
-            try:
-                return translator.translate(part.lines)
-            finally:
-                give_back_memory()
-
-        return translate
-
-
-def _with_one_thread(model: KeptModel[TranslationSettings]) -> KeptModel[TranslationSettings]:
-    engine = model.settings.engine.model_copy(update={"threads": 1})
-    return replace(model, settings=model.settings.model_copy(update={"engine": engine}))
-
-
-def check_reverse(
-    forward: Sequence[KeptModel[TranslationSettings]], reverse: Sequence[KeptModel[TranslationSettings]]
-) -> None:
-    """Refuse a reverse model that does not translate back.
-
-    Raises:
-        UsageError: It translates from or into another language.
-    """
-    ours, theirs = forward[0].settings.corpus, reverse[0].settings.corpus
-    if (theirs.source_language, theirs.target_language) != (ours.target_language, ours.source_language):
-        raise UsageError(
-            f"--reverse {reverse[0].run}: translates {theirs.source_language} to {theirs.target_language}; expected "
-            f"{ours.target_language} to {ours.source_language}"
-        )
-
-
-@dataclass(frozen=True)
 class PairCounts:
     """Training pairs of a distilled corpus.
 
@@ -155,8 +48,8 @@ class PairCounts:
         original: Pairs of the run's own corpus.
         forward: Pairs whose target was translated.
         reverse: Pairs whose source was translated.
-        too_long: Pairs of the run's corpus that were not translated, as the run left them out: too long.
-        empty: Translations that were left out: they hold nothing.
+        too_long: Pairs of the run's corpus that were not translated because the run left them out as too long.
+        empty: Empty translations, which were left out.
     """
 
     original: int
@@ -179,8 +72,8 @@ class Distillation:
         corpus: The run's corpus.
         forward: Translates its training text.
         reverse: Translates the targets of its training text back; None: nothing does.
-        with_original: Whether the run's own training pairs stand beside the translated ones.
-        out: The folder of the distilled corpus, which appears when it is whole.
+        with_original: Whether the run's own training pairs are added to the translated ones.
+        out: The folder of the distilled corpus, which appears when it is complete.
     """
 
     corpus: Corpus
@@ -191,7 +84,7 @@ class Distillation:
 
     @property
     def work(self) -> Path:
-        """The folder that holds what is done until the corpus is whole."""
+        """The folder that holds finished parts until the corpus is complete."""
         return work_folder(self.out)
 
     @property
@@ -201,7 +94,7 @@ class Distillation:
 
     @property
     def sentences(self) -> int:
-        """Sentences that are to be translated, by all teachers together."""
+        """How many sentences all teachers together have to translate."""
         return len(self.teachers) * len(self._kept)
 
     @cached_property
@@ -210,7 +103,7 @@ class Distillation:
 
     @cached_property
     def _kept(self) -> np.ndarray:
-        """Places of the training pairs that the run trained on: the models know nothing longer."""
+        """Places of the training pairs that the run trained on; the models have seen no longer ones."""
         model = self.forward.models[0]
         (subwords_file,) = TranslationSettings.model_files
         subwords, longest = Subwords.load((model.run / subwords_file).read_bytes()), self._settings.corpus.max_length
@@ -224,7 +117,7 @@ class Distillation:
 
     @property
     def _part_size(self) -> int:
-        """Sentences of a part. How many workers there are must not decide it."""
+        """Sentences of a part. It must not depend on the number of workers."""
         return min(_PART_SENTENCES, max(_LEAST_SENTENCES, len(self._kept) // _PARTS_WANTED))
 
     def _text(self, teacher: Teacher) -> tuple[Sequence[str], np.ndarray]:
@@ -262,7 +155,7 @@ class Distillation:
         return sum(count - last * size if number == last else size for number in numbers)
 
     def is_there(self) -> bool:
-        """Tell whether the corpus is whole already, made by the same models in the same way.
+        """Return whether the corpus is complete already, made by the same models in the same way.
 
         Raises:
             UsageError: The folder is there and holds something else, or cannot be made.
@@ -276,7 +169,7 @@ class Distillation:
 
     @contextmanager
     def working(self) -> Iterator[None]:
-        """Begin the work's folder, or go on with it, alone.
+        """Begin the work folder or go on with it, and keep other processes out.
 
         Raises:
             UsageError: The folder holds something else, was begun in another way, or another process works in it.
@@ -298,7 +191,7 @@ class Distillation:
             yield
 
     def _check_own(self) -> None:
-        """Refuse a folder that is not of our making."""
+        """Refuse a folder that this program did not make."""
         if not (self.work.exists() or self.work.is_symlink()) or (self.work / RECORD).is_file():
             return
         left = {_LOCK, *(file.name for file in self.work.glob(TEMPORARY))}  # of a process killed as it began
@@ -306,7 +199,7 @@ class Distillation:
             raise UsageError(f"{self.work}: holds no distillation; move it away, or give another --out")
 
     def finish(self) -> PairCounts:
-        """Put the corpus together from its parts, and give it its folder; the work's folder is removed."""
+        """Put the corpus together from its parts and move it to its folder."""
         folder, languages = self.work / _CORPUS, self._settings.corpus
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
@@ -345,7 +238,7 @@ class Distillation:
         return counts
 
     def clear(self) -> None:
-        """Remove the work's folder, where it is of our making."""
+        """Remove the work folder if this program made it."""
         if (self.work / RECORD).is_file():
             refuse_links(self.work)
             shutil.rmtree(self.work)
@@ -373,12 +266,12 @@ class Distillation:
 
 
 def work_folder(out: Path) -> Path:
-    """Return the folder in which the work on a distilled corpus lies until it is whole."""
+    """Return the folder that holds the finished parts of a distilled corpus until it is complete."""
     return out.with_name(f"{out.name}.unfinished")
 
 
 def _difference(recorded: Mapping[str, Any], wanted: Mapping[str, Any]) -> str | None:
-    """Return what of a distillation is not as recorded, in a few words; where runs lie does not count."""
+    """Return in a few words how a distillation differs from the recorded one; the folders of runs may differ."""
     for name, value in wanted.items():
         before, now = (_without_places(its) for its in (recorded.get(name), value))
         if before == now:
@@ -406,10 +299,4 @@ def _write_record(file: Path, record: Mapping[str, Any]) -> None:
 
 
 def _read(file: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(file.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError):
-        found = None
-    if not isinstance(found, dict):
-        raise UsageError(f"{file}: damaged; delete {file.parent} to begin anew")
-    return found
+    return read_json(file, f"delete {file.parent} to begin anew")

@@ -9,7 +9,8 @@ from pydantic import Field, field_validator
 
 from nmt_pbt.base.errors import suggest
 from nmt_pbt.base.section import Count, FileName, NotNegative, Positive, Rate, Section
-from nmt_pbt.space.hyperparameters import Searchable
+from nmt_pbt.base.types import Value
+from nmt_pbt.space.hyperparameters import Searchable, declared_hyperparameters
 from nmt_pbt.tasks.translation.bleu_tokenizer import DEFAULT, TOKENIZERS
 
 Pairs = Annotated[int, Field(ge=1, le=1_000_000_000)]
@@ -43,12 +44,12 @@ class CorpusSettings(Section):
     test_pairs: Pairs | None = None
     """Use only the first so many test pairs; null uses all of them"""
     test_set: FileName | None = None
-    """Of several test sets in a folder, the one that methods are compared by; null: the first by name. Each winner is
-    scored on all of them"""
+    """If a folder has several test sets, the one that methods are compared by; null: the first in alphabetical order.
+    Each winner is scored on all of them"""
     max_length: Annotated[int, Field(ge=4, le=10_000)] = 60
     """Training pairs with more subwords than this on either side are left out, and counted"""
     vocabulary_size: Annotated[int, Field(ge=6, le=1_000_000)] = 400
-    """Subwords in the joint vocabulary of both languages, four that are no text among them"""
+    """Subwords in the joint vocabulary of both languages, including four special ones"""
     byte_fallback: bool = False
     """Cut a character that is not in the vocabulary into its bytes. Without it such a character is unknown, and no
     translation can hold it. 256 of the subwords are bytes then, and the rarest characters, one in 2,000, are learned as
@@ -77,18 +78,18 @@ class ModelSettings(Section):
     tie_embeddings: Literal["none", "output", "all"] = "all"
     """`output` shares the decoder's embedding with the softmax, `all` the encoder's too"""
     variational_dropout: Annotated[bool, Searchable(mutable=False)] = False
-    """Drop embeddings and states between layers by one mask a sequence, instead of one a position (Gal & Ghahramani
+    """Use one dropout mask a sequence, not one a position, for embeddings and states between layers (Gal & Ghahramani
     2016)"""
 
     layer_normalisation: Annotated[bool, Searchable(mutable=False)] = False
     """Normalise the LSTMs' projections and cells (Ba et al. 2016)"""
     input_feeding: Annotated[bool, Searchable(mutable=False)] = False
-    """The decoder reads the attentional vector of the position before, too (Luong et al. 2015); training is slower, as
-    positions cannot be computed at once"""
+    """The decoder also reads the attentional vector of the previous position (Luong et al. 2015). Training is slower,
+    because positions cannot be computed at once"""
 
 
 class TrainingSettings(Section):
-    """Values in force where the search space names nothing else."""
+    """Values of hyperparameters that are not searched."""
 
     epochs: Annotated[Positive, Searchable(mutable=False)] = 24.0
     """Passes over the training pairs: by each member of a population, and by each trial of the other methods"""
@@ -105,29 +106,29 @@ class TrainingSettings(Section):
     clip_norm: Annotated[Positive, Searchable(mutable=True)] = 1.0
     """Largest global norm of the gradient"""
     word_dropout: Annotated[Rate, Searchable(mutable=True)] = 0.0
-    """Rate on whole subwords: all of a position's embedding is dropped, in the source and the target's prefix"""
+    """Rate on whole subwords: the whole embedding of a position is dropped, in the source and in the target's prefix"""
     subword_sampling: Annotated[float, Field(ge=0.0, le=1.0), Searchable(mutable=True)] = 0.0
-    """Share of the training text's words that are cut into subwords by a draw, anew each epoch (Kudo 2018); a sentence
-    that would then be longer than `corpus.max_length` stays as it is"""
+    """Share of the words of the training text that are cut into randomly drawn subwords, anew each epoch (Kudo 2018). A
+    sentence that would then be longer than `corpus.max_length` stays as it is"""
     weight_decay: Annotated[NotNegative, Searchable(mutable=True)] = 0.0
-    """Share of each matrix taken off in a step, times the learning rate; apart from the gradient (Loshchilov & Hutter
-    2019)"""
+    """Share of each matrix that a step subtracts, times the learning rate; decoupled from the gradient (Loshchilov &
+    Hutter 2019)"""
     average_decay: Annotated[Rate, Searchable(mutable=True)] = 0.99
-    """Share of the moving average that a step keeps: for averaging `exponential`"""
+    """Share of the moving average that is kept in each step: for averaging `exponential`"""
     learning_rate_decay: Annotated[float, Field(gt=0.0, le=1.0), Searchable(mutable=True)] = 1.0
-    """What the learning rate is multiplied with each epoch, in steps at the evaluations; 1 leaves it"""
+    """Factor by which the learning rate is multiplied each epoch, in steps at the evaluations; 1 keeps it constant"""
     plateau_factor: Annotated[float, Field(gt=0.0, le=1.0), Searchable(mutable=True)] = 1.0
-    """What the learning rate is multiplied with when val_loss has stopped falling; 1 leaves it"""
+    """Factor by which the learning rate is multiplied when val_loss has stopped falling; 1 keeps it constant"""
     plateau_patience: Annotated[Count, Searchable(mutable=True)] = 1
     """Evaluations in a row without a lower val_loss before the learning rate is cut"""
     averaging: Literal["none", "exponential", "checkpoints"] = "none"
-    """Weights that are evaluated and translate. `none`: those trained. `exponential`: their moving average.
-    `checkpoints`: the mean of those at the last evaluations"""
+    """Which weights are evaluated and used to translate. `none`: the trained ones. `exponential`: their moving average.
+    `checkpoints`: their mean over the last evaluations"""
     averaged_checkpoints: Annotated[int, Field(ge=2, le=20)] = 5
-    """Evaluations whose weights are averaged: for `checkpoints`"""
+    """Number of evaluations whose weights are averaged: for `checkpoints`"""
     early_stopping: Count | None = None
-    """Evaluations in a row without a better objective before `train` stops; null never. `compare` refuses it: its
-    methods all train equally long"""
+    """Evaluations in a row without a better objective before `train` stops; null: never. `compare` refuses it, because
+    all its methods train equally long"""
 
 
 MOST_SAMPLES = 20
@@ -150,16 +151,16 @@ class EvaluationSettings(Section):
     coverage_penalty: Annotated[float, Field(ge=0.0, le=1000.0)] = 0.0
     """Weight of the penalty for source positions that were not attended to (Wu et al. 2016)"""
     no_repeat_ngram_size: Annotated[int, Field(ge=0, le=LONGEST_NGRAM)] = 0
-    """No n-gram of so many subwords comes twice in a translation, on the test split and in `translate` (Paulus et al.
-    2018); 0 allows all"""
+    """No n-gram of so many subwords may occur twice in a translation, on the test split and in `translate` (Paulus et
+    al. 2018); 0 allows all"""
     samples: Annotated[int, Field(ge=0, le=MOST_SAMPLES)] = 2
     """Dev sentences whose translations are shown and recorded whenever a search finds a better model"""
     kept_models: Count = 1
-    """Models of each search that stay on the disk: its winner, and the best other members of its population, which can
-    translate together with it"""
+    """Models of each search that are kept on the disk: its winner, and the best other members of its population, which
+    can translate together with it"""
     tokenize: str | None = None
-    """sacrebleu's tokenizer of BLEU: `13a`, `zh`, `ja-mecab`, `ko-mecab`, `char`, `intl`, `flores200`, ... null takes
-    that of sacrebleu's own command for the target language, characters for Thai and its like"""
+    """sacrebleu's tokenizer for BLEU: `13a`, `zh`, `ja-mecab`, `ko-mecab`, `char`, `intl`, `flores200`, ... null: the
+    one that sacrebleu's own command takes for the target language; characters for Thai and similar languages"""
 
     @field_validator("tokenize")
     @classmethod
@@ -167,3 +168,20 @@ class EvaluationSettings(Section):
         if name is not None and name not in TOKENIZERS:
             raise ValueError(f"sacrebleu has no tokenizer '{name}'{suggest(name, TOKENIZERS)}")
         return name
+
+
+_OF_TRAINING = declared_hyperparameters(TrainingSettings)
+_OF_MODEL = declared_hyperparameters(ModelSettings)
+HYPERPARAMETERS = {declared.name: declared for declared in (*_OF_TRAINING, *_OF_MODEL)}
+"""The hyperparameters of translation, by name."""
+SEARCHABLE = tuple(HYPERPARAMETERS)
+"""Names that a search space may hold."""
+MUTABLE = tuple(declared.name for declared in _OF_TRAINING if declared.mutable)
+"""Names of those that may change during training."""
+STRUCTURAL = tuple(declared.name for declared in _OF_MODEL)
+"""Names of those that a model is built with, most of them shapes."""
+
+
+def check_value(name: str, value: Value, where: str) -> None:
+    """Refuse a value of a hyperparameter; see `Hyperparameter.check`."""
+    HYPERPARAMETERS[name].check(value, where)

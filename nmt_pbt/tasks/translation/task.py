@@ -17,13 +17,12 @@ from nmt_pbt.tasks.translation.corpus.parallel import ParallelText, sample_lines
 from nmt_pbt.tasks.translation.corpus.subwords import SUBWORDS
 from nmt_pbt.tasks.translation.decoder import Translation, first_texts
 from nmt_pbt.tasks.translation.decoding_options import DecodingOptions
-from nmt_pbt.tasks.translation.hyperparameters import STRUCTURAL
 from nmt_pbt.tasks.translation.metrics import score_translations
 from nmt_pbt.tasks.translation.output_limit import OutputLimit
 from nmt_pbt.tasks.translation.runtime import fitting_into_memory
-from nmt_pbt.tasks.translation.settings import MOST_SAMPLES
+from nmt_pbt.tasks.translation.settings import MOST_SAMPLES, STRUCTURAL
 from nmt_pbt.tasks.translation.significance import counts_path, sentence_counts, write_counts
-from nmt_pbt.tasks.translation.start import TensorflowStarts, make_after
+from nmt_pbt.tasks.translation.tensorflow_start import TensorflowStarts, make_after
 from nmt_pbt.tasks.translation.trainable import TranslationTrainable
 from nmt_pbt.tasks.translation.tree import TranslationSettings
 

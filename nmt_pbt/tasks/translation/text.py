@@ -224,7 +224,7 @@ def _arrived(file: io.BufferedIOBase) -> bytes:
 
 
 def _has_more(file: io.BufferedIOBase, seconds: float) -> bool:
-    """Tell whether something can be read, or the end has come, within so many seconds."""
+    """Return whether something can be read, or the end has come, within so many seconds."""
     try:
         return bool(select.select([file], [], [], max(0.0, seconds))[0])
     except OSError:  # in memory, or of a system that cannot tell

@@ -21,13 +21,12 @@ from nmt_pbt.tasks.translation.batches import in_batches, source_batch, target_b
 from nmt_pbt.tasks.translation.corpus.parallel import sample_lines
 from nmt_pbt.tasks.translation.decoder import Translation, first_texts
 from nmt_pbt.tasks.translation.decoding_options import DecodingOptions
-from nmt_pbt.tasks.translation.hyperparameters import STRUCTURAL
 from nmt_pbt.tasks.translation.metrics import score_translations
 from nmt_pbt.tasks.translation.model.bindings import PlainValue
 from nmt_pbt.tasks.translation.optimizer import FusedAdam, LearningRateSchedule
 from nmt_pbt.tasks.translation.output_limit import OutputLimit
 from nmt_pbt.tasks.translation.runtime import fitting_into_memory, graph_function
-from nmt_pbt.tasks.translation.settings import TrainingSettings
+from nmt_pbt.tasks.translation.settings import STRUCTURAL, TrainingSettings
 from nmt_pbt.tasks.translation.significance import pack_counts, sentence_counts
 from nmt_pbt.tasks.translation.translation_model import TranslationModel, assign
 from nmt_pbt.tasks.translation.tree import TranslationSettings

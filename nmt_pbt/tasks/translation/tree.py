@@ -20,8 +20,17 @@ from nmt_pbt.space.space import Space
 from nmt_pbt.tasks.protocol import Objective
 from nmt_pbt.tasks.translation import strategies  # noqa: F401 - registers its exploit strategies
 from nmt_pbt.tasks.translation.bleu_tokenizer import tokenizer_for
-from nmt_pbt.tasks.translation.hyperparameters import MUTABLE, SEARCHABLE, STRUCTURAL, check_domain, check_value
-from nmt_pbt.tasks.translation.settings import CorpusSettings, EvaluationSettings, ModelSettings, TrainingSettings
+from nmt_pbt.tasks.translation.settings import (
+    HYPERPARAMETERS,
+    MUTABLE,
+    SEARCHABLE,
+    STRUCTURAL,
+    CorpusSettings,
+    EvaluationSettings,
+    ModelSettings,
+    TrainingSettings,
+    check_value,
+)
 
 OBJECTIVES: dict[str, Objective] = {
     name: Objective(name, "min" if name == "val_loss" else "max") for name in ("val_bleu", "val_chrf", "val_loss")
@@ -106,7 +115,7 @@ class TranslationSettings(RunSettings):
         for name in self.search.space:
             if name not in known:
                 raise ValueError(f"search.space.{name}: no such hyperparameter{suggest(name, known)}")
-            check_domain(name, self.search.space[name])
+            HYPERPARAMETERS[name].check_domain(self.search.space[name], f"search.space.{name}")
         check_schedule(self.search.replay.schedule)
         objective = self.search.objective
         if objective not in OBJECTIVES:

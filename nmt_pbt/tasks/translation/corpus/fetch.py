@@ -117,7 +117,7 @@ def fetch(name: str, destination: Path, *, base_url: str | None = None, progress
         name: A corpus of `SOURCES`.
         destination: Folder for its files; made when missing.
         base_url: Another place with the same files, for instance a mirror.
-        progress: Told of each file's progress.
+        progress: Called with each file's progress.
 
     Returns:
         `destination`.

@@ -138,7 +138,7 @@ def read_pair(
     Args:
         source_path: UTF-8 text, one sentence a line; compressed when its name ends in `.gz`.
         target_path: Its translation, as many lines.
-        tell: Told what else can be taken for the end of a line, a sentence each.
+        tell: Called with a sentence on each other character that may be taken for the end of a line.
 
     Returns:
         The sentence pairs, and the number of pairs dropped for a blank line.

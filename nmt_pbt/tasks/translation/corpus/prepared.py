@@ -166,7 +166,7 @@ def prepare(
         corpus: The corpus of `check`.
         subwords: The subwords of `check`.
         settings: The same settings; `max_length` is in subwords, without BOS and EOS.
-        progress: Told how many training pairs are done, now and then.
+        progress: Called now and then with the number of training pairs that are done.
 
     Returns:
         The prepared corpus.

@@ -73,7 +73,7 @@ def store(
         subwords: Likewise.
         settings: Likewise.
         folder: An existing folder; another corpus in it is replaced.
-        progress: Told how many training pairs are done, now and then.
+        progress: Called now and then with the number of training pairs that are done.
 
     Returns:
         The corpus as it lies there.

@@ -31,7 +31,7 @@ REPLACEMENT = "\ufffd"
 """What stands for bytes that are no text, as in Unicode."""
 
 _SPACE = "\u2581"  # how SentencePiece writes the space before a word
-# Learning takes longer in proportion: of a million pairs it would take most of the time.
+# Learning takes time in proportion to the text: with a million pairs it would take most of a run's preparation.
 _MOST_TEXTS = 100_000
 _MOST_CHARACTERS = 6_000_000
 _LARGE_ALPHABET = 1_000  # more characters than this are a script like Chinese's: the rarest become unknown
@@ -193,7 +193,7 @@ class Subwords:
         return UNK not in ids and bool(self._processor.DecodeIds(ids) == character)
 
     def begins_word(self, subword: int) -> bool:
-        """Tell whether a subword begins a word."""
+        """Return whether a subword begins a word."""
         return self._processor.IdToPiece(subword).startswith(_SPACE)
 
     def cuts(self, word: Sequence[int], most: int) -> tuple[list[tuple[int, ...]], np.ndarray]:

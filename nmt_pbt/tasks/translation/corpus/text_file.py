@@ -61,7 +61,7 @@ def read_lines(path: Path, tell: Callable[[str], None] = lambda note: None) -> F
 
     Args:
         path: UTF-8 text; compressed when its name ends in `.gz`.
-        tell: Told what else can be taken for the end of a line, a sentence each.
+        tell: Called with a sentence on each other character that may be taken for the end of a line.
 
     Raises:
         UsageError: The file is missing, empty, damaged or not UTF-8 text.

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from nmt_pbt.tasks.translation.model.loops import State, top_k, while_any
-from nmt_pbt.tasks.translation.model.repetition import block_repeats
 
+_BLOCKED = -1e30  # below any log-probability, also of a hypothesis that is none
 _LEAST = 1e-10  # attention that underflows to 0 costs as much as this, not infinitely much
 
 
@@ -93,6 +93,32 @@ class Hypotheses(NamedTuple):
     lengths: tf.Tensor
     log_probabilities: tf.Tensor
     scores: tf.Tensor
+
+
+def block_repeats(log_probabilities: tf.Tensor, written: tf.Tensor, position: tf.Tensor, size: int) -> tf.Tensor:
+    """Make every subword that would repeat an n-gram of its hypothesis impossible (Paulus et al. 2018, section 2.5).
+
+    The end of a sentence is never blocked: it stands only once in a hypothesis.
+
+    Args:
+        log_probabilities: Of the next subword: `[B, K, V]`.
+        written: The hypotheses so far, then anything: int32 `[B, K, L]`.
+        position: How many subwords of each are written, scalar.
+        size: n of the n-grams, at least 1.
+
+    Returns:
+        The log-probabilities, `[B, K, V]`.
+    """
+    starts = tf.maximum(tf.shape(written)[2] - size + 1, 0)
+    # an n-gram that begins at i is written when its last subword is, at i + n - 1
+    repeats = tf.broadcast_to(tf.range(starts) <= position - size, tf.shape(written[:, :, :starts]))
+    for offset in range(size - 1):
+        latest = tf.maximum(position - size + 1 + offset, 0)  # where there are fewer, nothing repeats
+        repeats &= written[:, :, offset : starts + offset] == written[:, :, latest][:, :, None]
+    places = tf.where(repeats)
+    last = tf.gather_nd(written[:, :, size - 1 :], places)
+    blocked = tf.concat([places[:, :2], tf.cast(last, tf.int64)[:, None]], axis=1)
+    return tf.tensor_scatter_nd_update(log_probabilities, blocked, tf.fill(tf.shape(last), _BLOCKED))
 
 
 def _checked_size(no_repeat_ngram_size: int) -> int:
@@ -225,16 +251,7 @@ class BeamSampler:
         length_penalty: float | tf.Tensor = 1.0,
         coverage: Coverage | None = None,
     ) -> Hypotheses:
-        """Translate a batch.
-
-        Args:
-            step: The model.
-            cache: Its first cache, tensors `[B, 1, ...]`.
-            memory: What it sees of each sentence.
-            batch: B, scalar.
-            limits: Most subwords of each translation, EOS included: int32 `[B]`.
-            length_penalty: Exponent of the length normalisation, at least 0; scalar.
-            coverage: What source positions left out cost; None: nothing.
+        """Translate a batch; see `GreedySampler`. Here `length_penalty` and `coverage` decide the translation as well.
 
         Returns:
             The `n_best` best hypotheses a sentence. Of one that has fewer, the last have score `NEVER`.

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from nmt_pbt.base.errors import UsageError
-from nmt_pbt.run.choice import choose_models
-from nmt_pbt.run.run_directory import RunDirectory
 from nmt_pbt.space.settings import ChoiceDomain
 from nmt_pbt.tasks.kept_model import KeptModel
 from nmt_pbt.tasks.protocol import MemberState
-from nmt_pbt.tasks.translation.hyperparameters import STRUCTURAL
-from nmt_pbt.tasks.translation.settings import ModelSettings
+from nmt_pbt.tasks.translation.settings import STRUCTURAL, ModelSettings
 from nmt_pbt.tasks.translation.tree import TranslationSettings
 
 
@@ -37,34 +35,30 @@ class Start:
         return content_hash(self.weights)
 
 
-def best_winner(folder: Path) -> KeptModel[TranslationSettings]:
-    """Return the best winner of a translation run on dev."""
-    (chosen,) = choose_models(folder, TranslationSettings)
-    return chosen
+Winner = KeptModel[TranslationSettings]
 
 
-def shape_of(winner: KeptModel[TranslationSettings]) -> dict[str, Any]:
+def shape_of(winner: Winner) -> dict[str, Any]:
     """Return the settings of a winner's model, by name."""
     structural = {name: winner.values[name] for name in STRUCTURAL if name in winner.values}
     return {**winner.settings.model.model_dump(), **structural}
 
 
-def choose_start(settings: TranslationSettings) -> Start:
-    """Return the weights that settings name, of a model of the same shape.
+def choose_start(settings: TranslationSettings, winner: Winner) -> Start:
+    """Return the weights of another run's winner, for models of the same shape.
 
     Args:
-        settings: Of a new run, with `start_from`.
+        settings: Of a new run.
+        winner: The best winner of the run that `start_from` names.
 
     Raises:
-        UsageError: There is no such winner, or a model of these settings does not take its weights; says which setting.
+        UsageError: A model of these settings does not take its weights; says which setting.
         StateError: The winner's file is damaged.
     """
     from nmt_pbt.tasks.state import StateStore, weights_of
     from nmt_pbt.tasks.translation.corpus.subwords import SUBWORDS
 
-    folder = Path(settings.start_from or "")
-    winner = best_winner(folder)
-    shape, space = shape_of(winner), settings.search.space
+    folder, shape, space = winner.run, shape_of(winner), settings.search.space
     for name in STRUCTURAL:
         if name in space and space[name] != ChoiceDomain(choices=[shape[name]]):
             raise UsageError(
@@ -81,28 +75,29 @@ def choose_start(settings: TranslationSettings) -> Start:
     return Start(weights, (folder / SUBWORDS).read_bytes())
 
 
-def start_of_run(run: RunDirectory, settings: TranslationSettings) -> Start | None:
-    """Return what the models of a run start from: its own copy, or else that of the run it names.
+def start_of_run(folder: Path, settings: TranslationSettings, best_winner: Callable[[Path], Winner]) -> Start | None:
+    """Return the weights that the models of a run start from: the run's own copy, or those of the run it names.
 
     Args:
-        run: The run.
+        folder: The run's.
         settings: Its settings.
+        best_winner: Returns the best winner of another run by its folder.
 
     Returns:
-        It; None for fresh weights.
+        The weights; None where models start from fresh ones.
 
     Raises:
-        UsageError: These weights are not to be had any more.
+        UsageError: The other run is gone, or has another winner by now.
     """
     from nmt_pbt.tasks.state import START, StateStore
 
     digest = settings.start_digest
     if digest is None:
         return None
-    kept = StateStore(run.path)
+    kept = StateStore(folder)
     if kept.problem(START, digest) is None:
         return Start(kept.load(START, digest))
-    found = choose_start(settings)
+    found = choose_start(settings, best_winner(Path(settings.start_from or "")))
     if found.digest != digest:
         raise UsageError(
             f"start_from {settings.start_from}: its best winner is another one than when the run was begun; restore "
