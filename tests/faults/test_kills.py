@@ -80,9 +80,11 @@ def dying_at(call: int, work: Callable[[], None]) -> Callable[[], None]:
     return dying
 
 
-@pytest.mark.parametrize(
-    "method", [pytest.param(spec.name, marks=[pytest.mark.slow] if spec.overrides else []) for spec in METHODS]
-)
+KILLED = [pytest.param(spec.name, marks=[pytest.mark.slow] if spec.overrides else []) for spec in METHODS]
+"""All methods; those that differ from another one in settings alone are slow tests."""
+
+
+@pytest.mark.parametrize("method", KILLED)
 def test_a_search_killed_at_random_points_ends_with_the_journal_of_one_that_never_was(
     tmp_path: Path, method: str
 ) -> None:

@@ -177,7 +177,7 @@ class Watching(PassingOn):
         return found
 
     def wait(self) -> Result | None:
-        if not self._drivers[-1]._order.waiting:  # else there are states of results whose turn has not come
+        if not self._drivers[-1]._search.order.waiting:  # else there are states of results whose turn has not come
             # What is dropped bit by bit leaves what a look at everything would.
             assert self.files() == {f"{name}.safetensors" for name in self._drivers[-1].states_needed()}
         result = self.engine.wait()

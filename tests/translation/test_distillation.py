@@ -34,6 +34,7 @@ from nmt_pbt.cli.main import app
 from nmt_pbt.cli.usage import run_app
 from nmt_pbt.tasks.translation import distillation as module
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell without job control starts programs deaf to it
 module._PART_SENTENCES = 32
 keep, left = module.Distillation.keep, [int(sys.argv[1])]
 
