@@ -21,7 +21,6 @@ from nmt_pbt.settings.own_task import OwnTaskSettings
 from nmt_pbt.tasks.kept_model import revived
 from nmt_pbt.tasks.protocol import SearchableTask, Trainable
 from nmt_pbt.tasks.state import StateStore
-from nmt_pbt.track.names import check_trackers
 from nmt_pbt.track.tracking import tracking
 
 _LOG = logging.getLogger("nmt_pbt")
@@ -165,7 +164,6 @@ def compare_task(
         },
     )
     run = RunDirectory(folder, accept_changes, elsewhere="another directory=")
-    check_trackers(track)
     with tracking(track, run, _LOG.warning) as listener:
         left = run_searches(run, tree, task, verbose, listener)
     page = write_report(folder)

@@ -22,7 +22,7 @@ from rich.text import Text
 from nmt_pbt.base.types import Value
 from nmt_pbt.run.greediness import Greediness
 from nmt_pbt.run.manual import Tried
-from nmt_pbt.run.records import Evaluated, Extended, Guessed, SearchEnded, SearchRecord, SearchStarted, Tested
+from nmt_pbt.run.records import Evaluated, Extended, Guessed, SearchEnded, SearchRecord, SearchStarted, Tested, now
 
 CONSOLE = Console(stderr=True)
 """Progress goes to standard error: standard output is for results."""
@@ -53,7 +53,7 @@ class SearchProgress:
         self._samples = tuple(samples)
         self._greediness = greediness
         self._log = not CONSOLE.is_terminal if log is None else log
-        self._began = round(time.time(), 3)  # as records have it
+        self._began = now()
         self._shown = float("-inf")
         self._lines: dict[tuple[str, int], tuple[int, float]] = {}  # generation and time of each search's last line
         self._best_samples: dict[tuple[str, int], Evaluated] = {}

@@ -108,8 +108,7 @@ def _sessions(run: Run) -> Iterator[_Session]:
             points.setdefault((record.method, record.seed), {})
         if isinstance(record, Evaluated):
             trial = given[record.method, record.seed, record.trial]
-            name = f"trial-{trial.trial}" if trial.member is None else f"member-{trial.member}"
-            points[record.method, record.seed].setdefault(name, []).append((record, trial))
+            points[record.method, record.seed].setdefault(trial.model, []).append((record, trial))
     tested = {(record.method, record.seed): record.test for record in run.tested}
     won = {(str(row["method"]), int(row["seed"])): row for row in run.winners.to_dict("records")}
     for (method, seed), models in points.items():

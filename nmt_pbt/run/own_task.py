@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import re
 import sys
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -17,7 +16,7 @@ from nmt_pbt.base.text import counted
 from nmt_pbt.run.compare import compare
 from nmt_pbt.run.driver import Listener
 from nmt_pbt.run.preflight import check_engine, ended_by_rules, is_finished
-from nmt_pbt.run.records import Evaluated, Extended, SearchEnded, SearchRecord, SearchStarted, Tested
+from nmt_pbt.run.records import Evaluated, Extended, SearchEnded, SearchRecord, SearchStarted, Tested, now
 from nmt_pbt.run.run_directory import RunDirectory
 from nmt_pbt.search.methods.registry import build_method, check_methods
 from nmt_pbt.search.plan import SearchPlan
@@ -186,7 +185,7 @@ class Progress:
 
     def __init__(self, show: bool, intervals: bool, unit: str = "epoch") -> None:
         self._show = show
-        self._began = round(time.time(), 3)  # as records have it
+        self._began = now()
         self._intervals = intervals
         self._unit = unit
         self._best: dict[tuple[str, int], float] = {}

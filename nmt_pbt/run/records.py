@@ -20,12 +20,17 @@ StopRule = Literal["seconds", "patience_intervals", "target"]
 """A rule of `search.stop` by which a whole search ends."""
 
 
+def now() -> float:
+    """Return the time as records have it: seconds since the epoch."""
+    return round(time.time(), 3)
+
+
 class Record(BaseModel):
     """What all records share. `time` is seconds since the epoch, when the record was made."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
-    time: float = Field(default_factory=lambda: round(time.time(), 3))
+    time: float = Field(default_factory=now)
 
 
 class RunStarted(Record):
@@ -76,6 +81,11 @@ class Assigned(Record):
     inherited: bool = False
     values: dict[str, Value]
     pairs: int
+
+    @property
+    def model(self) -> str:
+        """Name of the model that is trained through: a member's trials are all of one."""
+        return f"trial-{self.trial}" if self.member is None else f"member-{self.member}"
 
 
 class Guessed(Record):

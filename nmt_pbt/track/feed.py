@@ -77,8 +77,7 @@ class Feed:
         self._searches: dict[tuple[str, int], SearchStarted] = {}
         self._trials: dict[tuple[str, int, str], tuple[Assigned, TrackedModel]] = {}
         self._intervals: dict[TrackedModel, int] = {}
-        self._tracked: dict[TrackedModel, int] = {}
-        self._open: set[TrackedModel] = set()
+        self._open: dict[TrackedModel, int] = {}  # and how many intervals of each were tracked when it was begun
 
     def __call__(self, record: SearchRecord) -> None:
         """Take a record."""
@@ -102,8 +101,7 @@ class Feed:
                 self._finish(model, False)
 
     def _assigned(self, record: Assigned) -> None:
-        name = f"trial-{record.trial}" if record.member is None else f"member-{record.member}"
-        model = TrackedModel(self._run_id, record.method, record.seed, name)
+        model = TrackedModel(self._run_id, record.method, record.seed, record.model)
         self._trials[record.method, record.seed, record.trial] = record, model
         self._begin(model)
         words = record.values.keys() - _numbers(record.values).keys()
@@ -117,7 +115,7 @@ class Feed:
     def _evaluated(self, record: Evaluated) -> None:
         given, model = self._trials[record.method, record.seed, record.trial]
         interval = self._intervals[model] = self._intervals.get(model, 0) + 1
-        if interval <= self._tracked[model]:
+        if interval <= self._open[model]:
             return
         start = self._searches[record.method, record.seed]
         metrics = {"trained_epochs": record.trained_pairs / start.pairs_per_epoch}
@@ -129,12 +127,11 @@ class Feed:
 
     def _begin(self, model: TrackedModel) -> None:
         if model not in self._open:
-            self._tracked[model] = self._tracker.start(model)
-            self._open.add(model)
+            self._open[model] = self._tracker.start(model)
 
     def _finish(self, model: TrackedModel, failed: bool) -> None:
         self._tracker.finish(model, failed)
-        self._open.discard(model)
+        del self._open[model]
 
 
 def _numbers(values: Mapping[str, Value | None]) -> dict[str, float]:

@@ -17,23 +17,15 @@ _KEY = "nmt_pbt.model"
 _INTERVALS = "intervals"
 
 
-def make_tracker(run_name: str) -> MlflowTracker:
-    """Return a tracker.
-
-    Args:
-        run_name: What to call the experiment, unless MLFLOW_EXPERIMENT_NAME does.
-    """
-    return MlflowTracker(os.environ.get("MLFLOW_EXPERIMENT_NAME", run_name))
-
-
 class MlflowTracker:
     """Sends models to MLflow; see `feed.Tracker`.
 
     Args:
-        experiment: Its name; it is made where there is none.
+        run_name: What to call the experiment, unless MLFLOW_EXPERIMENT_NAME does; it is made where there is none.
     """
 
-    def __init__(self, experiment: str) -> None:
+    def __init__(self, run_name: str) -> None:
+        experiment = os.environ.get("MLFLOW_EXPERIMENT_NAME", run_name)
         self._client = MlflowClient()
         found = self._client.get_experiment_by_name(experiment)
         self._experiment: str = found.experiment_id if found else self._client.create_experiment(experiment)

@@ -7,8 +7,8 @@ from importlib.util import find_spec
 
 from nmt_pbt.base.errors import UsageError, suggest
 
-TRACKERS = ("mlflow", "wandb")
-"""MLflow, and Weights & Biases: what is imported, and the extra that installs it."""
+TRACKERS = {"mlflow": "MlflowTracker", "wandb": "WandbTracker"}
+"""MLflow, and Weights & Biases: what is imported, which is also the extra that installs it; and our class for it."""
 
 
 def check_trackers(names: Sequence[str]) -> None:

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import importlib
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from nmt_pbt.base.errors import UsageError
-from nmt_pbt.run.records import RunStarted, SearchRecord
+from nmt_pbt.run.driver import Listener
+from nmt_pbt.run.records import RunStarted, SearchRecord, now
 from nmt_pbt.run.run_directory import RunDirectory
 from nmt_pbt.track.feed import Feed, Tracker
-from nmt_pbt.track.names import check_trackers
-
-Listener = Callable[[SearchRecord], None]
+from nmt_pbt.track.names import TRACKERS, check_trackers
 
 
 def open_tracker(name: str, run: RunDirectory) -> Tracker:
@@ -30,7 +28,7 @@ def open_tracker(name: str, run: RunDirectory) -> Tracker:
     check_trackers([name])
     module = importlib.import_module(f"nmt_pbt.track.{name}_tracker")
     try:
-        tracker: Tracker = module.make_tracker(run.path.resolve().name)
+        tracker: Tracker = getattr(module, TRACKERS[name])(run.path.resolve().name)
     except Exception as error:
         raise UsageError(f"tracker {name!r}: {_reason(error)}; correct where it sends to") from error
     return tracker
@@ -98,7 +96,7 @@ class _Live:
 
     def __init__(self, name: str, tracker: Tracker, run: RunDirectory, warn: Callable[[str], None]) -> None:
         self._name, self._tracker, self._run, self._warn = name, tracker, run, warn
-        self._began = round(time.time(), 3)  # as records have it
+        self._began = now()
         self._feed: Feed | None = None
         self._failed = False
 

@@ -14,24 +14,15 @@ import wandb
 from nmt_pbt.track.feed import TrackedModel
 
 
-def make_tracker(run_name: str) -> WandbTracker:
-    """Return a tracker.
-
-    Args:
-        run_name: What to call the project, unless WANDB_PROJECT does.
-    """
-    return WandbTracker(os.environ.get("WANDB_PROJECT", run_name))
-
-
 class WandbTracker:
     """Sends models to Weights & Biases; see `feed.Tracker`.
 
     Args:
-        project: Its name.
+        run_name: What to call the project, unless WANDB_PROJECT does.
     """
 
-    def __init__(self, project: str) -> None:
-        self._project = project
+    def __init__(self, run_name: str) -> None:
+        self._project = os.environ.get("WANDB_PROJECT", run_name)
         self._settings = wandb.Settings(silent=True, console="off")
         self._runs: dict[TrackedModel, wandb.Run] = {}
 

@@ -47,6 +47,5 @@ class TrialStates:
         """Return whether a trial's state is kept, undamaged."""
         content = self.content.get(trial)
         return content is not None and any(
-            StateStore(folder).exists(name) and StateStore(folder).problem(name, content) is None
-            for folder, name in self.places(trial)
+            StateStore(folder).problem(name, content) is None for folder, name in self.places(trial)
         )

@@ -239,9 +239,10 @@ class Subwords:
 def _sample(texts: Sequence[str], seed: int) -> list[str]:
     """Return the texts to learn from, in their order: all, or as many, drawn at random, as the limits allow."""
     drawn = generator(seed, "subwords").choice(len(texts), min(len(texts), _MOST_TEXTS), replace=False)
-    characters = np.cumsum([len(texts[index]) for index in drawn.tolist()])
+    lines = [texts[index] for index in drawn.tolist()]
+    characters = np.cumsum([len(line) for line in lines])
     within = max(1, int(np.searchsorted(characters, _MOST_CHARACTERS, side="right")))
-    return [texts[index] for index in np.sort(drawn[:within]).tolist()]
+    return [lines[place] for place in np.argsort(drawn[:within]).tolist()]
 
 
 def _coverage(characters: int, byte_fallback: bool) -> float:
