@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from nmt_pbt.base.errors import UsageError
+from nmt_pbt.base.section import Section
 from nmt_pbt.base.yaml_text import dump_yaml, parse_yaml
 from nmt_pbt.settings.fingerprint import settings_hash
 from nmt_pbt.settings.loading import dump_settings
@@ -505,6 +506,29 @@ def test_the_hash_of_a_run_that_was_begun_earlier_stays_as_its_journal_has_it() 
     assert (
         settings_hash(tree, TranslationSettings) == "ed938891d64fbb24892899f04cbc6bcc8ae6ec5e69219f77a3fba919996aaff6"
     )
+
+
+def test_a_section_that_came_later_leaves_the_hash_as_it_was_until_one_of_its_settings_is_changed() -> None:
+    class Later(Section):
+        earlier_values: ClassVar[Mapping[str, object]] = {"rate": 1}
+        rate: int = 1
+
+    class Grown(Later):
+        size: int = 1
+
+    class Before(Section):
+        seed: int = 0
+
+    class After(Before):
+        later: Later = Later()
+
+    class Other(Before):
+        grown: Grown = Grown()
+
+    before = settings_hash({"seed": 1}, Before)
+    assert settings_hash({"seed": 1, "later": {"rate": 1}}, After) == before
+    assert settings_hash({"seed": 1, "later": {"rate": 2}}, After) != before
+    assert settings_hash({"seed": 1, "grown": {"rate": 1, "size": 1}}, Other) != before  # size has always been there
 
 
 def test_the_hash_is_the_same_in_every_process() -> None:

@@ -25,7 +25,16 @@ def deciding_settings(tree: Mapping[str, Any], kind: type[Section]) -> dict[str,
         name: deciding_settings(value, sections[name]) if name in sections and isinstance(value, Mapping) else value
         for name, value in tree.items()
     }
-    return {name: value for name, value in decided.items() if _decides(kind, name, value)}
+    return {
+        name: value
+        for name, value in decided.items()
+        if _decides(kind, name, value) and not (value == {} and name in sections and _is_later(sections[name]))
+    }
+
+
+def _is_later(kind: type[Section]) -> bool:
+    """Return whether a whole section came later than runs that there are: each setting has an earlier value."""
+    return bool(kind.earlier_values) and kind.earlier_values.keys() == kind.model_fields.keys()
 
 
 def _decides(kind: type[Section], name: str, value: Any) -> bool:
