@@ -42,12 +42,16 @@ def compare_command(
     ] = None,
     corpus: CorpusName = None,
     out: Out = None,
-    seeds: Annotated[int | None, typer.Option(help="Repeat every search so often.")] = None,
+    seeds: Annotated[
+        int | None, typer.Option(help="How many times to repeat each search, each time with another seed.")
+    ] = None,
     more_epochs: Annotated[
         float | None,
-        typer.Option(help="With --resume: epochs that each member trains on; for runs of populations alone."),
+        typer.Option(help="With --resume: how many more epochs each member trains; only for runs of populations."),
     ] = None,
-    workers: Annotated[int | None, typer.Option(help="Worker processes; 0: as many as cores and memory allow.")] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="How many worker processes; 0: as many as cores and memory allow.")
+    ] = None,
     engine: Annotated[
         str | None, typer.Option(help="inline (this process), processes (this machine) or ray (a cluster).")
     ] = None,

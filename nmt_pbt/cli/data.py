@@ -9,7 +9,7 @@ import typer
 
 from nmt_pbt.base.text import counted
 
-data_app = typer.Typer(help="Corpora: what there is, fetching, looking.", no_args_is_help=True)
+data_app = typer.Typer(help="List, download and show corpora.", no_args_is_help=True)
 
 
 @data_app.command("list")
@@ -26,7 +26,7 @@ def data_fetch_command(
     name: Annotated[str, typer.Argument(help="A corpus that can be downloaded.")],
     to: Annotated[Path, typer.Option(help="Folder to keep corpora in.")] = Path("data"),
 ) -> None:
-    """Download a corpus; goes on where an earlier download stopped, and refuses a wrong file."""
+    """Download a corpus. Continues an interrupted download, and refuses a file with a wrong hash."""
     from nmt_pbt.tasks.translation.corpus.fetch import check_fetchable, fetch
 
     check_fetchable(name)
@@ -46,7 +46,7 @@ def data_show_command(
         typer.Option("--set", metavar="KEY=VALUE", help="A setting of it, for instance corpus.train_pairs=500."),
     ] = None,
 ) -> None:
-    """Show a corpus: how many pairs each split has, and the first of them."""
+    """Show the number of pairs in each split of a corpus, and the first pairs."""
     from nmt_pbt.cli.running import notes_of
     from nmt_pbt.tasks.translation.corpus.catalog import load_corpus
     from nmt_pbt.tasks.translation.tree import load_settings

@@ -30,22 +30,23 @@ def distill_command(
     with_original: Annotated[
         bool,
         typer.Option(
-            "--with-original/--without-original", help="Whether the run's own training pairs stand beside them."
+            "--with-original/--without-original", help="Whether the new corpus also holds the run's own training pairs."
         ),
     ] = True,
     reverse: Annotated[
         list[Path] | None,
         typer.Option(
             metavar="RUN",
-            help="A run that translates back; its translations of the targets are added. Repeatable: an ensemble.",
+            help="A run that translates in the other direction; its translations of the targets are added. Several: an "
+            "ensemble.",
         ),
     ] = None,
     corpus: MovedCorpus = None,
     workers: Annotated[
-        int, typer.Option(min=0, max=10_000, help="Processes; 0 takes as many as cores and memory allow.")
+        int, typer.Option(min=0, max=10_000, help="How many worker processes; 0: as many as cores and memory allow.")
     ] = 0,
 ) -> None:
-    """Translate a run's training text, and write it as a corpus to train on. Killed, the same command goes on."""
+    """Translate a run's training text, and write it as a corpus to train on. Repeat an interrupted command to go on."""
     from nmt_pbt.base.files import check_new_folder
     from nmt_pbt.cli.models import models_of
     from nmt_pbt.tasks.translation.decoding_options import DecodingOptions

@@ -46,7 +46,7 @@ def evaluate_command(
         typer.Option(
             "--test",
             metavar="NAME",
-            help=f"Which of the corpus's test sets, or {ALL}; repeatable. Without it, the one methods are compared by.",
+            help=f"A test set of the corpus, or {ALL}; repeatable. Without it, the one by which methods are compared.",
         ),
     ] = None,
     corpus: MovedCorpus = None,
@@ -63,7 +63,7 @@ def evaluate_command(
         str | None, typer.Option(help="sacrebleu's tokenizer of BLEU, for instance zh; without it, the run's.")
     ] = None,
 ) -> None:
-    """Translate a text and score it: BLEU, chrF and TER, each with its signature, and BLEU as the literature has it."""
+    """Translate a text and score it: BLEU, chrF and TER, each with its signature, and the BLEU of the literature."""
     from nmt_pbt.cli.models import models_of
     from nmt_pbt.tasks.translation.bleu_tokenizer import check_known
     from nmt_pbt.tasks.translation.decoding_options import DecodingOptions

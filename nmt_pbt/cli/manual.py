@@ -26,11 +26,13 @@ def manual_command(
         typer.Option("--set", metavar="NAME=VALUE", help="A hyperparameter, for instance dropout=0.3; repeatable."),
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Finish a guess that was interrupted.")] = False,
-    test: Annotated[bool, typer.Option("--test", help="Decode the test split by the best guess.")] = False,
+    test: Annotated[
+        bool, typer.Option("--test", help="Translate the test split with the best guess, and score it.")
+    ] = False,
     corpus: MovedCorpus = None,
     accept_changes: AcceptChanges = False,
 ) -> None:
-    """Show what a run has tried, and train one more guess by hand, to stand beside it."""
+    """Show what a run has tried, and train values chosen by hand, to compare with it."""
     from nmt_pbt.run.manual import check_free_to_guess, check_free_to_test, is_under_way
     from nmt_pbt.run.run_directory import RunDirectory
     from nmt_pbt.tasks.translation.tree import TranslationSettings, load_settings

@@ -12,8 +12,12 @@ Runs = Annotated[
     list[Path],
     typer.Argument(metavar="RUN...", help="A run's folder; models of several translate together, as --ensemble says."),
 ]
-Method = Annotated[str | None, typer.Option("--method", help="Whose winner; without it, the best on dev.")]
-Seed = Annotated[int | None, typer.Option("--seed", help="The winner of which seed; without it, the best on dev.")]
+Method = Annotated[
+    str | None, typer.Option("--method", help="The method whose winner to use; without it, the best on dev.")
+]
+Seed = Annotated[
+    int | None, typer.Option("--seed", help="The seed of the search whose winner to use; without it, the best on dev.")
+]
 Beam = Annotated[
     int | None, typer.Option("--beam", min=1, max=1000, help="Beam width, 1 is greedy; without it, the run's.")
 ]
@@ -24,20 +28,25 @@ NoRepeatNgram = Annotated[
         min=0,
         max=100,
         metavar="N",
-        help="No n-gram of N subwords comes twice in a translation, 0 allows all; without it, the run's.",
+        help="Never repeat an n-gram of N subwords in a translation; 0 allows it; without this option, as in the run.",
     ),
 ]
 Ensemble = Annotated[
-    int, typer.Option("--ensemble", min=1, help="So many kept models of each run together, the best on dev first.")
+    int,
+    typer.Option(
+        "--ensemble", min=1, help="How many kept models of each run translate together, the best on dev first."
+    ),
 ]
 SplitSentences = Annotated[
-    bool, typer.Option("--split-sentences", help="Translate the sentences of a line one by one, and join them.")
+    bool,
+    typer.Option(
+        "--split-sentences",
+        help="Split each line into sentences, translate them one by one, and join the translations.",
+    ),
 ]
 Config = Annotated[Path | None, typer.Option("--config", help="Settings in YAML; without it, the defaults.")]
 CorpusName = Annotated[str | None, typer.Option("--corpus", help="A corpus of `nmt-pbt data list`, or a folder.")]
-MovedCorpus = Annotated[
-    str | None, typer.Option("--corpus", help="Where the run's corpus lies now, if not where it was begun.")
-]
+MovedCorpus = Annotated[str | None, typer.Option("--corpus", help="Where the run's corpus is now, if it has moved.")]
 Out = Annotated[Path | None, typer.Option("--out", help="The run's folder; without it, results/NAME.")]
 Set = Annotated[
     list[str] | None,

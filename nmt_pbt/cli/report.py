@@ -17,7 +17,9 @@ from nmt_pbt.track.names import check_trackers
 def report_command(
     runs: Annotated[list[Path], typer.Argument(help="A run's folder; several are compared with one another.")],
     out: Annotated[Path | None, typer.Option(help="The report's folder; without it, report/ in the run.")] = None,
-    watch: Annotated[bool, typer.Option("--watch", help="Draw again while the run goes on; Ctrl-C ends.")] = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Draw the report again whenever the run has gone on; Ctrl-C ends.")
+    ] = False,
     tensorboard: Annotated[Path | None, typer.Option(help="Write event files for TensorBoard to this folder.")] = None,
     parquet: Annotated[Path | None, typer.Option(help="Write all tables as Parquet to this folder.")] = None,
     track: Track = None,

@@ -19,18 +19,20 @@ def train_command(
     corpus: CorpusName = None,
     out: Out = None,
     start_from: StartFrom = None,
-    schedule: Annotated[Path | None, typer.Option(help="Replay one: a run's folder, or a YAML file.")] = None,
-    method: Annotated[str | None, typer.Option(help="With --schedule RUN: whose schedule; without it, PBT's.")] = None,
+    schedule: Annotated[Path | None, typer.Option(help="A schedule to replay: a run's folder, or a YAML file.")] = None,
+    method: Annotated[
+        str | None, typer.Option(help="With --schedule RUN: the method whose schedule to replay; without it, PBT.")
+    ] = None,
     seed: Annotated[
         int | None,
-        typer.Option(help="With --schedule RUN: of the search with which seed; without it, the best on dev."),
+        typer.Option(help="With --schedule RUN: the seed of the search; without it, the best on dev."),
     ] = None,
     set_: Set = None,
     resume: Annotated[Path | None, typer.Option(help="Continue the run in this folder.")] = None,
     accept_changes: AcceptChanges = False,
     track: Track = None,
 ) -> None:
-    """Train one configuration, the values under `training` in the settings, or a schedule from fresh weights."""
+    """Train one model from fresh weights, with the values under `training` in the settings or with a schedule."""
     beginning = {"--config": config, "--out": out, "--schedule": schedule, "--start-from": start_from}
     check_resume(resume, accept_changes, beginning)
     moved: dict[str, Any] = {"corpus.name": corpus} if corpus is not None else {}

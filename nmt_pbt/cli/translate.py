@@ -36,7 +36,9 @@ def translate_command(
     no_repeat_ngram: NoRepeatNgram = None,
     nbest: Annotated[
         int | None,
-        typer.Option(min=1, help="The N best translations a line: index ||| text ||| log-probability ||| score."),
+        typer.Option(
+            min=1, help="Write the N best translations of each line: index ||| text ||| log-probability ||| score."
+        ),
     ] = None,
     score: Annotated[
         Path | None,
@@ -44,11 +46,11 @@ def translate_command(
     ] = None,
     attention: Annotated[
         Path | None,
-        typer.Option(help=f"Draw where the model looks into this .png or .svg, {MOST_DRAWN} lines at most."),
+        typer.Option(help=f"Draw the attention weights of {MOST_DRAWN} lines at most into this .png or .svg file."),
     ] = None,
     split_sentences: SplitSentences = False,
 ) -> None:
-    """Translate standard input to standard output, a sentence a line; at a terminal, ask for sentences."""
+    """Translate standard input to standard output, one sentence per line; at a terminal, ask for sentences."""
     from nmt_pbt.cli.models import models_of
     from nmt_pbt.tasks.translation.decoding_options import DecodingOptions
 

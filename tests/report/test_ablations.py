@@ -94,7 +94,7 @@ def test_replays_are_neither_the_baseline_nor_a_population(run: Run) -> None:
 def test_the_answer_compares_with_replays_and_tells_what_they_know_beforehand(run: Run) -> None:
     said = answer(results_of(run))
     assert any("The schedule of PBT gave dev BLEU" in finding for finding in said.findings)
-    assert any("Replay and Final values train by what PBT had found" in text for text in said.cautions)
+    assert any("Replay and Final values train by the schedule that PBT found" in text for text in said.cautions)
     assert not any("Replay" in text for text in said.cautions if "its range" in text)
 
 
@@ -153,5 +153,5 @@ def test_guesses_made_after_the_test_are_cautioned_about() -> None:
     late = Guessed(method="manual", seed=0, values={"dropout": 0.4}, pairs=200)
     assert guess_cautions(by_hand(tested)) == []
     assert guess_cautions(by_hand(tested, late)) == [
-        "1 guess of Manual came after its winner had been tested: the test split may have steered whoever guessed."
+        "1 guess of Manual came after its winner had been tested, so the test score may have influenced them."
     ]

@@ -32,7 +32,9 @@ def test_one_search_each_says_plainly_that_it_proves_nothing_about_methods(one_p
     words = said(load_run(one_path))
     assert words.headline.startswith(("PBT ", "Grid ", "Bayesian ", "Random "))
     assert "test BLEU, at a budget of 480,000 sentence pairs (48 epochs) a search" in words.headline
-    assert words.verdict.startswith("One search each compares models and proves nothing about methods")
+    assert words.verdict.startswith(
+        "With one search of each method, the comparison is between single models, not between methods"
+    )
     text = " ".join([words.verdict, *words.findings])
     assert re.search(
         r"Random [+−]\d\.\d \([+−\d. to]+\), (not told apart|beyond chance) \(adjusted p = [\d.]+\);", text
@@ -62,10 +64,10 @@ def test_several_searches_say_whether_the_evidence_is_enough_and_how_many_would_
         r"PBT against other methods, test BLEU: Random [+−]\d\.\d \([+−\d. to]+; [\d,]+ needed\); Grid ", others
     )
     assert re.match(r"PBT against its ablations, test BLEU: Exploit only [+−]\d", ablations)
-    assert "adjusted for 3 comparisons with rivals, and by themselves for 2 with ablations" in ablations
+    assert "adjusted for 3 comparisons with rivals, and separately for 2 with ablations" in ablations
     assert len(more) == 3  # speed, schedules and greed, of all searches together
     assert sum("Schedule of the winner of PBT with seed" in text for text in words.details) == 3
-    assert "proves nothing" not in " ".join([words.verdict, *words.findings])
+    assert "single models" not in " ".join([words.verdict, *words.findings])
 
 
 def test_ablations_are_left_out_of_the_headline_where_there_are_rivals(three_path):
@@ -115,7 +117,7 @@ def test_what_is_significant_is_told_from_what_is_not():
         compared(0.1, method_b="replay", needed=0),
     ]
     assert verdict(rows) == (
-        "PBT is significantly better than Random and not told apart from Grid, Bayesian and Hyperband."
+        "PBT is significantly better than Random and not significantly different from Grid, Bayesian and Hyperband."
     )
     others, ablations = comparison_findings(rows)
     assert others == (
@@ -136,7 +138,7 @@ def test_an_ablation_that_differs_does_not_stand_against_the_verdict_on_the_riva
 
 def test_a_method_of_one_search_among_methods_of_several_is_told_apart():
     one = compared(0.3, p_searches=float("nan"), method_b="manual", searches=1)
-    assert verdict([compared(0.4), one]).endswith("significant: the searches made do not show one.")
+    assert verdict([compared(0.4), one]).endswith("significant: the searches so far do not show one.")
     (told,) = comparison_findings([compared(0.4), compared(0.2, method_b="grid"), one])
     assert "Manual +0.3 of one search each (−0.2 to +0.8 over test sentences), not told apart" in told
     assert "Means of 3 searches each, with the 95% interval of each difference by itself" in told
@@ -173,8 +175,8 @@ def test_models_of_one_search_each_are_told_with_their_interval_over_sentences()
     (told,) = comparison_findings(rows)
     assert told == (
         "PBT against other methods, test BLEU: Random −1.3 (−1.8 to −0.8), beyond chance (adjusted p = 0.020); "
-        "Grid +0.2 (−0.3 to +0.7), not told apart (adjusted p = 0.70); Bayesian +0.5, whether that is chance was not "
-        "tested. These are models, one of each method, with 95% intervals over test sentences; significance is "
+        "Grid +0.2 (−0.3 to +0.7), not told apart (adjusted p = 0.70); Bayesian +0.5, not tested for "
+        "significance. These are models, one of each method, with 95% intervals over test sentences; significance is "
         "adjusted for 3 comparisons."
     )
 
@@ -212,7 +214,7 @@ def test_a_whole_number_that_stays_is_told_as_it_is():
         assigned("c", member=0, parent="b", generation=2, batch=32),
         evaluated("c", 12.0, trained_pairs=300, spent_pairs=300),
     ]
-    assert "batch 32 at both ends, with a detour;" in said(run_of(records)).findings[0]
+    assert "batch 32 at the start and at the end, with other values between;" in said(run_of(records)).findings[0]
 
 
 def test_failures_unspent_budgets_and_values_at_an_end_are_cautioned_about():
@@ -226,8 +228,8 @@ def test_failures_unspent_budgets_and_values_at_an_end_are_cautioned_about():
     assert words.cautions == [
         "Grid spent only 25% of its budget: the oracle has no more trials.",
         "1 of 4 trials of PBT failed; see the table of trials for why.",
-        "The winning rate is at the lower end of its range, 0.08, in PBT: a better value may lie outside.",
-        "The winning rate is at the upper end of its range, 0.5, in Grid: a better value may lie outside.",
+        "The winning rate is at the lower end of its range, 0.08, in PBT: a better value may lie outside it.",
+        "The winning rate is at the upper end of its range, 0.5, in Grid: a better value may lie outside it.",
     ]
     assert words.headline.endswith("a search, which not every search has spent.")
 

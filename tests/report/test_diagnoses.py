@@ -61,8 +61,8 @@ def test_diagnoses_are_a_table_with_a_column_for_each_hyperparameters_spread() -
 
 def test_the_answer_says_how_diverse_and_of_how_few_ancestors_the_population_was() -> None:
     assert diagnosis_findings(run_of(*COLLAPSE)) == [
-        "The population of PBT kept 30% of the diversity of values it began with. 100% of it descended from one first "
-        "ancestor halfway, 100% in the end; a member adopted another's state in 50% of the decisions."
+        "The population of PBT kept 30% of its initial diversity of values. At half-time 100% of it descended from one "
+        "member of the first generation, at the end 100%. A member adopted another's state in 50% of the decisions."
     ]
     assert diagnosis_findings(run_of()) == []
 
@@ -103,5 +103,5 @@ def test_the_page_has_the_figure_and_the_table_of_each_population(tmp_path: Path
     assert (report / "figures" / "diversity_pbt_seed0.svg").exists()
     assert (report / "figures" / "diversity_exploit-only_seed0.svg").exists()
     assert len(pd.read_csv(report / "diagnoses.csv")) == 2 * 6
-    assert "of the diversity of values it began with" in (report / "index.html").read_text(encoding="utf-8")
+    assert "of its initial diversity of values" in (report / "index.html").read_text(encoding="utf-8")
     assert len(load_run(path).diagnoses) == 12
