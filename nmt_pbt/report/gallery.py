@@ -17,7 +17,7 @@ from nmt_pbt.report.diagnoses import greedy_searches, relative_spreads
 from nmt_pbt.report.evidence import rivals
 from nmt_pbt.report.figures.attention import attention_size, draw_attention
 from nmt_pbt.report.figures.population import draw_diversity, draw_family_tree, draw_learning_curves
-from nmt_pbt.report.figures.progress import draw_ablations, draw_best_so_far
+from nmt_pbt.report.figures.progress import UnitAxis, draw_ablations, draw_best_so_far
 from nmt_pbt.report.figures.schedules import draw_schedule
 from nmt_pbt.report.figures.scores import draw_differences, draw_scores
 from nmt_pbt.report.figures.slices import draw_pair, draw_slice, has_choice, numeric_pairs
@@ -118,8 +118,8 @@ def _progress(run: Run) -> Iterator[Drawing]:
                 draw_best_so_far,
                 curves=curves,
                 objective=run.objective,
-                direction=run.direction,
-                epoch=run.pairs_per_epoch if spent and run.unit != "epoch" else None,
+                in_epochs=spent,
+                second=UnitAxis(run.unit, run.pairs_per_epoch) if spent and run.unit != "epoch" else None,
             ),
             3.5 if len(shown) <= 4 else 3.7,
         )

@@ -46,6 +46,28 @@ def test_a_run_gets_its_figures(one_path):
     assert all(re.fullmatch(r"[a-z0-9_-]+", name) for name in names)
 
 
+@pytest.mark.parametrize(
+    ("unit", "axes"),
+    [
+        (None, ["epochs of training, all trials together", "sentence pairs trained"]),
+        ("tree", ["epochs of training, all trials together", "trees trained"]),
+        ("epoch", ["epochs of training, all trials together"]),
+    ],
+)
+def test_the_axes_of_what_was_spent_are_in_epochs_and_in_the_unit_of_the_task(one_path, unit, axes):
+    run = load_run(one_path)
+    settings = dict(run.settings) if unit is None else {**run.settings, "unit": unit}
+    budget, time = gallery(dataclasses.replace(run, settings=settings))[:2]
+    assert x_labels(budget.draw) == axes
+    assert x_labels(time.draw) == ["wall-clock in minutes"]
+
+
+def x_labels(draw) -> list[str]:
+    ax = Figure().add_subplot()
+    draw(ax)
+    return [ax.get_xlabel(), *(child.get_xlabel() for child in ax.child_axes)]
+
+
 def test_what_has_one_value_only_is_not_drawn(one_path):
     run = load_run(one_path)
     names = [drawing.name for drawing in gallery(run)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -20,24 +21,39 @@ _SHOWN_FROM, _ABLATIONS_SHOWN_FROM = 0.4, 0.3  # scores before this share of the
 _SIDES = ("mean", "low", "high")
 
 
-def draw_best_so_far(ax: Axes, curves: pd.DataFrame, objective: str, direction: str, epoch: int | None = None) -> None:
+@dataclass(frozen=True)
+class UnitAxis:
+    """A second axis over the epochs, in the unit in which a task counts.
+
+    Attributes:
+        unit: The unit's name in the singular, for instance `sentence pair`.
+        per_epoch: How many of it one epoch has.
+    """
+
+    unit: str
+    per_epoch: int
+
+
+def draw_best_so_far(
+    ax: Axes, curves: pd.DataFrame, objective: str, in_epochs: bool, second: UnitAxis | None = None
+) -> None:
     """Draw one stepped line a method, with a band from the least to the greatest of its searches.
 
     Args:
         ax: Where to draw.
-        curves: `views.progress_curves`; its `x` is in epochs if `pairs_per_epoch` is given, else in seconds.
+        curves: `views.progress_curves`.
         objective: The metric's name.
-        direction: `max` or `min`.
-        epoch: Sentence pairs in one epoch; draws a second axis in sentence pairs on top.
+        in_epochs: Their `x` is in epochs; false: in seconds.
+        second: Draws a second axis on top, for curves in epochs.
     """
-    unit, name = (1.0, "epochs of training, all trials together") if epoch else _clock(float(curves["x"].max()))
+    unit, name = (1.0, "epochs of training, all trials together") if in_epochs else _clock(float(curves["x"].max()))
     right = float(curves["x"].max())
     lows, highs, handles = [], [], []
     for method in dict.fromkeys(curves["method"]):
         curve = curves[curves["method"] == method]
         style = method_info(method)
-        x = [*(curve["x"] / unit), max(right, float(curve["x"].iloc[-1])) / unit] if epoch else [*(curve["x"] / unit)]
-        bands = {side: [*curve[side], curve[side].iloc[-1]] if epoch else [*curve[side]] for side in _SIDES}
+        x = [*(curve["x"] / unit), max(right, float(curve["x"].iloc[-1])) / unit] if in_epochs else [*(curve["x"] / unit)]
+        bands = {side: [*curve[side], curve[side].iloc[-1]] if in_epochs else [*curve[side]] for side in _SIDES}
         label = f"{style.label} {curve['mean'].iloc[-1]:.2f}"
         look: dict[str, Any] = {"color": style.color, "linestyle": style.line}
         ax.step(x, bands["mean"], where="post", **look)
@@ -61,13 +77,14 @@ def draw_best_so_far(ax: Axes, curves: pd.DataFrame, objective: str, direction: 
         ncols=2 if len(handles) <= 4 else 3,
         columnspacing=1.0,
     )
-    if epoch:
-        pairs = ax.secondary_xaxis("top", functions=(partial(np.multiply, epoch), partial(np.multiply, 1 / epoch)))
-        pairs.set_xlabel("sentence pairs trained")
-        pairs.xaxis.set_major_locator(MaxNLocator(5))
-        pairs.xaxis.set_major_formatter(FuncFormatter(lambda count, _: _short(count)))
-        pairs.spines["top"].set_visible(True)
-        pairs.spines["top"].set_color(MUTED)
+    if second is not None:
+        factor = second.per_epoch
+        units = ax.secondary_xaxis("top", functions=(partial(np.multiply, factor), partial(np.multiply, 1 / factor)))
+        units.set_xlabel(f"{second.unit}s trained")
+        units.xaxis.set_major_locator(MaxNLocator(5))
+        units.xaxis.set_major_formatter(FuncFormatter(lambda count, _: _short(count)))
+        units.spines["top"].set_visible(True)
+        units.spines["top"].set_color(MUTED)
 
 
 def draw_ablations(ax: Axes, curves: pd.DataFrame, objective: str) -> None:
