@@ -12,7 +12,7 @@ import pandas as pd
 
 from nmt_pbt.report.page import write_report
 from nmt_pbt.report.run import Run, load_run
-from nmt_pbt.run.choice import choose_models
+from nmt_pbt.run.best_model import choose_models
 from nmt_pbt.run.own_task import check_counts, engine_settings, run_name, run_searches, say, task_settings
 from nmt_pbt.run.records import Evaluated, Tested
 from nmt_pbt.run.run_directory import RunDirectory

@@ -492,6 +492,13 @@ def test_the_hash_of_the_settings_leaves_out_what_may_be_added_or_moved() -> Non
     assert len({base, *(recorded_hash(load_settings(None, [text])) for text in other)}) == len(other) + 1
 
 
+def test_the_default_settings_have_the_hash_that_they_had_in_earlier_versions() -> None:
+    """Else no run that was begun with them could be continued."""
+    assert recorded_hash(load_settings(None, ["corpus.normalization=nmt_nfkc"])) == (
+        "cbea20166263a414846e9426c86e05fff034c4d66167014d7a82be4390372e5a"
+    ), "a new setting has to be named in `earlier_values` of its section, with the value that means: as before"
+
+
 def test_the_hash_of_a_run_that_was_begun_earlier_stays_as_its_journal_has_it() -> None:
     """Else no run could be continued by a later version."""
     tree = {

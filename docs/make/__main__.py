@@ -1,6 +1,7 @@
 """Makes the parts of the documents that are not written by hand.
 
 python docs/make            writes docs/settings.md, the blocks of docs/results.md, and the figures of docs/pbt.md
+python docs/make texts      writes the texts alone, which takes seconds
 python docs/make deceptive  draws this figure alone, or those that are named
 python docs/make --check    writes nothing; says which text is out of date, and fails
 """
@@ -35,17 +36,17 @@ def main() -> None:
             names = ", ".join(path.relative_to(DOCS.parent).as_posix() for path, _ in stale)
             sys.exit(f"out of date: {names}; run make docs")
         return
+    names = sys.argv[1:]
+    if not names or names == ["texts"]:
+        for path, text in stale:
+            path.write_text(text, encoding="utf-8")
+    if names == ["texts"]:
+        return
     import figures  # draws with the oracles, which takes seconds to import
 
-    names = sys.argv[1:]
     if not set(names) <= set(figures.FIGURES):
         sys.exit(f"{__doc__}\nThe figures are {', '.join(figures.FIGURES)}.")
-    if names:
-        figures.write(DOCS / "figures", names)
-        return
-    for path, text in stale:
-        path.write_text(text, encoding="utf-8")
-    figures.write(DOCS / "figures")
+    figures.write(DOCS / "figures", names)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from nmt_pbt.report.figures.style import Rendered, render_figure
 from nmt_pbt.search.exploit import Exploit, Truncation
 from nmt_pbt.search.explore import Perturb
 from nmt_pbt.search.fire import FIRE, LONGEST_EVALUATION
-from nmt_pbt.search.frequencies import MultiFrequency
+from nmt_pbt.search.multi_frequency import MultiFrequency
 from nmt_pbt.search.pb2 import PB2
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))

@@ -159,7 +159,7 @@ def _change(row: Mapping[Any, Any]) -> str:
     first, last = value_text(row["first"]), value_text(row["last"])
     if not row["changes"]:
         return f"{first} throughout"
-    return f"{first} → {last}" if first != last else f"{first}, with a detour"
+    return f"{first} → {last}" if first != last else f"{first}, others between"
 
 
 def _one_model(run: Run) -> str:

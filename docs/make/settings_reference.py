@@ -1,4 +1,4 @@
-"""The reference of all settings, made of their definitions in `nmt_pbt/settings/`."""
+"""The reference of all settings, made of their definitions: the classes derived from `Section`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from nmt_pbt.tasks.translation.tree import TranslationSettings
 
 HEAD = """# Settings
 
-<!-- Made by `make docs` from nmt_pbt/settings/: edit that. -->
+<!-- Made by `make docs` from the settings' own definitions: edit those. -->
 
 A run's settings are one tree. Each setting comes from the first of these that names it: `--set key=value` on the
 command line (the key with dots, the value in YAML: `--set search.pbt.fraction=0.2`), an option of the command itself

@@ -27,7 +27,7 @@ def models_of(
     Raises:
         UsageError: A run has not so many, or the runs do not go together.
     """
-    from nmt_pbt.run.choice import choose_models
+    from nmt_pbt.run.best_model import choose_models
     from nmt_pbt.tasks.translation.tree import TranslationSettings
 
     chosen = [choose_models(run, TranslationSettings, method, seed, of_each) for run in runs]

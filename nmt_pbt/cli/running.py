@@ -207,7 +207,7 @@ def prepare_run(
 
 
 def _best_winner(folder: Path) -> KeptModel[TranslationSettings]:
-    from nmt_pbt.run.choice import best_winner
+    from nmt_pbt.run.best_model import best_winner
     from nmt_pbt.tasks.translation.tree import TranslationSettings
 
     return best_winner(folder, TranslationSettings)

@@ -19,7 +19,7 @@ def settings_to_start_from(folder: Path, config: Path | None) -> tuple[Path, dic
     Raises:
         UsageError: The folder holds no run with a winner.
     """
-    from nmt_pbt.run.choice import best_winner
+    from nmt_pbt.run.best_model import best_winner
     from nmt_pbt.settings.loading import SETTINGS_FILE
     from nmt_pbt.tasks.translation.start_from import shape_of
     from nmt_pbt.tasks.translation.tree import TranslationSettings

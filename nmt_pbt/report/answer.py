@@ -9,13 +9,13 @@ from typing import Any
 from nmt_pbt.report import statistics
 from nmt_pbt.report.ablations import guess_cautions, replay_cautions, replay_findings
 from nmt_pbt.report.diagnoses import diagnosis_cautions, diagnosis_findings, diagnosis_summary
-from nmt_pbt.report.evidence import comparison_findings, rivals, verdict
+from nmt_pbt.report.figure_tables import bound
 from nmt_pbt.report.labels import estimate_text, value_text
 from nmt_pbt.report.methods import base_method
 from nmt_pbt.report.run import Run, metric_direction
 from nmt_pbt.report.statistics import MethodSummary, Results
 from nmt_pbt.report.trends import schedule_findings, schedule_trends
-from nmt_pbt.report.views import bound
+from nmt_pbt.report.verdicts import comparison_findings, rivals, verdict
 from nmt_pbt.report.words import label, say
 from nmt_pbt.run.records import Evaluated
 

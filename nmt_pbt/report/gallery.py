@@ -11,10 +11,9 @@ from typing import Any
 
 from matplotlib.axes import Axes
 
-from nmt_pbt.report import views
+from nmt_pbt.report import figure_tables
 from nmt_pbt.report.comparisons import sentence_intervals
 from nmt_pbt.report.diagnoses import greedy_searches, relative_spreads
-from nmt_pbt.report.evidence import rivals
 from nmt_pbt.report.figures.attention import attention_size, draw_attention
 from nmt_pbt.report.figures.population import draw_diversity, draw_family_tree, draw_learning_curves
 from nmt_pbt.report.figures.progress import UnitAxis, draw_ablations, draw_best_so_far
@@ -25,6 +24,7 @@ from nmt_pbt.report.figures.times import draw_time_spent
 from nmt_pbt.report.labels import score_text, search_name, signed, value_text, with_seed
 from nmt_pbt.report.run import Run, metric_direction
 from nmt_pbt.report.statistics import Results, population_methods, replay_methods
+from nmt_pbt.report.verdicts import rivals
 from nmt_pbt.report.words import label, paragraphs
 
 
@@ -108,7 +108,7 @@ def _progress(run: Run) -> Iterator[Drawing]:
         ("spent_epochs", "best_so_far_budget", "what was spent"),
         ("seconds", "best_so_far_time", "wall-clock"),
     ):
-        curves, spent = views.progress_curves(best, against, run.direction), against == "spent_epochs"
+        curves, spent = figure_tables.progress_curves(best, against, run.direction), against == "spent_epochs"
         last = curves.groupby("method", sort=False)["mean"].last()
         yield _drawing(
             "progress",
@@ -168,7 +168,7 @@ def _populations(run: Run, reference: str) -> Iterator[Drawing]:
 
 def _population(run: Run, method: str, seed: int, aside: bool) -> Iterator[Drawing]:
     which = search_name(run, method, seed)
-    curves, exploits = views.member_curves(run, method, seed), views.exploits(run, method, seed)
+    curves, exploits = figure_tables.member_curves(run, method, seed), figure_tables.exploits(run, method, seed)
     members = curves["member"].nunique()
     yield _drawing(
         "population",
@@ -180,7 +180,7 @@ def _population(run: Run, method: str, seed: int, aside: bool) -> Iterator[Drawi
     )
     if method in replay_methods(run):
         return  # nobody adopts
-    tree = views.family_tree(run, method, seed)
+    tree = figure_tables.family_tree(run, method, seed)
     adoptions = int(tree["inherited"].sum())
     if not adoptions:
         return  # every line would be straight
@@ -219,7 +219,7 @@ def _diversity(run: Run) -> Iterator[Drawing]:
 
 
 def _ablations(run: Run) -> Iterator[Drawing]:
-    curves = views.ablation_curves(run)
+    curves = figure_tables.ablation_curves(run)
     if not curves.empty:
         last = curves.groupby("method", sort=False)["mean"].last()
         yield _drawing(
@@ -233,8 +233,8 @@ def _ablations(run: Run) -> Iterator[Drawing]:
 
 def _schedules(run: Run, reference: str) -> Iterator[Drawing]:
     for method in population_methods(run):
-        schedules = views.member_schedules(run, method)
-        vary = [name for name in run.hyperparameters if views.schedules_vary(schedules, name)]
+        schedules = figure_tables.member_schedules(run, method)
+        vary = [name for name in run.hyperparameters if figure_tables.schedules_vary(schedules, name)]
         for name in vary:
             won = schedules[schedules["winner"]].groupby("seed", sort=False)[name]
             winners = {seed: [value for value, _ in itertools.groupby(values)] for seed, values in won}
@@ -249,7 +249,7 @@ def _schedules(run: Run, reference: str) -> Iterator[Drawing]:
 
 
 def _values(run: Run) -> Iterator[Drawing]:
-    points = views.value_points(run)
+    points = figure_tables.value_points(run)
     # Replays search nothing: their values are PBT's, over and over.
     searched = points[~points["method"].isin(replay_methods(run))]
     points = searched if len(searched) else points

@@ -117,8 +117,9 @@ def parts_of(method: str) -> tuple[str, int | None]:
 def _known(name: str) -> MethodInfo:
     spec, place = METHODS.get(name), list(METHODS.names).index(name)
     color, line, marker = _LOOKS[place % len(_LOOKS)]
-    if place >= len(_LOOKS):  # a second round of colours has marks of its own
+    if place >= len(_LOOKS):  # a second round of colours has marks of its own, and each further one other lines, too
         marker = _SPARE_MARKERS[place % len(_SPARE_MARKERS)]
+        line = _LOOKS[(place + place // len(_LOOKS) - 1) % len(_LOOKS)][1]
     return MethodInfo(name, spec.label, spec.kind, spec.ablation, color, line, marker)
 
 

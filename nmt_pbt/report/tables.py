@@ -11,11 +11,11 @@ from typing import Any, Generic, TypeVar
 import pandas as pd
 
 from nmt_pbt.report.comparisons import Comparison
-from nmt_pbt.report.evidence import adjusted_for
 from nmt_pbt.report.inference import STUDENTISED_FROM, Estimate
 from nmt_pbt.report.labels import duration, estimate_text, metric_label, score_text, signed, value_label, value_text
 from nmt_pbt.report.run import Run
 from nmt_pbt.report.statistics import MethodSummary, Results
+from nmt_pbt.report.verdicts import adjusted_for
 from nmt_pbt.report.words import label, paragraphs
 
 

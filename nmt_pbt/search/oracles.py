@@ -331,8 +331,8 @@ class BudgetedOracle(JournaledOracle):
         """Draw values for the next trial, new ones if there are any.
 
         KerasTuner's way ends the search when 20 draws in a row were tried before: in a small space it stops early.
-        Trial number k starts from the draw that a population's member k starts from, so that methods compared under
-        one seed share what luck there is.
+        All methods that draw their first values draw the same ones: trial k here, member k of a population. So
+        methods compared under one seed share what luck there is. Methods that place values, as grid does, do not.
         """
         key = len(self.trials)
         values = self.space.sample(self.seed, "initial", key)

@@ -144,7 +144,10 @@ class Real(_Number):
         return 0.5 if high == low else (self.coordinate(float(value)) - low) / (high - low)
 
     def from_unit(self, unit: float) -> float:
-        """Return the value at a place between 0 and 1 on the domain's scale."""
+        """Return the value at a place between 0 and 1 on the domain's scale.
+
+        With a step, the nearest one: the first and the last value then own half as much of the scale as the others.
+        """
         low, high = self.coordinate(self.min), self.coordinate(self.max)
         return self.clip(_tidy(self.at_coordinate(low + min(max(unit, 0.0), 1.0) * (high - low))))
 

@@ -11,11 +11,11 @@ import pytest
 
 from nmt_pbt.report.answer import Answer, answer
 from nmt_pbt.report.comparisons import Comparison
-from nmt_pbt.report.evidence import comparison_findings, verdict
 from nmt_pbt.report.labels import listed, p_text, score_text, signed, value_text
 from nmt_pbt.report.run import Run, load_run
 from nmt_pbt.report.statistics import results_of
 from nmt_pbt.report.tables import summary
+from nmt_pbt.report.verdicts import comparison_findings, verdict
 from tests.report.fake_run import write_fake_run
 from tests.report.journals import assigned, evaluated, run_started, search, search_ended, small_population
 

@@ -43,7 +43,8 @@ def test_an_unknown_method_has_its_own_name_and_always_the_same_look() -> None:
 
 def test_what_is_computed_and_said_needs_no_matplotlib() -> None:
     modules = (
-        "answer comparisons diagnoses event_files export labels series several statistics tables trends views words"
+        "answer comparisons diagnoses event_files export figure_tables labels series several statistics tables trends "
+        "words"
     )
     program = f"import sys; [__import__('nmt_pbt.report.' + name) for name in {modules.split()!r}]; " + (
         "print('matplotlib' in sys.modules, 'tensorflow' in sys.modules)"

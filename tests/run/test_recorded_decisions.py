@@ -1,4 +1,8 @@
-"""Journals recorded by earlier versions: fresh oracles have to decide as was recorded then."""
+"""Journals recorded by earlier versions: fresh oracles have to decide as was recorded then.
+
+Each is the journal of one search of `TASK`, with `cheap_settings` and what `RECORDED` adds. Only a change of a method's
+decisions on purpose makes a new one, and the CHANGELOG then says that earlier runs cannot be continued.
+"""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from tensorflow.python.eager.polymorphic_function import polymorphic_function
 
 from nmt_pbt.base.errors import OutOfMemoryError, StateError, UsageError
 from nmt_pbt.base.section import Rate
-from nmt_pbt.space.hyperparameters import Searchable, declared_hyperparameters
+from nmt_pbt.space.declarations import Searchable, declared_hyperparameters
 from nmt_pbt.tasks.protocol import MemberState
 from nmt_pbt.tasks.state import StateStore, content_hash
 from nmt_pbt.tasks.translation import translation_model

@@ -18,7 +18,7 @@ import pytest
 
 from nmt_pbt.cli.main import app
 from nmt_pbt.cli.usage import run_app
-from nmt_pbt.run.choice import choose_models
+from nmt_pbt.run.best_model import choose_models
 from nmt_pbt.tasks.translation.decoder import TextDecoder
 from nmt_pbt.tasks.translation.decoding_options import DecodingOptions
 from nmt_pbt.tasks.translation.translator import Translator

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from nmt_pbt.base.errors import UsageError
-from nmt_pbt.run.choice import choose_models
+from nmt_pbt.run.best_model import choose_models
 from nmt_pbt.tasks.translation import export as module
 from nmt_pbt.tasks.translation.decoding_options import DecodingOptions
 from nmt_pbt.tasks.translation.export import export

@@ -13,7 +13,7 @@ from nmt_pbt.base.errors import StateError, UsageError
 from nmt_pbt.base.yaml_text import read_yaml
 from nmt_pbt.cli.main import app
 from nmt_pbt.cli.start_from import settings_to_start_from
-from nmt_pbt.run.choice import best_winner
+from nmt_pbt.run.best_model import best_winner
 from nmt_pbt.run.journal import read_journal, without_times
 from nmt_pbt.run.records import Evaluated
 from nmt_pbt.run.run_directory import RunDirectory

@@ -9,7 +9,7 @@ import pytest
 
 from nmt_pbt.base.errors import UsageError
 from nmt_pbt.cli.models import models_of
-from nmt_pbt.run.choice import choose_models
+from nmt_pbt.run.best_model import choose_models
 from nmt_pbt.tasks.translation.decoder import TextDecoder
 from nmt_pbt.tasks.translation.translator import Translator
 from nmt_pbt.tasks.translation.tree import TranslationSettings

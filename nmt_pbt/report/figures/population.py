@@ -27,8 +27,8 @@ def draw_learning_curves(ax: Axes, curves: pd.DataFrame, exploits: pd.DataFrame,
 
     Args:
         ax: Where to draw.
-        curves: `views.member_curves`.
-        exploits: `views.exploits`.
+        curves: `figure_tables.member_curves`.
+        exploits: `figure_tables.exploits`.
         objective: The metric's name.
     """
     for _, curve in curves.groupby("trial", sort=False):
@@ -63,7 +63,7 @@ def draw_family_tree(ax: Axes, tree: pd.DataFrame) -> None:
 
     Args:
         ax: Where to draw.
-        tree: `views.family_tree`.
+        tree: `figure_tables.family_tree`.
     """
     members, generations = tree["member"].nunique(), tree["generation"].nunique()
     size = min(7.5, 150 / max(members, 1), 110 / max(generations, 1))

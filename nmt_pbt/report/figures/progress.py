@@ -41,7 +41,7 @@ def draw_best_so_far(
 
     Args:
         ax: Where to draw.
-        curves: `views.progress_curves`.
+        curves: `figure_tables.progress_curves`.
         objective: The metric's name.
         in_epochs: Their `x` is in epochs; false: in seconds.
         second: Draws a second axis on top, for curves in epochs.
@@ -52,8 +52,11 @@ def draw_best_so_far(
     for method in dict.fromkeys(curves["method"]):
         curve = curves[curves["method"] == method]
         style = method_info(method)
-        x = [*(curve["x"] / unit), max(right, float(curve["x"].iloc[-1])) / unit] if in_epochs else [*(curve["x"] / unit)]
-        bands = {side: [*curve[side], curve[side].iloc[-1]] if in_epochs else [*curve[side]] for side in _SIDES}
+        x = [*(curve["x"] / unit)]
+        bands = {side: [*curve[side]] for side in _SIDES}
+        if in_epochs:  # all searches have one budget: each line goes on to its end
+            x.append(max(right, float(curve["x"].iloc[-1])) / unit)
+            bands = {side: [*band, band[-1]] for side, band in bands.items()}
         label = f"{style.label} {curve['mean'].iloc[-1]:.2f}"
         look: dict[str, Any] = {"color": style.color, "linestyle": style.line}
         ax.step(x, bands["mean"], where="post", **look)
@@ -92,7 +95,7 @@ def draw_ablations(ax: Axes, curves: pd.DataFrame, objective: str) -> None:
 
     Args:
         ax: Where to draw.
-        curves: `views.ablation_curves`.
+        curves: `figure_tables.ablation_curves`.
         objective: The metric's name.
     """
     handles, right = [], float(curves["epochs"].max())

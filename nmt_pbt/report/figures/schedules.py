@@ -24,7 +24,7 @@ def draw_schedule(ax: Axes, schedules: pd.DataFrame, hyperparameter: str, method
 
     Args:
         ax: Where to draw.
-        schedules: `views.member_schedules`.
+        schedules: `figure_tables.member_schedules`.
         hyperparameter: Its column.
         method: Whose searches they are.
         domain: The hyperparameter's range.

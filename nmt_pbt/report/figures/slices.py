@@ -30,7 +30,7 @@ def draw_slice(
 
     Args:
         ax: Where to draw.
-        points: `views.value_points`.
+        points: `figure_tables.value_points`.
         hyperparameter: Its column.
         domain: Its range; the ends are drawn as lines.
         objective: The metric's name.
@@ -92,7 +92,7 @@ def draw_pair(
 
     Args:
         ax: Where to draw.
-        points: `views.value_points`.
+        points: `figure_tables.value_points`.
         names: The hyperparameters on the horizontal and on the vertical axis.
         space: Their ranges.
         objective: The metric's name.

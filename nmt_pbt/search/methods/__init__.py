@@ -1,4 +1,7 @@
-"""The search methods: a file of each declares its settings and its `MethodSpec`; here they are listed."""
+"""The search methods: a file of each declares its settings and its `MethodSpec`; here they are listed.
+
+Add a new one at the end: the order decides how methods look in figures, of reports that there are, too.
+"""
 
 from __future__ import annotations
 

@@ -14,9 +14,9 @@ from nmt_pbt.base.text import counted
 from nmt_pbt.base.types import Value
 from nmt_pbt.search.budget import Budget
 from nmt_pbt.search.exploit import Exploit
-from nmt_pbt.search.frequencies import MultiFrequency
 from nmt_pbt.search.member import check_population, last_decision
 from nmt_pbt.search.methods.registry import MethodSpec
+from nmt_pbt.search.multi_frequency import MultiFrequency
 from nmt_pbt.search.plan import SearchPlan, keras_tuner_objective
 from nmt_pbt.search.segments import Segment
 from nmt_pbt.search.starts import initial_values

@@ -56,7 +56,7 @@ class MethodSpec(Generic[S]):
         check: Refuses, by a UsageError, what the method cannot search, before anything is built or written.
         most_states: How many trials can have a state that is needed at once, at most.
         most_models: How many models a search can keep, at most.
-        chooses_length: It decides by itself how long a trial trains, so that `epochs` cannot be searched.
+        chooses_length: It decides by itself how long a trial trains: `search.space.epochs` is refused.
         ablation: It leaves out a part of another method, to tell what that part is worth.
         overrides: Settings that differ from those of its section: a variant of the method that owns it.
     """
@@ -258,9 +258,10 @@ def _check_epochs(spec: MethodSpec[Any], plan: SearchPlan) -> None:
     if domain is None:
         return
     if spec.chooses_length:
+        others = [other.name for other in METHODS if other.kind == "constant" and not other.chooses_length]
         raise UsageError(
-            f"search.space.epochs: {spec.name} decides by itself how long to train; search epochs with random, grid, "
-            "bayes or manual only"
+            f"search.space.epochs: {spec.name} decides by itself how long to train; search epochs with "
+            f"{', '.join(others[:-1])} or {others[-1]} only"
         )
     if isinstance(domain, (Real, Integer)):
         longest = domain.max

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from nmt_pbt.base.errors import UsageError, first_line
-from nmt_pbt.run.choice import choose_models
+from nmt_pbt.run.best_model import choose_models
 from nmt_pbt.run.run_directory import RunDirectory
 from nmt_pbt.settings.own_task import OwnTaskSettings
 from nmt_pbt.tasks.keras.model_state import ShapeError, capture, is_built, start_with

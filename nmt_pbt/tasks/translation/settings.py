@@ -10,7 +10,7 @@ from pydantic import Field, field_validator
 from nmt_pbt.base.errors import suggest
 from nmt_pbt.base.section import Count, FileName, NotNegative, Positive, Rate, Section
 from nmt_pbt.base.types import Value
-from nmt_pbt.space.hyperparameters import Searchable, declared_hyperparameters
+from nmt_pbt.space.declarations import Searchable, declared_hyperparameters
 from nmt_pbt.tasks.translation.bleu_tokenizer import DEFAULT, TOKENIZERS
 
 Pairs = Annotated[int, Field(ge=1, le=1_000_000_000)]

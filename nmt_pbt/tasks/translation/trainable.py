@@ -12,7 +12,7 @@ import tensorflow as tf
 from nmt_pbt.base.errors import UsageError
 from nmt_pbt.base.randomness import derive_seed
 from nmt_pbt.base.types import Value
-from nmt_pbt.space.hyperparameters import declared_hyperparameters
+from nmt_pbt.space.declarations import declared_hyperparameters
 from nmt_pbt.tasks.protocol import Evaluation, MemberState
 from nmt_pbt.tasks.state import ITERATIONS, OPTIMIZER
 from nmt_pbt.tasks.translation.attention_record import SentenceAttention

@@ -8,7 +8,7 @@ import shutil
 import pytest
 
 from nmt_pbt.base.errors import UsageError
-from nmt_pbt.run.choice import choose_models
+from nmt_pbt.run.best_model import choose_models
 from nmt_pbt.tasks.translation.tree import TranslationSettings
 from tests.translation.made_run import make_run
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from nmt_pbt.report import views
+from nmt_pbt.report import figure_tables
 from nmt_pbt.report.run import Run, load_run
 from nmt_pbt.space.settings import ChoiceDomain, NumberDomain
 from tests.report.journals import assigned, ended, evaluated, run_started, search, small_population
@@ -33,7 +33,7 @@ def test_curves_are_means_over_searches_from_where_all_have_a_score():
         ],
         columns=["method", "seed", "spent_epochs", "score", "best"],
     )
-    frame = views.progress_curves(best, "spent_epochs", "max")
+    frame = figure_tables.progress_curves(best, "spent_epochs", "max")
     assert list(frame.columns) == ["method", "x", "mean", "low", "high", "searches"]
     assert rows(frame) == [["pbt", 2.0, 16.0, 12.0, 20.0, 2], ["pbt", 3.0, 16.0, 12.0, 20.0, 2]]
 
@@ -43,14 +43,14 @@ def test_against_time_the_best_is_taken_in_the_order_of_time():
         [("pbt", 0, 5.0, 10.0, 10.0), ("pbt", 0, 3.0, 12.0, 12.0), ("pbt", 0, 4.0, math.nan, 12.0)],
         columns=["method", "seed", "seconds", "score", "best"],
     )
-    frame = views.progress_curves(best, "seconds", "max")
+    frame = figure_tables.progress_curves(best, "seconds", "max")
     assert rows(frame[["x", "mean"]]) == [[3.0, 12.0], [4.0, 12.0], [5.0, 12.0]]
-    falling = views.progress_curves(best, "seconds", "min")
+    falling = figure_tables.progress_curves(best, "seconds", "min")
     assert rows(falling[["x", "mean"]]) == [[3.0, 12.0], [4.0, 12.0], [5.0, 10.0]]
 
 
 def test_member_curves_begin_where_the_parents_ended():
-    frame = views.member_curves(run_of(small_population()), "pbt", 0)
+    frame = figure_tables.member_curves(run_of(small_population()), "pbt", 0)
     assert list(frame.columns) == ["trial", "member", "epochs", "score", "winner", "root"]
     assert rows(frame) == [
         ["a0", 0, 0.5, 10.0, True, False],
@@ -63,12 +63,12 @@ def test_member_curves_begin_where_the_parents_ended():
 
 
 def test_an_exploit_joins_the_state_given_up_to_the_state_adopted():
-    frame = views.exploits(run_of(small_population()), "pbt", 0)
+    frame = figure_tables.exploits(run_of(small_population()), "pbt", 0)
     assert rows(frame) == [["b1", 0.5, None, 0.5, 10.0]]
 
 
 def test_the_family_tree_ranks_within_a_generation():
-    frame = views.family_tree(run_of(small_population()), "pbt", 0)
+    frame = figure_tables.family_tree(run_of(small_population()), "pbt", 0)
     assert rows(frame) == [
         ["a0", 0, 0, None, None, False, 0.0, True],
         ["b0", 0, 1, None, None, False, None, False],
@@ -78,7 +78,7 @@ def test_the_family_tree_ranks_within_a_generation():
 
 
 def test_member_schedules_follow_every_last_member_and_the_winner():
-    frame = views.member_schedules(run_of(small_population()), "pbt")
+    frame = figure_tables.member_schedules(run_of(small_population()), "pbt")
     columns = ["seed", "lineage", "winner", "start", "end", "trial", "dropout"]
     assert rows(frame[columns]) == [
         [0, "a1", False, 0.0, 0.5, "a0", 0.0],
@@ -88,8 +88,8 @@ def test_member_schedules_follow_every_last_member_and_the_winner():
         [0, "b1", True, 0.0, 0.5, "a0", 0.0],
         [0, "b1", True, 0.5, 1.0, "b1", 0.2],
     ]
-    assert views.schedules_vary(frame, "dropout")
-    assert not views.schedules_vary(frame.assign(dropout=0.1), "dropout")
+    assert figure_tables.schedules_vary(frame, "dropout")
+    assert not figure_tables.schedules_vary(frame.assign(dropout=0.1), "dropout")
 
 
 def test_value_points_are_models_trained_to_the_end_and_flag_winners_at_an_end():
@@ -101,7 +101,7 @@ def test_value_points_are_models_trained_to_the_end_and_flag_winners_at_an_end()
         evaluated("0", 11.0, trained_pairs=100, spent_pairs=100, method="grid"),
         evaluated("0", 9.0, trained_pairs=200, spent_pairs=200, interval_index=1, method="grid"),
     ]
-    frame = views.value_points(run_of(records, {"search": {"space": space}}))
+    frame = figure_tables.value_points(run_of(records, {"search": {"space": space}}))
     assert list(frame.columns) == [
         *("method", "seed", "trial", "score", "winner", "rate", "dropout", "rate_bound", "dropout_bound")
     ]
@@ -134,7 +134,7 @@ def test_value_points_are_models_trained_to_the_end_and_flag_winners_at_an_end()
     ],
 )
 def test_a_value_is_at_an_end_only_where_something_lies_beyond(value, domain, expected):
-    assert views.bound(value, domain) == expected
+    assert figure_tables.bound(value, domain) == expected
 
 
 def test_a_run_without_a_finite_score_has_views_without_a_winner():
@@ -146,22 +146,22 @@ def test_a_run_without_a_finite_score_has_views_without_a_winner():
             evaluated("0", None, trained_pairs=100, spent_pairs=100),
         ]
     )
-    assert not views.member_curves(run, "pbt", 0)["winner"].any()
-    assert views.value_points(run).empty
-    assert views.progress_curves(run.best_so_far, "spent_epochs", "max").empty
+    assert not figure_tables.member_curves(run, "pbt", 0)["winner"].any()
+    assert figure_tables.value_points(run).empty
+    assert figure_tables.progress_curves(run.best_so_far, "spent_epochs", "max").empty
 
 
-def test_views_of_a_whole_run_agree_with_its_tables(three_path):
+def test_tables_of_figures_of_a_whole_run_agree_with_its_other_tables(three_path):
     run = load_run(three_path)
-    points = views.value_points(run)
+    points = figure_tables.value_points(run)
     assert points["winner"].sum() == len(run.winners) == 18
     only = dataclasses.replace(run, records=[*run.records])
-    assert len(views.family_tree(only, "pbt", 2)) == 48
+    assert len(figure_tables.family_tree(only, "pbt", 2)) == 48
 
 
 def test_pbt_is_laid_over_its_ablations_along_the_way_to_each_winner(three_path):
     run = load_run(three_path)
-    curves = views.ablation_curves(run)
+    curves = figure_tables.ablation_curves(run)
     assert list(dict.fromkeys(curves["method"])) == ["pbt", "exploit-only", "explore-only"]
     chains = [run.ancestry.chain("pbt", seed) for seed in range(3)]
     first = curves[(curves["method"] == "pbt") & (curves["epochs"] == 1.0)].iloc[0]
@@ -186,7 +186,7 @@ def test_models_of_a_replay_are_averaged_and_not_chosen_from():
         assigned("1", method="replay", rate=0.1),
         evaluated("1", 6.0, trained_pairs=100, spent_pairs=200, method="replay"),
     ]
-    curves = views.ablation_curves(Run(None, {}, {}, records))  # type: ignore[arg-type]
+    curves = figure_tables.ablation_curves(Run(None, {}, {}, records))  # type: ignore[arg-type]
     assert curves[["method", "mean", "low", "high"]].to_dict("list") == {
         "method": ["pbt", "replay"],
         "mean": [5.0, 4.5],
@@ -205,7 +205,7 @@ def test_an_ablation_without_a_score_yet_is_not_drawn(ablation: str) -> None:
         ended("0", "nan", ablation),
     ]
     for records in (started, given, failed):
-        assert set(views.ablation_curves(run_of(records))["method"]) == {"pbt"}
+        assert set(figure_tables.ablation_curves(run_of(records))["method"]) == {"pbt"}
 
 
 def test_an_ablation_is_drawn_where_pbt_failed() -> None:
@@ -215,12 +215,12 @@ def test_an_ablation_is_drawn_where_pbt_failed() -> None:
         assigned("0", member=0, rate=0.1),
         evaluated("0", None, trained_pairs=100, spent_pairs=100),
     ]
-    assert views.ablation_curves(run_of([*failed, search("explore-only")])).empty
+    assert figure_tables.ablation_curves(run_of([*failed, search("explore-only")])).empty
     ablation = [assigned("0", member=0, method="explore-only", rate=0.1)]
     ablation.append(evaluated("0", 4.0, trained_pairs=100, spent_pairs=100, method="explore-only"))
-    curves = views.ablation_curves(run_of([*failed, search("explore-only"), *ablation]))
+    curves = figure_tables.ablation_curves(run_of([*failed, search("explore-only"), *ablation]))
     assert curves["method"].tolist() == ["explore-only"]
 
 
 def test_without_ablations_there_is_nothing_to_lay_over(one_path):
-    assert views.ablation_curves(load_run(one_path)).empty
+    assert figure_tables.ablation_curves(load_run(one_path)).empty

@@ -10,8 +10,8 @@ import pytest
 from nmt_pbt.base.errors import UsageError
 from nmt_pbt.search.exploit import Adoption, Exploit, Truncation
 from nmt_pbt.search.explore import Perturb
-from nmt_pbt.search.frequencies import MultiFrequency
 from nmt_pbt.search.member import Snapshot, Turn
+from nmt_pbt.search.multi_frequency import MultiFrequency
 from nmt_pbt.search.population import Population
 from nmt_pbt.search.ranking import FAILED, Ranking
 from nmt_pbt.space.domains import Real
