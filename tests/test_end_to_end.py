@@ -33,6 +33,8 @@ SMALL = [
     "--set=evaluation.kept_models=2",
 ]
 METHODS = ["pbt", "random", "grid", "bayes"]
+UNDRAWN = "--set=report=false"
+"""For runs whose report nobody looks at."""
 
 
 def start(*arguments: str, cwd: Path) -> subprocess.Popen[str]:
@@ -147,23 +149,24 @@ def stop_later(process: subprocess.Popen[str], journal: Path, intervals: int, ho
 def test_a_run_that_is_stopped_resumes_to_the_journal_of_one_that_was_not(folder: Path, how: signal.Signals) -> None:
     name = f"stopped_{how.name}"
     engine = {signal.SIGINT: "processes", signal.SIGTERM: "inline"}[how]  # the records are the same
-    process = start(
-        "compare", f"--methods={','.join(METHODS)}", *SMALL, f"--engine={engine}", f"--out={name}", cwd=folder
-    )
+    methods = f"--methods={','.join(METHODS)}"
+    process = start("compare", methods, *SMALL, UNDRAWN, f"--engine={engine}", f"--out={name}", cwd=folder)
     errors = stop_later(process, folder / name / "journal.jsonl", 4, how)
     assert process.returncode == 130
     assert f"--resume {name}" in errors
     assert (folder / name / "prepared" / "corpus.json").is_file()  # to be found again
     write_corpus(folder / f"corpus_{how.name}", folder / name)  # as where the run is moved to another machine
-    nmt_pbt("compare", "--resume", name, f"--corpus=./corpus_{how.name}", cwd=folder)
+    said = nmt_pbt("compare", "--resume", name, f"--corpus=./corpus_{how.name}", cwd=folder)
     assert plain(folder / name) == plain(folder / "run")
+    assert said.splitlines()[-1] == f"nmt-pbt report {name}"
+    assert not (folder / name / "report").exists()
     assert not (folder / name / "prepared").exists()
     assert f"name: ./corpus_{how.name}" in (folder / name / "settings.yaml").read_text(encoding="utf-8")
 
 
 def test_a_run_killed_five_times_that_loses_its_states_ends_with_the_journal_of_one_that_was_not(folder: Path) -> None:
     rng = random.Random(0)
-    arguments = [f"--methods={','.join(METHODS)}", *SMALL, "--engine=inline", "--out=killed"]
+    arguments = [f"--methods={','.join(METHODS)}", *SMALL, UNDRAWN, "--engine=inline", "--out=killed"]
     kills = intervals = 0
     while kills < 5:
         process = start("compare", *arguments, cwd=folder)

@@ -11,7 +11,7 @@ import pytest
 from nmt_pbt.run.journal import read_journal
 from nmt_pbt.run.records import AnyRecord, Assigned, Evaluated, RunStarted, SearchEnded, Tested
 from nmt_pbt.run.schedule import Schedule, found_schedule
-from tests.test_end_to_end import SMALL, nmt_pbt, plain, start
+from tests.test_end_to_end import SMALL, UNDRAWN, nmt_pbt, plain, start
 
 MORE = ["--set=search.interval=0.5", "--set=search.pbt.exploit=tournament"]
 
@@ -73,7 +73,7 @@ def test_a_replay_reproduces_what_pbt_recorded(folder: Path) -> None:
 @pytest.mark.parametrize("method", ["replay", "final-values"])
 def test_a_comparison_killed_in_a_replay_resumes_to_the_journal_of_one_that_was_not(folder: Path, method: str) -> None:
     name = f"killed_{method}"
-    process = start("compare", "--methods=final-values,replay,pbt", *SMALL, *MORE, f"--out={name}", cwd=folder)
+    process = start("compare", "--methods=final-values,replay,pbt", *SMALL, UNDRAWN, *MORE, f"--out={name}", cwd=folder)
     deadline = time.monotonic() + 200
     while time.monotonic() < deadline and process.poll() is None:
         path = folder / name / "journal.jsonl"
@@ -88,7 +88,7 @@ def test_a_comparison_killed_in_a_replay_resumes_to_the_journal_of_one_that_was_
 
 
 def test_train_replays_a_runs_schedule_once_on_the_same_corpus(folder: Path) -> None:
-    nmt_pbt("train", "--schedule=run", "--out=again", cwd=folder)
+    nmt_pbt("train", "--schedule=run", UNDRAWN, "--out=again", cwd=folder)
     records = journal(folder / "again")
     assert trained(records, "replay") == recorded(found(folder))
     assert {record.member for record in records if isinstance(record, Assigned)} == {0}
@@ -101,7 +101,9 @@ def test_train_replays_a_runs_schedule_once_on_the_same_corpus(folder: Path) -> 
 def test_train_replays_a_schedule_of_a_file_on_another_corpus_in_epochs(folder: Path) -> None:
     schedule = "run/report/schedule_pbt_seed0.yaml"
     small = [option for option in SMALL if "epochs" not in option and "train_pairs" not in option]
-    nmt_pbt("train", f"--schedule={schedule}", *small, "--set=corpus.train_pairs=100", "--out=file", cwd=folder)
+    nmt_pbt(
+        "train", f"--schedule={schedule}", *small, UNDRAWN, "--set=corpus.train_pairs=100", "--out=file", cwd=folder
+    )
     assert trained(journal(folder / "file"), "replay")[-1][0] == recorded(found(folder))[-1][0] // 2
 
 

@@ -10,8 +10,7 @@ import typer
 
 from nmt_pbt.base.errors import UsageError, suggest
 from nmt_pbt.cli.options import AcceptChanges, MovedCorpus, Run
-from nmt_pbt.cli.running import corpus_of, dev_samples, going_on, prepare_run
-from nmt_pbt.cli.streams import warn
+from nmt_pbt.cli.running import corpus_of, dev_samples, drawn_report, going_on, prepare_run
 
 if TYPE_CHECKING:
     from nmt_pbt.base.types import Value
@@ -110,12 +109,10 @@ def _guess(run: RunDirectory, settings: TranslationSettings, values: dict[str, V
         guess(run, settings, task, values, test, progress)
         del task  # it maps what was prepared
         run.clear_prepared()
-    from nmt_pbt.report.page import write_report
-
-    page = write_report(run.path, tell=warn)
+    where = drawn_report(run.path, settings)
     typer.echo("")
     _show_tried(run, settings, latest=True)
-    typer.echo(str(page))
+    typer.echo(where)
 
 
 def _show_tried(run: RunDirectory, settings: TranslationSettings, latest: bool = False) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 import typer
 
 from nmt_pbt.base.errors import UsageError, suggest
-from nmt_pbt.cli.running import going_on
+from nmt_pbt.cli.running import drawn_report, going_on
 from nmt_pbt.cli.streams import warn
 from nmt_pbt.track.names import check_trackers
 
@@ -62,7 +62,6 @@ def compare_own_task(
         from nmt_pbt.tasks.keras.start import starting_from
 
         task = starting_from(start_from, task, run if resume else None)
-    from nmt_pbt.report.page import write_report
     from nmt_pbt.run.own_task import run_searches, task_settings
     from nmt_pbt.track.tracking import tracking
 
@@ -74,7 +73,7 @@ def compare_own_task(
     ):
         if not run_searches(run, settings, task, verbose=1, listener=listener):
             typer.echo(f"{folder}: nothing was left to do; its report:", err=True)
-    typer.echo(str(write_report(folder)))
+    typer.echo(drawn_report(folder, settings))
 
 
 def task_named(name: str) -> SearchableTask:

@@ -21,6 +21,7 @@ from nmt_pbt.track.names import check_trackers
 if TYPE_CHECKING:
     from nmt_pbt.run.records import SearchRecord
     from nmt_pbt.run.run_directory import RunDirectory
+    from nmt_pbt.settings.tree import RunSettings
     from nmt_pbt.tasks.kept_model import KeptModel
     from nmt_pbt.tasks.translation.corpus.parallel import Corpus
     from nmt_pbt.tasks.translation.corpus.prepared import PreparedCorpus
@@ -306,15 +307,31 @@ def _report(run: RunDirectory, settings: TranslationSettings) -> None:
     """Write the report, and show the winners and where it is."""
     from nmt_pbt.cli.progress import CONSOLE, results_table
     from nmt_pbt.report.answer import unspent_budgets
-    from nmt_pbt.report.page import write_report
     from nmt_pbt.report.run import load_run
 
-    page = write_report(run.path, tell=warn)
+    where = drawn_report(run.path, settings)
     found = load_run(run.path)
     CONSOLE.print(results_table(found.tested, settings.search.objective))
     for line in unspent_budgets(found):
         CONSOLE.print(line, highlight=False, markup=False, soft_wrap=True)
-    typer.echo(str(page))
+    typer.echo(where)
+
+
+def drawn_report(folder: Path, settings: RunSettings) -> str:
+    """Draw a run's report if its settings ask for it.
+
+    Args:
+        folder: The run's folder.
+        settings: The run's settings.
+
+    Returns:
+        Where the report is, or the command that draws it.
+    """
+    if not settings.report:
+        return f"nmt-pbt report {shlex.quote(str(folder))}"
+    from nmt_pbt.report.page import write_report
+
+    return str(write_report(folder, tell=warn))
 
 
 def dev_samples(task: TranslationTask) -> list[tuple[str, str]]:

@@ -32,7 +32,7 @@ class EngineSettings(Section):
 class RunSettings(Section):
     """The part of the tree that every task has; a task adds sections of its own."""
 
-    decides_nothing: ClassVar[frozenset[str]] = frozenset({"name", "engine", "start_from"})
+    decides_nothing: ClassVar[frozenset[str]] = frozenset({"name", "engine", "start_from", "report"})
     decides_if_set: ClassVar[frozenset[str]] = frozenset({"plugins", "start_digest"})
     of_others: ClassVar[frozenset[str]] = frozenset()
     """Names that only settings of runs of another kind have"""
@@ -50,6 +50,8 @@ class RunSettings(Section):
     a `.weights.h5` or `.keras` file"""
     start_digest: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
     """SHA-256 of those weights; the program fills it in"""
+    report: bool = True
+    """Draw the report when the searches are over; false leaves it to `nmt-pbt report`"""
     search: SearchSettings = Field(default_factory=SearchSettings)
     engine: EngineSettings = EngineSettings()
 
