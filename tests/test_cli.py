@@ -226,6 +226,10 @@ REFUSALS = {
         ["train", "--schedule", "finished", "--method", "random", "--set", "model.units=8"],
         ["model.units", "finished", "engine"],
     ),
+    "a misspelt method, before the folder that is taken": (
+        ["compare", "--methods=pbt,randon", "--out=run"],
+        ["randon", "did you mean 'random'"],
+    ),
     "a guess into a folder without a run": (["manual", "good", "--set", "dropout=0.3"], ["good", "holds no run"]),
     "a guess with a misspelt hyperparameter": (
         ["manual", "finished", "--set", "dropot=0.3"],
@@ -330,9 +334,11 @@ def test_resuming_a_finished_run_says_that_nothing_was_left_and_clears_what_a_ki
     (run / "prepared" / "corpus.json").touch()
     journal = (run / "journal.jsonl").read_bytes()
     shutil.rmtree(run / "translations")  # which nothing but a report's significance tests need
-    done, _ = command("compare", "--resume", "done", cwd=tmp_path)
+    (tmp_path / "mlflow.py").touch()  # it is found, and not imported
+    done, _ = command("compare", "--resume", "done", "--track=mlflow", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "done: nothing was left to do after 2 searches; its report:" in done.stderr
+    assert "nothing was tracked; nmt-pbt report done --track mlflow sends a finished run" in done.stderr
     assert done.stdout.splitlines()[-1] == "done/report/index.html"
     assert (run / "report" / "index.html").is_file()
     assert not list((run / "states").iterdir())

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 import typer
 
 from nmt_pbt.base.errors import UsageError, suggest
-from nmt_pbt.cli.running import drawn_report, going_on
+from nmt_pbt.cli.running import drawn_report, going_on, warn_unsent
 from nmt_pbt.cli.streams import warn
 from nmt_pbt.track.names import check_trackers
 
@@ -73,6 +73,7 @@ def compare_own_task(
     ):
         if not run_searches(run, settings, task, verbose=1, listener=listener):
             typer.echo(f"{folder}: nothing was left to do; its report:", err=True)
+            warn_unsent(folder, trackers)
     typer.echo(drawn_report(folder, settings))
 
 

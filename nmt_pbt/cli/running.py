@@ -57,6 +57,7 @@ def resume_run(
     trackers: Sequence[str] = (),
 ) -> None:
     """Go on with a run, whichever command began it."""
+    check_trackers(trackers)
     from nmt_pbt.run.run_directory import RunDirectory
     from nmt_pbt.tasks.translation.tree import TranslationSettings, load_settings
 
@@ -76,7 +77,9 @@ def resume_run(
         searches = counted(len(settings.search.methods) * settings.search.seeds, "search", "searches")
         typer.echo(f"{folder}: nothing was left to do after {searches}; its report:", err=True)
         _report(run, settings)
+        warn_unsent(folder, trackers)
         return
+    settings.check_searches()
     _run(run, settings, corpus_of(run), trackers)
 
 
@@ -91,6 +94,8 @@ def begin_run(
     from nmt_pbt.tasks.translation.bleu_tokenizer import missing_tokenizer
     from nmt_pbt.tasks.translation.tree import for_new_run
 
+    check_trackers(trackers)
+    settings.check_searches()
     run = RunDirectory(out or Path("results") / settings.run_name)
     run.check_new()
     if settings.start_from is not None:
@@ -101,6 +106,13 @@ def begin_run(
     if settings.evaluation.tokenize is None and (missing := missing_tokenizer(settings.corpus.target_language)):
         warn(missing)
     _run(run, for_new_run(settings), corpus, trackers)
+
+
+def warn_unsent(folder: Path, trackers: Sequence[str]) -> None:
+    """Say how a run in which nothing was left to do gets to trackers, if any were asked for."""
+    if trackers:
+        options = "".join(f" --track {name}" for name in trackers)
+        warn(f"nothing was tracked; nmt-pbt report {shlex.quote(str(folder))}{options} sends a finished run")
 
 
 @dataclass(frozen=True)
@@ -276,8 +288,6 @@ def _run(
     run: RunDirectory, settings: TranslationSettings, corpus: ExpectedCorpus | None, trackers: Sequence[str]
 ) -> None:
     """Search, and write the report."""
-    settings.check_searches()
-    check_trackers(trackers)
     task = prepare_run(run, settings, corpus)
     from nmt_pbt.cli.progress import CONSOLE, SearchProgress
     from nmt_pbt.run.compare import compare
