@@ -1,4 +1,4 @@
-"""Takes the picture of a report that the README shows: `python docs/make/picture.py results/multi30k-en-de`.
+"""Draws a report and takes the picture that the README shows: `python docs/make/picture.py results/multi30k-en-de`.
 
 Needs Chromium; drives it as the tests do.
 """
@@ -18,12 +18,14 @@ WIDTH = 1180
 def main(run: Path) -> None:
     """Take it on light and on dark ground: the answer on top, and the first figures under it."""
     sys.path.insert(0, str(ROOT))
+    from nmt_pbt.report.page import write_report
     from tests.report.test_browser import Browser
 
-    with tempfile.TemporaryDirectory() as profile:
+    with tempfile.TemporaryDirectory() as profile, tempfile.TemporaryDirectory() as drawn:
+        page = write_report(run, out=Path(drawn) / "report")
         browser = Browser(Path(profile))
         for dark, name in ((False, "report.png"), (True, "report-dark.png")):
-            browser.open((run / "report" / "index.html").resolve(), WIDTH, dark)
+            browser.open(page.resolve(), WIDTH, dark)
             # Tables between answer and figures are for reading, not for a picture.
             browser.evaluate("document.querySelectorAll('#results, nav').forEach((part) => part.remove())")
             height = browser.evaluate(
