@@ -66,6 +66,7 @@ def _signature(run: Run) -> str:
     found = [
         f" {metric_label(metric)}: `{signature}`."
         for metric in run.tested_metrics
+        if f"signature_{metric}" in run.tests  # only translation has them
         for signature in dict.fromkeys(run.tests[f"signature_{metric}"].dropna())
     ]
     return "".join(found)

@@ -29,7 +29,7 @@ HEAD = """# Settings
 A run's settings are one tree. Each setting comes from the first of these that names it: `--set key=value` on the
 command line (the key with dots, the value in YAML: `--set search.pbt.fraction=0.2`), an option of the command itself
 (`--corpus`, `--seeds`), the YAML file after `--config`, and the default below. `compare` without `--config` uses
-[nmt_pbt/embedded.yaml](../nmt_pbt/embedded.yaml), which trains for fewer epochs than the default. All settings of a run
+[nmt_pbt/embedded.yaml](../nmt_pbt/embedded.yaml), which trains a smaller model for fewer epochs. All settings of a run
 are in its `settings.yaml`, which can be given to `--config`. A name that is not listed here is refused, and the message
 suggests the nearest one. Every number has an upper bound, and a model that does not fit into this machine's memory is
 refused before anything is built.

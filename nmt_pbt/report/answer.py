@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ from nmt_pbt.report.run import Run, metric_direction
 from nmt_pbt.report.statistics import MethodSummary, Results
 from nmt_pbt.report.trends import schedule_findings, schedule_trends
 from nmt_pbt.report.verdicts import comparison_findings, rivals, verdict
-from nmt_pbt.report.words import label, say
+from nmt_pbt.report.words import label, say, search_names
 from nmt_pbt.run.records import Evaluated
 
 _SPENT = 0.995  # share of the budget from which it counts as spent
@@ -147,7 +147,7 @@ def unspent_budgets(run: Run) -> Iterator[str]:
         elif share > 1 / _SPENT:
             yield say("spent_more", search=name, share=share)
     for reason, rows in short.items():
-        names = [rows[0]["name"]] if len(rows) == 1 else _search_names(run, rows)
+        names = [rows[0]["name"]] if len(rows) == 1 else search_names(run, rows)
         shares = [row["share"] for row in rows]
         yield say("spent_less", searches=names, several=len(rows) > 1, shares=shares, reason=reason)
 
@@ -161,19 +161,7 @@ def _values_at_an_end(run: Run) -> Iterator[str]:
                 ends.setdefault((name, end), []).append(row)
     for (name, end), rows in ends.items():
         values = list(dict.fromkeys(value_text(row[name]) for row in rows))
-        yield say("at_an_end", hyperparameter=name, end=end, values=values, searches=_search_names(run, rows))
-
-
-def _search_names(run: Run, rows: Sequence[Mapping[Any, Any]]) -> list[str]:
-    """Return the names of searches, those of one method together: `PBT`, `Random (seeds 0 and 2)`."""
-    found: dict[str, list[str]] = {}
-    for row in rows:
-        found.setdefault(row["method"], []).append(str(row["seed"]))
-    searches_of = run.searches["method"].value_counts()
-    return [
-        say("search_of_several", method=method, seeds=seeds) if len(seeds) < searches_of[method] else label(method)
-        for method, seeds in found.items()
-    ]
+        yield say("at_an_end", hyperparameter=name, end=end, values=values, searches=search_names(run, rows))
 
 
 def _same_models(run: Run) -> Iterator[str]:

@@ -7,10 +7,10 @@ from typing import Any
 import pandas as pd
 
 from nmt_pbt.report import statistics
-from nmt_pbt.report.labels import search_name, with_seed
+from nmt_pbt.report.labels import with_seed
 from nmt_pbt.report.methods import base_method
 from nmt_pbt.report.run import Run
-from nmt_pbt.report.words import say
+from nmt_pbt.report.words import say, search_names
 
 _MEANING = {
     "one ancestor": "all members descend from one of the models the population began with: everything was bet on it. "
@@ -53,16 +53,19 @@ def diagnosis_summary(run: Run) -> list[str]:
 
 
 def diagnosis_cautions(run: Run) -> list[str]:
-    """Say what collapsed early in which search, why that matters, and what would help."""
+    """Say what collapsed early in which searches, why that matters, and what would help."""
+    found: dict[tuple[str, str], list[dict[Any, Any]]] = {}
+    for row in _of_pbt(run).to_dict("records"):
+        for alarm in filter(None, str(row["alarms"]).split("; ")):
+            found.setdefault((alarm, row["method"]), []).append(row)
     return [
         say(
             "greedy",
-            search=search_name(run, str(row["method"]), row["seed"]),
-            generation=row["generation"],
+            searches=search_names(run, rows)[0],
+            generations=sorted({int(row["generation"]) for row in rows}),
             meaning=_MEANING.get(alarm, alarm),
         )
-        for row in _of_pbt(run).to_dict("records")
-        for alarm in filter(None, str(row["alarms"]).split("; "))
+        for (alarm, _), rows in found.items()
     ]
 
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jinja2
 
 from nmt_pbt.base.text import counted
 from nmt_pbt.report import labels
 from nmt_pbt.report.methods import method_info
+
+if TYPE_CHECKING:
+    from nmt_pbt.report.run import Run
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -42,6 +46,23 @@ def paragraphs(name: str, **facts: Any) -> tuple[str, ...]:
 def label(method: str) -> str:
     """Return a method's name in words."""
     return method_info(method).label
+
+
+def search_names(run: Run, rows: Sequence[Mapping[Any, Any]]) -> list[str]:
+    """Return the names of searches, those of one method together: `PBT`, `Random (seeds 0 and 2)`.
+
+    Args:
+        run: The run.
+        rows: One for each search, with its `method` and `seed`.
+    """
+    found: dict[str, list[str]] = {}
+    for row in rows:
+        found.setdefault(row["method"], []).append(str(row["seed"]))
+    searches_of = run.searches["method"].value_counts()
+    return [
+        say("search_of_several", method=method, seeds=seeds) if len(seeds) < searches_of[method] else label(method)
+        for method, seeds in found.items()
+    ]
 
 
 def _made(file: str, macro: str, facts: dict[str, Any]) -> str:

@@ -23,10 +23,12 @@ from tests.report.journals import search, small_population
 Diagnosed = tuple[str, int, Diagnosis]
 
 
-def diagnosed(generation: int, diversity: float, largest: float, *alarms: str, method: str = "pbt") -> Diagnosed:
+def diagnosed(
+    generation: int, diversity: float, largest: float, *alarms: str, method: str = "pbt", seed: int = 0
+) -> Diagnosed:
     return (
         method,
-        0,
+        seed,
         Diagnosis(
             generation=generation,
             spread={"rate": 0.8 * diversity, "kind": 0.0},
@@ -75,6 +77,13 @@ def test_each_alarm_is_a_caution_that_says_what_would_help() -> None:
     assert "search.pbt.frequencies" in cautions[0]
     assert set(cautions) <= set(answer(results_of(run)).cautions)
     assert set(_MEANING) == {ANCESTOR, DIVERSITY, LEARNING_RATE}
+
+
+def test_searches_that_collapsed_in_the_same_way_are_told_together() -> None:
+    collapsed = [diagnosed(generation, 0.9, 1.0, ANCESTOR, seed=seed) for seed, generation in ((0, 3), (1, 2))]
+    run = run_of(search(seed=1), search(seed=2), *collapsed)
+    (caution,) = diagnosis_cautions(run)
+    assert caution.startswith("PBT (seeds 0 and 1) may have been greedy: as early as generation 2 to 3, all members")
 
 
 def test_an_ablation_that_leaves_explore_out_is_not_blamed_for_what_that_does() -> None:
