@@ -5,6 +5,7 @@ KerasTuner's Hyperband trains all models here that are not refused; what it does
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import pytest
 
 import nmt_pbt
 from nmt_pbt.base.errors import SearchError, UsageError
-from tests.keras.keras_models import Live, build, data, search, trials, tuner
+from tests.keras.keras_models import Live, Scaled, build, data, search, trials, tuner
 
 DEV = data(1, 64)
 
@@ -300,6 +301,61 @@ def test_run_trial_of_ones_own_is_refused(tmp_path: Path) -> None:
         UsageError, match=r"run_trial: .* write HyperModel\.fit instead, or .*PBTOracle\(hyperparameters=\.\.\.\)"
     ):
         Own(build, objective="val_loss", directory=tmp_path)
+
+
+# --- callbacks that change hyperparameters; Hyperband: the first trial of a model alone has what the callback did ---
+
+
+@pytest.mark.parametrize("kind", [build, Live()])
+def test_what_a_callback_does_to_the_learning_rate_goes_on_along_the_lineage_and_is_told(
+    tmp_path: Path, kind: Any
+) -> None:
+    halving = keras.callbacks.LearningRateScheduler(lambda epoch, rate: rate / 2)
+    made = search(tuner(tmp_path, kind, population_size=4, epochs=4, interval=2), callbacks=[halving])
+    history = made.history()
+    assert history["inherited"].any()
+    for _, row in history.iterrows():
+        assert row["learning_rate"] == made.oracle.trials[row["trial"]].hyperparameters.values["learning_rate"]
+        assert row["optimizer.learning_rate"] == pytest.approx(row["learning_rate"] * 0.5 ** row["epoch"])
+    told = made.schedule()
+    assert list(told)[:4] == ["epoch", "until", "learning_rate", "optimizer.learning_rate"]
+    assert list(told["optimizer.learning_rate"] / told["learning_rate"]) == pytest.approx([1 / 4, 1 / 16])
+
+
+def test_an_activation_that_may_change_in_mid_training_is_told_with_how_to_keep_it(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def activated(hp: keras_tuner.HyperParameters) -> keras.Model:
+        model = build(hp)
+        model.layers[1].activation = keras.activations.get(hp.Choice("activation", ["relu", "tanh"]))
+        return model
+
+    told = "activation: Population Based Training may change this in mid-training, .* structural=\\('activation',\\)"
+    search(tuner(tmp_path / "undeclared", activated, population_size=2, epochs=1))
+    assert len(re.findall(told, caplog.text)) == 1
+    nmt_pbt.keras_task(activated, *data(0), validation_data=DEV)
+    assert len(re.findall(told, caplog.text)) == 2
+    caplog.clear()
+    search(tuner(tmp_path / "structural", activated, population_size=2, epochs=1, structural=["activation"]))
+    search(tuner(tmp_path / "frozen", activated, population_size=2, epochs=1, frozen=["activation"]))
+    nmt_pbt.keras_task(activated, *data(0), validation_data=DEV, structural=["activation"])
+    assert "mid-training" not in caplog.text
+
+
+def test_a_hyperparameter_in_another_variable_that_training_changes_is_refused(tmp_path: Path) -> None:
+    class Fades(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+            self.model.layers[1].scale.assign(self.model.layers[1].scale / 2)
+
+    with pytest.raises(
+        UsageError, match=r"^scale is kept in the model's variable .*scale, and training changed it from .* callback"
+    ):
+        search(tuner(tmp_path, Scaled({"scale", "learning_rate"})), callbacks=[Fades()])
+
+
+def test_a_plateau_that_no_interval_is_long_enough_for_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"ReduceLROnPlateau .* patience=3 and interval=3 never cuts the rate"):
+        search(tuner(tmp_path, build, interval=3, epochs=3), callbacks=[keras.callbacks.ReduceLROnPlateau(patience=3)])
 
 
 # --- folders ---

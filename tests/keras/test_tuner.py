@@ -257,7 +257,7 @@ def test_a_callback_that_cannot_be_copied_is_refused(tmp_path: Path) -> None:
     callback.file.close()
 
 
-def test_a_learning_rate_that_a_callback_changed_does_not_reach_the_next_trial_of_a_live_model(
+def test_a_learning_rate_that_a_callback_changed_reaches_its_lineage_and_no_other_trial_of_a_live_model(
     tmp_path: Path,
 ) -> None:
     class ForgetsNothing(Live):
@@ -273,7 +273,8 @@ def test_a_learning_rate_that_a_callback_changed_does_not_reach_the_next_trial_o
     hypermodel = ForgetsNothing()
     schedule = keras.callbacks.LearningRateScheduler(lambda epoch, rate: rate / 2)
     search(tuner(tmp_path, hypermodel, population_size=2), callbacks=[schedule])
-    assert [began["learning_rate"] for began in hypermodel.began] == 6 * [pytest.approx(0.01)]
+    expected = [rate for rate in (0.01, 0.005, 0.0025) for _ in range(2)]
+    assert [began["learning_rate"] for began in hypermodel.began] == [pytest.approx(rate) for rate in expected]
 
 
 def test_tensorboard_writes_each_trial_into_its_own_folder(tmp_path: Path) -> None:

@@ -159,6 +159,17 @@ class LiveModel:
         else:
             self._in_force.check(scalars(self.model), searched(hp))
 
+    def check_trained(self, hp: keras_tuner.HyperParameters) -> None:
+        """Refuse a model in which training has changed a hyperparameter that is not a learning rate.
+
+        Args:
+            hp: The trial's hyperparameters.
+
+        Raises:
+            UsageError: Names the hyperparameter and the variable.
+        """
+        self._in_force.check_trained(scalars(self.model), searched(hp))
+
     def _find(self, hp: keras_tuner.HyperParameters) -> bool:
         """Make the model that can be used with these values the current one; tell whether there is one."""
         built = self._kept.get(self._key(hp))
@@ -178,7 +189,7 @@ class LiveModel:
         rates = {name: float(rate) for name, rate in learning_rates(model).items()}
         held = scalars(model) if is_built(model) else {}
         self._kept[self._key(hp)] = _Built(model, hp.copy(), rates, held)
-        if self._apply is not None and held:
+        if held:
             self._in_force.learn(held, searched(hp))
 
     def _load(self, state: MemberState, there: keras_tuner.HyperParameters, here: keras_tuner.HyperParameters) -> None:

@@ -49,7 +49,7 @@ from nmt_pbt.tasks.keras.oracle import SearchOracle
 from nmt_pbt.tasks.keras.population_arguments import METHOD, PopulationArguments
 from nmt_pbt.tasks.keras.project import load_model, one_thread_each
 from nmt_pbt.tasks.keras.schedule import history, schedule
-from nmt_pbt.tasks.keras.space import declares_hyperparameters, find_space, find_space_of_fit
+from nmt_pbt.tasks.keras.space import declares_hyperparameters, find_space, find_space_of_fit, tell_words_that_change
 from nmt_pbt.tasks.keras.start import starting_from
 from nmt_pbt.tasks.keras.task import CompileOverrides, KerasTask
 from nmt_pbt.tasks.keras.trial_states import TrialStates
@@ -297,6 +297,8 @@ class PopulationBasedTraining(keras_tuner.Tuner):
             return
         self.oracle = self._new_oracle()
         self._population.check_structural(self._space, self._changes_shapes)
+        if self._population.explore is not None and self._run.started() is None:
+            tell_words_that_change(self.oracle.space)
         task = self._task(arguments)
         if self._workers != 1 or self._address is not None:
             task.check_sendable()
@@ -351,7 +353,8 @@ class PopulationBasedTraining(keras_tuner.Tuner):
         Returns:
             One row an interval, in order. Columns: epoch (epochs the weights were trained on when these values came
             into force) and until (when they ended), one column a hyperparameter, score (at the end of the interval),
-            trial, member, and inherited (the weights came from another member).
+            trial, member, and inherited (the weights came from another member). Where callbacks change a learning rate,
+            `optimizer.learning_rate` is what they had made of it at the end of the interval.
 
         Raises:
             UsageError: Nothing has been trained.
