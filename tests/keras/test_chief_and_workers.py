@@ -1,4 +1,4 @@
-"""`PBTOracle` in KerasTuner's own distributed mode: a chief, two workers, and a tuner of one's own. Nothing is traced."""
+"""`PBTOracle` in KerasTuner's own distributed mode: a chief, two workers, a tuner of one's own."""
 
 from __future__ import annotations
 

@@ -117,20 +117,19 @@ class KerasTrainable:
             keras.utils.set_random_seed(begun % 2**32)
             self._live.begin(hp)
             self._start()
-        self._own_rates = self._rates()
+        rates = learning_rates(self.model)
+        self._own_rates = {name: float(rate) for name, rate in rates.items()}
         if isinstance(begun, MemberState):
-            for name, variable in learning_rates(self.model).items():
+            for name, variable in rates.items():
                 if RATES + name in begun.arrays:
                     own, rate = map(float, begun.arrays[RATES + name])
                     variable.assign(self._own_rates[name] * (rate / own) if own else rate)
         self._hp = hp
 
-    def _rates(self) -> dict[str, float]:
-        return {name: float(rate) for name, rate in learning_rates(self.model).items()}
-
     def _changed_rates(self) -> dict[str, float]:
         """Return the learning rates that callbacks have changed, by optimizer."""
-        return {name: rate for name, rate in self._rates().items() if rate != self._own_rates.get(name, rate)}
+        now = {name: float(rate) for name, rate in learning_rates(self.model).items()}
+        return {name: rate for name, rate in now.items() if rate != self._own_rates.get(name, rate)}
 
     def _start(self) -> None:
         """Put the weights to start from, if there are such, in the place of fresh ones."""

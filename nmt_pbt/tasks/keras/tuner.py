@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 import warnings
 from collections.abc import Mapping, Sequence
@@ -29,7 +30,7 @@ from nmt_pbt.run.own_task import (
     telling_full_disks,
 )
 from nmt_pbt.run.preflight import is_finished
-from nmt_pbt.run.records import search_started
+from nmt_pbt.run.records import SearchRecord, search_started
 from nmt_pbt.run.run_directory import RunDirectory
 from nmt_pbt.search.exploit import Exploit
 from nmt_pbt.search.explore import ExploreFunction, Explorer
@@ -55,7 +56,10 @@ from nmt_pbt.tasks.keras.task import CompileOverrides, KerasTask
 from nmt_pbt.tasks.keras.trial_states import TrialStates
 from nmt_pbt.tasks.protocol import MemberState
 from nmt_pbt.tasks.state import StateStore, content_hash
+from nmt_pbt.track.names import check_trackers
+from nmt_pbt.track.tracking import tracking
 
+_LOG = logging.getLogger("nmt_pbt")
 _TUNER = (
     *("directory", "project_name", "overwrite", "max_model_size", "optimizer", "loss", "metrics"),
     *("distribution_strategy", "tuner_id", "executions_per_trial"),
@@ -103,6 +107,7 @@ class PopulationBasedTraining(keras_tuner.Tuner):
         more_epochs: Whole epochs that each model trains beyond `epochs`: a search that has ended goes on with them.
         start_from: Weights that all models start from, instead of fresh ones: the folder of a run, whose best winner is
             taken, or a `.weights.h5` or `.keras` file. Weights alone: optimizers and epochs begin anew.
+        track: Trackers that follow each model while it is trained: `mlflow`, `wandb`.
         hyperparameters: As for `keras_tuner.Hyperband`.
         tune_new_entries: As for `keras_tuner.Hyperband`.
         allow_new_entries: As for `keras_tuner.Hyperband`.
@@ -136,6 +141,7 @@ class PopulationBasedTraining(keras_tuner.Tuner):
         stop: Mapping[str, float] | None = None,
         more_epochs: int = 0,
         start_from: str | Path | None = None,
+        track: Sequence[str] = (),
         hyperparameters: keras_tuner.HyperParameters | None = None,
         tune_new_entries: bool = True,
         allow_new_entries: bool = True,
@@ -153,6 +159,7 @@ class PopulationBasedTraining(keras_tuner.Tuner):
         check_count("workers", workers)
         if seed is not None:
             check_count("seed", seed)
+        check_trackers(track)
         self._population = PopulationArguments(
             population_size=population_size,
             interval=interval,
@@ -175,6 +182,7 @@ class PopulationBasedTraining(keras_tuner.Tuner):
             check_project(folder)
         self._workers, self._address = workers, address
         self._stop = dict(stop or {})
+        self._track = track
         self._retries = max_retries_per_trial
         self._accepts_unknown = allow_new_entries and not tune_new_entries
         self._compiled = CompileOverrides(*(kwargs.get(name) for name in ("optimizer", "loss", "metrics")))
@@ -303,9 +311,14 @@ class PopulationBasedTraining(keras_tuner.Tuner):
         if self._workers != 1 or self._address is not None:
             task.check_sendable()
         progress = Progress(show, intervals=True)
-        tell = say if show else say_nothing
-        with telling_full_disks():
-            compare.compare(self._run, self._settings(), task, progress, tell, self._oracle_of_search)
+        with telling_full_disks(), tracking(self._track, self._run, _LOG.warning) as listener:
+
+            def tell(record: SearchRecord) -> None:
+                progress(record)
+                listener(record)
+
+            told = say if show else say_nothing
+            compare.compare(self._run, self._settings(), task, tell, told, self._oracle_of_search)
 
     def _oracle_of_search(
         self, name: str, plan: SearchPlan, seed: int, pairs_per_epoch: int, segments: Sequence[Segment]
