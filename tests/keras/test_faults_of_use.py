@@ -1,6 +1,6 @@
 """Situations from public reports of tuning Keras models: each trains, with the right score, or is refused.
 
-KerasTuner's Hyperband trains all models here that are not refused; what it does with each is told beside it.
+`test_situations.py` has them as a table, with what KerasTuner's Hyperband does beside it.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def check_best(made: nmt_pbt.PopulationBasedTraining) -> keras.Model:
     return best
 
 
-# --- models that are built late; Hyperband: trains them ---
+# --- models that are built late ---
 
 
 def build_late(hp: keras_tuner.HyperParameters) -> keras.Model:
@@ -66,7 +66,6 @@ def averaging(hp: keras_tuner.HyperParameters) -> keras.Model:
 
 
 def test_training_goes_on_from_the_weights_and_not_from_their_average(tmp_path: Path) -> None:
-    # Hyperband: scores the weights, keeps their average.
     hp = keras_tuner.HyperParameters()
     hp.Fixed("learning_rate", 0.05)
     made = search(tuner(tmp_path, averaging, hyperparameters=hp, tune_new_entries=False, population_size=2, epochs=4))
@@ -81,7 +80,6 @@ def test_training_goes_on_from_the_weights_and_not_from_their_average(tmp_path: 
 
 
 def test_the_score_is_of_the_state_that_a_callback_restored(tmp_path: Path) -> None:
-    # Hyperband: scores the best epoch, and saves that.
     def rising(hp: keras_tuner.HyperParameters) -> keras.Model:
         model = build(hp)
         model.compile(keras.optimizers.SGD(hp.Float("much", 0.9, 1.1)), "mse", run_eagerly=True)
@@ -110,7 +108,7 @@ def test_the_score_is_of_the_last_epoch_where_validation_is_rarer(tmp_path: Path
 
 
 class Adapts(keras_tuner.HyperModel):
-    """Normalizes by the training data. Hyperband: the layer's mean is lost with the model."""
+    """Normalizes by the training data."""
 
     def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
         inputs = keras.Input((4,))
@@ -131,7 +129,7 @@ def test_an_adapted_normalization_layer_is_inherited(tmp_path: Path) -> None:
     assert found == pytest.approx(made.oracle.get_best_trials(1)[0].score, rel=1e-4)
 
 
-# --- optimizers; Hyperband: each trial begins with fresh ones ---
+# --- optimizers ---
 
 
 class Paired(keras.Model):
@@ -253,6 +251,18 @@ def test_the_first_line_of_a_graph_error_is_not_its_reason(tmp_path: Path) -> No
         search(tuner(tmp_path, Raises()))
 
 
+def test_labels_of_the_wrong_kind_are_told_in_a_line(tmp_path: Path) -> None:
+    def classifying(hp: keras_tuner.HyperParameters) -> keras.Model:
+        model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, "softmax")])
+        model.compile(keras.optimizers.Adam(rate(hp)), "categorical_crossentropy", run_eagerly=True)
+        return model
+
+    with pytest.raises(SearchError, match=r"all 2 members failed, the last one with: ValueError: .*shape") as told:
+        search(tuner(tmp_path, classifying, population_size=2, epochs=1))
+    assert "\n" not in str(told.value)
+    assert str(told.value).endswith("; mend that, then search again")
+
+
 @pytest.mark.parametrize(
     ("kwargs", "message"),
     [
@@ -292,6 +302,14 @@ def test_arguments_that_there_are_not_are_named(tmp_path: Path, changes: dict[st
         tuner(tmp_path, build, **changes)
 
 
+def test_a_search_in_which_no_model_ever_decides_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    tuner(tmp_path / "two", build, epochs=2)
+    tuner(tmp_path / "none", build, epochs=2, interval=2, exploit=None)
+    assert "decides" not in caplog.text
+    tuner(tmp_path / "one", build, epochs=2, interval=2)
+    assert "epochs=2 is one interval=2: no model ever decides, which makes this a random search" in caplog.text
+
+
 def test_run_trial_of_ones_own_is_refused(tmp_path: Path) -> None:
     class Own(nmt_pbt.PopulationBasedTraining):
         def run_trial(self, trial: Any, *args: Any, **kwargs: Any) -> Any:
@@ -303,7 +321,7 @@ def test_run_trial_of_ones_own_is_refused(tmp_path: Path) -> None:
         Own(build, objective="val_loss", directory=tmp_path)
 
 
-# --- callbacks that change hyperparameters; Hyperband: the first trial of a model alone has what the callback did ---
+# --- callbacks that change hyperparameters, and hyperparameters that change in training ---
 
 
 @pytest.mark.parametrize("kind", [build, Live()])
@@ -386,6 +404,19 @@ def test_a_folder_is_gone_on_with_by_the_same_search_alone(
         tuner(tmp_path / "other", Live())
 
 
+def test_a_second_process_in_the_same_folder_is_refused_and_the_first_goes_on(tmp_path: Path) -> None:
+    class Starts(Live):
+        def fit(self, hp: Any, model: Any, *args: Any, **kwargs: Any) -> Any:
+            if len(self.began) == 1:
+                other = tuner(tmp_path, Live(), population_size=2, epochs=1)
+                with pytest.raises(UsageError, match=r"another process"):
+                    search(other)
+            return super().fit(hp, model, *args, **kwargs)
+
+    made = search(tuner(tmp_path, Starts(), population_size=2, epochs=1))
+    assert [trial.status for trial in trials(made)] == ["COMPLETED", "COMPLETED"]
+
+
 def test_hyperparameters_of_a_loop_are_all_searched_from_the_beginning(tmp_path: Path) -> None:
     def layered(hp: keras_tuner.HyperParameters) -> keras.Model:
         model = keras.Sequential([keras.Input((4,))])
@@ -404,7 +435,6 @@ def test_hyperparameters_of_a_loop_are_all_searched_from_the_beginning(tmp_path:
 
 
 def test_a_variable_of_the_backend_that_a_model_holds_itself_is_inherited(tmp_path: Path) -> None:
-    # Hyperband: restarts it with each trial.
     import tensorflow as tf
 
     seen: list[float] = []

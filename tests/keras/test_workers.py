@@ -50,7 +50,8 @@ def test_every_method_finds_the_same_on_one_worker_and_on_two_of_which_one_is_ki
 @pytest.mark.timeout(900)
 @pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="Ray is not installed")
 @pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::FutureWarning", "ignore::DeprecationWarning")
-def test_workers_of_a_ray_cluster_find_the_same(tmp_path: Path) -> None:
+def test_workers_of_a_ray_cluster_find_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")  # read at the import: the loopback address alone
     from ray.cluster_utils import Cluster
 
     def build(hp: keras_tuner.HyperParameters) -> keras.Model:  # sent by its code

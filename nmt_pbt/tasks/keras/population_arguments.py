@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -24,6 +25,7 @@ from nmt_pbt.tasks.keras.oracle import SearchOracle
 from nmt_pbt.tasks.keras.task import matching
 from nmt_pbt.tasks.protocol import Objective
 
+_LOG = logging.getLogger("nmt_pbt")
 METHOD = "pbt"
 """Under this name the search stands in its run."""
 
@@ -58,6 +60,13 @@ class PopulationArguments:
         if isinstance(self.initial, Mapping):
             raise UsageError("initial: expected a list with a dictionary for each of the first models; write [{...}]")
         check_exploit(self.exploit)
+        if self.exploit is not None and self.epochs + self.more_epochs == self.interval:
+            _LOG.warning(
+                "epochs=%g is one interval=%g: no model ever decides, which makes this a random search; give more "
+                "epochs or a shorter interval",
+                self.epochs,
+                self.interval,
+            )
 
     def structural_among(self, hyperparameters: keras_tuner.HyperParameters) -> set[str]:
         """Return the names of the hyperparameters that stay as they are along a lineage."""
