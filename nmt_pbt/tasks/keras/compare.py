@@ -18,14 +18,14 @@ from nmt_pbt.run.own_task import check_count, check_counts
 from nmt_pbt.run.records import Evaluated
 from nmt_pbt.run.run_directory import RunDirectory
 from nmt_pbt.search.keras_tuner_internals import create_objective, get_hypermodel
+from nmt_pbt.search.keras_tuner_space import matching
 from nmt_pbt.tasks.keras.arguments import check_fit_arguments, check_project, check_whole
 from nmt_pbt.tasks.keras.data import FitArguments
 from nmt_pbt.tasks.keras.models import check_model
-from nmt_pbt.tasks.keras.project import one_thread_each
 from nmt_pbt.tasks.keras.schedule import rates_in
 from nmt_pbt.tasks.keras.space import declares_hyperparameters, find_space, find_space_of_fit, tell_words_that_change
 from nmt_pbt.tasks.keras.start import starting_from
-from nmt_pbt.tasks.keras.task import KerasTask, matching
+from nmt_pbt.tasks.keras.task import KerasTask, one_thread_each
 from nmt_pbt.tasks.keras.trainable import KerasTrainable
 
 
@@ -236,8 +236,7 @@ def keras_task(
     known = found.hyperparameters
     if own_fit and declares_hyperparameters(type(hypermodel).fit):
         known = find_space_of_fit(hypermodel, build, known, arguments.made())
-    names = [one.name for one in known.space]
-    stays = matching(names, structural) | set(found.structural)
+    stays = matching((one.name for one in known.space), structural) | set(found.structural)
     task = replace(task, hyperparameters=known, structural=frozenset(stays))
     tell_words_that_change(task.search_space)
     return task if start_from is None else starting_from(start_from, task)

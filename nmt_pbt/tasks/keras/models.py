@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import gc
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
 import keras_tuner
@@ -36,8 +36,8 @@ from nmt_pbt.tasks.keras.model_state import (
 )
 from nmt_pbt.tasks.protocol import MemberState
 
-Build = Callable[[keras_tuner.HyperParameters], keras.Model]
-Apply = Callable[[keras_tuner.HyperParameters, keras.Model], None]
+if TYPE_CHECKING:
+    from nmt_pbt.tasks.keras.task import KerasTask
 
 
 @dataclass(frozen=True)
@@ -81,22 +81,14 @@ class LiveModel:
     that are to be trained with the values it was built with; those of the values used last stay.
 
     Args:
-        build: Builds a compiled model.
-        apply: Puts hyperparameters in force in a live model; None where the hypermodel offers no such thing.
-        structural_among: Returns which of some names are declared structural.
+        task: Builds compiled models, and knows whether and how hyperparameters are put in force in a live one.
         most: Models that may stay; the one that was not used for longest is let go.
     """
 
-    def __init__(
-        self,
-        build: Build,
-        apply: Apply | None,
-        structural_among: Callable[[Iterable[str]], set[str]],
-        most: int,
-    ) -> None:
-        self._build = build
-        self._apply = apply
-        self._structural_among = structural_among
+    def __init__(self, task: KerasTask, most: int) -> None:
+        self._build = task.build_model
+        self._apply = task.apply
+        self._structural = task.structural
         self._most = most
         self._kept: dict[str, _Built] = {}
         self._in_force = InForce()
@@ -218,12 +210,11 @@ class LiveModel:
         """Find the hyperparameters that change the model's shapes, by building it with each of them changed alone."""
         names = {hyperparameter.name for hyperparameter in here.space} & there.values.keys() & here.values.keys()
         changed = [name for name in sorted(names) if not same(there.values[name], here.values[name])]
-        declared = self._structural_among(changed)
         shapes = self._shapes(there, {})
         guilty = [
             name
             for name in changed
-            if name not in declared and self._shapes(there, {name: here.values[name]}) != shapes
+            if name not in self._structural and self._shapes(there, {name: here.values[name]}) != shapes
         ]
         if guilty:
             return not_declared(guilty, str(error))

@@ -63,7 +63,7 @@ class KerasTrainable:
     def __init__(self, task: KerasTask) -> None:
         self._task = task
         most = _FEW_LIVE if task.structural else _MOST_LIVE
-        self._live = LiveModel(task.build_model, task.apply, task.structural_among, most)
+        self._live = LiveModel(task, most)
         self._waiting: int | MemberState | None = 0  # a seed of fresh weights, or a state: what is to be put in force
         self._begun_with: int | MemberState = 0
         self._hp = task.hyperparameters.copy()

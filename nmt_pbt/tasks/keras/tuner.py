@@ -48,11 +48,10 @@ from nmt_pbt.tasks.keras.data import FitArguments
 from nmt_pbt.tasks.keras.models import check_model
 from nmt_pbt.tasks.keras.oracle import SearchOracle
 from nmt_pbt.tasks.keras.population_arguments import METHOD, PopulationArguments
-from nmt_pbt.tasks.keras.project import load_model, one_thread_each
 from nmt_pbt.tasks.keras.schedule import history, schedule
 from nmt_pbt.tasks.keras.space import declares_hyperparameters, find_space, find_space_of_fit, tell_words_that_change
 from nmt_pbt.tasks.keras.start import starting_from
-from nmt_pbt.tasks.keras.task import CompileOverrides, KerasTask
+from nmt_pbt.tasks.keras.task import CompileOverrides, KerasTask, one_thread_each
 from nmt_pbt.tasks.keras.trial_states import TrialStates
 from nmt_pbt.tasks.protocol import MemberState
 from nmt_pbt.tasks.state import StateStore, content_hash
@@ -244,7 +243,7 @@ class PopulationBasedTraining(keras_tuner.Tuner):
             hyperparameters=self._space,
             arguments=arguments,
             objective=self.oracle.objective,
-            structural=frozenset(self._population.structural_among(self._space)),
+            structural=self.oracle.space.structural,
             compiled=self._compiled,
             max_model_size=self._largest,
             max_retries=self._retries,
@@ -304,7 +303,7 @@ class PopulationBasedTraining(keras_tuner.Tuner):
                 say(f"{self.project_dir}: this search is finished; see get_best_models(), report()")
             return
         self.oracle = self._new_oracle()
-        self._population.check_structural(self._space, self._changes_shapes)
+        self._population.check_structural(self.oracle.space, self._changes_shapes)
         if self._population.explore is not None and self._run.started() is None:
             tell_words_that_change(self.oracle.space)
         task = self._task(arguments)
@@ -357,8 +356,7 @@ class PopulationBasedTraining(keras_tuner.Tuner):
         """
         states = TrialStates.of(self._run, METHOD, self._seed)
         values = self.oracle.searched(trial.hyperparameters.values)
-        content = states.content.get(trial.trial_id, "")
-        return load_model(self._task(FitArguments()), self._run.path, states.places(trial.trial_id), values, content)
+        return states.model(trial.trial_id, self._task(FitArguments()), values)
 
     def schedule(self) -> pd.DataFrame:
         """Return the hyperparameters of the best model over its training, along its lineage.
