@@ -23,7 +23,7 @@ from nmt_pbt.tasks.keras.arguments import check_fit_arguments, check_project, ch
 from nmt_pbt.tasks.keras.data import FitArguments
 from nmt_pbt.tasks.keras.models import check_model
 from nmt_pbt.tasks.keras.schedule import rates_in
-from nmt_pbt.tasks.keras.space import declares_hyperparameters, find_space, find_space_of_fit, tell_words_that_change
+from nmt_pbt.tasks.keras.space import find_space, fits_itself, tell_words_that_change, with_space_of_fit
 from nmt_pbt.tasks.keras.start import starting_from
 from nmt_pbt.tasks.keras.task import KerasTask, one_thread_each
 from nmt_pbt.tasks.keras.trainable import KerasTrainable
@@ -228,14 +228,11 @@ def keras_task(
     def build(hp: keras_tuner.HyperParameters) -> keras.Model:
         return check_model(hypermodel.build(hp), None)
 
-    own_fit = type(hypermodel).fit is not keras_tuner.HyperModel.fit
     decides = create_objective(objective)
     task = KerasTask(hypermodel, keras_tuner.HyperParameters(), arguments, decides, test_data=test_data)
-    check_fit_arguments(arguments, task.objective_names, own_fit, interval)
+    check_fit_arguments(arguments, task.objective_names, fits_itself(hypermodel), interval)
     found = find_space(build, hyperparameters)
-    known = found.hyperparameters
-    if own_fit and declares_hyperparameters(type(hypermodel).fit):
-        known = find_space_of_fit(hypermodel, build, known, arguments.made())
+    known = with_space_of_fit(hypermodel, build, found.hyperparameters, arguments)
     stays = matching((one.name for one in known.space), structural) | set(found.structural)
     task = replace(task, hyperparameters=known, structural=frozenset(stays))
     tell_words_that_change(task.search_space)

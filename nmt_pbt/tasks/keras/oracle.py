@@ -152,19 +152,8 @@ def write_json(path: Path, plain: Any) -> None:
     text = json.dumps(plain)
     if path.exists() and path.read_text(encoding="utf-8", errors="replace") == text:
         return  # KerasTuner saves often, and the disk takes its time
-    with writing():
-        replace_file(path, text.encode("utf-8"))
-
-
-@contextmanager
-def writing() -> Iterator[None]:
-    """Stop the search, in one line, when the disk is full or cannot be written: no fault of any trial's values.
-
-    Raises:
-        SearchError: Says which file, why, and how to go on.
-    """
     try:
-        yield
+        replace_file(path, text.encode("utf-8"))
     except OSError as error:
         raise cannot_write(error) from error
 

@@ -49,7 +49,7 @@ from nmt_pbt.tasks.keras.models import check_model
 from nmt_pbt.tasks.keras.oracle import SearchOracle
 from nmt_pbt.tasks.keras.population_arguments import METHOD, PopulationArguments
 from nmt_pbt.tasks.keras.schedule import history, schedule
-from nmt_pbt.tasks.keras.space import declares_hyperparameters, find_space, find_space_of_fit, tell_words_that_change
+from nmt_pbt.tasks.keras.space import find_space, fits_itself, tell_words_that_change, with_space_of_fit
 from nmt_pbt.tasks.keras.start import starting_from
 from nmt_pbt.tasks.keras.task import CompileOverrides, KerasTask, one_thread_each
 from nmt_pbt.tasks.keras.trial_states import TrialStates
@@ -287,15 +287,15 @@ class PopulationBasedTraining(keras_tuner.Tuner):
                     stacklevel=2,
                 )
         show = fit_kwargs.get("verbose", 1) not in (0, "0")
-        own_fit = type(self.hypermodel).fit is not keras_tuner.HyperModel.fit
+        own_fit = fits_itself(self.hypermodel)
         if not own_fit:
             fit_kwargs.setdefault("verbose", 0)
         arguments = FitArguments(fit_args, fit_kwargs)
         arguments.check(sent=False)
         check_fit_arguments(arguments, self._task(arguments).objective_names, own_fit, self._population.interval)
-        if own_fit and self._run.started() is None and declares_hyperparameters(type(self.hypermodel).fit):
-            self._space = find_space_of_fit(
-                self.hypermodel, lambda hp: self._built(self.hypermodel, hp), self._space, arguments.made()
+        if self._run.started() is None:
+            self._space = with_space_of_fit(
+                self.hypermodel, lambda hp: self._built(self.hypermodel, hp), self._space, arguments
             )
         written = self._run.records()
         if is_finished(written, self._settings()):
