@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import gc
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import keras
 import keras_tuner
@@ -15,6 +15,7 @@ from keras_tuner.errors import FailedTrialError, FatalTypeError
 from nmt_pbt.base.errors import UsageError
 from nmt_pbt.base.types import Value
 from nmt_pbt.search.keras_tuner_internals import maybe_compute_model_size
+from nmt_pbt.tasks.keras.data import FitArguments
 from nmt_pbt.tasks.keras.in_force import (
     InForce,
     Scalars,
@@ -36,8 +37,51 @@ from nmt_pbt.tasks.keras.model_state import (
 )
 from nmt_pbt.tasks.protocol import MemberState
 
-if TYPE_CHECKING:
-    from nmt_pbt.tasks.keras.task import KerasTask
+
+class WhatToFit(Protocol):
+    """What models and their training ask of a task; see `task.KerasTask`."""
+
+    @property
+    def hypermodel(self) -> Any:
+        """Fits models."""
+
+    @property
+    def hyperparameters(self) -> keras_tuner.HyperParameters:
+        """All that the hypermodel asks for."""
+
+    @property
+    def arguments(self) -> FitArguments:
+        """Arguments of `fit`."""
+
+    @property
+    def objective(self) -> Any:
+        """KerasTuner's objective."""
+
+    @property
+    def objective_names(self) -> tuple[str, ...]:
+        """The metrics that make it up."""
+
+    @property
+    def structural(self) -> frozenset[str]:
+        """Hyperparameters that change what variables a model has."""
+
+    @property
+    def start(self) -> MemberState | None:
+        """Weights that models start from; None draws fresh ones."""
+
+    @property
+    def max_retries(self) -> int:
+        """How often a trial that raised is tried again."""
+
+    @property
+    def apply(self) -> Callable[[keras_tuner.HyperParameters, keras.Model], None] | None:
+        """What puts hyperparameters in force in a live model."""
+
+    def build_model(self, hp: keras_tuner.HyperParameters) -> keras.Model:
+        """Build a compiled model."""
+
+    def with_values(self, values: Mapping[str, Value]) -> keras_tuner.HyperParameters:
+        """Return the hyperparameters with these values."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +129,7 @@ class LiveModel:
         most: Models that may stay; the one that was not used for longest is let go.
     """
 
-    def __init__(self, task: KerasTask, most: int) -> None:
+    def __init__(self, task: WhatToFit, most: int) -> None:
         self._build = task.build_model
         self._apply = task.apply
         self._structural = task.structural

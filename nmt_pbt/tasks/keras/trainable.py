@@ -9,7 +9,7 @@ import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import keras
 import keras_tuner
@@ -33,12 +33,9 @@ from nmt_pbt.tasks.keras.model_state import (
     start_with,
     trained_by,
 )
-from nmt_pbt.tasks.keras.models import Donor, LiveModel, searched
+from nmt_pbt.tasks.keras.models import Donor, LiveModel, WhatToFit, searched
 from nmt_pbt.tasks.keras.watch import Watch, found_in, last_metrics
 from nmt_pbt.tasks.protocol import Evaluation, MemberState
-
-if TYPE_CHECKING:
-    from nmt_pbt.tasks.keras.task import KerasTask
 
 MASKS = "generator/seed"
 ORIGIN = "values/origin"
@@ -60,7 +57,7 @@ class KerasTrainable:
     checks_values: bool = True
     """It refuses by itself, in `set_hyperparameters`, values that are not in force."""
 
-    def __init__(self, task: KerasTask) -> None:
+    def __init__(self, task: WhatToFit) -> None:
         self._task = task
         most = _FEW_LIVE if task.structural else _MOST_LIVE
         self._live = LiveModel(task, most)

@@ -287,8 +287,7 @@ class PopulationBasedTraining(keras_tuner.Tuner):
                     stacklevel=2,
                 )
         show = fit_kwargs.get("verbose", 1) not in (0, "0")
-        own_fit = fits_itself(self.hypermodel)
-        if not own_fit:
+        if not (own_fit := fits_itself(self.hypermodel)):
             fit_kwargs.setdefault("verbose", 0)
         arguments = FitArguments(fit_args, fit_kwargs)
         arguments.check(sent=False)
@@ -309,14 +308,13 @@ class PopulationBasedTraining(keras_tuner.Tuner):
         task = self._task(arguments)
         if self._workers != 1 or self._address is not None:
             task.check_sendable()
-        progress = Progress(show, intervals=True)
+        progress, told = Progress(show, intervals=True), say if show else say_nothing
         with telling_full_disks(), tracking(self._track, self._run, _LOG.warning) as listener:
 
             def tell(record: SearchRecord) -> None:
                 progress(record)
                 listener(record)
 
-            told = say if show else say_nothing
             compare.compare(self._run, self._settings(), task, tell, told, self._oracle_of_search)
 
     def _oracle_of_search(
