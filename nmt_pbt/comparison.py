@@ -16,7 +16,7 @@ from nmt_pbt.run.best_model import choose_models
 from nmt_pbt.run.own_task import check_counts, engine_settings, run_name, run_searches, say, task_settings
 from nmt_pbt.run.records import Evaluated, Tested
 from nmt_pbt.run.run_directory import RunDirectory
-from nmt_pbt.run.schedule import found_schedule
+from nmt_pbt.run.schedule import Schedule, found_schedule
 from nmt_pbt.settings.own_task import OwnTaskSettings
 from nmt_pbt.tasks.kept_model import revived
 from nmt_pbt.tasks.protocol import SearchableTask, Trainable
@@ -67,18 +67,22 @@ class Comparison:
         Columns: epoch and until (epochs that its weights were trained on), and one for each hyperparameter. Empty
         where the method `pbt` was not compared.
         """
+        rows, epoch = [], 0.0
+        found = self._found()
+        for segment in found.segments if found is not None else ():
+            rows.append({"epoch": _whole(epoch), "until": _whole(epoch + segment.epochs), **segment.values})
+            epoch += segment.epochs
+        return pd.DataFrame(rows) if rows else pd.DataFrame(columns=["epoch", "until"])
+
+    def _found(self) -> Schedule | None:
+        """Return what PBT's best model was trained with; None where the method `pbt` was not compared."""
         won = [record for record in self.run.tested if record.method == "pbt"]
         if not won:
-            return pd.DataFrame(columns=["epoch", "until"])
+            return None
         objective = self.task.searched_objective
         sign = 1 if objective.direction == "max" else -1
         best = max(won, key=lambda record: sign * record.dev[objective.name])
-        found = found_schedule(self.run.records, "pbt", best.seed, self.run.name)
-        rows, epoch = [], 0.0
-        for segment in found.plain if found is not None else ():
-            rows.append({"epoch": _whole(epoch), "until": _whole(epoch + segment.epochs), **segment.values})
-            epoch += segment.epochs
-        return pd.DataFrame(rows)
+        return found_schedule(self.run.records, "pbt", best.seed, self.run.name)
 
 
 def _place(record: Evaluated | Tested) -> tuple[str, int, str, int]:

@@ -45,8 +45,21 @@ class SearchError(NmtPbtError):
     """The search cannot go on, for instance because every member failed."""
 
 
+_MEND = "mend that, then search again"
+
+
 class AllFailedError(SearchError):
-    """So many trials of one search failed that it is given up; other searches of the run go on."""
+    """So many trials of one search failed that it is given up; other searches of the run go on.
+
+    Args:
+        which: Which failed.
+        reason: Why the last one did; None where that is not known.
+    """
+
+    def __init__(self, which: str, reason: str | None) -> None:
+        by_values = reason in (None, "nan", "out of memory")
+        advice = "narrow the search space, for instance to smaller learning rates or batches" if by_values else _MEND
+        super().__init__(f"{which} failed, the last one with: {reason or 'unknown'}; {advice}")
 
 
 def first_line(text: object, otherwise: str) -> str:

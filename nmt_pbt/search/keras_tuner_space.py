@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable
+import fnmatch
+from collections.abc import Collection, Iterable
 
 import keras_tuner
 from keras_tuner.engine import hyperparameters as hp_types
@@ -11,6 +12,14 @@ from keras_tuner.engine import hyperparameters as hp_types
 from nmt_pbt.base.errors import UsageError
 from nmt_pbt.space.domains import Choice, Condition, Constant, Domain, Integer, Real
 from nmt_pbt.space.space import Space
+
+_WILDCARDS = frozenset("*?[")
+
+
+def matching(names: Iterable[str], declared: Iterable[str]) -> set[str]:
+    """Return those names that are declared, by themselves or by a pattern such as `units_*`."""
+    names = list(names)
+    return {name for pattern in declared for name in fnmatch.filter(names, pattern)}
 
 
 def to_hyperparameters(space: Space) -> keras_tuner.HyperParameters:
@@ -33,24 +42,26 @@ def to_hyperparameters(space: Space) -> keras_tuner.HyperParameters:
 
 
 def from_hyperparameters(
-    hyperparameters: keras_tuner.HyperParameters, structural: Iterable[str] = (), frozen: Iterable[str] = ()
+    hyperparameters: keras_tuner.HyperParameters, structural: Collection[str] = (), frozen: Iterable[str] = ()
 ) -> Space:
     """Return KerasTuner's hyperparameters as a space.
 
     Args:
         hyperparameters: Any of Float, Int, Choice, Boolean and Fixed, conditional ones too.
-        structural: Names that change weight shapes.
+        structural: Names that change weight shapes; `units_*` stands for all that begin so, and may match none yet.
         frozen: Names that explore leaves alone.
 
     Returns:
         The same domains, whose largest value is the `max_value` that was written down.
 
     Raises:
-        UsageError: There are none, or a domain cannot be used.
+        UsageError: There are none, or a domain cannot be used, or a name is not among them.
     """
+    names = [hyperparameter.name for hyperparameter in hyperparameters.space]
+    plain = {name for name in structural if not _WILDCARDS & set(name)}
     return Space(
         tuple(_from_keras_tuner(hyperparameter) for hyperparameter in hyperparameters.space),
-        structural=frozenset(structural),
+        structural=frozenset(matching(names, structural) | plain),
         frozen=frozenset(frozen),
     )
 

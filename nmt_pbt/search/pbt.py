@@ -49,7 +49,8 @@ class PBTOracle(SafeOracle):
         interval: Epochs between two decisions of a member.
         epochs: Epochs that each slot trains in all.
         hyperparameters: The space, when it is known beforehand; otherwise KerasTuner finds that of the hypermodel.
-        structural: Names of hyperparameters that change weight shapes: inherited whole along a lineage.
+        structural: Names of hyperparameters that change weight shapes: inherited whole along a lineage. `units_*`
+            stands for all that begin so, also those that the hypermodel asks for only later.
         frozen: Names that explore leaves alone.
         exploit: Who adopts whom: a strategy, the name of one, or None for no exploit.
         explore: How adopted values move: an `Explorer`, the name of one, a function of (values, space, generator), or

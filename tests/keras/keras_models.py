@@ -81,6 +81,40 @@ class Live(Rebuilt):
         model.optimizer.learning_rate = hp.get("learning_rate")
 
 
+class Held(keras.layers.Layer):
+    """Scales by a hyperparameter that it keeps as a weight."""
+
+    def __init__(self, scale: float) -> None:
+        super().__init__()
+        self.scale = self.add_weight(initializer=keras.initializers.Constant(scale), trainable=False, name="scale")
+
+    def call(self, x: Any) -> Any:
+        return x * self.scale
+
+
+class Scaled(keras_tuner.HyperModel):
+    """Keeps `scale` and the learning rate in variables; assigns only some of them, and holds a constant besides."""
+
+    def __init__(self, assigned: set[str]) -> None:
+        super().__init__()
+        self.assigned = assigned
+
+    def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
+        inputs = keras.Input((4,))
+        scale, rate = hp.Float("scale", 0.5, 2.0), hp.Float("learning_rate", 1e-4, 1e-1, sampling="log")
+        hp.Choice("constant", [0.5, 1.0])
+        hidden = Held(1.0)(Held(scale)(inputs))
+        model = keras.Model(inputs, keras.layers.Dense(1)(hidden))
+        model.compile(keras.optimizers.Adam(rate), "mse", run_eagerly=True)
+        return model
+
+    def apply(self, hp: keras_tuner.HyperParameters, model: keras.Model) -> None:
+        if "scale" in self.assigned:
+            model.layers[1].scale.assign(hp.get("scale"))
+        if "learning_rate" in self.assigned:
+            model.optimizer.learning_rate = hp.get("learning_rate")
+
+
 def tuner(folder: Path, hypermodel: Any, **changes: Any) -> nmt_pbt.PopulationBasedTraining:
     """Return a small tuner with seed 0."""
     arguments: dict[str, Any] = {

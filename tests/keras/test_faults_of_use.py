@@ -1,10 +1,11 @@
 """Situations from public reports of tuning Keras models: each trains, with the right score, or is refused.
 
-KerasTuner's Hyperband trains all models here that are not refused; what it does with each is told beside it.
+`test_situations.py` has them as a table, with what KerasTuner's Hyperband does beside it.
 """
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import pytest
 
 import nmt_pbt
 from nmt_pbt.base.errors import SearchError, UsageError
-from tests.keras.keras_models import Live, build, data, search, trials, tuner
+from tests.keras.keras_models import Live, Scaled, build, data, search, trials, tuner
 
 DEV = data(1, 64)
 
@@ -33,7 +34,7 @@ def check_best(made: nmt_pbt.PopulationBasedTraining) -> keras.Model:
     return best
 
 
-# --- models that are built late; Hyperband: trains them ---
+# --- models that are built late ---
 
 
 def build_late(hp: keras_tuner.HyperParameters) -> keras.Model:
@@ -65,7 +66,6 @@ def averaging(hp: keras_tuner.HyperParameters) -> keras.Model:
 
 
 def test_training_goes_on_from_the_weights_and_not_from_their_average(tmp_path: Path) -> None:
-    # Hyperband: scores the weights, keeps their average.
     hp = keras_tuner.HyperParameters()
     hp.Fixed("learning_rate", 0.05)
     made = search(tuner(tmp_path, averaging, hyperparameters=hp, tune_new_entries=False, population_size=2, epochs=4))
@@ -80,7 +80,6 @@ def test_training_goes_on_from_the_weights_and_not_from_their_average(tmp_path: 
 
 
 def test_the_score_is_of_the_state_that_a_callback_restored(tmp_path: Path) -> None:
-    # Hyperband: scores the best epoch, and saves that.
     def rising(hp: keras_tuner.HyperParameters) -> keras.Model:
         model = build(hp)
         model.compile(keras.optimizers.SGD(hp.Float("much", 0.9, 1.1)), "mse", run_eagerly=True)
@@ -109,7 +108,7 @@ def test_the_score_is_of_the_last_epoch_where_validation_is_rarer(tmp_path: Path
 
 
 class Adapts(keras_tuner.HyperModel):
-    """Normalizes by the training data. Hyperband: the layer's mean is lost with the model."""
+    """Normalizes by the training data."""
 
     def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
         inputs = keras.Input((4,))
@@ -130,7 +129,7 @@ def test_an_adapted_normalization_layer_is_inherited(tmp_path: Path) -> None:
     assert found == pytest.approx(made.oracle.get_best_trials(1)[0].score, rel=1e-4)
 
 
-# --- optimizers; Hyperband: each trial begins with fresh ones ---
+# --- optimizers ---
 
 
 class Paired(keras.Model):
@@ -252,6 +251,18 @@ def test_the_first_line_of_a_graph_error_is_not_its_reason(tmp_path: Path) -> No
         search(tuner(tmp_path, Raises()))
 
 
+def test_labels_of_the_wrong_kind_are_told_in_a_line(tmp_path: Path) -> None:
+    def classifying(hp: keras_tuner.HyperParameters) -> keras.Model:
+        model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, "softmax")])
+        model.compile(keras.optimizers.Adam(rate(hp)), "categorical_crossentropy", run_eagerly=True)
+        return model
+
+    with pytest.raises(SearchError, match=r"all 2 members failed, the last one with: ValueError: .*shape") as told:
+        search(tuner(tmp_path, classifying, population_size=2, epochs=1))
+    assert "\n" not in str(told.value)
+    assert str(told.value).endswith("; mend that, then search again")
+
+
 @pytest.mark.parametrize(
     ("kwargs", "message"),
     [
@@ -291,6 +302,14 @@ def test_arguments_that_there_are_not_are_named(tmp_path: Path, changes: dict[st
         tuner(tmp_path, build, **changes)
 
 
+def test_a_search_in_which_no_model_ever_decides_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    tuner(tmp_path / "two", build, epochs=2)
+    tuner(tmp_path / "none", build, epochs=2, interval=2, exploit=None)
+    assert "decides" not in caplog.text
+    tuner(tmp_path / "one", build, epochs=2, interval=2)
+    assert "epochs=2 is one interval=2: no model ever decides, which makes this a random search" in caplog.text
+
+
 def test_run_trial_of_ones_own_is_refused(tmp_path: Path) -> None:
     class Own(nmt_pbt.PopulationBasedTraining):
         def run_trial(self, trial: Any, *args: Any, **kwargs: Any) -> Any:
@@ -300,6 +319,61 @@ def test_run_trial_of_ones_own_is_refused(tmp_path: Path) -> None:
         UsageError, match=r"run_trial: .* write HyperModel\.fit instead, or .*PBTOracle\(hyperparameters=\.\.\.\)"
     ):
         Own(build, objective="val_loss", directory=tmp_path)
+
+
+# --- callbacks that change hyperparameters, and hyperparameters that change in training ---
+
+
+@pytest.mark.parametrize("kind", [build, Live()])
+def test_what_a_callback_does_to_the_learning_rate_goes_on_along_the_lineage_and_is_told(
+    tmp_path: Path, kind: Any
+) -> None:
+    halving = keras.callbacks.LearningRateScheduler(lambda epoch, rate: rate / 2)
+    made = search(tuner(tmp_path, kind, population_size=4, epochs=4, interval=2), callbacks=[halving])
+    history = made.history()
+    assert history["inherited"].any()
+    for _, row in history.iterrows():
+        assert row["learning_rate"] == made.oracle.trials[row["trial"]].hyperparameters.values["learning_rate"]
+        assert row["optimizer.learning_rate"] == pytest.approx(row["learning_rate"] * 0.5 ** row["epoch"])
+    told = made.schedule()
+    assert list(told)[:4] == ["epoch", "until", "learning_rate", "optimizer.learning_rate"]
+    assert list(told["optimizer.learning_rate"] / told["learning_rate"]) == pytest.approx([1 / 4, 1 / 16])
+
+
+def test_an_activation_that_may_change_in_mid_training_is_told_with_how_to_keep_it(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def activated(hp: keras_tuner.HyperParameters) -> keras.Model:
+        model = build(hp)
+        model.layers[1].activation = keras.activations.get(hp.Choice("activation", ["relu", "tanh"]))
+        return model
+
+    told = "activation: Population Based Training may change this in mid-training, .* structural=\\('activation',\\)"
+    search(tuner(tmp_path / "undeclared", activated, population_size=2, epochs=1))
+    assert len(re.findall(told, caplog.text)) == 1
+    nmt_pbt.keras_task(activated, *data(0), validation_data=DEV)
+    assert len(re.findall(told, caplog.text)) == 2
+    caplog.clear()
+    search(tuner(tmp_path / "structural", activated, population_size=2, epochs=1, structural=["activation"]))
+    search(tuner(tmp_path / "frozen", activated, population_size=2, epochs=1, frozen=["activation"]))
+    nmt_pbt.keras_task(activated, *data(0), validation_data=DEV, structural=["activation"])
+    assert "mid-training" not in caplog.text
+
+
+def test_a_hyperparameter_in_another_variable_that_training_changes_is_refused(tmp_path: Path) -> None:
+    class Fades(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+            self.model.layers[1].scale.assign(self.model.layers[1].scale / 2)
+
+    with pytest.raises(
+        UsageError, match=r"^scale is kept in the model's variable .*scale, and training changed it from .* callback"
+    ):
+        search(tuner(tmp_path, Scaled({"scale", "learning_rate"})), callbacks=[Fades()])
+
+
+def test_a_plateau_that_no_interval_is_long_enough_for_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"ReduceLROnPlateau .* patience=3 and interval=3 never cuts the rate"):
+        search(tuner(tmp_path, build, interval=3, epochs=3), callbacks=[keras.callbacks.ReduceLROnPlateau(patience=3)])
 
 
 # --- folders ---
@@ -330,6 +404,19 @@ def test_a_folder_is_gone_on_with_by_the_same_search_alone(
         tuner(tmp_path / "other", Live())
 
 
+def test_a_second_process_in_the_same_folder_is_refused_and_the_first_goes_on(tmp_path: Path) -> None:
+    class Starts(Live):
+        def fit(self, hp: Any, model: Any, *args: Any, **kwargs: Any) -> Any:
+            if len(self.began) == 1:
+                other = tuner(tmp_path, Live(), population_size=2, epochs=1)
+                with pytest.raises(UsageError, match=r"another process"):
+                    search(other)
+            return super().fit(hp, model, *args, **kwargs)
+
+    made = search(tuner(tmp_path, Starts(), population_size=2, epochs=1))
+    assert [trial.status for trial in trials(made)] == ["COMPLETED", "COMPLETED"]
+
+
 def test_hyperparameters_of_a_loop_are_all_searched_from_the_beginning(tmp_path: Path) -> None:
     def layered(hp: keras_tuner.HyperParameters) -> keras.Model:
         model = keras.Sequential([keras.Input((4,))])
@@ -348,7 +435,6 @@ def test_hyperparameters_of_a_loop_are_all_searched_from_the_beginning(tmp_path:
 
 
 def test_a_variable_of_the_backend_that_a_model_holds_itself_is_inherited(tmp_path: Path) -> None:
-    # Hyperband: restarts it with each trial.
     import tensorflow as tf
 
     seen: list[float] = []

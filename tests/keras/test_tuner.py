@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -13,6 +14,7 @@ import pytest
 import nmt_pbt
 from nmt_pbt.base.errors import UsageError
 from nmt_pbt.search.pbt import AGE, INHERITED, PARENT
+from nmt_pbt.track.feed import TrackedModel
 from tests.keras.keras_models import CALLS, Live, Rebuilt, build, data, search, story, trials, tuner
 
 
@@ -257,7 +259,7 @@ def test_a_callback_that_cannot_be_copied_is_refused(tmp_path: Path) -> None:
     callback.file.close()
 
 
-def test_a_learning_rate_that_a_callback_changed_does_not_reach_the_next_trial_of_a_live_model(
+def test_a_learning_rate_that_a_callback_changed_reaches_its_lineage_and_no_other_trial_of_a_live_model(
     tmp_path: Path,
 ) -> None:
     class ForgetsNothing(Live):
@@ -273,7 +275,8 @@ def test_a_learning_rate_that_a_callback_changed_does_not_reach_the_next_trial_o
     hypermodel = ForgetsNothing()
     schedule = keras.callbacks.LearningRateScheduler(lambda epoch, rate: rate / 2)
     search(tuner(tmp_path, hypermodel, population_size=2), callbacks=[schedule])
-    assert [began["learning_rate"] for began in hypermodel.began] == 6 * [pytest.approx(0.01)]
+    expected = [rate for rate in (0.01, 0.005, 0.0025) for _ in range(2)]
+    assert [began["learning_rate"] for began in hypermodel.began] == [pytest.approx(rate) for rate in expected]
 
 
 def test_tensorboard_writes_each_trial_into_its_own_folder(tmp_path: Path) -> None:
@@ -300,6 +303,39 @@ def test_a_search_that_a_rule_stopped_has_its_best_model_and_stays_stopped(tmp_p
     found = tuned()
     assert len(found.history()) == len(tuned().history()) == 1
     assert found.get_best_models()[0].built
+
+
+def test_a_tracker_is_told_each_interval_of_each_model_once_whatever_was_interrupted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[tuple[str, int, float]] = []
+
+    class Notes:
+        def start(self, model: TrackedModel) -> int:
+            return sum(label == model.label for label, _, _ in told)
+
+        def log(self, model: TrackedModel, interval: int, metrics: Mapping[str, float]) -> None:
+            told.append((model.label, interval, metrics["val_loss"]))
+
+        def __getattr__(self, name: str) -> Any:
+            return lambda *args, **kwargs: None
+
+    class StopsInTrial3(Live):
+        def fit(self, hp: Any, model: Any, *args: Any, **kwargs: Any) -> Any:
+            if len(self.began) == 3:
+                raise KeyboardInterrupt
+            return super().fit(hp, model, *args, **kwargs)
+
+    with pytest.raises(UsageError, match="tracker 'mlflo': there is no such one; did you mean 'mlflow'"):
+        tuner(tmp_path, Live(), track=["mlflo"])
+    monkeypatch.setattr("nmt_pbt.track.names.find_spec", lambda name: True)
+    notes = Notes()
+    monkeypatch.setattr("nmt_pbt.track.tracking.open_tracker", lambda name, run: notes)
+    with pytest.raises(KeyboardInterrupt):
+        search(tuner(tmp_path, StopsInTrial3(), population_size=2, epochs=2, track=["mlflow"]))
+    history = search(tuner(tmp_path, Live(), population_size=2, epochs=2, track=["mlflow"])).history()
+    assert [score for _, _, score in told] == list(history["val_loss"])
+    assert len({(label, interval) for label, interval, _ in told}) == 4
 
 
 def test_a_search_that_has_ended_goes_on_with_more_epochs(tmp_path: Path) -> None:

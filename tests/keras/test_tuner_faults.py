@@ -15,7 +15,18 @@ import pytest
 
 from nmt_pbt.base.errors import SearchError, UsageError
 from nmt_pbt.search.pbt import INHERITED, PARENT
-from tests.keras.keras_models import Live, Rebuilt, build, build_with_units, search, story, trials, tuner
+from tests.keras.keras_models import (
+    Held,
+    Live,
+    Rebuilt,
+    Scaled,
+    build,
+    build_with_units,
+    search,
+    story,
+    trials,
+    tuner,
+)
 
 
 @pytest.mark.parametrize("live", [False, True])
@@ -69,17 +80,6 @@ def test_a_structural_hyperparameter_stays_along_a_lineage(tmp_path: Path, kind:
             assert values["units"] == made.oracle.trials[values[PARENT]].hyperparameters.values["units"]
 
 
-class Held(keras.layers.Layer):
-    """Scales by a hyperparameter that it keeps as a weight."""
-
-    def __init__(self, scale: float) -> None:
-        super().__init__()
-        self.scale = self.add_weight(initializer=keras.initializers.Constant(scale), trainable=False, name="scale")
-
-    def call(self, x: Any) -> Any:
-        return x * self.scale
-
-
 def build_held(hp: keras_tuner.HyperParameters) -> keras.Model:
     inputs = keras.Input((4,))
     model = keras.Model(inputs, keras.layers.Dense(1)(Held(hp.Float("scale", 0.5, 2.0))(inputs)))
@@ -122,29 +122,6 @@ def test_an_apply_that_forgets_the_learning_rate_is_found_out(tmp_path: Path) ->
 
     with pytest.raises(UsageError, match=r"apply\(hp, model\) leaves the learning rate of model.optimizer at"):
         search(tuner(tmp_path, Forgets()))
-
-
-class Scaled(keras_tuner.HyperModel):
-    """Keeps `scale` and the learning rate in variables; assigns only some of them, and holds a constant besides."""
-
-    def __init__(self, assigned: set[str]) -> None:
-        super().__init__()
-        self.assigned = assigned
-
-    def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
-        inputs = keras.Input((4,))
-        scale, rate = hp.Float("scale", 0.5, 2.0), hp.Float("learning_rate", 1e-4, 1e-1, sampling="log")
-        hp.Choice("constant", [0.5, 1.0])
-        hidden = Held(1.0)(Held(scale)(inputs))
-        model = keras.Model(inputs, keras.layers.Dense(1)(hidden))
-        model.compile(keras.optimizers.Adam(rate), "mse", run_eagerly=True)
-        return model
-
-    def apply(self, hp: keras_tuner.HyperParameters, model: keras.Model) -> None:
-        if "scale" in self.assigned:
-            model.layers[1].scale.assign(hp.get("scale"))
-        if "learning_rate" in self.assigned:
-            model.optimizer.learning_rate = hp.get("learning_rate")
 
 
 def test_an_apply_that_forgets_a_hyperparameter_in_a_variable_is_found_out_when_a_donors_value_stays(

@@ -149,6 +149,12 @@ def check_fit_arguments(arguments: FitArguments, objectives: Sequence[str], own_
                 "callbacks: EarlyStopping would end an interval early, and members are compared at equal ages; leave "
                 "it out"
             )
+        if kind == "ReduceLROnPlateau" and getattr(callback, "patience", 0) >= interval:
+            raise UsageError(
+                f"callbacks: ReduceLROnPlateau counts epochs anew in each interval, and with "
+                f"patience={callback.patience} and interval={interval:g} never cuts the rate; give it a patience below "
+                "the interval, or leave it out: the search finds a schedule itself"
+            )
     validated = any(arguments.named.get(name) is not None for name in ("validation_data", "validation_split"))
     missing = [name for name in objectives if name.startswith("val_")]
     if missing and not validated and not own_fit:

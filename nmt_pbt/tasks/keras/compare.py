@@ -10,19 +10,22 @@ from typing import Any, cast
 
 import keras
 import keras_tuner
+import pandas as pd
 
 from nmt_pbt import comparison
 from nmt_pbt.base.errors import UsageError
 from nmt_pbt.run.own_task import check_count, check_counts
+from nmt_pbt.run.records import Evaluated
 from nmt_pbt.run.run_directory import RunDirectory
 from nmt_pbt.search.keras_tuner_internals import create_objective, get_hypermodel
+from nmt_pbt.search.keras_tuner_space import matching
 from nmt_pbt.tasks.keras.arguments import check_fit_arguments, check_project, check_whole
 from nmt_pbt.tasks.keras.data import FitArguments
 from nmt_pbt.tasks.keras.models import check_model
-from nmt_pbt.tasks.keras.project import one_thread_each
-from nmt_pbt.tasks.keras.space import declares_hyperparameters, find_space, find_space_of_fit
+from nmt_pbt.tasks.keras.schedule import rates_in
+from nmt_pbt.tasks.keras.space import find_space, fits_itself, tell_words_that_change, with_space_of_fit
 from nmt_pbt.tasks.keras.start import starting_from
-from nmt_pbt.tasks.keras.task import KerasTask, matching
+from nmt_pbt.tasks.keras.task import KerasTask, one_thread_each
 from nmt_pbt.tasks.keras.trainable import KerasTrainable
 
 
@@ -38,6 +41,27 @@ class Comparison(comparison.Comparison):
     def model(self, method: str | None = None, seed: int | None = None) -> keras.Model:
         """Return the model of a winner; see `winner`."""
         return cast(KerasTrainable, self.winner(method, seed)).model
+
+    @property
+    def schedule(self) -> pd.DataFrame:
+        """The hyperparameters of PBT's best model over its training: one row a segment of constant values.
+
+        Columns: epoch and until (epochs that its weights were trained on), and one for each hyperparameter; where
+        callbacks change a learning rate, `optimizer.learning_rate` is what they had made of it at the segment's end.
+        Empty where the method `pbt` was not compared.
+        """
+        frame, found = super().schedule, self._found()
+        if found is None or found.source is None:
+            return frame
+        ended = {
+            record.trial: record.metrics
+            for record in self.run.records
+            if isinstance(record, Evaluated) and (record.method, record.seed) == ("pbt", found.source.seed)
+        }
+        metrics = [ended[segment.trial or ""] for segment in found.segments]
+        for name in dict.fromkeys(name for each in metrics for name in rates_in(each)):
+            frame[name] = [each.get(name) for each in metrics]
+        return frame
 
 
 def compare(
@@ -204,15 +228,12 @@ def keras_task(
     def build(hp: keras_tuner.HyperParameters) -> keras.Model:
         return check_model(hypermodel.build(hp), None)
 
-    own_fit = type(hypermodel).fit is not keras_tuner.HyperModel.fit
     decides = create_objective(objective)
     task = KerasTask(hypermodel, keras_tuner.HyperParameters(), arguments, decides, test_data=test_data)
-    check_fit_arguments(arguments, task.objective_names, own_fit, interval)
+    check_fit_arguments(arguments, task.objective_names, fits_itself(hypermodel), interval)
     found = find_space(build, hyperparameters)
-    known = found.hyperparameters
-    if own_fit and declares_hyperparameters(type(hypermodel).fit):
-        known = find_space_of_fit(hypermodel, build, known, arguments.made())
-    names = [one.name for one in known.space]
-    stays = matching(names, structural) | set(found.structural)
+    known = with_space_of_fit(hypermodel, build, found.hyperparameters, arguments)
+    stays = matching((one.name for one in known.space), structural) | set(found.structural)
     task = replace(task, hyperparameters=known, structural=frozenset(stays))
+    tell_words_that_change(task.search_space)
     return task if start_from is None else starting_from(start_from, task)

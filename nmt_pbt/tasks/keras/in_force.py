@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import keras
 import numpy as np
@@ -20,10 +20,13 @@ from nmt_pbt.tasks.keras.model_state import learning_rates, state_variables
 Scalars = Mapping[str, tuple[str, float]]
 """Variables that are single numbers and not trained, where a model may keep a hyperparameter: path and value by key."""
 
+LEARNING_RATE = ".learning_rate"
+"""Their keys end so where they are constant learning rates; before it stands the optimizer."""
+
 
 def scalars(model: keras.Model) -> Scalars:
     """Return a built model's single numbers: weights that are not trained, and constant learning rates."""
-    rates = {f"{name}.learning_rate": rate for name, rate in learning_rates(model).items()}
+    rates = {f"{name}{LEARNING_RATE}": rate for name, rate in learning_rates(model).items()}
     untrained = {id(variable) for variable in model.non_trainable_variables}
     held = {key: variable for key, variable in state_variables(model).items() if id(variable) in untrained}
     return {
@@ -59,7 +62,7 @@ def check_not_overwritten(
 
 
 class InForce:
-    """Finds out which variables of a live model keep which hyperparameters, and sees that `apply` assigns them.
+    """Finds out which variables of a model keep which hyperparameters, and sees that they hold the trial's own.
 
     A variable is taken to keep a hyperparameter when it had its value in all models that were built, for at least two
     values, and no other hyperparameter had them too.
@@ -95,15 +98,38 @@ class InForce:
         Raises:
             UsageError: Names the hyperparameter and the variable.
         """
+        for _, name, path, number in self._others(held, values):
+            raise UsageError(
+                f"apply(hp, model) leaves {name} at {number:g} in the variable {path}, where this trial's value is "
+                f"{float(values[name]):g}; assign it in apply: what is not assigned stays the donor's"
+            )
+
+    def check_trained(self, held: Scalars, values: Mapping[str, Value]) -> None:
+        """Refuse a model whose training changed a hyperparameter, unless it is a learning rate.
+
+        Args:
+            held: Of the model after an interval.
+            values: The trial's hyperparameters.
+
+        Raises:
+            UsageError: Names the hyperparameter and the variable.
+        """
+        for key, name, path, number in self._others(held, values):
+            if not key.endswith(LEARNING_RATE):
+                raise UsageError(
+                    f"{name} is kept in the model's variable {path}, and training changed it from "
+                    f"{float(values[name]):g} to {number:g} (a callback?), which the next interval would not know of; "
+                    f"leave that out, or declare structural=({name!r},), which keeps variable and value together"
+                )
+
+    def _others(self, held: Scalars, values: Mapping[str, Value]) -> Iterator[tuple[str, str, str, float]]:
+        """Yield the variables that do not hold their hyperparameter: key, hyperparameter, path and number held."""
         pairs = [pair for pair, seen in (self._values or {}).items() if len(seen) > 1]
         candidates = Counter(key for key, _ in pairs)
         for key, name in pairs:
             path, number = held[key]
             if candidates[key] == 1 and name in values and not same(number, values[name]):
-                raise UsageError(
-                    f"apply(hp, model) leaves {name} at {number:g} in the variable {path}, where this trial's value is "
-                    f"{float(values[name]):g}; assign it in apply: what is not assigned stays the donor's"
-                )
+                yield key, name, path, number
 
 
 def check_learning_rates(live: keras.Model, fresh: keras.Model) -> None:

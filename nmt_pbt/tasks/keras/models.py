@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import gc
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import keras
 import keras_tuner
@@ -15,6 +15,7 @@ from keras_tuner.errors import FailedTrialError, FatalTypeError
 from nmt_pbt.base.errors import UsageError
 from nmt_pbt.base.types import Value
 from nmt_pbt.search.keras_tuner_internals import maybe_compute_model_size
+from nmt_pbt.tasks.keras.data import FitArguments
 from nmt_pbt.tasks.keras.in_force import (
     InForce,
     Scalars,
@@ -36,8 +37,51 @@ from nmt_pbt.tasks.keras.model_state import (
 )
 from nmt_pbt.tasks.protocol import MemberState
 
-Build = Callable[[keras_tuner.HyperParameters], keras.Model]
-Apply = Callable[[keras_tuner.HyperParameters, keras.Model], None]
+
+class WhatToFit(Protocol):
+    """What models and their training ask of a task; see `task.KerasTask`."""
+
+    @property
+    def hypermodel(self) -> Any:
+        """Fits models."""
+
+    @property
+    def hyperparameters(self) -> keras_tuner.HyperParameters:
+        """All that the hypermodel asks for."""
+
+    @property
+    def arguments(self) -> FitArguments:
+        """Arguments of `fit`."""
+
+    @property
+    def objective(self) -> Any:
+        """KerasTuner's objective."""
+
+    @property
+    def objective_names(self) -> tuple[str, ...]:
+        """The metrics that make it up."""
+
+    @property
+    def structural(self) -> frozenset[str]:
+        """Hyperparameters that change what variables a model has."""
+
+    @property
+    def start(self) -> MemberState | None:
+        """Weights that models start from; None draws fresh ones."""
+
+    @property
+    def max_retries(self) -> int:
+        """How often a trial that raised is tried again."""
+
+    @property
+    def apply(self) -> Callable[[keras_tuner.HyperParameters, keras.Model], None] | None:
+        """What puts hyperparameters in force in a live model."""
+
+    def build_model(self, hp: keras_tuner.HyperParameters) -> keras.Model:
+        """Build a compiled model."""
+
+    def with_values(self, values: Mapping[str, Value]) -> keras_tuner.HyperParameters:
+        """Return the hyperparameters with these values."""
 
 
 @dataclass(frozen=True)
@@ -81,22 +125,14 @@ class LiveModel:
     that are to be trained with the values it was built with; those of the values used last stay.
 
     Args:
-        build: Builds a compiled model.
-        apply: Puts hyperparameters in force in a live model; None where the hypermodel offers no such thing.
-        structural_among: Returns which of some names are declared structural.
+        task: Builds compiled models, and knows whether and how hyperparameters are put in force in a live one.
         most: Models that may stay; the one that was not used for longest is let go.
     """
 
-    def __init__(
-        self,
-        build: Build,
-        apply: Apply | None,
-        structural_among: Callable[[Iterable[str]], set[str]],
-        most: int,
-    ) -> None:
-        self._build = build
-        self._apply = apply
-        self._structural_among = structural_among
+    def __init__(self, task: WhatToFit, most: int) -> None:
+        self._build = task.build_model
+        self._apply = task.apply
+        self._structural = task.structural
         self._most = most
         self._kept: dict[str, _Built] = {}
         self._in_force = InForce()
@@ -159,6 +195,17 @@ class LiveModel:
         else:
             self._in_force.check(scalars(self.model), searched(hp))
 
+    def check_trained(self, hp: keras_tuner.HyperParameters) -> None:
+        """Refuse a model in which training has changed a hyperparameter that is not a learning rate.
+
+        Args:
+            hp: The trial's hyperparameters.
+
+        Raises:
+            UsageError: Names the hyperparameter and the variable.
+        """
+        self._in_force.check_trained(scalars(self.model), searched(hp))
+
     def _find(self, hp: keras_tuner.HyperParameters) -> bool:
         """Make the model that can be used with these values the current one; tell whether there is one."""
         built = self._kept.get(self._key(hp))
@@ -178,7 +225,7 @@ class LiveModel:
         rates = {name: float(rate) for name, rate in learning_rates(model).items()}
         held = scalars(model) if is_built(model) else {}
         self._kept[self._key(hp)] = _Built(model, hp.copy(), rates, held)
-        if self._apply is not None and held:
+        if held:
             self._in_force.learn(held, searched(hp))
 
     def _load(self, state: MemberState, there: keras_tuner.HyperParameters, here: keras_tuner.HyperParameters) -> None:
@@ -207,12 +254,11 @@ class LiveModel:
         """Find the hyperparameters that change the model's shapes, by building it with each of them changed alone."""
         names = {hyperparameter.name for hyperparameter in here.space} & there.values.keys() & here.values.keys()
         changed = [name for name in sorted(names) if not same(there.values[name], here.values[name])]
-        declared = self._structural_among(changed)
         shapes = self._shapes(there, {})
         guilty = [
             name
             for name in changed
-            if name not in declared and self._shapes(there, {name: here.values[name]}) != shapes
+            if name not in self._structural and self._shapes(there, {name: here.values[name]}) != shapes
         ]
         if guilty:
             return not_declared(guilty, str(error))

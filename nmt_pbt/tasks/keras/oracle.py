@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import fnmatch
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,10 +16,9 @@ from nmt_pbt.base.errors import StateError, UsageError
 from nmt_pbt.base.files import cannot_write, replace_file
 from nmt_pbt.run.jobs import NOT_FINITE
 from nmt_pbt.search import pbt
-from nmt_pbt.search.keras_tuner_space import from_hyperparameters
+from nmt_pbt.search.keras_tuner_space import matching
 from nmt_pbt.search.oracles import EPOCHS, SafeOracle, locked
 from nmt_pbt.search.pbt import JournaledPBTOracle
-from nmt_pbt.space.space import Space
 
 
 class StoredOracle(SafeOracle):
@@ -154,19 +152,8 @@ def write_json(path: Path, plain: Any) -> None:
     text = json.dumps(plain)
     if path.exists() and path.read_text(encoding="utf-8", errors="replace") == text:
         return  # KerasTuner saves often, and the disk takes its time
-    with writing():
-        replace_file(path, text.encode("utf-8"))
-
-
-@contextmanager
-def writing() -> Iterator[None]:
-    """Stop the search, in one line, when the disk is full or cannot be written: no fault of any trial's values.
-
-    Raises:
-        SearchError: Says which file, why, and how to go on.
-    """
     try:
-        yield
+        replace_file(path, text.encode("utf-8"))
     except OSError as error:
         raise cannot_write(error) from error
 
@@ -180,9 +167,7 @@ class PBTOracle(StoredOracle, pbt.PBTOracle):
 
     Args:
         *args: Of `nmt_pbt.search.pbt.PBTOracle`.
-        structural: Names of hyperparameters that change weight shapes; `units_*` stands for all that begin so, also
-            those that the hypermodel asks for only later.
-        **kwargs: Of `nmt_pbt.search.pbt.PBTOracle`.
+        **kwargs: Likewise.
     """
 
     def __init__(
@@ -191,33 +176,14 @@ class PBTOracle(StoredOracle, pbt.PBTOracle):
         population_size: int = 8,
         interval: float = 1.0,
         epochs: float = 10.0,
-        *,
-        structural: Sequence[str] = (),
         **kwargs: Any,
     ) -> None:
-        self._patterns = tuple(structural)
         self._arguments = {"population_size": population_size, "interval": interval, "epochs": epochs}
         super().__init__(objective, population_size, interval, epochs, **kwargs)
 
     def structural_among(self, names: Iterable[str]) -> set[str]:
         """Return which of some hyperparameters are declared structural."""
-        names = list(names)
-        return {name for pattern in self._patterns for name in _matching(names, pattern)}
-
-    def _space(self) -> Space:
-        names = [hyperparameter.name for hyperparameter in self.hyperparameters.space]
-        exact = {pattern for pattern in self._patterns if not _is_pattern(pattern)}
-        # A plain name that is not there is refused by the space; a pattern may wait for names to come.
-        return from_hyperparameters(self.hyperparameters, self.structural_among(names) | exact, self._frozen)
-
-    def check_arguments(self) -> None:
-        """Refuse arguments and a search space that cannot be used, before anything is trained.
-
-        Raises:
-            UsageError: Says which, and what to do.
-        """
-        if not self.trials:
-            self._population = self._populate(self._space())  # the space may have grown since it was given
+        return matching(names, self._structural)
 
     def needed_trials(self) -> set[str]:
         """Return the trials whose final states can still be asked for: of members, and of the best trial.
@@ -284,11 +250,3 @@ class SearchOracle(JournaledPBTOracle):
 
 def _finite(trials: Iterable[Trial]) -> list[Trial]:
     return [trial for trial in trials if math.isfinite(trial.score)]
-
-
-def _is_pattern(name: str) -> bool:
-    return bool(frozenset("*?[") & set(name))
-
-
-def _matching(names: list[str], pattern: str) -> list[str]:
-    return fnmatch.filter(names, pattern) if _is_pattern(pattern) else [name for name in names if name == pattern]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,12 +19,13 @@ from nmt_pbt.search.keras_tuner_internals import MultiObjective
 from nmt_pbt.search.keras_tuner_space import from_hyperparameters
 from nmt_pbt.search.methods.pbt import check_whole_intervals
 from nmt_pbt.settings.own_task import OwnTaskSettings, own_task_settings
+from nmt_pbt.space.space import Space
 from nmt_pbt.tasks.keras.arguments import check_exploit, check_whole
 from nmt_pbt.tasks.keras.models import not_declared
 from nmt_pbt.tasks.keras.oracle import SearchOracle
-from nmt_pbt.tasks.keras.task import matching
 from nmt_pbt.tasks.protocol import Objective
 
+_LOG = logging.getLogger("nmt_pbt")
 METHOD = "pbt"
 """Under this name the search stands in its run."""
 
@@ -58,18 +60,19 @@ class PopulationArguments:
         if isinstance(self.initial, Mapping):
             raise UsageError("initial: expected a list with a dictionary for each of the first models; write [{...}]")
         check_exploit(self.exploit)
+        if self.exploit is not None and self.epochs + self.more_epochs == self.interval:
+            _LOG.warning(
+                "epochs=%g is one interval=%g: no model ever decides, which makes this a random search; give more "
+                "epochs or a shorter interval",
+                self.epochs,
+                self.interval,
+            )
 
-    def structural_among(self, hyperparameters: keras_tuner.HyperParameters) -> set[str]:
-        """Return the names of the hyperparameters that stay as they are along a lineage."""
-        exact = {name for name in self.structural if not set("*?[") & set(name)}
-        # A plain name that is not among them is refused by the space.
-        return matching([one.name for one in hyperparameters.space], self.structural) | exact
-
-    def check_structural(self, hyperparameters: keras_tuner.HyperParameters, changes: Mapping[str, str]) -> None:
+    def check_structural(self, space: Space, changes: Mapping[str, str]) -> None:
         """Refuse hyperparameters that change shapes and would change in training.
 
         Args:
-            hyperparameters: The space as KerasTuner has it.
+            space: The search space.
             changes: What changes, by the name of each hyperparameter that changes shapes.
 
         Raises:
@@ -77,7 +80,7 @@ class PopulationArguments:
         """
         if self.explore is None:
             return
-        stay = self.structural_among(hyperparameters) | set(self.frozen)
+        stay = space.structural | space.frozen
         moving = {name: difference for name, difference in changes.items() if name not in stay}
         if moving:
             raise not_declared(sorted(moving), next(iter(moving.values())))
@@ -92,7 +95,7 @@ class PopulationArguments:
         epochs = self.epochs + self.more_epochs
         return SearchOracle(
             hyperparameters=hyperparameters,
-            space=from_hyperparameters(hyperparameters, self.structural_among(hyperparameters), self.frozen),
+            space=from_hyperparameters(hyperparameters, self.structural, self.frozen),
             budget=Budget.for_trials(self.population_size, epochs, 1, self.interval),
             seed=seed,
             population_size=self.population_size,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import pandas as pd
@@ -11,6 +11,12 @@ from nmt_pbt.base.errors import UsageError
 from nmt_pbt.run.records import AnyRecord, Assigned, Evaluated
 from nmt_pbt.search.oracles import EPOCHS
 from nmt_pbt.search.pbt import AGE, INHERITED, MEMBER, PARENT
+from nmt_pbt.tasks.keras.in_force import LEARNING_RATE
+
+
+def rates_in(metrics: Iterable[str]) -> list[str]:
+    """Return which of some metrics are learning rates that callbacks set, such as `optimizer.learning_rate`."""
+    return [name for name in metrics if name.endswith(LEARNING_RATE)]
 
 
 def schedule(oracle: Any) -> pd.DataFrame:
@@ -37,6 +43,7 @@ def schedule(oracle: Any) -> pd.DataFrame:
                 "epoch": round(values[AGE]),
                 "until": round(values[AGE] + values[EPOCHS]),
                 **{name: values[name] for name in names if name in values},
+                **{name: trial.metrics.get_last_value(name) for name in rates_in(trial.metrics.metrics)},
                 "score": trial.score,
                 "trial": trial.trial_id,
                 "member": values[MEMBER],

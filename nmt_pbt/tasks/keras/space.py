@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -12,9 +13,13 @@ import keras
 import keras_tuner
 
 from nmt_pbt.base.types import Value
+from nmt_pbt.space.domains import Choice
+from nmt_pbt.space.space import Space
+from nmt_pbt.tasks.keras.data import FitArguments
 from nmt_pbt.tasks.keras.model_state import is_built
 from nmt_pbt.tasks.keras.models import Shapes, shapes_of
 
+_LOG = logging.getLogger("nmt_pbt")
 _DECLARING = {"Boolean", "Choice", "Fixed", "Float", "Int"}
 _MOST_CHOICES = 8  # of a list of values, so many are tried
 
@@ -99,10 +104,31 @@ def _extremes(known: Any) -> Iterator[Value]:
         yield from values if len(values) <= _MOST_CHOICES else (values[0], values[-1])
 
 
-def declares_hyperparameters(fit: Callable[..., Any]) -> bool:
-    """Return whether a function's own code asks for hyperparameters: `hp.Choice("batch_size", ...)` in it."""
-    code = getattr(inspect.unwrap(fit), "__code__", None)
-    return code is not None and bool(_DECLARING & set(code.co_names))
+def tell_words_that_change(space: Space) -> None:
+    """Say which words and truth values explore may change: no model's shapes tell whether weights belong to them.
+
+    Args:
+        space: With what is structural or frozen.
+    """
+    held = space.structural | space.frozen
+    words = [
+        domain.name
+        for domain in space.domains
+        if isinstance(domain, Choice) and isinstance(domain.values[0], (str, bool)) and domain.values[1:]
+    ]
+    changing = tuple(name for name in dict.fromkeys(words) if name not in held)
+    if changing:
+        _LOG.warning(
+            "%s: Population Based Training may change this in mid-training, under weights that were trained with "
+            "another value; if they belong together, declare structural=%r",
+            ", ".join(changing),
+            changing,
+        )
+
+
+def fits_itself(hypermodel: keras_tuner.HyperModel) -> bool:
+    """Return whether a hypermodel has a `fit` of its own."""
+    return type(hypermodel).fit is not keras_tuner.HyperModel.fit
 
 
 class _Enough(Exception):
@@ -121,20 +147,23 @@ class _Stop(keras.callbacks.Callback):
         raise _Enough
 
 
-def find_space_of_fit(
+def with_space_of_fit(
     hypermodel: keras_tuner.HyperModel,
     build: Callable[[keras_tuner.HyperParameters], keras.Model],
     space: keras_tuner.HyperParameters,
-    arguments: tuple[tuple[Any, ...], dict[str, Any]],
+    arguments: FitArguments,
 ) -> keras_tuner.HyperParameters:
-    """Return a space with the hyperparameters that `HyperModel.fit` asks for before it trains.
+    """Return a space with the hyperparameters that a `HyperModel.fit` asks for before it trains.
 
     Args:
-        hypermodel: Its `fit` is called, and stopped where it begins to train.
+        hypermodel: If its `fit` names such in its own code, that is called, and stopped where it begins to train.
         build: Builds a model of it.
         space: What is known.
         arguments: Of `fit`.
     """
+    code = getattr(inspect.unwrap(type(hypermodel).fit), "__code__", None)
+    if not fits_itself(hypermodel) or code is None or not _DECLARING & set(code.co_names):
+        return space
     found = space.copy()
     model = build(found)
 
@@ -142,7 +171,7 @@ def find_space_of_fit(
         raise _Enough
 
     model.fit = stop
-    positional, named = arguments
+    positional, named = arguments.made()
     set_here = {"epochs": 1, "initial_epoch": 0, "callbacks": [_Stop()]}
     with suppress(_Enough):
         hypermodel.fit(found, model, *positional, **{**named, **set_here})

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import fnmatch
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+import cloudpickle
 import keras
 import keras_tuner
 
@@ -19,13 +19,14 @@ from nmt_pbt.search.keras_tuner_space import from_hyperparameters
 from nmt_pbt.space.space import Space
 from nmt_pbt.tasks.keras.data import FitArguments, check_sendable
 from nmt_pbt.tasks.keras.models import check_model
-from nmt_pbt.tasks.keras.sending import packed, unpacked
 from nmt_pbt.tasks.keras.trainable import KerasTrainable, evaluated
 from nmt_pbt.tasks.protocol import MemberState, Objective, SearchableTask, TestResult, Trainable
 from nmt_pbt.tasks.state import START, StateStore, content_hash
 
 if TYPE_CHECKING:
     from typing_extensions import Self
+
+_THREADS = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
 
 
 @dataclass(frozen=True)
@@ -116,10 +117,6 @@ class KerasTask(SearchableTask):
         """What puts hyperparameters in force in a live model; None where the hypermodel offers no such thing."""
         return getattr(self.hypermodel, "apply", None)
 
-    def structural_among(self, names: Iterable[str]) -> set[str]:
-        """Return which of some hyperparameters are declared structural."""
-        return set(names) & self.structural
-
     def with_values(self, values: Mapping[str, Value]) -> keras_tuner.HyperParameters:
         """Return the hyperparameters with these values."""
         hp = self.hyperparameters.copy()
@@ -177,22 +174,23 @@ class KerasTask(SearchableTask):
 
     def __reduce__(self) -> tuple[Any, ...]:
         named = {one.name: getattr(self, one.name) for one in fields(self) if one.init}
-        return restored, (packed(named), self.threads)
+        return restored, (cloudpickle.dumps(named), self.threads)
+
+
+def one_thread_each() -> None:
+    """Let TensorFlow take one thread in this process, as in workers, where it has not begun to work yet."""
+    for name in _THREADS:
+        os.environ.setdefault(name, "1")
 
 
 def restored(content: bytes, threads: int) -> KerasTask:
-    """Return the task that was sent to this process.
+    """Return the task that was sent to this process, by the one that started it; it is never read from a file.
 
     Args:
-        content: As `KerasTask.__reduce__` packs it.
+        content: As `KerasTask.__reduce__` packs it: functions and classes of a script or notebook by their code.
         threads: Of this process.
     """
     if threads:
-        for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
+        for name in _THREADS:
             os.environ[name] = str(threads)  # before TensorFlow does its first work
-    return KerasTask(**unpacked(content))
-
-
-def matching(names: Sequence[str], declared: Iterable[str]) -> set[str]:
-    """Return those names that are declared, by themselves or by a pattern such as `units_*`."""
-    return {name for pattern in declared for name in fnmatch.filter(names, pattern)}
+    return KerasTask(**cloudpickle.loads(content))

@@ -6,10 +6,10 @@ import copy
 import json
 import math
 import traceback
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import keras
 import keras_tuner
@@ -20,86 +20,28 @@ from nmt_pbt.base.errors import NmtPbtError, TrialFailedError, UsageError, first
 from nmt_pbt.base.files import FULL
 from nmt_pbt.base.randomness import derive_seed
 from nmt_pbt.base.types import Value
-from nmt_pbt.tasks.keras.data import FitArguments
+from nmt_pbt.tasks.keras.in_force import LEARNING_RATE
 from nmt_pbt.tasks.keras.model_state import (
     ShapeError,
     build_optimizer,
     capture,
     is_built,
     is_finite,
+    learning_rates,
     optimizers,
     reseed,
     start_with,
     trained_by,
 )
-from nmt_pbt.tasks.keras.models import Apply, Donor, LiveModel, searched
+from nmt_pbt.tasks.keras.models import Donor, LiveModel, WhatToFit, searched
 from nmt_pbt.tasks.keras.watch import Watch, found_in, last_metrics
 from nmt_pbt.tasks.protocol import Evaluation, MemberState
 
 MASKS = "generator/seed"
 ORIGIN = "values/origin"
+RATES = "callbacks/"
+"""Before an optimizer's name: its own learning rate, and what callbacks made of it along the lineage."""
 _MOST_LIVE, _FEW_LIVE = 8, 2  # compiled models that stay; few where there is a trainable for each of several shapes
-
-
-class WhatToFit(Protocol):
-    """What a trainable asks of its task; see `task.KerasTask`."""
-
-    @property
-    def hypermodel(self) -> Any:
-        """Fits models."""
-        ...
-
-    @property
-    def hyperparameters(self) -> keras_tuner.HyperParameters:
-        """All that the hypermodel asks for."""
-        ...
-
-    @property
-    def arguments(self) -> FitArguments:
-        """Arguments of `fit`."""
-        ...
-
-    @property
-    def objective(self) -> Any:
-        """KerasTuner's objective."""
-        ...
-
-    @property
-    def objective_names(self) -> tuple[str, ...]:
-        """The metrics that make it up."""
-        ...
-
-    @property
-    def structural(self) -> frozenset[str]:
-        """Hyperparameters that change what variables a model has."""
-        ...
-
-    @property
-    def start(self) -> MemberState | None:
-        """Weights that models start from; None draws fresh ones."""
-        ...
-
-    @property
-    def max_retries(self) -> int:
-        """How often a trial that raised is tried again."""
-        ...
-
-    @property
-    def apply(self) -> Apply | None:
-        """What puts hyperparameters in force in a live model."""
-        ...
-
-    def build_model(self, hp: keras_tuner.HyperParameters) -> keras.Model:
-        """Build a compiled model."""
-        ...
-
-    def with_values(self, values: Mapping[str, Value]) -> keras_tuner.HyperParameters:
-        """Return the hyperparameters with these values."""
-        ...
-
-    def structural_among(self, names: Iterable[str]) -> set[str]:
-        """Return which of some hyperparameters are declared structural."""
-        ...
 
 
 class KerasTrainable:
@@ -118,10 +60,11 @@ class KerasTrainable:
     def __init__(self, task: WhatToFit) -> None:
         self._task = task
         most = _FEW_LIVE if task.structural else _MOST_LIVE
-        self._live = LiveModel(task.build_model, task.apply, task.structural_among, most)
+        self._live = LiveModel(task, most)
         self._waiting: int | MemberState | None = 0  # a seed of fresh weights, or a state: what is to be put in force
         self._begun_with: int | MemberState = 0
         self._hp = task.hyperparameters.copy()
+        self._own_rates: dict[str, float] = {}  # before callbacks changed them
         self._masks = 0
         self._order = 0
         self._epochs = 0
@@ -171,7 +114,19 @@ class KerasTrainable:
             keras.utils.set_random_seed(begun % 2**32)
             self._live.begin(hp)
             self._start()
+        rates = learning_rates(self.model)
+        self._own_rates = {name: float(rate) for name, rate in rates.items()}
+        if isinstance(begun, MemberState):
+            for name, variable in rates.items():
+                if RATES + name in begun.arrays:
+                    own, rate = map(float, begun.arrays[RATES + name])
+                    variable.assign(self._own_rates[name] * (rate / own) if own else rate)
         self._hp = hp
+
+    def _changed_rates(self) -> dict[str, float]:
+        """Return the learning rates that callbacks have changed, by optimizer."""
+        now = {name: float(rate) for name, rate in learning_rates(self.model).items()}
+        return {name: rate for name, rate in now.items() if rate != self._own_rates.get(name, rate)}
 
     def _start(self) -> None:
         """Put the weights to start from, if there are such, in the place of fresh ones."""
@@ -240,6 +195,7 @@ class KerasTrainable:
         }
         arrays = {
             **capture(model, self._epochs).arrays,
+            **{RATES + name: np.array([self._own_rates[name], rate]) for name, rate in self._changed_rates().items()},
             MASKS: np.array(self._masks, np.uint64),
             ORIGIN: np.frombuffer(json.dumps(origin).encode("utf-8"), np.uint8),
         }
@@ -278,11 +234,19 @@ class KerasTrainable:
         if isinstance(results, keras.callbacks.History) and watch.seen:
             for name, value in self._validated(model, watch, changed, named).items():
                 results.history.setdefault(name, []).append(value)
+        self._live.check_trained(self._hp)
         metrics = last_metrics(results, objective, "HyperModel.fit")
         if not is_finite(model):
             metrics[objective.name] = math.nan
+        kept = {objective.name, "loss"}
+        values = searched(self._hp).keys() - kept  # Keras reports the rate that a callback set as `learning_rate`
         return {
-            name: value for name, value in metrics.items() if math.isfinite(value) or name in (objective.name, "loss")
+            **{
+                name: value
+                for name, value in metrics.items()
+                if name in kept or (math.isfinite(value) and name not in values)
+            },
+            **{name + LEARNING_RATE: rate for name, rate in self._changed_rates().items()},
         }
 
     def _validated(self, model: keras.Model, watch: Watch, changed: bool, named: Mapping[str, Any]) -> dict[str, float]:

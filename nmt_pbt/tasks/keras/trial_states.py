@@ -1,14 +1,22 @@
-"""The states that the trials of a search ended with, and where they are kept."""
+"""The states that the trials of a search ended with, and the models that are built of them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from typing import cast
 
+import keras
+
+from nmt_pbt.base.errors import StateError
+from nmt_pbt.base.types import Value
 from nmt_pbt.run.job_queue import TrainingJobs
 from nmt_pbt.run.records import Evaluated
 from nmt_pbt.run.run_directory import RunDirectory
+from nmt_pbt.tasks.kept_model import revived
+from nmt_pbt.tasks.keras.task import KerasTask
+from nmt_pbt.tasks.keras.trainable import KerasTrainable
+from nmt_pbt.tasks.protocol import MemberState
 from nmt_pbt.tasks.state import StateStore
 
 
@@ -36,16 +44,31 @@ class TrialStates:
         }
         return cls(run, TrainingJobs(method, seed), content)
 
-    def places(self, trial: str) -> Iterator[tuple[Path, str]]:
-        """Yield the folders and names under which a trial's state may be."""
-        name = self.jobs.state_name(trial, 0)
-        yield self.run.states, name
-        yield self.run.models, name
-        yield self.run.models, f"{self.jobs.method}-seed{self.jobs.seed}"
-
     def has(self, trial: str) -> bool:
         """Return whether a trial's state is kept, undamaged."""
-        content = self.content.get(trial)
-        return content is not None and any(
-            StateStore(folder).problem(name, content) is None for folder, name in self.places(trial)
-        )
+        return any(True for _ in self._found(trial))
+
+    def model(self, trial: str, task: KerasTask, values: Mapping[str, Value]) -> keras.Model:
+        """Build a trial's model and give it the state that the trial ended with.
+
+        Args:
+            trial: The trial.
+            task: Builds models.
+            values: The trial's hyperparameters.
+
+        Raises:
+            StateError: The state is not kept.
+        """
+        for store, name in self._found(trial):
+            state: MemberState = store.load(name, self.content[trial])
+            return cast(KerasTrainable, revived(task, values, state)).model
+        raise StateError(f"{self.run.path}: this state is no longer kept; ask for fewer models")
+
+    def _found(self, trial: str) -> Iterator[tuple[StateStore, str]]:
+        """Yield the folders in which a trial's state is, and its name there."""
+        name = self.jobs.state_name(trial, 0)
+        winner = f"{self.jobs.method}-seed{self.jobs.seed}"
+        for folder, called in ((self.run.states, name), (self.run.models, name), (self.run.models, winner)):
+            store = StateStore(folder)
+            if trial in self.content and store.problem(called, self.content[trial]) is None:
+                yield store, called

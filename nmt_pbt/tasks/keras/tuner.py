@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 import warnings
 from collections.abc import Mapping, Sequence
@@ -29,7 +30,7 @@ from nmt_pbt.run.own_task import (
     telling_full_disks,
 )
 from nmt_pbt.run.preflight import is_finished
-from nmt_pbt.run.records import search_started
+from nmt_pbt.run.records import SearchRecord, search_started
 from nmt_pbt.run.run_directory import RunDirectory
 from nmt_pbt.search.exploit import Exploit
 from nmt_pbt.search.explore import ExploreFunction, Explorer
@@ -47,15 +48,17 @@ from nmt_pbt.tasks.keras.data import FitArguments
 from nmt_pbt.tasks.keras.models import check_model
 from nmt_pbt.tasks.keras.oracle import SearchOracle
 from nmt_pbt.tasks.keras.population_arguments import METHOD, PopulationArguments
-from nmt_pbt.tasks.keras.project import load_model, one_thread_each
 from nmt_pbt.tasks.keras.schedule import history, schedule
-from nmt_pbt.tasks.keras.space import declares_hyperparameters, find_space, find_space_of_fit
+from nmt_pbt.tasks.keras.space import find_space, fits_itself, tell_words_that_change, with_space_of_fit
 from nmt_pbt.tasks.keras.start import starting_from
-from nmt_pbt.tasks.keras.task import CompileOverrides, KerasTask
+from nmt_pbt.tasks.keras.task import CompileOverrides, KerasTask, one_thread_each
 from nmt_pbt.tasks.keras.trial_states import TrialStates
 from nmt_pbt.tasks.protocol import MemberState
 from nmt_pbt.tasks.state import StateStore, content_hash
+from nmt_pbt.track.names import check_trackers
+from nmt_pbt.track.tracking import tracking
 
+_LOG = logging.getLogger("nmt_pbt")
 _TUNER = (
     *("directory", "project_name", "overwrite", "max_model_size", "optimizer", "loss", "metrics"),
     *("distribution_strategy", "tuner_id", "executions_per_trial"),
@@ -103,6 +106,7 @@ class PopulationBasedTraining(keras_tuner.Tuner):
         more_epochs: Whole epochs that each model trains beyond `epochs`: a search that has ended goes on with them.
         start_from: Weights that all models start from, instead of fresh ones: the folder of a run, whose best winner is
             taken, or a `.weights.h5` or `.keras` file. Weights alone: optimizers and epochs begin anew.
+        track: Trackers that follow each model while it is trained: `mlflow`, `wandb`.
         hyperparameters: As for `keras_tuner.Hyperband`.
         tune_new_entries: As for `keras_tuner.Hyperband`.
         allow_new_entries: As for `keras_tuner.Hyperband`.
@@ -136,6 +140,7 @@ class PopulationBasedTraining(keras_tuner.Tuner):
         stop: Mapping[str, float] | None = None,
         more_epochs: int = 0,
         start_from: str | Path | None = None,
+        track: Sequence[str] = (),
         hyperparameters: keras_tuner.HyperParameters | None = None,
         tune_new_entries: bool = True,
         allow_new_entries: bool = True,
@@ -153,6 +158,7 @@ class PopulationBasedTraining(keras_tuner.Tuner):
         check_count("workers", workers)
         if seed is not None:
             check_count("seed", seed)
+        check_trackers(track)
         self._population = PopulationArguments(
             population_size=population_size,
             interval=interval,
@@ -175,6 +181,7 @@ class PopulationBasedTraining(keras_tuner.Tuner):
             check_project(folder)
         self._workers, self._address = workers, address
         self._stop = dict(stop or {})
+        self._track = track
         self._retries = max_retries_per_trial
         self._accepts_unknown = allow_new_entries and not tune_new_entries
         self._compiled = CompileOverrides(*(kwargs.get(name) for name in ("optimizer", "loss", "metrics")))
@@ -236,7 +243,7 @@ class PopulationBasedTraining(keras_tuner.Tuner):
             hyperparameters=self._space,
             arguments=arguments,
             objective=self.oracle.objective,
-            structural=frozenset(self._population.structural_among(self._space)),
+            structural=self.oracle.space.structural,
             compiled=self._compiled,
             max_model_size=self._largest,
             max_retries=self._retries,
@@ -280,15 +287,14 @@ class PopulationBasedTraining(keras_tuner.Tuner):
                     stacklevel=2,
                 )
         show = fit_kwargs.get("verbose", 1) not in (0, "0")
-        own_fit = type(self.hypermodel).fit is not keras_tuner.HyperModel.fit
-        if not own_fit:
+        if not (own_fit := fits_itself(self.hypermodel)):
             fit_kwargs.setdefault("verbose", 0)
         arguments = FitArguments(fit_args, fit_kwargs)
         arguments.check(sent=False)
         check_fit_arguments(arguments, self._task(arguments).objective_names, own_fit, self._population.interval)
-        if own_fit and self._run.started() is None and declares_hyperparameters(type(self.hypermodel).fit):
-            self._space = find_space_of_fit(
-                self.hypermodel, lambda hp: self._built(self.hypermodel, hp), self._space, arguments.made()
+        if self._run.started() is None:
+            self._space = with_space_of_fit(
+                self.hypermodel, lambda hp: self._built(self.hypermodel, hp), self._space, arguments
             )
         written = self._run.records()
         if is_finished(written, self._settings()):
@@ -296,14 +302,20 @@ class PopulationBasedTraining(keras_tuner.Tuner):
                 say(f"{self.project_dir}: this search is finished; see get_best_models(), report()")
             return
         self.oracle = self._new_oracle()
-        self._population.check_structural(self._space, self._changes_shapes)
+        self._population.check_structural(self.oracle.space, self._changes_shapes)
+        if self._population.explore is not None and self._run.started() is None:
+            tell_words_that_change(self.oracle.space)
         task = self._task(arguments)
         if self._workers != 1 or self._address is not None:
             task.check_sendable()
-        progress = Progress(show, intervals=True)
-        tell = say if show else say_nothing
-        with telling_full_disks():
-            compare.compare(self._run, self._settings(), task, progress, tell, self._oracle_of_search)
+        progress, told = Progress(show, intervals=True), say if show else say_nothing
+        with telling_full_disks(), tracking(self._track, self._run, _LOG.warning) as listener:
+
+            def tell(record: SearchRecord) -> None:
+                progress(record)
+                listener(record)
+
+            compare.compare(self._run, self._settings(), task, tell, told, self._oracle_of_search)
 
     def _oracle_of_search(
         self, name: str, plan: SearchPlan, seed: int, pairs_per_epoch: int, segments: Sequence[Segment]
@@ -342,8 +354,7 @@ class PopulationBasedTraining(keras_tuner.Tuner):
         """
         states = TrialStates.of(self._run, METHOD, self._seed)
         values = self.oracle.searched(trial.hyperparameters.values)
-        content = states.content.get(trial.trial_id, "")
-        return load_model(self._task(FitArguments()), self._run.path, states.places(trial.trial_id), values, content)
+        return states.model(trial.trial_id, self._task(FitArguments()), values)
 
     def schedule(self) -> pd.DataFrame:
         """Return the hyperparameters of the best model over its training, along its lineage.
@@ -351,7 +362,8 @@ class PopulationBasedTraining(keras_tuner.Tuner):
         Returns:
             One row an interval, in order. Columns: epoch (epochs the weights were trained on when these values came
             into force) and until (when they ended), one column a hyperparameter, score (at the end of the interval),
-            trial, member, and inherited (the weights came from another member).
+            trial, member, and inherited (the weights came from another member). Where callbacks change a learning rate,
+            `optimizer.learning_rate` is what they had made of it at the end of the interval.
 
         Raises:
             UsageError: Nothing has been trained.

@@ -11,6 +11,7 @@ import numpy as np
 
 from nmt_pbt.base.errors import UsageError, suggest
 from nmt_pbt.search.keras_tuner_internals import MultiObjective, validate_trial_results
+from nmt_pbt.tasks.keras.model_state import array_of
 
 
 class Watch(keras.callbacks.Callback):
@@ -76,7 +77,7 @@ class Watch(keras.callbacks.Callback):
 
 
 def _trained(model: keras.Model) -> list[np.ndarray]:
-    return [np.array(keras.ops.convert_to_numpy(variable), np.float64) for variable in model.trainable_variables]
+    return [array_of(variable).astype(np.float64) for variable in model.trainable_variables]
 
 
 def last_metrics(results: Any, objective: Any, source: str) -> dict[str, float]:
