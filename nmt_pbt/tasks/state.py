@@ -34,31 +34,11 @@ _PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.=-]{0,199}")
 def content_hash(state: MemberState) -> str:
     """Return the SHA-256 of a state: names, shapes, types and bytes of its arrays, in their order, and its age."""
     digest = hashlib.sha256(f"age {state.age}\n".encode())
-    _update(digest, state, "")
-    return digest.hexdigest()
-
-
-def part_hash(state: MemberState, part: str) -> str:
-    """Return the SHA-256 of those arrays of a state whose names begin with `part`.
-
-    Args:
-        state: The state.
-        part: `WEIGHTS` or `OPTIMIZER`; what an exploit has to hand over unchanged.
-
-    Returns:
-        The hash; the age does not enter it.
-    """
-    digest = hashlib.sha256()
-    _update(digest, state, part)
-    return digest.hexdigest()
-
-
-def _update(digest: hashlib._Hash, state: MemberState, prefix: str) -> None:
     for name, array in state.arrays.items():
-        if name.startswith(prefix):
-            little = array.astype(array.dtype.newbyteorder("<"), copy=False)
-            digest.update(f"{name} {array.dtype.name} {array.shape}\n".encode())
-            digest.update(np.ascontiguousarray(little).data)
+        little = array.astype(array.dtype.newbyteorder("<"), copy=False)
+        digest.update(f"{name} {array.dtype.name} {array.shape}\n".encode())
+        digest.update(np.ascontiguousarray(little).data)
+    return digest.hexdigest()
 
 
 def weights_of(state: MemberState) -> MemberState:

@@ -8,7 +8,7 @@ import pytest
 
 from nmt_pbt.base.errors import StateError, UsageError
 from nmt_pbt.tasks.protocol import MemberState
-from nmt_pbt.tasks.state import OPTIMIZER, WEIGHTS, StateStore, content_hash, part_hash
+from nmt_pbt.tasks.state import StateStore, content_hash
 
 
 def make_state(age: int = 7, shift: float = 0.0) -> MemberState:
@@ -49,13 +49,6 @@ def test_a_state_comes_back_as_it_was_saved_in_its_order(tmp_path):
 )
 def test_the_hash_tells_any_difference(other):
     assert content_hash(other) != content_hash(make_state())
-
-
-def test_a_part_has_a_hash_of_its_own():
-    state, other = make_state(age=1), make_state(shift=2.0)
-    assert part_hash(state, OPTIMIZER) == part_hash(other, OPTIMIZER)
-    assert part_hash(state, WEIGHTS) != part_hash(other, WEIGHTS)
-    assert part_hash(state, WEIGHTS) == part_hash(make_state(age=9), WEIGHTS)
 
 
 def test_a_view_that_is_not_contiguous_is_saved_by_its_values(tmp_path):

@@ -24,10 +24,9 @@ from nmt_pbt.tasks.translation.corpus.parallel import Corpus, ParallelText
 from nmt_pbt.tasks.translation.corpus.prepared import PreparedCorpus, corpus_of_run
 from nmt_pbt.tasks.translation.decoder import Translation
 from nmt_pbt.tasks.translation.task import TranslationTask
-from nmt_pbt.tasks.translation.text import own_text
 from nmt_pbt.tasks.translation.tree import TranslationSettings, load_settings
 from tests.translation.made_run import make_run
-from tests.translation.test_text import chosen
+from tests.translation.test_text import chosen, own_text
 
 TEXT = ParallelText(("a b c d", "e f g h"), ("A B C D", "E F G H"))
 OTHER = ParallelText(("i j k l", "m n o p", "q r s t"), ("I J K L", "M N O P", "Q R S T"))

@@ -15,13 +15,18 @@ from nmt_pbt.tasks.translation.corpus.parallel import ParallelText
 from nmt_pbt.tasks.translation.text import (
     EvaluatedText,
     given_text,
-    own_text,
+    own_corpus,
     pair_up,
     read_translations,
     same_direction,
+    split_of,
 )
 from nmt_pbt.tasks.translation.tree import TranslationSettings, load_settings
 from tests.translation.made_run import make_run, write_corpus
+
+
+def own_text(one, split, lies=None, test_set=None):
+    return split_of(own_corpus(one, lies), split, test_set)
 
 
 def chosen(run):

@@ -129,11 +129,6 @@ def is_replay(name: str) -> bool:
     return name in METHODS.names and METHODS.get(name).kind == "replay"
 
 
-def is_ablation(name: str) -> bool:
-    """Return whether a registered method leaves out a part of another one."""
-    return name in METHODS.names and METHODS.get(name).ablation
-
-
 def method_specs(search: SearchSettings) -> dict[str, MethodSpec[Any]]:
     """Return all methods by name: those that are registered, and the variants of the settings.
 

@@ -77,13 +77,6 @@ def own_corpus(chosen: KeptModel[TranslationSettings], lies: str | None = None) 
     return corpus
 
 
-def own_text(
-    chosen: KeptModel[TranslationSettings], split: Split, lies: str | None = None, test_set: str | None = None
-) -> EvaluatedText:
-    """Return a split of the corpus that a model was trained on; see `own_corpus` and `split_of`."""
-    return split_of(own_corpus(chosen, lies), split, test_set)
-
-
 def split_of(corpus: Corpus, split: Split, test_set: str | None = None) -> EvaluatedText:
     """Return a split of a corpus.
 
