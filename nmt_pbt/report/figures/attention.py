@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -44,7 +45,7 @@ def draw_attention(
     # All cells at once, and how ticks look before there are any: a long sentence has thousands of cells.
     seen = matrix >= _FAINTEST
     corners = np.argwhere(seen)[:, None, ::-1] + _CORNERS
-    colors = np.empty((len(corners), 4))
+    colors: Any = np.empty((len(corners), 4))  # the types of Matplotlib lack arrays of colours
     colors[:, :3], colors[:, 3] = to_rgb(BLUE), np.minimum(matrix[seen], 1)
     cells = PatchCollection([])  # of squares without a Rectangle each, which takes ten times as long to make
     Collection.set_paths(cells, PolyCollection(corners).get_paths())

@@ -47,7 +47,7 @@ def _dark(color: Any) -> Any:
     return color if dark is None else (*dark[:3], alpha)
 
 
-def _all_dark(colors: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
+def _all_dark(colors: npt.NDArray[np.floating]) -> Any:  # an array of colours, which the types of Matplotlib lack
     """Return the dark colours of many, `[N, 4]`, most of which differ only in how opaque they are."""
     dark = colors.copy()
     for color in {tuple(color) for color in colors[:, :3].tolist()}:
