@@ -17,6 +17,7 @@ import pytest
 from nmt_pbt.run.journal import read_journal, without_times
 from nmt_pbt.run.records import Evaluated, SearchEnded, Tested
 from nmt_pbt.tasks.translation.attention_record import attention_path, read_attention
+from tests.commands_here import nmt_pbt_here
 from tests.translation.made_run import write_corpus
 
 SMALL = [
@@ -68,7 +69,7 @@ def plain(run: Path) -> list[dict[str, Any]]:
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a finished comparison in `run`."""
     folder = tmp_path_factory.mktemp("main_job")
-    nmt_pbt("compare", f"--methods={','.join(METHODS)}", *SMALL, "--out=run", cwd=folder)
+    nmt_pbt("compare", f"--methods={','.join(METHODS)}", *SMALL, "--engine=inline", "--out=run", cwd=folder)
     return folder
 
 
@@ -119,17 +120,17 @@ def test_the_journal_holds_what_the_best_model_so_far_said_of_a_few_dev_sentence
 
 
 def test_translate_answers_every_line_in_order_and_leaves_blank_ones_blank(folder: Path) -> None:
-    lines = nmt_pbt("translate", "run", cwd=folder, text="The cat sleeps.\n\nThe dog is old.\n").split("\n")
+    lines = nmt_pbt_here("translate", "run", cwd=folder, text="The cat sleeps.\n\nThe dog is old.\n").split("\n")
     assert len(lines) == 4
     assert lines[1] == lines[3] == ""
-    together = nmt_pbt("translate", "run", "--ensemble=5", "--nbest=1", cwd=folder, text="The dog is old.\n")
+    together = nmt_pbt_here("translate", "run", "--ensemble=5", "--nbest=1", cwd=folder, text="The dog is old.\n")
     assert together.startswith("0 ||| ")
 
 
 def test_evaluate_finds_the_score_that_the_journal_recorded(folder: Path) -> None:
     records = read_journal(folder / "run" / "journal.jsonl")
     tested = next(record for record in records if isinstance(record, Tested) and record.method == "pbt")
-    output = nmt_pbt("evaluate", "run", "--method=pbt", cwd=folder)
+    output = nmt_pbt_here("evaluate", "run", "--method=pbt", cwd=folder)
     assert float(output.splitlines()[1].split()[1]) == pytest.approx(tested.test["bleu"], abs=0.006)
     assert tested.signatures["bleu"] in output
 

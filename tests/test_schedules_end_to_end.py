@@ -8,19 +8,24 @@ from pathlib import Path
 
 import pytest
 
+from nmt_pbt.report import page as page_of_report
 from nmt_pbt.run.journal import read_journal
 from nmt_pbt.run.records import AnyRecord, Assigned, Evaluated, RunStarted, SearchEnded, Tested
 from nmt_pbt.run.schedule import Schedule, found_schedule
+from tests.commands_here import nmt_pbt_here
+from tests.report.draw_only import draw_only
 from tests.test_end_to_end import SMALL, UNDRAWN, nmt_pbt, plain, start
 
 MORE = ["--set=search.interval=0.5", "--set=search.pbt.exploit=tournament"]
+INLINE = "--set=engine.name=inline"
+"""For commands in this process; those of the run that is killed work in processes of their own."""
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a run of PBT and its replays in `run`."""
     folder = tmp_path_factory.mktemp("schedules")
-    nmt_pbt("compare", "--methods=final-values,replay,pbt", *SMALL, *MORE, "--out=run", cwd=folder)
+    nmt_pbt_here("compare", "--methods=final-values,replay,pbt", *SMALL, *MORE, INLINE, "--out=run", cwd=folder)
     return folder
 
 
@@ -88,29 +93,32 @@ def test_a_comparison_killed_in_a_replay_resumes_to_the_journal_of_one_that_was_
 
 
 def test_train_replays_a_runs_schedule_once_on_the_same_corpus(folder: Path) -> None:
-    nmt_pbt("train", "--schedule=run", UNDRAWN, "--out=again", cwd=folder)
+    nmt_pbt_here("train", "--schedule=run", UNDRAWN, "--out=again", cwd=folder)
+    assert not (folder / "again" / "report").exists()
     records = journal(folder / "again")
     assert trained(records, "replay") == recorded(found(folder))
     assert {record.member for record in records if isinstance(record, Assigned)} == {0}
     corpora = [r.data for run in ("run", "again") for r in journal(folder / run) if isinstance(r, RunStarted)]
     assert corpora[0] == corpora[1]
-    lines = nmt_pbt("translate", "again", cwd=folder, text="The cat sleeps.\n")
+    lines = nmt_pbt_here("translate", "again", cwd=folder, text="The cat sleeps.\n")
     assert len(lines.splitlines()) == 1
 
 
 def test_train_replays_a_schedule_of_a_file_on_another_corpus_in_epochs(folder: Path) -> None:
     schedule = "run/report/schedule_pbt_seed0.yaml"
     small = [option for option in SMALL if "epochs" not in option and "train_pairs" not in option]
-    nmt_pbt(
-        "train", f"--schedule={schedule}", *small, UNDRAWN, "--set=corpus.train_pairs=100", "--out=file", cwd=folder
-    )
+    fewer = "--set=corpus.train_pairs=100"
+    nmt_pbt_here("train", f"--schedule={schedule}", *small, UNDRAWN, INLINE, fewer, "--out=file", cwd=folder)
     assert trained(journal(folder / "file"), "replay")[-1][0] == recorded(found(folder))[-1][0] // 2
 
 
-def test_guesses_by_hand_are_added_to_the_run_and_tested_when_asked_for(folder: Path) -> None:
-    said = nmt_pbt("manual", "run", "--set=dropout=0.65", "--set=clip_norm=2.0", cwd=folder)
+def test_guesses_by_hand_are_added_to_the_run_and_tested_when_asked_for(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(page_of_report, "render", draw_only)  # the words of the page are looked at, until the last
+    said = nmt_pbt_here("manual", "run", "--set=dropout=0.65", "--set=clip_norm=2.0", cwd=folder)
     assert re.search(r"Guess 0+: val_bleu \d+\.\d\d, rank \d of 4", said)
-    assert nmt_pbt("manual", "run", "--set=learning_rate=0.02", cwd=folder).count("manual") >= 2
+    assert nmt_pbt_here("manual", "run", "--set=learning_rate=0.02", cwd=folder).count("manual") >= 2
     records = [record for record in journal(folder / "run") if not isinstance(record, RunStarted)]
     mine = [record for record in records if record.method == "manual"]
     assert next(r.values["dropout"] for r in mine if isinstance(r, Assigned)) == 0.65
@@ -118,14 +126,15 @@ def test_guesses_by_hand_are_added_to_the_run_and_tested_when_asked_for(folder: 
     assert not any(isinstance(record, Tested) for record in mine)
     page = (folder / "run" / "report" / "index.html").read_text(encoding="utf-8")
     assert "but for Manual, whose guesses took 4 epochs" in page
-    nmt_pbt("manual", "run", "--test", cwd=folder)
+    nmt_pbt_here("manual", "run", "--test", cwd=folder)
     (tested,) = (r for r in journal(folder / "run") if isinstance(r, Tested) and r.method == "manual")
     scores = {r.trial: r.metrics["val_bleu"] for r in mine if isinstance(r, Evaluated)}
     best = max(r.metrics["val_bleu"] or 0.0 for r in mine if isinstance(r, Evaluated))
     assert tested.dev["val_bleu"] == best
     assert tested.trial in scores
-    nmt_pbt("translate", "run", "--method=manual", cwd=folder, text="The cat sleeps.\n")
-    nmt_pbt("compare", "--resume", "run", cwd=folder)
-    nmt_pbt("manual", "run", "--set=dropout=0.0", cwd=folder)
+    nmt_pbt_here("translate", "run", "--method=manual", cwd=folder, text="The cat sleeps.\n")
+    nmt_pbt_here("compare", "--resume", "run", cwd=folder)
+    monkeypatch.undo()
+    nmt_pbt_here("manual", "run", "--set=dropout=0.0", cwd=folder)
     page = (folder / "run" / "report" / "index.html").read_text(encoding="utf-8")
     assert "1 guess of Manual came after its winner had been tested" in page

@@ -16,8 +16,9 @@ from nmt_pbt.space.settings import ChoiceDomain
 from nmt_pbt.tasks.translation.settings import STRUCTURAL
 from nmt_pbt.tasks.translation.tree import TranslationSettings, check_schedule, load_settings
 
-FREE = ("name", "engine", "evaluation", "training.epochs", "search.replay.models")
-"""What a replay may have otherwise than the run it replays: where it runs, how it translates, how long it goes on."""
+FREE = ("name", "engine", "report", "evaluation", "training.epochs", "search.replay.models")
+"""What a replay may have otherwise than the run it replays: where it runs, whether it draws its report, how it
+translates, how long it goes on."""
 
 
 @dataclass(frozen=True)

@@ -71,7 +71,7 @@ def test_gradients_equal_automatic_ones(attention, options, training):
     model.bindings.set({"dropout": 0.3, "recurrent_dropout": 0.3})
     weights = [weight.value for weight in model.trainable_variables]
 
-    @tf.function
+    @tf.function(autograph=False)
     def loss_and_gradients():
         with tf.GradientTape() as tape:
             loss = model.batch_loss(SOURCE, TARGET, training=training).objective

@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from matplotlib.figure import Figure
 
 from nmt_pbt.report import page
 from nmt_pbt.report.figures import style
-from nmt_pbt.report.figures.style import Rendered
+from tests.report.draw_only import draw_only
 from tests.report.fake_run import write_fake_run
 
 
@@ -29,11 +28,6 @@ def three_path(tmp_path_factory) -> Path:
 @pytest.fixture
 def quick_figures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every figure is drawn, but neither laid out nor written: for tests of the words of a page."""
-
-    def draw_only(draw, width, height, dark):
-        draw(Figure(figsize=(width, height)).add_subplot())
-        return Rendered("<svg></svg>", b"")
-
     monkeypatch.setattr(page, "render", draw_only)
 
 

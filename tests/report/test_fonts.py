@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -24,6 +23,7 @@ from nmt_pbt.tasks.translation.attention_record import (
     read_attention,
     write_attention,
 )
+from tests.report.fake_run import write_fake_run
 from tests.report.made_font import write_font
 
 CHINESE = "那只猫睡觉。"
@@ -81,10 +81,9 @@ def test_what_no_font_has_is_told_without_a_warning(system, tmp_path):
 
 
 @pytest.fixture
-def chinese_run(one_path: Path, tmp_path: Path) -> Path:
+def chinese_run(tmp_path: Path) -> Path:
     """A run whose translations are Chinese."""
-    run = tmp_path / "run"
-    shutil.copytree(one_path, run)
+    run = write_fake_run(tmp_path / "run", ("pbt",), population=2, epochs=2.0, sentences=80)
     for file in (run / "translations").glob("*.txt"):
         path = attention_path(file)
         found = read_attention(path)

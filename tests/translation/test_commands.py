@@ -19,13 +19,35 @@ import pytest
 from nmt_pbt.cli.main import app
 from nmt_pbt.cli.usage import run_app
 from nmt_pbt.run.best_model import choose_models
+from nmt_pbt.tasks.kept_model import KeptModel
 from nmt_pbt.tasks.translation.decoder import TextDecoder
 from nmt_pbt.tasks.translation.decoding_options import DecodingOptions
-from nmt_pbt.tasks.translation.translator import Translator
+from nmt_pbt.tasks.translation.translator import Translator, load_decoder
 from nmt_pbt.tasks.translation.tree import TranslationSettings
 
 LINES = ["The cat sleeps.", "", "The old dogs see a small house.", "  ", "She is here."]
 TEXT = "".join(line + "\n" for line in LINES)
+
+
+@pytest.fixture(scope="module")
+def loaded() -> dict[tuple[tuple[Path, str], ...], TextDecoder]:
+    """What commands have loaded, by the models' runs and names."""
+    return {}
+
+
+@pytest.fixture(autouse=True)
+def models_are_loaded_once(
+    loaded: dict[tuple[tuple[Path, str], ...], TextDecoder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Tracing a model takes most of the time of a command: the next one that wants it gets it as it is."""
+
+    def load(chosen: Sequence[KeptModel[TranslationSettings]]) -> TextDecoder:
+        models = tuple((one.run, one.name) for one in chosen)
+        if models not in loaded:
+            loaded[models] = load_decoder(chosen)
+        return loaded[models]
+
+    monkeypatch.setattr("nmt_pbt.tasks.translation.translator.load_decoder", load)
 
 
 @pytest.fixture
@@ -233,7 +255,7 @@ def test_evaluate_lets_the_first_model_go_before_the_second_is_built(run, comman
     alive = []
     import nmt_pbt.tasks.translation.translator as module
 
-    load, built = module.load_decoder, []
+    built = []
 
     def watched(chosen):
         import gc
@@ -241,7 +263,7 @@ def test_evaluate_lets_the_first_model_go_before_the_second_is_built(run, comman
 
         gc.collect()
         alive.append(sum(reference() is not None for reference in built))
-        decoder = load(chosen)
+        decoder = load_decoder(chosen)
         built.append(weakref.ref(decoder))
         return decoder
 

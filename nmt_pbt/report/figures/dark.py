@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from matplotlib.collections import Collection
 from matplotlib.colors import to_hex, to_rgba
 from matplotlib.figure import Figure
@@ -33,8 +34,8 @@ def darken(figure: Figure) -> None:
             artist.set_color(_dark(artist.get_color()))
         elif isinstance(artist, Collection) and artist.get_array() is None:
             faces, edges = np.asarray(artist.get_facecolor()), np.asarray(artist.get_edgecolor())
-            artist.set_facecolor([_dark(face) for face in faces])
-            artist.set_edgecolor([_dark(edge) for edge in edges])
+            artist.set_facecolor(_all_dark(faces))
+            artist.set_edgecolor(_all_dark(edges))
 
 
 def _dark(color: Any) -> Any:
@@ -44,6 +45,14 @@ def _dark(color: Any) -> Any:
     red, green, blue, alpha = to_rgba(color)
     dark = _DARK.get(to_hex((red, green, blue)))
     return color if dark is None else (*dark[:3], alpha)
+
+
+def _all_dark(colors: npt.NDArray[np.floating]) -> Any:  # an array of colours, which the types of Matplotlib lack
+    """Return the dark colours of many, `[N, 4]`, most of which differ only in how opaque they are."""
+    dark = colors.copy()
+    for color in {tuple(color) for color in colors[:, :3].tolist()}:
+        dark[(colors[:, :3] == color).all(axis=1), :3] = _dark(color)[:3]
+    return dark
 
 
 def with_dark_rules(svg: str) -> str:
