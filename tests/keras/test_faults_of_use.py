@@ -16,7 +16,9 @@ import pytest
 
 import nmt_pbt
 from nmt_pbt.base.errors import SearchError, UsageError
+from nmt_pbt.tasks.state import content_hash
 from tests.keras.keras_models import Live, Scaled, build, data, search, trials, tuner
+from tests.keras.test_compare import records
 
 DEV = data(1, 64)
 
@@ -369,6 +371,72 @@ def test_a_hyperparameter_in_another_variable_that_training_changes_is_refused(t
         UsageError, match=r"^scale is kept in the model's variable .*scale, and training changed it from .* callback"
     ):
         search(tuner(tmp_path, Scaled({"scale", "learning_rate"})), callbacks=[Fades()])
+
+
+class Halves(keras.callbacks.Callback):
+    """Anneals the hyperparameter `scale`."""
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        self.model.layers[1].scale.assign(self.model.layers[1].scale / 2)
+
+
+class ScaledAnew(keras_tuner.HyperModel):
+    """Builds `Scaled` for each trial."""
+
+    def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
+        return Scaled(set()).build(hp)
+
+
+@pytest.mark.parametrize("kind", [ScaledAnew(), Scaled({"scale", "learning_rate"})])
+def test_what_training_makes_of_a_hyperparameter_goes_on_in_whatever_process(kind: Any) -> None:
+    task = nmt_pbt.keras_task(kind, *data(0), validation_data=DEV, callbacks=[Halves()])
+    live, other = task.build({}), task.build({})
+    for scale in (0.5, 1.6):  # the process has seen other models
+        values = {"scale": scale, "learning_rate": 0.01, "constant": 1.0}
+        live.reset(1)
+        live.set_hyperparameters(values)
+        live.train(1)
+    other.load(live.state())
+    other.set_hyperparameters(values)
+    for trainable in (live, other):
+        trainable.train(1)
+        assert float(trainable.model.layers[1].scale) == pytest.approx(0.4)
+    assert content_hash(live.state()) == content_hash(other.state())
+    if isinstance(kind, Scaled):
+        with pytest.raises(UsageError, match=r"^scale is kept in .*, and training changed it from 1.6 to 0.4"):
+            other.set_hyperparameters({**values, "scale": 0.7})
+
+
+def test_a_hyperparameter_that_training_changes_is_no_fault_where_values_stay(tmp_path: Path) -> None:
+    common: dict[str, Any] = {"methods": ("random",), "seeds": 1, "population": 3, "epochs": 2, "verbose": 0}
+    for workers in (1, 2):
+        folder = tmp_path / str(workers)
+        nmt_pbt.compare(
+            ScaledAnew(),
+            *data(0),
+            validation_data=DEV,
+            callbacks=[Halves()],
+            workers=workers,
+            directory=folder,
+            **common,
+        )
+    assert records(tmp_path / "1") == records(tmp_path / "2")
+
+
+def test_whether_a_rate_is_constant_may_be_searched_without_apply(tmp_path: Path) -> None:
+    def build_scheduled(hp: keras_tuner.HyperParameters) -> keras.Model:
+        model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
+        lr = rate(hp)
+        if hp.Choice("schedule", ["constant", "decay"]) == "decay":
+            lr = keras.optimizers.schedules.ExponentialDecay(lr, 10, 0.9)
+        model.compile(keras.optimizers.Adam(lr), "mse", run_eagerly=True)
+        return model
+
+    trainable = nmt_pbt.keras_task(build_scheduled, *data(0), validation_data=DEV).build({})
+    for seed, schedule in enumerate(("constant", "constant", "decay")):
+        trainable.reset(seed)
+        trainable.set_hyperparameters({"learning_rate": 0.01 * (1 + seed), "schedule": schedule})
+        assert trainable.train(1)["train_loss"] > 0
 
 
 def test_a_plateau_that_no_interval_is_long_enough_for_is_refused(tmp_path: Path) -> None:

@@ -234,7 +234,6 @@ class KerasTrainable:
         if isinstance(results, keras.callbacks.History) and watch.seen:
             for name, value in self._validated(model, watch, changed, named).items():
                 results.history.setdefault(name, []).append(value)
-        self._live.check_trained(self._hp)
         metrics = last_metrics(results, objective, "HyperModel.fit")
         if not is_finite(model):
             metrics[objective.name] = math.nan
