@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import nmt_pbt
-from nmt_pbt.base.errors import SearchError, UsageError
+from nmt_pbt.base.errors import AllFailedError, SearchError, UsageError
 from nmt_pbt.tasks.state import content_hash
 from tests.keras.keras_models import Live, Scaled, build, data, search, trials, tuner
 from tests.keras.test_compare import records
@@ -262,7 +262,30 @@ def test_labels_of_the_wrong_kind_are_told_in_a_line(tmp_path: Path) -> None:
     with pytest.raises(SearchError, match=r"all 2 members failed, the last one with: ValueError: .*shape") as told:
         search(tuner(tmp_path, classifying, population_size=2, epochs=1))
     assert "\n" not in str(told.value)
-    assert str(told.value).endswith("; mend that, then search again")
+    assert "; mend that, or narrow the search space if it comes of the values; then search afresh" in str(told.value)
+    with pytest.raises(SearchError) as again:
+        search(tuner(tmp_path, classifying, population_size=2, epochs=1))
+    assert str(again.value) == str(told.value)  # what the folder holds is replayed, and so the advice is another one
+    assert "in another folder" in str(again.value)
+
+
+def test_a_model_that_is_too_large_is_told_with_what_else_may_be_the_cause() -> None:
+    told = str(AllFailedError("all", "FailedTrialError: the model has 9 parameters, more than max_model_size=3"))
+    assert "; mend that, or narrow the search space if it comes of the values; then search afresh" in told
+
+
+@pytest.mark.parametrize("kind", ["MemoryError", "ResourceExhaustedError"])
+def test_too_little_memory_is_told_as_such(tmp_path: Path, kind: str) -> None:
+    import tensorflow as tf
+
+    class Raises(Live):
+        def fit(self, hp: Any, model: Any, *args: Any, **kwargs: Any) -> Any:
+            if kind == "MemoryError":
+                raise MemoryError("no more")
+            raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
+
+    with pytest.raises(SearchError, match="failed, the last one with: out of memory; narrow the search space"):
+        search(tuner(tmp_path, Raises(), population_size=2, epochs=1))
 
 
 @pytest.mark.parametrize(

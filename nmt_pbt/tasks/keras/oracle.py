@@ -12,9 +12,8 @@ from typing import Any
 import keras_tuner
 from keras_tuner.engine.trial import Trial
 
-from nmt_pbt.base.errors import StateError, UsageError
+from nmt_pbt.base.errors import NOT_FINITE, StateError, UsageError
 from nmt_pbt.base.files import cannot_write, replace_file
-from nmt_pbt.run.jobs import NOT_FINITE
 from nmt_pbt.search import pbt
 from nmt_pbt.search.keras_tuner_space import matching
 from nmt_pbt.search.oracles import EPOCHS, SafeOracle, locked

@@ -16,7 +16,7 @@ import keras_tuner
 import numpy as np
 from keras_tuner.errors import FatalError, FatalValueError
 
-from nmt_pbt.base.errors import NmtPbtError, TrialFailedError, UsageError, first_line
+from nmt_pbt.base.errors import NmtPbtError, OutOfMemoryError, TrialFailedError, UsageError, first_line
 from nmt_pbt.base.files import FULL
 from nmt_pbt.base.randomness import derive_seed
 from nmt_pbt.base.types import Value
@@ -160,6 +160,7 @@ class KerasTrainable:
 
         Raises:
             TrialFailedError: The build function, `fit` or a callback raised something.
+            OutOfMemoryError: The model or a batch did not fit into memory.
         """
         begun, began = self._begun_with if self._epochs == _age(self._begun_with) else self.state(), self._epochs
         for retries in range(self._task.max_retries, -1, -1):
@@ -167,7 +168,7 @@ class KerasTrainable:
                 with _failing():
                     self._metrics = self._fit(began + pairs)
                 break
-            except TrialFailedError:
+            except (TrialFailedError, OutOfMemoryError):
                 if not retries:
                     raise
                 self._begun_with, self._epochs = begun, began
@@ -320,6 +321,7 @@ def _failing() -> Iterator[None]:
     """Let what a user's code raises fail the trial, with the place in that code; a full disk ends the search.
 
     Raises:
+        OutOfMemoryError: Something did not fit into memory.
         TrialFailedError: In place of any other error.
     """
     try:
@@ -329,7 +331,15 @@ def _failing() -> Iterator[None]:
     except Exception as error:
         if isinstance(error, OSError) and error.errno in FULL:
             raise
+        if _is_out_of_memory(error):
+            raise OutOfMemoryError(reason_of(error)) from error
         raise TrialFailedError(reason_of(error)) from error
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """Return whether Python, TensorFlow or JAX found too little memory."""
+    kinds = {kind.__name__ for kind in type(error).__mro__}  # by name: TensorFlow may not be installed
+    return bool(kinds & {"MemoryError", "ResourceExhaustedError"}) or str(error).startswith("RESOURCE_EXHAUSTED")
 
 
 _HERE = Path(__file__).resolve().parents[2]
