@@ -15,7 +15,7 @@ import numpy as np
 
 from nmt_pbt.base.errors import UsageError
 from nmt_pbt.base.types import Value
-from nmt_pbt.tasks.keras.model_state import learning_rates, state_variables
+from nmt_pbt.tasks.keras.model_state import learning_rates, shape_of, state_variables
 
 Scalars = Mapping[str, tuple[str, float]]
 """Variables that are single numbers and not trained, where a model may keep a hyperparameter: path and value by key."""
@@ -32,7 +32,7 @@ def scalars(model: keras.Model) -> Scalars:
     return {
         key: (variable.path, float(variable))
         for key, variable in {**held, **rates}.items()
-        if tuple(variable.shape) == () and "float" in str(variable.dtype)
+        if shape_of(variable) == () and "float" in str(variable.dtype)
     }
 
 

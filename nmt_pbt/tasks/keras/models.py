@@ -26,6 +26,7 @@ from nmt_pbt.tasks.keras.in_force import (
     scalars,
 )
 from nmt_pbt.tasks.keras.model_state import (
+    Shape,
     ShapeError,
     build_optimizer,
     build_optimizers,
@@ -33,6 +34,7 @@ from nmt_pbt.tasks.keras.model_state import (
     is_built,
     learning_rates,
     load,
+    shape_of,
     state_variables,
     trained_by,
 )
@@ -297,14 +299,14 @@ class LiveModel:
         return shapes_of(model)
 
 
-Shapes = Mapping[str, tuple[tuple[int, ...], str]]
+Shapes = Mapping[str, tuple[Shape | None, str]]
 """Shape and type of every variable of a model's state."""
 
 
 def shapes_of(model: keras.Model) -> Shapes:
     """Return shape and type of every variable of the state of a built model."""
     build_optimizer(model)
-    return {key: (tuple(variable.shape), str(variable.dtype)) for key, variable in state_variables(model).items()}
+    return {key: (shape_of(variable), str(variable.dtype)) for key, variable in state_variables(model).items()}
 
 
 def not_declared(names: Sequence[str], difference: str) -> UsageError:
