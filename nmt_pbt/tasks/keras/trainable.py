@@ -54,8 +54,10 @@ class KerasTrainable:
         task: What is trained.
     """
 
+    checks_load: bool = True
+    """A state is loaded only once the values are set, and compared bit for bit then; see `model_state.load`."""
     checks_values: bool = True
-    """It refuses by itself, in `set_hyperparameters`, values that are not in force."""
+    """Which variable keeps which value is the model's own affair; see `in_force`, which looks."""
 
     def __init__(self, task: WhatToFit) -> None:
         self._task = task
