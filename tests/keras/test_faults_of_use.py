@@ -16,6 +16,9 @@ import pytest
 
 import nmt_pbt
 from nmt_pbt.base.errors import AllFailedError, SearchError, UsageError
+from nmt_pbt.space.domains import Choice
+from nmt_pbt.space.space import Space
+from nmt_pbt.tasks.keras.space import tell_words_that_change
 from nmt_pbt.tasks.state import content_hash
 from tests.keras.keras_models import Live, Scaled, build, data, search, trials, tuner
 from tests.keras.test_compare import records
@@ -376,9 +379,12 @@ def test_an_activation_that_may_change_in_mid_training_is_told_with_how_to_keep_
     told = "activation: Population Based Training may change this in mid-training, .* structural=\\('activation',\\)"
     search(tuner(tmp_path / "undeclared", activated, population_size=2, epochs=1))
     assert len(re.findall(told, caplog.text)) == 1
-    nmt_pbt.keras_task(activated, *data(0), validation_data=DEV)
-    assert len(re.findall(told, caplog.text)) == 2
+    common: dict[str, Any] = {"validation_data": DEV, "seeds": 1, "population": 2, "epochs": 1, "workers": 1}
+    for _ in range(2):  # told once, when it begins
+        nmt_pbt.compare(activated, *data(0), methods=("pbt",), directory=tmp_path / "compared", verbose=0, **common)
+        assert len(re.findall(told, caplog.text)) == 2
     caplog.clear()
+    nmt_pbt.compare(activated, *data(0), methods=("random",), directory=tmp_path / "random", verbose=0, **common)
     search(tuner(tmp_path / "structural", activated, population_size=2, epochs=1, structural=["activation"]))
     search(tuner(tmp_path / "frozen", activated, population_size=2, epochs=1, frozen=["activation"]))
     nmt_pbt.keras_task(activated, *data(0), validation_data=DEV, structural=["activation"])
@@ -394,6 +400,16 @@ def test_a_hyperparameter_in_another_variable_that_training_changes_is_refused(t
         UsageError, match=r"^scale is kept in the model's variable .*scale, and training changed it from .* callback"
     ):
         search(tuner(tmp_path, Scaled({"scale", "learning_rate"})), callbacks=[Fades()])
+
+
+def test_several_words_that_may_change_are_told_together(caplog: pytest.LogCaptureFixture) -> None:
+    tell_words_that_change(Space((Choice("kind", ("a", "b")), Choice("on", (False, True)))))
+    assert "kind, on: Population Based Training may change them in mid-training" in caplog.text
+
+
+def test_a_misspelt_structural_name_of_a_task_is_refused() -> None:
+    with pytest.raises(UsageError, match="structural learning_rat: not in the search space; did you mean"):
+        nmt_pbt.keras_task(build, *data(0), validation_data=DEV, structural=["units_*", "learning_rat"])
 
 
 class Halves(keras.callbacks.Callback):
