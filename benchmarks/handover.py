@@ -57,13 +57,15 @@ def main() -> None:
             job = TrainingJob("0", own, 64, start, weights_seed=0, masks_seed=number, order_seed=0, save_as="0")
             donor = _timed(times[PARTS[0]], lambda name=start.name, found=start.hash: states.load(name, found))
             _timed(times[PARTS[1]], lambda state=donor: trainable.load(state))
-            _timed(times[PARTS[2]], lambda job=job, state=donor: check_taken_over(job, trainable.state(), state))
+            _timed(
+                times[PARTS[2]], lambda job=job, state=donor: check_taken_over(job, trainable, trainable.state(), state)
+            )
 
             def own_values(job: TrainingJob = job) -> None:
                 trainable.set_hyperparameters(job.values)
                 trainable.reorder(job.order_seed)
                 trainable.reseed(job.masks_seed or 0)
-                check_in_force(job, trainable.effective_values())
+                check_in_force(job, trainable, frozenset())
 
             _timed(times[PARTS[3]], own_values)
     parameters = sum(int(variable.value.shape.num_elements()) for variable in trainable.model.trainable_variables)

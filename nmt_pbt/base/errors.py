@@ -45,21 +45,29 @@ class SearchError(NmtPbtError):
     """The search cannot go on, for instance because every member failed."""
 
 
-_MEND = "mend that, then search again"
+NOT_FINITE = "nan"
+"""Why a trial failed whose loss or metric is no finite number."""
+OUT_OF_MEMORY = "out of memory"
+"""Why a trial failed that did not fit into memory."""
+NARROW = "narrow the search space, for instance to smaller learning rates or batches"
+"""What to do where the values of hyperparameters are why trials failed."""
+_MEND = (
+    "mend that, or narrow the search space if it comes of the values; then search afresh in another folder: this one "
+    "remembers how it ended"
+)
 
 
 class AllFailedError(SearchError):
     """So many trials of one search failed that it is given up; other searches of the run go on.
 
     Args:
-        which: Which failed.
+        failed_trials: Which failed.
         reason: Why the last one did; None where that is not known.
     """
 
-    def __init__(self, which: str, reason: str | None) -> None:
-        by_values = reason in (None, "nan", "out of memory")
-        advice = "narrow the search space, for instance to smaller learning rates or batches" if by_values else _MEND
-        super().__init__(f"{which} failed, the last one with: {reason or 'unknown'}; {advice}")
+    def __init__(self, failed_trials: str, reason: str | None) -> None:
+        advice = NARROW if reason in (None, NOT_FINITE, OUT_OF_MEMORY) else _MEND
+        super().__init__(f"{failed_trials} failed, the last one with: {reason or 'unknown'}; {advice}")
 
 
 def first_line(text: object, otherwise: str) -> str:

@@ -6,10 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from nmt_pbt.base.errors import SearchError
+from nmt_pbt.base.errors import NARROW, NOT_FINITE, SearchError
 from nmt_pbt.run.driver import Driver, Listener
 from nmt_pbt.run.engines import build_engine
-from nmt_pbt.run.jobs import NOT_FINITE
 from nmt_pbt.run.journal import Journal
 from nmt_pbt.run.preflight import check_going_on
 from nmt_pbt.run.records import Evaluated, SearchEnded, SearchRecord, Tested, search_started
@@ -141,8 +140,5 @@ def _check_any_succeeded(run: RunDirectory, journal: Journal) -> None:
                 failures.add(record.failure)
     reason = reasons[-1]
     if failures == {NOT_FINITE}:
-        reason = (
-            "train or evaluate returned what is not finite in every trial; return finite numbers, or narrow the search "
-            "space, for instance to smaller learning rates"
-        )
+        reason = f"train or evaluate returned what is not finite in every trial; return finite numbers, or {NARROW}"
     raise SearchError(f"{run.path}: no search of this run has a winner; the last one: {reason}")

@@ -33,8 +33,8 @@ def check_taken_over(job: TrainingJob, trainable: Trainable, held: MemberState, 
             is missing.
     """
     assert job.start is not None
-    if held is donor:
-        return  # not in a model before its values are set: then the trainable itself compares what it holds
+    if held is donor and getattr(trainable, "checks_load", False):
+        return
     if donor is not None:
         # What a state of an older version does not hold, the load leaves as configured.
         held = MemberState({name: held.arrays[name] for name in donor.arrays if name in held.arrays}, held.age)

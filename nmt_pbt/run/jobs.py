@@ -12,8 +12,6 @@ from nmt_pbt.tasks.protocol import TestResult
 
 MAX_DEATHS = 3
 """A job during which so many workers died is not tried again: it is what kills them."""
-NOT_FINITE = "nan"
-"""Why a trial failed whose loss or metric is no finite number."""
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from nmt_pbt.base.errors import NmtPbtError, SearchError, StateError, UsageError, first_line
+from nmt_pbt.base.errors import OUT_OF_MEMORY, NmtPbtError, SearchError, StateError, UsageError, first_line
 from nmt_pbt.run.jobs import (
     MAX_DEATHS,
     Job,
@@ -219,8 +219,8 @@ class RayEngine:
             result, state = self._ray.get(member.running)
         except self._ray.exceptions.OutOfMemoryError:
             if isinstance(job, TestingJob):
-                raise _trouble(name, Exception("out of memory while it tested a winner")) from None
-            result, state = JobResult(name, job.trial, failure="out of memory"), None
+                raise _trouble(name, Exception(f"{OUT_OF_MEMORY} while it tested a winner")) from None
+            result, state = JobResult(name, job.trial, failure=OUT_OF_MEMORY), None
         except self._ray.exceptions.RayActorError as error:
             self._members[name] = self._start(name)
             return Undone(name, first_line(error, "unknown"))

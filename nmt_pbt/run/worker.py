@@ -11,12 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from nmt_pbt.base.errors import OutOfMemoryError, StateError, TrialFailedError
+from nmt_pbt.base.errors import NOT_FINITE, OUT_OF_MEMORY, OutOfMemoryError, StateError, TrialFailedError
 from nmt_pbt.base.memory import give_back_memory
 from nmt_pbt.base.types import Value
 from nmt_pbt.run.handover import check_continued, check_in_force, check_taken_over
 from nmt_pbt.run.jobs import (
-    NOT_FINITE,
     Job,
     JobResult,
     Result,
@@ -142,7 +141,7 @@ class Worker:
             live.at = StateReference(job.save_as, self._states.save(job.save_as, state))
             clock.lap("save")
         except (OutOfMemoryError, MemoryError):
-            return self._failed(job, "out of memory", clock)
+            return self._failed(job, OUT_OF_MEMORY, clock)
         except TrialFailedError as error:
             return self._failed(job, str(error), clock)
         return JobResult(

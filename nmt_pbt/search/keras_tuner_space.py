@@ -18,8 +18,8 @@ _WILDCARDS = frozenset("*?[")
 
 def matching(names: Iterable[str], declared: Iterable[str]) -> set[str]:
     """Return those names that are declared, by themselves or by a pattern such as `units_*`."""
-    names = list(names)
-    return {name for pattern in declared for name in fnmatch.filter(names, pattern)}
+    patterns = list(declared)
+    return {name for name in names if any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)}
 
 
 def to_hyperparameters(space: Space) -> keras_tuner.HyperParameters:

@@ -144,7 +144,12 @@ def fault_of(trainable: object, *methods: str) -> str:
 
 def _lacking(value: object, kind: type) -> str:
     """Return what a value lacks of a protocol, as a list of names. Properties are not asked: they may raise."""
-    names = [name for part in kind.__mro__ for name in vars(part) if name[0] != "_"]
+    names = [
+        name
+        for part in kind.__mro__
+        for name, member in vars(part).items()
+        if name[0] != "_" and not isinstance(member, bool)  # what need not be promised
+    ]
     return ", ".join(
         n for n in names if inspect.getattr_static(value, n, _lacking) is _lacking and not hasattr(value, n)
     )

@@ -88,7 +88,17 @@ class TestResult:
 
 
 class Trainable(Protocol):
-    """One live model. Same state, same values, same data order: the same next state, bit for bit."""
+    """One live model. Same state, same values, same data order: the same next state, bit for bit.
+
+    Attributes:
+        checks_load: Whether it compares by itself, in `set_hyperparameters`, what the live model holds with the state
+            that was loaded. Then it may return that very state from `state` before.
+        checks_values: Whether it refuses by itself, in `set_hyperparameters`, values that are not in force. Then
+            `effective_values` need not tell them.
+    """
+
+    checks_load: bool = False
+    checks_values: bool = False
 
     def reset(self, seed: int) -> None:
         """Become a fresh model: weights drawn from `seed`, empty optimizer slots, age 0."""

@@ -78,16 +78,18 @@ def test_two_workers_of_keras_tuners_chief_go_on_from_one_anothers_states(tmp_pa
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    chief = start(tmp_path, "chief", port)
+    started: list[subprocess.Popen[str]] = []
     try:
-        workers = [start(tmp_path, name, port) for name in ("worker0", "worker1")]
-        for worker in workers:
+        for name in ("chief", "worker0", "worker1"):
+            started.append(start(tmp_path, name, port))
+        for worker in started[1:]:
             told, wrong = worker.communicate(timeout=240)
             assert worker.returncode == 0, wrong[-3000:]
             assert 1e-3 <= float(told.split()[-1]) <= 0.3
     finally:
-        chief.kill()  # it would look for lost workers for 20 s
-        chief.communicate()
+        for process in started:
+            process.kill()  # the chief would look for lost workers for 20 s
+            process.communicate()
 
     trials: dict[str, dict[str, Any]] = {
         file.parent.name.removeprefix("trial_"): json.loads(file.read_text())

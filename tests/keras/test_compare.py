@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -125,6 +126,15 @@ def test_data_that_cannot_be_sent_to_workers_are_refused_with_how_to_give_them(t
     dataset = tf.data.Dataset.from_tensor_slices(data(0)).batch(32)
     with pytest.raises(UsageError, match=r"^x: what it is .* cannot be sent .* give a function .* workers=1"):
         nmt_pbt.compare(build_dropping, dataset, validation_data=data(1), workers=2, directory=tmp_path / "run")
+
+
+def test_the_schedule_tells_what_callbacks_made_of_the_learning_rate(tmp_path: Path) -> None:
+    halving = keras.callbacks.LearningRateScheduler(lambda epoch, rate: rate / 2 if epoch else rate)
+    found = compared(tmp_path, methods=("pbt",), population=2, epochs=3, callbacks=[halving]).schedule
+    assert list(found) == ["epoch", "until", "dropout", "learning_rate", "optimizer.learning_rate"]
+    shares = found["optimizer.learning_rate"] / found["learning_rate"]
+    assert math.isnan(shares[0])  # not changed yet
+    assert list(shares[1:]) == pytest.approx([1 / 2, 1 / 4])
 
 
 def test_searches_stop_by_rule_and_stay_stopped(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,8 +15,13 @@ import numpy as np
 import pytest
 
 import nmt_pbt
-from nmt_pbt.base.errors import SearchError, UsageError
+from nmt_pbt.base.errors import AllFailedError, SearchError, UsageError
+from nmt_pbt.space.domains import Choice
+from nmt_pbt.space.space import Space
+from nmt_pbt.tasks.keras.space import tell_words_that_change
+from nmt_pbt.tasks.state import content_hash
 from tests.keras.keras_models import Live, Scaled, build, data, search, trials, tuner
+from tests.keras.test_compare import records
 
 DEV = data(1, 64)
 
@@ -260,7 +265,30 @@ def test_labels_of_the_wrong_kind_are_told_in_a_line(tmp_path: Path) -> None:
     with pytest.raises(SearchError, match=r"all 2 members failed, the last one with: ValueError: .*shape") as told:
         search(tuner(tmp_path, classifying, population_size=2, epochs=1))
     assert "\n" not in str(told.value)
-    assert str(told.value).endswith("; mend that, then search again")
+    assert "; mend that, or narrow the search space if it comes of the values; then search afresh" in str(told.value)
+    with pytest.raises(SearchError) as again:
+        search(tuner(tmp_path, classifying, population_size=2, epochs=1))
+    assert str(again.value) == str(told.value)  # what the folder holds is replayed, and so the advice is another one
+    assert "in another folder" in str(again.value)
+
+
+def test_a_model_that_is_too_large_is_told_with_what_else_may_be_the_cause() -> None:
+    told = str(AllFailedError("all", "FailedTrialError: the model has 9 parameters, more than max_model_size=3"))
+    assert "; mend that, or narrow the search space if it comes of the values; then search afresh" in told
+
+
+@pytest.mark.parametrize("kind", ["MemoryError", "ResourceExhaustedError"])
+def test_too_little_memory_is_told_as_such(tmp_path: Path, kind: str) -> None:
+    import tensorflow as tf
+
+    class Raises(Live):
+        def fit(self, hp: Any, model: Any, *args: Any, **kwargs: Any) -> Any:
+            if kind == "MemoryError":
+                raise MemoryError("no more")
+            raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
+
+    with pytest.raises(SearchError, match="failed, the last one with: out of memory; narrow the search space"):
+        search(tuner(tmp_path, Raises(), population_size=2, epochs=1))
 
 
 @pytest.mark.parametrize(
@@ -351,9 +379,12 @@ def test_an_activation_that_may_change_in_mid_training_is_told_with_how_to_keep_
     told = "activation: Population Based Training may change this in mid-training, .* structural=\\('activation',\\)"
     search(tuner(tmp_path / "undeclared", activated, population_size=2, epochs=1))
     assert len(re.findall(told, caplog.text)) == 1
-    nmt_pbt.keras_task(activated, *data(0), validation_data=DEV)
-    assert len(re.findall(told, caplog.text)) == 2
+    common: dict[str, Any] = {"validation_data": DEV, "seeds": 1, "population": 2, "epochs": 1, "workers": 1}
+    for _ in range(2):  # told once, when it begins
+        nmt_pbt.compare(activated, *data(0), methods=("pbt",), directory=tmp_path / "compared", verbose=0, **common)
+        assert len(re.findall(told, caplog.text)) == 2
     caplog.clear()
+    nmt_pbt.compare(activated, *data(0), methods=("random",), directory=tmp_path / "random", verbose=0, **common)
     search(tuner(tmp_path / "structural", activated, population_size=2, epochs=1, structural=["activation"]))
     search(tuner(tmp_path / "frozen", activated, population_size=2, epochs=1, frozen=["activation"]))
     nmt_pbt.keras_task(activated, *data(0), validation_data=DEV, structural=["activation"])
@@ -369,6 +400,82 @@ def test_a_hyperparameter_in_another_variable_that_training_changes_is_refused(t
         UsageError, match=r"^scale is kept in the model's variable .*scale, and training changed it from .* callback"
     ):
         search(tuner(tmp_path, Scaled({"scale", "learning_rate"})), callbacks=[Fades()])
+
+
+def test_several_words_that_may_change_are_told_together(caplog: pytest.LogCaptureFixture) -> None:
+    tell_words_that_change(Space((Choice("kind", ("a", "b")), Choice("on", (False, True)))))
+    assert "kind, on: Population Based Training may change them in mid-training" in caplog.text
+
+
+def test_a_misspelt_structural_name_of_a_task_is_refused() -> None:
+    with pytest.raises(UsageError, match="structural learning_rat: not in the search space; did you mean"):
+        nmt_pbt.keras_task(build, *data(0), validation_data=DEV, structural=["units_*", "learning_rat"])
+
+
+class Halves(keras.callbacks.Callback):
+    """Anneals the hyperparameter `scale`."""
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        self.model.layers[1].scale.assign(self.model.layers[1].scale / 2)
+
+
+class ScaledAnew(keras_tuner.HyperModel):
+    """Builds `Scaled` for each trial."""
+
+    def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
+        return Scaled(set()).build(hp)
+
+
+@pytest.mark.parametrize("kind", [ScaledAnew(), Scaled({"scale", "learning_rate"})])
+def test_what_training_makes_of_a_hyperparameter_goes_on_in_whatever_process(kind: Any) -> None:
+    task = nmt_pbt.keras_task(kind, *data(0), validation_data=DEV, callbacks=[Halves()])
+    live, other = task.build({}), task.build({})
+    for scale in (0.5, 1.6):  # the process has seen other models
+        values = {"scale": scale, "learning_rate": 0.01, "constant": 1.0}
+        live.reset(1)
+        live.set_hyperparameters(values)
+        live.train(1)
+    other.load(live.state())
+    other.set_hyperparameters(values)
+    for trainable in (live, other):
+        trainable.train(1)
+        assert float(trainable.model.layers[1].scale) == pytest.approx(0.4)
+    assert content_hash(live.state()) == content_hash(other.state())
+    if isinstance(kind, Scaled):
+        with pytest.raises(UsageError, match=r"^scale is kept in .*, and training changed it from 1.6 to 0.4"):
+            other.set_hyperparameters({**values, "scale": 0.7})
+
+
+def test_a_hyperparameter_that_training_changes_is_no_fault_where_values_stay(tmp_path: Path) -> None:
+    common: dict[str, Any] = {"methods": ("random",), "seeds": 1, "population": 3, "epochs": 2, "verbose": 0}
+    for workers in (1, 2):
+        folder = tmp_path / str(workers)
+        nmt_pbt.compare(
+            ScaledAnew(),
+            *data(0),
+            validation_data=DEV,
+            callbacks=[Halves()],
+            workers=workers,
+            directory=folder,
+            **common,
+        )
+    assert records(tmp_path / "1") == records(tmp_path / "2")
+
+
+def test_whether_a_rate_is_constant_may_be_searched_without_apply(tmp_path: Path) -> None:
+    def build_scheduled(hp: keras_tuner.HyperParameters) -> keras.Model:
+        model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
+        lr = rate(hp)
+        if hp.Choice("schedule", ["constant", "decay"]) == "decay":
+            lr = keras.optimizers.schedules.ExponentialDecay(lr, 10, 0.9)
+        model.compile(keras.optimizers.Adam(lr), "mse", run_eagerly=True)
+        return model
+
+    trainable = nmt_pbt.keras_task(build_scheduled, *data(0), validation_data=DEV).build({})
+    for seed, schedule in enumerate(("constant", "constant", "decay")):
+        trainable.reset(seed)
+        trainable.set_hyperparameters({"learning_rate": 0.01 * (1 + seed), "schedule": schedule})
+        assert trainable.train(1)["train_loss"] > 0
 
 
 def test_a_plateau_that_no_interval_is_long_enough_for_is_refused(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from nmt_pbt.tasks.keras.model_state import (
     reseed,
     state_variables,
 )
+from nmt_pbt.tasks.keras.models import shapes_of
 from nmt_pbt.tasks.state import StateStore, content_hash
 from tests.keras.keras_models import data
 
@@ -163,3 +164,20 @@ def test_generators_start_afresh_from_a_seed_each_with_a_stream_of_its_own() -> 
     made(X, training=True)
     reseed(made, 2**40 + 5)
     assert [state.numpy().tolist() for state in states] == first
+
+
+@pytest.mark.parametrize("shape", [[None], None])
+def test_a_variable_declared_without_a_length_takes_what_it_had(shape: Any) -> None:
+    tf = pytest.importorskip("tensorflow")
+
+    def holding(values: list[float]) -> keras.Model:
+        made = model("sgd")
+        made.seen = tf.Variable(values, shape=tf.TensorShape(shape))
+        return made
+
+    donor, child = holding([1.0, 2.0]), holding([3.0, 4.0, 5.0])
+    load(child, capture(donor, 1))
+    assert list(child.seen.numpy()) == [1.0, 2.0]
+    assert shapes_of(donor) == shapes_of(child)
+    with pytest.raises(ShapeError, match="is new"):
+        load(child, capture(model("sgd"), 1))

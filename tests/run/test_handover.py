@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from nmt_pbt.base.errors import HandoverError
+from nmt_pbt.base.types import Value
 from nmt_pbt.run.jobs import TrainingJob
 from nmt_pbt.run.worker import TrainablePool, Worker
+from nmt_pbt.tasks.protocol import MemberState
 from nmt_pbt.tasks.state import StateStore
-from tests.run.cheap import CheapTask, cheap_settings, inline, opened, search
+from tests.run.cheap import CheapTask, CheapTrainable, cheap_settings, inline, opened, search
 
 JOB = TrainingJob(
     "0", {"learning_rate": 1e-3, "dropout": 0.1}, 100, None, weights_seed=1, masks_seed=2, order_seed=0, save_as="a"
@@ -39,6 +43,48 @@ def test_what_is_forgotten_stops_the_run_with_its_name(tmp_path: Path, forgets: 
         job = dataclasses.replace(JOB, trial="1", start=faulty.run(JOB).state, save_as="b")
     with pytest.raises(HandoverError, match=told):
         faulty.run(job)
+
+
+class Echo(CheapTrainable):
+    """Keeps the object that was loaded, returns it, and writes into its arrays."""
+
+    loaded: MemberState | None = None
+
+    def load(self, state: MemberState) -> None:
+        super().load(state)
+        self.loaded = state
+
+    def set_hyperparameters(self, values: Mapping[str, Value]) -> None:
+        super().set_hyperparameters(values)
+        self.loaded = None
+
+    def state(self) -> MemberState:
+        if self.loaded is None:
+            return super().state()
+        arrays = {name: np.array(array) for name, array in self.loaded.arrays.items()}
+        arrays["weights/w"] += 1
+        self.loaded.arrays.update(arrays)  # type: ignore[attr-defined]
+        return self.loaded
+
+
+class Promising(Echo):
+    checks_load = True
+
+
+def test_a_state_that_is_returned_as_it_was_loaded_is_compared_unless_the_trainable_does_so(tmp_path: Path) -> None:
+    class Task(CheapTask):
+        kind: type[CheapTrainable] = Echo
+
+        def build(self, structural: Mapping[str, Value]) -> CheapTrainable:
+            return self.kind(self)
+
+    states, task = StateStore(tmp_path), Task()
+    first = Worker("first", TrainablePool(CheapTask()), states).run(JOB)
+    job = dataclasses.replace(JOB, trial="1", start=first.state, save_as="b")
+    with pytest.raises(HandoverError, match=r"does not hold the state it starts from .*Echo\.state or Echo\.load"):
+        Worker("faulty", TrainablePool(task), states).run(job)
+    object.__setattr__(task, "kind", Promising)
+    assert Worker("second", TrainablePool(task), states).run(job).failure is None
 
 
 def test_the_donor_is_taken_over_and_the_childs_own_values_are_in_force(tmp_path: Path) -> None:

@@ -18,7 +18,8 @@ from nmt_pbt.run.own_task import check_count, check_counts
 from nmt_pbt.run.records import Evaluated
 from nmt_pbt.run.run_directory import RunDirectory
 from nmt_pbt.search.keras_tuner_internals import create_objective, get_hypermodel
-from nmt_pbt.search.keras_tuner_space import matching
+from nmt_pbt.search.keras_tuner_space import from_hyperparameters
+from nmt_pbt.search.methods.registry import METHODS
 from nmt_pbt.tasks.keras.arguments import check_fit_arguments, check_project, check_whole
 from nmt_pbt.tasks.keras.data import FitArguments
 from nmt_pbt.tasks.keras.models import check_model
@@ -47,7 +48,8 @@ class Comparison(comparison.Comparison):
         """The hyperparameters of PBT's best model over its training: one row a segment of constant values.
 
         Columns: epoch and until (epochs that its weights were trained on), and one for each hyperparameter; where
-        callbacks change a learning rate, `optimizer.learning_rate` is what they had made of it at the segment's end.
+        callbacks change a learning rate, `optimizer.learning_rate` is what they had made of it at the segment's end,
+        empty where it was the hyperparameter still.
         Empty where the method `pbt` was not compared.
         """
         frame, found = super().schedule, self._found()
@@ -145,6 +147,7 @@ def compare(
     check_count("more_epochs", more_epochs)
     check_whole(interval=interval, epochs=epochs)
     check_project(Path(directory))
+    run = RunDirectory(Path(directory))
     task = keras_task(
         build_model,
         x,
@@ -158,7 +161,9 @@ def compare(
         **fit_arguments,
     )
     if start_from is not None:
-        task = starting_from(start_from, task, RunDirectory(Path(directory)))
+        task = starting_from(start_from, task, run)
+    if any(map(_is_population, methods)) and run.started() is None:
+        tell_words_that_change(task.search_space)
     found = comparison.compare_task(
         task,
         methods=methods,
@@ -178,6 +183,11 @@ def compare(
         verbose=verbose,
     )
     return Comparison(task, found.run, found.report)
+
+
+def _is_population(method: str) -> bool:
+    """Return whether a method changes values in mid-training; one that is not registered is a variant, and may."""
+    return method not in METHODS.names or METHODS.get(method).kind == "population"
 
 
 def keras_task(
@@ -212,7 +222,7 @@ def keras_task(
         **fit_arguments: Others of `Model.fit`.
 
     Raises:
-        UsageError: Nothing can be trained or scored with these.
+        UsageError: Nothing can be trained or scored with these, or a structural name is not in the search space.
     """
     one_thread_each()
     for name in ("epochs", "initial_epoch"):
@@ -233,7 +243,6 @@ def keras_task(
     check_fit_arguments(arguments, task.objective_names, fits_itself(hypermodel), interval)
     found = find_space(build, hyperparameters)
     known = with_space_of_fit(hypermodel, build, found.hyperparameters, arguments)
-    stays = matching((one.name for one in known.space), structural) | set(found.structural)
+    stays = from_hyperparameters(known, structural).structural | set(found.structural)
     task = replace(task, hyperparameters=known, structural=frozenset(stays))
-    tell_words_that_change(task.search_space)
     return task if start_from is None else starting_from(start_from, task)

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 
 import keras
 import numpy as np
 
 from nmt_pbt.base.errors import UsageError
 from nmt_pbt.base.types import Value
-from nmt_pbt.tasks.keras.model_state import learning_rates, state_variables
+from nmt_pbt.tasks.keras.model_state import learning_rates, shape_of, state_variables
 
 Scalars = Mapping[str, tuple[str, float]]
 """Variables that are single numbers and not trained, where a model may keep a hyperparameter: path and value by key."""
@@ -32,7 +32,7 @@ def scalars(model: keras.Model) -> Scalars:
     return {
         key: (variable.path, float(variable))
         for key, variable in {**held, **rates}.items()
-        if tuple(variable.shape) == () and "float" in str(variable.dtype)
+        if shape_of(variable) == () and "float" in str(variable.dtype)
     }
 
 
@@ -59,6 +59,49 @@ def check_not_overwritten(
                     f"{name} is kept in the model's variable {path}: {own:g} was overwritten by {brought:g}, which "
                     "came with the weights taken over; give the hypermodel apply(hp, model), which assigns it again"
                 )
+
+
+def check_not_changed(
+    own: Scalars,
+    loaded: Scalars,
+    donor: Mapping[str, Value],
+    child: Mapping[str, Value],
+    begun_as_donor: Callable[[], Scalars],
+) -> None:
+    """Refuse to give another value to a hyperparameter that training changed in the donor, unless a learning rate.
+
+    What it had become (a callback anneals it, for instance) says nothing of what it should be from another value. All
+    that this looks at is the same in every process.
+
+    Args:
+        own: Of the model with the child's hyperparameters in force.
+        loaded: Of the model with the donor's state alone.
+        donor: Hyperparameters of the trial that the state is of.
+        child: Hyperparameters of the trial that is to begin.
+        begun_as_donor: Builds another model, as the donor's was at its start; asked only where there is a suspicion.
+
+    Raises:
+        UsageError: Names the hyperparameter and the variable.
+    """
+    numbers, others = _numbers(child), _numbers(donor)
+    suspects = {}
+    for key in own.keys() & loaded.keys():
+        names = [name for name, number in numbers.items() if same(own[key][1], number)]
+        if len(names) != 1 or names[0] not in others or key.endswith(LEARNING_RATE):
+            continue
+        number = loaded[key][1]
+        if not any(same(number, value) for value in (own[key][1], others[names[0]])):
+            suspects[key] = names[0]
+    begun = begun_as_donor() if any(not same(numbers[name], others[name]) for name in suspects.values()) else {}
+    for key, name in sorted(suspects.items()):
+        was, becomes = others[name], numbers[name]
+        if not same(was, becomes) and key in begun and same(begun[key][1], was):
+            path, number = loaded[key]
+            raise UsageError(
+                f"{name} is kept in the model's variable {path}, and training changed it from {was:g} to {number:g} (a "
+                f"callback?), so that {becomes:g} cannot take its place; leave that out, or declare "
+                f"structural=({name!r},), which keeps variable and value together"
+            )
 
 
 class InForce:
@@ -98,38 +141,17 @@ class InForce:
         Raises:
             UsageError: Names the hyperparameter and the variable.
         """
-        for _, name, path, number in self._others(held, values):
-            raise UsageError(
-                f"apply(hp, model) leaves {name} at {number:g} in the variable {path}, where this trial's value is "
-                f"{float(values[name]):g}; assign it in apply: what is not assigned stays the donor's"
-            )
-
-    def check_trained(self, held: Scalars, values: Mapping[str, Value]) -> None:
-        """Refuse a model whose training changed a hyperparameter, unless it is a learning rate.
-
-        Args:
-            held: Of the model after an interval.
-            values: The trial's hyperparameters.
-
-        Raises:
-            UsageError: Names the hyperparameter and the variable.
-        """
-        for key, name, path, number in self._others(held, values):
-            if not key.endswith(LEARNING_RATE):
-                raise UsageError(
-                    f"{name} is kept in the model's variable {path}, and training changed it from "
-                    f"{float(values[name]):g} to {number:g} (a callback?), which the next interval would not know of; "
-                    f"leave that out, or declare structural=({name!r},), which keeps variable and value together"
-                )
-
-    def _others(self, held: Scalars, values: Mapping[str, Value]) -> Iterator[tuple[str, str, str, float]]:
-        """Yield the variables that do not hold their hyperparameter: key, hyperparameter, path and number held."""
         pairs = [pair for pair, seen in (self._values or {}).items() if len(seen) > 1]
         candidates = Counter(key for key, _ in pairs)
         for key, name in pairs:
+            if key not in held or name not in values or candidates[key] > 1:
+                continue  # a schedule holds no number of its own
             path, number = held[key]
-            if candidates[key] == 1 and name in values and not same(number, values[name]):
-                yield key, name, path, number
+            if not same(number, values[name]):
+                raise UsageError(
+                    f"apply(hp, model) leaves {name} at {number:g} in the variable {path}, where this trial's value is "
+                    f"{float(values[name]):g}; assign it in apply: what is not assigned stays the donor's"
+                )
 
 
 def check_learning_rates(live: keras.Model, fresh: keras.Model) -> None:

@@ -17,6 +17,8 @@ from nmt_pbt.base.errors import HandoverError, NmtPbtError
 from nmt_pbt.tasks.protocol import MemberState
 from nmt_pbt.tasks.state import OPTIMIZER, WEIGHTS
 
+Shape = tuple[int | None, ...]
+"""A declared shape; an axis of None may have any length."""
 _GENERATOR = "seed_generator_state"
 _LEARNING_RATE = "learning_rate"
 _BOOKKEEPING = ("_self_", "_tracker")  # of TensorFlow and Keras: what a model holds is named in these, too
@@ -179,7 +181,7 @@ def start_with(model: keras.Model, weights: MemberState) -> None:
     _check_fit(variables, weights.arrays)
     trained = {id(variable) for variable in model.trainable_variables}
     for key, variable in variables.items():
-        if tuple(variable.shape) or id(variable) in trained:
+        if shape_of(variable) != () or id(variable) in trained:
             variable.assign(_as_held(weights.arrays[key], variable))
     _finalize(model)
 
@@ -208,16 +210,29 @@ def _differences(variables: Mapping[str, keras.Variable], arrays: Mapping[str, n
     """Say where a state does not fit: `there` is the state, `here` the model."""
     for key, variable in variables.items():
         if key not in arrays:
-            yield f"{_path(variable)} {tuple(variable.shape)} is new"
+            yield f"{_path(variable)} {shape_of(variable)} is new"
             continue
-        shape, there = tuple(variable.shape), arrays[key]
-        if shape != there.shape:
+        shape, there = shape_of(variable), arrays[key]
+        if not _takes(shape, there.shape):
             yield f"{_path(variable)} is {shape} instead of {there.shape}"
         elif _saved_dtype(variable) != there.dtype:
             yield f"{_path(variable)} is {_saved_dtype(variable)} instead of {there.dtype}"
     for key in arrays:
         if key not in variables:
             yield f"{key} {arrays[key].shape} has no place"
+
+
+def shape_of(variable: Any) -> Shape | None:
+    """Return the shape that a variable is declared with; None where TensorFlow lets it have any."""
+    rank = getattr(variable.shape, "rank", 0)  # `tf.Variable(..., shape=tf.TensorShape(None))` has none
+    return None if rank is None else tuple(variable.shape)
+
+
+def _takes(declared: Shape | None, shape: tuple[int, ...]) -> bool:
+    """Return whether a variable can be assigned an array of this shape."""
+    if declared is None:
+        return True
+    return len(declared) == len(shape) and all(size in (None, own) for size, own in zip(declared, shape, strict=True))
 
 
 def _path(variable: Any) -> str:

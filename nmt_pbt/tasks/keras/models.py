@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import keras
@@ -20,11 +20,13 @@ from nmt_pbt.tasks.keras.in_force import (
     InForce,
     Scalars,
     check_learning_rates,
+    check_not_changed,
     check_not_overwritten,
     same,
     scalars,
 )
 from nmt_pbt.tasks.keras.model_state import (
+    Shape,
     ShapeError,
     build_optimizer,
     build_optimizers,
@@ -32,6 +34,7 @@ from nmt_pbt.tasks.keras.model_state import (
     is_built,
     learning_rates,
     load,
+    shape_of,
     state_variables,
     trained_by,
 )
@@ -109,13 +112,13 @@ class _Built:
         model: The model.
         hp: What it was built with.
         rates: Its constant learning rates then.
-        held: Its single numbers then, as far as it had its variables.
+        held: Its single numbers then; None where it had no variables yet.
     """
 
     model: keras.Model
     hp: keras_tuner.HyperParameters
     rates: Mapping[str, float]
-    held: Scalars
+    held: Scalars | None
 
 
 class LiveModel:
@@ -166,7 +169,9 @@ class LiveModel:
         build_optimizer(fresh)
         build_optimizers(fresh, trained_by(live))
         self._in_force.learn(scalars(fresh), searched(hp))
+        self._reset_rates()
         self._load(capture(fresh, 0), hp, hp)
+        self._apply(hp, live)
         check_learning_rates(live, fresh)
         self._in_force.check(scalars(live), searched(hp))
 
@@ -187,24 +192,41 @@ class LiveModel:
             _build_variables(model, donor.build_config)
             self._add(model, hp)
         build_optimizers(self.model, donor.trained_by)
-        built_now = self._apply is None or self._current.hp.values == hp.values
-        self._load(donor.state, donor.hp if built_now else self._current.hp, hp)
+        self._reset_rates()
+        own, brought = searched(hp), searched(donor.hp)
+        there = donor.hp if self._apply is None or self._current.hp.values == hp.values else self._current.hp
+        if own == brought:
+            if self._apply is not None:
+                # Before the load: what training made of a variable that apply assigns goes on, as in a live model.
+                self._apply(hp, self.model)
+            self._load(donor.state, there, hp)
+            return
+        self._load(donor.state, there, hp)
+        loaded = scalars(self.model)
         if self._apply is None:
-            held, own = scalars(self.model), self._current.held
-            check_not_overwritten(own, held, searched(donor.hp), searched(hp))
+            in_force = self._held_at_start(hp)
+            check_not_overwritten(in_force, loaded, brought, own)
         else:
-            self._in_force.check(scalars(self.model), searched(hp))
+            self._apply(hp, self.model)
+            in_force = scalars(self.model)
+            self._in_force.check(in_force, own)
+        check_not_changed(in_force, loaded, brought, own, lambda: self._begun(donor.hp))
 
-    def check_trained(self, hp: keras_tuner.HyperParameters) -> None:
-        """Refuse a model in which training has changed a hyperparameter that is not a learning rate.
+    def _held_at_start(self, hp: keras_tuner.HyperParameters) -> Scalars:
+        """Return the current model's single numbers as it was built, with its variables."""
+        built = self._current
+        if built.held is None:  # it has its variables only since it saw data
+            built = self._kept[self._key(hp)] = replace(built, held=self._begun(hp))
+        assert built.held is not None
+        return built.held
 
-        Args:
-            hp: The trial's hyperparameters.
-
-        Raises:
-            UsageError: Names the hyperparameter and the variable.
-        """
-        self._in_force.check_trained(scalars(self.model), searched(hp))
+    def _begun(self, hp: keras_tuner.HyperParameters) -> Scalars:
+        """Build another model with these values, and return its single numbers."""
+        model = self._build(hp)
+        _build_variables(model, self.model.get_build_config())
+        if self._apply is not None:
+            self._apply(hp, model)
+        return scalars(model)
 
     def _find(self, hp: keras_tuner.HyperParameters) -> bool:
         """Make the model that can be used with these values the current one; tell whether there is one."""
@@ -223,28 +245,29 @@ class LiveModel:
             del self._kept[next(iter(self._kept))]
             gc.collect()  # a model's layers refer to one another
         rates = {name: float(rate) for name, rate in learning_rates(model).items()}
-        held = scalars(model) if is_built(model) else {}
+        held = scalars(model) if is_built(model) else None
         self._kept[self._key(hp)] = _Built(model, hp.copy(), rates, held)
-        if held:
+        if held is not None and self._apply is not None:
             self._in_force.learn(held, searched(hp))
 
+    def _reset_rates(self) -> None:
+        """Put the learning rates back with which the current model was built: a callback may have changed them."""
+        for name, rate in learning_rates(self.model).items():
+            if name in self._current.rates:
+                rate.assign(self._current.rates[name])
+
     def _load(self, state: MemberState, there: keras_tuner.HyperParameters, here: keras_tuner.HyperParameters) -> None:
-        """Copy a state into the current model, and put hyperparameters in force.
+        """Copy a state into the current model.
 
         Args:
             state: The state.
             there: The hyperparameters to name in an error: of the state, or of the model that takes it.
-            here: Those to put in force.
+            here: Those of the trial that is to begin.
         """
-        for name, rate in learning_rates(self.model).items():
-            if name in self._current.rates:
-                rate.assign(self._current.rates[name])  # a callback may have changed it
         try:
             load(self.model, state)
         except ShapeError as error:
             raise self._explained(error, there, here) from None
-        if self._apply is not None:
-            self._apply(here, self.model)
 
     # --- explaining ---
 
@@ -276,14 +299,14 @@ class LiveModel:
         return shapes_of(model)
 
 
-Shapes = Mapping[str, tuple[tuple[int, ...], str]]
+Shapes = Mapping[str, tuple[Shape | None, str]]
 """Shape and type of every variable of a model's state."""
 
 
 def shapes_of(model: keras.Model) -> Shapes:
     """Return shape and type of every variable of the state of a built model."""
     build_optimizer(model)
-    return {key: (tuple(variable.shape), str(variable.dtype)) for key, variable in state_variables(model).items()}
+    return {key: (shape_of(variable), str(variable.dtype)) for key, variable in state_variables(model).items()}
 
 
 def not_declared(names: Sequence[str], difference: str) -> UsageError:

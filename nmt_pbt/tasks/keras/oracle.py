@@ -12,11 +12,9 @@ from typing import Any
 import keras_tuner
 from keras_tuner.engine.trial import Trial
 
-from nmt_pbt.base.errors import StateError, UsageError
+from nmt_pbt.base.errors import NOT_FINITE, StateError, UsageError
 from nmt_pbt.base.files import cannot_write, replace_file
-from nmt_pbt.run.jobs import NOT_FINITE
 from nmt_pbt.search import pbt
-from nmt_pbt.search.keras_tuner_space import matching
 from nmt_pbt.search.oracles import EPOCHS, SafeOracle, locked
 from nmt_pbt.search.pbt import JournaledPBTOracle
 
@@ -180,10 +178,6 @@ class PBTOracle(StoredOracle, pbt.PBTOracle):
     ) -> None:
         self._arguments = {"population_size": population_size, "interval": interval, "epochs": epochs}
         super().__init__(objective, population_size, interval, epochs, **kwargs)
-
-    def structural_among(self, names: Iterable[str]) -> set[str]:
-        """Return which of some hyperparameters are declared structural."""
-        return matching(names, self._structural)
 
     def needed_trials(self) -> set[str]:
         """Return the trials whose final states can still be asked for: of members, and of the best trial.

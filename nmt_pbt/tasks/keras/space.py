@@ -119,9 +119,10 @@ def tell_words_that_change(space: Space) -> None:
     changing = tuple(name for name in dict.fromkeys(words) if name not in held)
     if changing:
         _LOG.warning(
-            "%s: Population Based Training may change this in mid-training, under weights that were trained with "
+            "%s: Population Based Training may change %s in mid-training, under weights that were trained with "
             "another value; if they belong together, declare structural=%r",
             ", ".join(changing),
+            "them" if changing[1:] else "this",
             changing,
         )
 

@@ -16,7 +16,7 @@ import keras_tuner
 import numpy as np
 from keras_tuner.errors import FatalError, FatalValueError
 
-from nmt_pbt.base.errors import NmtPbtError, TrialFailedError, UsageError, first_line
+from nmt_pbt.base.errors import NmtPbtError, OutOfMemoryError, TrialFailedError, UsageError, first_line
 from nmt_pbt.base.files import FULL
 from nmt_pbt.base.randomness import derive_seed
 from nmt_pbt.base.types import Value
@@ -54,8 +54,10 @@ class KerasTrainable:
         task: What is trained.
     """
 
+    checks_load: bool = True
+    """A state is loaded only once the values are set, and compared bit for bit then; see `model_state.load`."""
     checks_values: bool = True
-    """It refuses by itself, in `set_hyperparameters`, values that are not in force."""
+    """Which variable keeps which value is the model's own affair; see `in_force`, which looks."""
 
     def __init__(self, task: WhatToFit) -> None:
         self._task = task
@@ -160,6 +162,7 @@ class KerasTrainable:
 
         Raises:
             TrialFailedError: The build function, `fit` or a callback raised something.
+            OutOfMemoryError: The model or a batch did not fit into memory.
         """
         begun, began = self._begun_with if self._epochs == _age(self._begun_with) else self.state(), self._epochs
         for retries in range(self._task.max_retries, -1, -1):
@@ -167,7 +170,7 @@ class KerasTrainable:
                 with _failing():
                     self._metrics = self._fit(began + pairs)
                 break
-            except TrialFailedError:
+            except (TrialFailedError, OutOfMemoryError):
                 if not retries:
                     raise
                 self._begun_with, self._epochs = begun, began
@@ -234,7 +237,6 @@ class KerasTrainable:
         if isinstance(results, keras.callbacks.History) and watch.seen:
             for name, value in self._validated(model, watch, changed, named).items():
                 results.history.setdefault(name, []).append(value)
-        self._live.check_trained(self._hp)
         metrics = last_metrics(results, objective, "HyperModel.fit")
         if not is_finite(model):
             metrics[objective.name] = math.nan
@@ -321,6 +323,7 @@ def _failing() -> Iterator[None]:
     """Let what a user's code raises fail the trial, with the place in that code; a full disk ends the search.
 
     Raises:
+        OutOfMemoryError: Something did not fit into memory.
         TrialFailedError: In place of any other error.
     """
     try:
@@ -330,7 +333,15 @@ def _failing() -> Iterator[None]:
     except Exception as error:
         if isinstance(error, OSError) and error.errno in FULL:
             raise
+        if _is_out_of_memory(error):
+            raise OutOfMemoryError(reason_of(error)) from error
         raise TrialFailedError(reason_of(error)) from error
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """Return whether Python, TensorFlow or JAX found too little memory."""
+    kinds = {kind.__name__ for kind in type(error).__mro__}  # by name: TensorFlow may not be installed
+    return bool(kinds & {"MemoryError", "ResourceExhaustedError"}) or str(error).startswith("RESOURCE_EXHAUSTED")
 
 
 _HERE = Path(__file__).resolve().parents[2]

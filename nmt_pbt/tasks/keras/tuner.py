@@ -363,7 +363,8 @@ class PopulationBasedTraining(keras_tuner.Tuner):
             One row an interval, in order. Columns: epoch (epochs the weights were trained on when these values came
             into force) and until (when they ended), one column a hyperparameter, score (at the end of the interval),
             trial, member, and inherited (the weights came from another member). Where callbacks change a learning rate,
-            `optimizer.learning_rate` is what they had made of it at the end of the interval.
+            `optimizer.learning_rate` is what they had made of it at the end of the interval, empty where it was the
+            hyperparameter still.
 
         Raises:
             UsageError: Nothing has been trained.

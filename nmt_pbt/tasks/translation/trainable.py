@@ -57,6 +57,9 @@ class TranslationTrainable(TranslationModel):
         age: Sentence pairs the weights were trained on.
     """
 
+    checks_load: bool = False
+    checks_values: bool = False
+
     def __init__(
         self,
         settings: TranslationSettings,
