@@ -38,12 +38,7 @@ from nmt_pbt.search.keras_tuner_internals import get_hypermodel
 from nmt_pbt.search.plan import SearchPlan
 from nmt_pbt.search.segments import Segment
 from nmt_pbt.settings.own_task import OwnTaskSettings
-from nmt_pbt.tasks.keras.arguments import (
-    check_fit_arguments,
-    check_known,
-    check_project,
-    check_tuner_arguments,
-)
+from nmt_pbt.tasks.keras.arguments import check_fit_arguments, check_known, check_project, check_tuner_arguments
 from nmt_pbt.tasks.keras.data import FitArguments
 from nmt_pbt.tasks.keras.models import check_model
 from nmt_pbt.tasks.keras.oracle import SearchOracle
