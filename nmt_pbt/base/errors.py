@@ -58,16 +58,18 @@ _MEND = (
 
 
 class AllFailedError(SearchError):
-    """So many trials of one search failed that it is given up; other searches of the run go on.
+    """So many trials of one search failed that it is given up; other searches of the run go on."""
 
-    Args:
-        failed_trials: Which failed.
-        reason: Why the last one did; None where that is not known.
-    """
+    @classmethod
+    def of(cls, failed_trials: str, reason: str | None) -> AllFailedError:
+        """Return the error with what to do about it.
 
-    def __init__(self, failed_trials: str, reason: str | None) -> None:
+        Args:
+            failed_trials: Which failed.
+            reason: Why the last one did; None where that is not known.
+        """
         advice = NARROW if reason in (None, NOT_FINITE, OUT_OF_MEMORY) else _MEND
-        super().__init__(f"{failed_trials} failed, the last one with: {reason or 'unknown'}; {advice}")
+        return cls(f"{failed_trials} failed, the last one with: {reason or 'unknown'}; {advice}")
 
 
 def first_line(text: object, otherwise: str) -> str:

@@ -309,7 +309,7 @@ class BudgetedOracle(JournaledOracle):
         count = self.max_initial_failures
         first = self.end_order[:count]
         if first and len(first) == count and all(self.trials[ended].status == "FAILED" for ended in first):
-            raise AllFailedError(f"the first {count} trials all", trial.message)
+            raise AllFailedError.of(f"the first {count} trials all", trial.message)
 
     def assignment(self, trial: Trial) -> Assignment:
         """Return what a trial means for whoever trains it."""

@@ -170,7 +170,7 @@ class Population:
         self._keeping.update(member)
         self._tell_explorer(turn, before, member.state)
         if all(other.failed for other in self.members):
-            raise AllFailedError(f"the latest trials of all {self.size} members", reason)
+            raise AllFailedError.of(f"the latest trials of all {self.size} members", reason)
         if not self.synchronous:
             self._make_ready([member])
         elif not self._in_flight and not self._ready:

@@ -273,7 +273,7 @@ def test_labels_of_the_wrong_kind_are_told_in_a_line(tmp_path: Path) -> None:
 
 
 def test_a_model_that_is_too_large_is_told_with_what_else_may_be_the_cause() -> None:
-    told = str(AllFailedError("all", "FailedTrialError: the model has 9 parameters, more than max_model_size=3"))
+    told = str(AllFailedError.of("all", "FailedTrialError: the model has 9 parameters, more than max_model_size=3"))
     assert "; mend that, or narrow the search space if it comes of the values; then search afresh" in told
 
 

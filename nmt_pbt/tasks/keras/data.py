@@ -9,10 +9,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import cloudpickle
 import numpy as np
 
 from nmt_pbt.base.errors import UsageError
+from nmt_pbt.tasks.keras.sending import packed
 
 _DATA = ("x", "y", "validation_data", "sample_weight", "test_data")
 """Arguments that may be functions which return the data."""
@@ -100,7 +100,7 @@ def check_sendable(name: str, value: Any) -> None:
         UsageError: It cannot; says how to give it instead.
     """
     try:
-        cloudpickle.dumps(value)
+        packed(value)
     except Exception as error:  # noqa: BLE001 - whatever a library says of it
         kind = type(value).__name__
         raise UsageError(

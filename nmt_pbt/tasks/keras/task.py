@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-import cloudpickle
 import keras
 import keras_tuner
 
@@ -19,6 +18,7 @@ from nmt_pbt.search.keras_tuner_space import from_hyperparameters
 from nmt_pbt.space.space import Space
 from nmt_pbt.tasks.keras.data import FitArguments, check_sendable
 from nmt_pbt.tasks.keras.models import check_model
+from nmt_pbt.tasks.keras.sending import packed, unpacked
 from nmt_pbt.tasks.keras.trainable import KerasTrainable, evaluated
 from nmt_pbt.tasks.protocol import MemberState, Objective, SearchableTask, TestResult, Trainable
 from nmt_pbt.tasks.state import START, StateStore, content_hash
@@ -174,7 +174,7 @@ class KerasTask(SearchableTask):
 
     def __reduce__(self) -> tuple[Any, ...]:
         named = {one.name: getattr(self, one.name) for one in fields(self) if one.init}
-        return restored, (cloudpickle.dumps(named), self.threads)
+        return restored, (packed(named), self.threads)
 
 
 def one_thread_each() -> None:
@@ -193,4 +193,4 @@ def restored(content: bytes, threads: int) -> KerasTask:
     if threads:
         for name in _THREADS:
             os.environ[name] = str(threads)  # before TensorFlow does its first work
-    return KerasTask(**cloudpickle.loads(content))
+    return KerasTask(**unpacked(content))
