@@ -8,11 +8,12 @@ Prints milliseconds for each part, the median and the worst of all rounds. The d
 from __future__ import annotations
 
 import argparse
-import statistics
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+
+from parts import print_parts
 
 from nmt_pbt.run.handover import check_in_force, check_taken_over
 from nmt_pbt.run.jobs import StateReference, TrainingJob
@@ -70,11 +71,7 @@ def main() -> None:
             _timed(times[PARTS[3]], own_values)
     parameters = sum(int(variable.value.shape.num_elements()) for variable in trainable.model.trainable_variables)
     print(f"{parameters:,} parameters, a state of {size / 1e6:.1f} MB, {arguments.rounds} handovers, one thread.\n")
-    print("| | median, ms | worst, ms |\n| --- | ---: | ---: |")
-    for part in PARTS:
-        print(f"| {part} | {statistics.median(times[part]):.1f} | {max(times[part]):.1f} |")
-    whole = [sum(parts) for parts in zip(*times.values(), strict=True)]
-    print(f"| in all | {statistics.median(whole):.1f} | {max(whole):.1f} |")
+    print_parts(times)
 
 
 def _timed(times: list[float], do: Callable[[], object]) -> object:

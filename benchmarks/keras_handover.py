@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import statistics
 import tempfile
 import time
 from collections.abc import Callable
@@ -25,6 +24,7 @@ import keras
 import keras_tuner
 import numpy as np
 import psutil
+from parts import print_parts
 
 from nmt_pbt.base.memory import give_back_memory
 from nmt_pbt.run.handover import check_taken_over
@@ -107,11 +107,7 @@ def time_handovers(hypermodel: Wide, rounds: int) -> None:
             trainable.train(1)
     parameters = trainable.model.count_params()
     print(f"{parameters:,} parameters, a state of {size / 1e6:.1f} MB, {rounds} handovers, one thread.\n")
-    print("| | median, ms | worst, ms |\n| --- | ---: | ---: |")
-    for part in PARTS:
-        print(f"| {part} | {statistics.median(times[part]):.1f} | {max(times[part]):.1f} |")
-    whole = [sum(parts) for parts in zip(*times.values(), strict=True)]
-    print(f"| in all | {statistics.median(whole):.1f} | {max(whole):.1f} |")
+    print_parts(times)
     print(f"\nTraced meanwhile: {hypermodel.traced - traced} times.")
 
 

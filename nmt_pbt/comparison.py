@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -68,14 +69,15 @@ class Comparison:
         where the method `pbt` was not compared.
         """
         rows, epoch = [], 0.0
-        found = self._found()
+        found = self._found
         for segment in found.segments if found is not None else ():
             rows.append({"epoch": _whole(epoch), "until": _whole(epoch + segment.epochs), **segment.values})
             epoch += segment.epochs
         return pd.DataFrame(rows) if rows else pd.DataFrame(columns=["epoch", "until"])
 
+    @cached_property
     def _found(self) -> Schedule | None:
-        """Return what PBT's best model was trained with; None where the method `pbt` was not compared."""
+        """What PBT's best model was trained with; None where the method `pbt` was not compared."""
         won = [record for record in self.run.tested if record.method == "pbt"]
         if not won:
             return None

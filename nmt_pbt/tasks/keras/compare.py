@@ -52,7 +52,7 @@ class Comparison(comparison.Comparison):
         empty where it was the hyperparameter still.
         Empty where the method `pbt` was not compared.
         """
-        frame, found = super().schedule, self._found()
+        frame, found = super().schedule, self._found
         if found is None or found.source is None:
             return frame
         ended = {

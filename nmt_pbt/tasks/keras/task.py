@@ -184,10 +184,10 @@ def one_thread_each() -> None:
 
 
 def restored(content: bytes, threads: int) -> KerasTask:
-    """Return the task that was sent to this process, by the one that started it; it is never read from a file.
+    """Return the task that was sent to this process.
 
     Args:
-        content: As `KerasTask.__reduce__` packs it: functions and classes of a script or notebook by their code.
+        content: As `KerasTask.__reduce__` packs it.
         threads: Of this process.
     """
     if threads:
