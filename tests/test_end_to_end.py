@@ -139,7 +139,7 @@ def stop_later(process: subprocess.Popen[str], journal: Path, intervals: int, ho
     """Stop a run when so many intervals are in its journal; return what it said."""
     deadline = time.monotonic() + 250
     while time.monotonic() < deadline and process.poll() is None:
-        if journal.exists() and sum(isinstance(record, Evaluated) for record in read_journal(journal)) >= intervals:
+        if journal.exists() and journal.read_text(encoding="utf-8").count('"evaluated"') >= intervals:
             break
         time.sleep(0.02)
     process.send_signal(how)

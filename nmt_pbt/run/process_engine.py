@@ -29,7 +29,9 @@ class ProcessEngine:
 
     def __init__(self, task: Task, states: StateStore, workers: int) -> None:
         build = _WorkerBuilder(task, states.folder)
-        self._pool: ProcessPool[Job, Result] = ProcessPool(build, workers, getattr(task, "brings_its_code", False))
+        self._pool: ProcessPool[Job, Result] = ProcessPool(
+            build, workers, getattr(task, "brings_its_code", False), getattr(task, "worker_imports", ())
+        )
 
     @property
     def workers(self) -> tuple[str, ...]:

@@ -87,6 +87,11 @@ class KerasTask(SearchableTask):
     """A worker needs nothing of the main script: what is defined there is sent along."""
 
     @property
+    def worker_imports(self) -> tuple[str, ...]:
+        """Modules that may be imported before workers are forked; JAX may not."""
+        return ("keras",) if keras.backend.backend() == "tensorflow" else ()
+
+    @property
     def data_digest(self) -> str:
         """SHA-256 of the data that the models are fitted with."""
         return self.arguments.digest()

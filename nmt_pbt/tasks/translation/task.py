@@ -22,7 +22,7 @@ from nmt_pbt.tasks.translation.output_limit import OutputLimit
 from nmt_pbt.tasks.translation.runtime import fitting_into_memory
 from nmt_pbt.tasks.translation.settings import MOST_SAMPLES, STRUCTURAL
 from nmt_pbt.tasks.translation.significance import counts_path, sentence_counts, write_counts
-from nmt_pbt.tasks.translation.tensorflow_start import TensorflowStarts, make_after
+from nmt_pbt.tasks.translation.tensorflow_start import IMPORTS, TensorflowStarts, make_after
 from nmt_pbt.tasks.translation.trainable import TranslationTrainable
 from nmt_pbt.tasks.translation.tree import TranslationSettings
 
@@ -57,6 +57,11 @@ class TranslationTask:
     def name(self) -> str:
         """A word for it, which a run records."""
         return "translation"
+
+    @property
+    def worker_imports(self) -> tuple[str, ...]:
+        """Modules that are imported before workers are forked."""
+        return (IMPORTS,)
 
     @property
     def structural(self) -> frozenset[str]:
