@@ -16,10 +16,10 @@ import numpy as np
 
 from nmt_pbt.base.randomness import generator
 from nmt_pbt.search.assignment import Assignment
-from nmt_pbt.search.diagnostics import ANCESTOR, DIVERSITY, LEARNING_RATE, Diagnostics
-from nmt_pbt.search.exploit import Truncation
-from nmt_pbt.search.explore import Perturb
-from nmt_pbt.search.population import Pause, Population
+from nmt_pbt.search.population.diagnostics import ANCESTOR, DIVERSITY, LEARNING_RATE, Diagnostics
+from nmt_pbt.search.population.exploit import Truncation
+from nmt_pbt.search.population.explore import Perturb
+from nmt_pbt.search.population.population import Pause, Population
 from nmt_pbt.search.settings import SearchSettings
 from nmt_pbt.space.space import Space
 

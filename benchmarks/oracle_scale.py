@@ -22,10 +22,10 @@ import keras_tuner
 import numpy as np
 
 from nmt_pbt.search.budget import Budget
-from nmt_pbt.search.exploit import Backtrack, Exploit, Tournament, Truncation, TTest
-from nmt_pbt.search.explore import Perturb
-from nmt_pbt.search.multi_frequency import MultiFrequency
-from nmt_pbt.search.pbt import JournaledPBTOracle
+from nmt_pbt.search.oracles.pbt import JournaledPBTOracle
+from nmt_pbt.search.population.exploit import Backtrack, Exploit, Tournament, Truncation, TTest
+from nmt_pbt.search.population.explore import Perturb
+from nmt_pbt.search.population.multi_frequency import MultiFrequency
 from nmt_pbt.tasks.translation.bootstrap import Bootstrap
 from nmt_pbt.tasks.translation.significance import pack_counts
 from nmt_pbt.tasks.translation.tree import TranslationSettings

@@ -15,8 +15,8 @@ from statistics import median
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from nmt_pbt.search.exploit import Truncation
-from nmt_pbt.search.pb2 import PB2
+from nmt_pbt.search.population.exploit import Truncation
+from nmt_pbt.search.population.pb2 import PB2
 from tests.pbt_zoo import search
 
 

@@ -37,7 +37,7 @@ from nmt_pbt.tasks.protocol import MemberState, Task, Trainable
 from nmt_pbt.tasks.state import StateStore, content_hash
 
 if TYPE_CHECKING:
-    from nmt_pbt.search.oracles import JournaledOracle
+    from nmt_pbt.search.oracles.base import JournaledOracle
 
 Score = Callable[[Assignment, int], float]
 """(trial, 1-based interval) -> the objective."""

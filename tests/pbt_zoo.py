@@ -15,10 +15,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nmt_pbt.search.exploit import Exploit
-from nmt_pbt.search.explore import Explorer
-from nmt_pbt.search.member import Turn
-from nmt_pbt.search.population import Population
+from nmt_pbt.search.population.exploit import Exploit
+from nmt_pbt.search.population.explore import Explorer
+from nmt_pbt.search.population.member import Turn
+from nmt_pbt.search.population.population import Population
 from nmt_pbt.space.domains import Real
 from nmt_pbt.space.space import Space
 

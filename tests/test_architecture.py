@@ -31,6 +31,9 @@ ORDER = [
     "tasks.translation.settings",
     "tasks.translation.bleu_tokenizer",
     "settings",
+    "search.methods",
+    "search.oracles",
+    "search.population",
     "search",
     "tasks",  # what every task keeps to
     "space",
@@ -41,6 +44,7 @@ REPORTING = {"nmt_pbt.comparison", "nmt_pbt.tasks.keras.compare", "nmt_pbt.tasks
 TENSORFLOW = {"tensorflow", "tensorflow_text", "keras"}
 HEAVY = TENSORFLOW | {"keras_tuner", "matplotlib", "pandas", "ray", "scipy", "sklearn", "sentencepiece"}
 TRANSLATION = {room for room in ORDER if room.startswith("tasks.translation")}
+SEARCH = {room for room in ORDER if room.startswith("search")}
 NEVER: dict[str, set[str]] = {
     # Of what stands below it in the order, and of what is not ours, a room may import all but these.
     "tasks.keras": {"tensorflow", "tensorflow_text", *TRANSLATION},
@@ -48,11 +52,12 @@ NEVER: dict[str, set[str]] = {
     "run": TENSORFLOW | TRANSLATION | {"pandas", "matplotlib"},
     "report": TENSORFLOW | {"keras_tuner", "tasks.translation.corpus", "tasks.translation.model"},
     "tasks.translation": {"keras_tuner"},
-    "tasks.translation.corpus": {"keras_tuner", "tasks.translation.model", "search"},
+    "tasks.translation.corpus": {"keras_tuner", "tasks.translation.model", *SEARCH},
     "tasks.translation.settings": HEAVY,
     "tasks.translation.bleu_tokenizer": HEAVY | {"sacrebleu"},
-    "tasks.translation.model": {"keras_tuner", "search", "settings", "space", "tasks", "tasks.translation.settings"},
-    "search": TENSORFLOW,
+    "tasks.translation.model": {"keras_tuner", *SEARCH, "settings", "space", "tasks", "tasks.translation.settings"},
+    **dict.fromkeys(SEARCH, TENSORFLOW),
+    "search.population": TENSORFLOW | {"keras_tuner"},
     **dict.fromkeys(["settings", "space", "base"], HEAVY),
 }
 
@@ -135,7 +140,7 @@ def left_out_of_the_digest(module: str) -> bool:
 def test_the_digest_of_the_code_leaves_out_nothing_that_a_search_calls() -> None:
     modules = sources()
     begin = {module for module in modules if room(module) not in ("__main__", "__init__", *DECIDES_NOTHING)} - REPORTING
-    assert {"nmt_pbt.run.compare", "nmt_pbt.tasks.translation.task", "nmt_pbt.search.population"} < begin
+    assert {"nmt_pbt.run.compare", "nmt_pbt.tasks.translation.task", "nmt_pbt.search.population.population"} < begin
     assert not {module for module in reached(modules, begin) if left_out_of_the_digest(module)}
     moved = {**modules, "nmt_pbt.tasks.translation.task": "from nmt_pbt.report.inference import holm"}
     assert "nmt_pbt.report.inference" in {name for name in reached(moved, begin) if left_out_of_the_digest(name)}
@@ -148,7 +153,7 @@ def test_one_module_alone_looks_inside_keras_tuner() -> None:
         for module, text in modules.items()
         if any(f"{name}.".startswith("keras_tuner.src.") for name in imported(text, modules))
     }
-    assert inside == {"nmt_pbt.search.keras_tuner_internals"}
+    assert inside == {"nmt_pbt.search.oracles.keras_tuner_internals"}
 
 
 def test_no_file_is_longer_than_400_lines() -> None:
@@ -201,7 +206,7 @@ def test_a_circle_inside_one_room_is_found() -> None:
 
 
 def test_the_front_may_use_keras_and_the_format_of_states() -> None:
-    text = "import keras\nfrom nmt_pbt.tasks.state import StateStore\nfrom nmt_pbt.search.pbt import PBTOracle"
+    text = "import keras\nfrom nmt_pbt.tasks.state import StateStore\nfrom nmt_pbt.search.oracles.pbt import PBTOracle"
     assert violations({**sources(), "nmt_pbt.tasks.keras.fake": text}) == []
 
 

@@ -14,7 +14,7 @@ from rich.console import Console
 from nmt_pbt.cli import progress as console
 from nmt_pbt.run.greediness import Greediness
 from nmt_pbt.run.records import AnyRecord, Assigned, Evaluated, Guessed, OtherTest, SearchEnded, SearchStarted, Tested
-from nmt_pbt.search.diagnostics import Diagnosis
+from nmt_pbt.search.population.diagnostics import Diagnosis
 from tests.report import journals
 
 SEARCH = {"method": "pbt", "seed": 0}

@@ -11,7 +11,7 @@ import pytest
 
 from nmt_pbt.base.types import Value
 from nmt_pbt.search.methods.registry import METHODS, MethodSpec, register_method
-from nmt_pbt.search.oracles import BudgetedOracle
+from nmt_pbt.search.oracles.base import BudgetedOracle
 from nmt_pbt.tasks.protocol import Evaluation, TestResult, Trainable
 from nmt_pbt.testing import check_method, check_task
 from tests.run.cheap import CheapTask, CheapTrainable

@@ -11,11 +11,11 @@ from matplotlib.figure import Figure
 
 from nmt_pbt.report.figures.palette import BLUE, GREEN, MUTED, ORANGE, PURPLE, SKY, VERMILLION
 from nmt_pbt.report.figures.style import Rendered, render_figure
-from nmt_pbt.search.exploit import Exploit, Truncation
-from nmt_pbt.search.explore import Perturb
-from nmt_pbt.search.fire import FIRE, LONGEST_EVALUATION
-from nmt_pbt.search.multi_frequency import MultiFrequency
-from nmt_pbt.search.pb2 import PB2
+from nmt_pbt.search.population.exploit import Exploit, Truncation
+from nmt_pbt.search.population.explore import Perturb
+from nmt_pbt.search.population.fire import FIRE, LONGEST_EVALUATION
+from nmt_pbt.search.population.multi_frequency import MultiFrequency
+from nmt_pbt.search.population.pb2 import PB2
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from tests.pbt_zoo import DECISIONS, MEMBERS, Found, by_schedule, line, search

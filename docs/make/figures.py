@@ -18,9 +18,9 @@ from matplotlib.patches import FancyArrowPatch, Rectangle
 from nmt_pbt.base.files import replace_file
 from nmt_pbt.report.figures.palette import BLUE, FAINT, GREEN, INK, MUTED, ORANGE, PURPLE, SKY, VERMILLION
 from nmt_pbt.report.figures.style import Rendered, render_figure
-from nmt_pbt.search.exploit import Truncation
-from nmt_pbt.search.explore import Perturb
-from nmt_pbt.search.pbt import JournaledPBTOracle
+from nmt_pbt.search.oracles.pbt import JournaledPBTOracle
+from nmt_pbt.search.population.exploit import Truncation
+from nmt_pbt.search.population.explore import Perturb
 from nmt_pbt.space.domains import Real
 from nmt_pbt.space.space import Space
 

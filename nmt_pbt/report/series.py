@@ -32,7 +32,7 @@ from nmt_pbt.run.records import (
     SearchStarted,
     Tested,
 )
-from nmt_pbt.search.diagnostics import Diagnosis
+from nmt_pbt.search.population.diagnostics import Diagnosis
 from nmt_pbt.space.space import Space
 
 Search = tuple[str, int]

@@ -25,7 +25,7 @@ from nmt_pbt.tasks.protocol import Task
 from nmt_pbt.tasks.state import StateStore
 
 if TYPE_CHECKING:
-    from nmt_pbt.search.oracles import JournaledOracle
+    from nmt_pbt.search.oracles.base import JournaledOracle
 
 
 BuildOracle = Callable[[str, SearchPlan, int, int, Sequence[Segment]], "JournaledOracle"]

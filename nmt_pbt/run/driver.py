@@ -27,7 +27,7 @@ from nmt_pbt.run.winner_test import WinnerTest
 from nmt_pbt.search.settings import StopSettings
 
 if TYPE_CHECKING:
-    from nmt_pbt.search.oracles import JournaledOracle
+    from nmt_pbt.search.oracles.base import JournaledOracle
 
 Listener = Callable[[SearchRecord], None]
 _TEST = "test"

@@ -7,9 +7,9 @@ from collections.abc import Collection
 from nmt_pbt.base.errors import JournalError
 from nmt_pbt.run.records import AnyRecord, Assigned, SearchStarted
 from nmt_pbt.search.assignment import Assignment
-from nmt_pbt.search.diagnostics import Diagnosis, Diagnostics
 from nmt_pbt.search.methods.registry import method_specs
 from nmt_pbt.search.plan import SearchPlan
+from nmt_pbt.search.population.diagnostics import Diagnosis, Diagnostics
 from nmt_pbt.space.space import Space
 
 

@@ -27,7 +27,7 @@ from nmt_pbt.tasks.answers import check_complete, declared
 from nmt_pbt.tasks.protocol import Objective, SearchableTask
 
 if TYPE_CHECKING:
-    from nmt_pbt.search.oracles import JournaledOracle
+    from nmt_pbt.search.oracles.base import JournaledOracle
 
 _LOG = logging.getLogger("nmt_pbt")
 

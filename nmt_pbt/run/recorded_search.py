@@ -33,8 +33,8 @@ from nmt_pbt.search.settings import StopSettings
 if TYPE_CHECKING:
     from keras_tuner.engine.trial import Trial
 
-    from nmt_pbt.search.manual import ManualOracle
-    from nmt_pbt.search.oracles import JournaledOracle
+    from nmt_pbt.search.oracles.base import JournaledOracle
+    from nmt_pbt.search.oracles.manual import ManualOracle
 
 
 class RecordedSearch:

@@ -17,7 +17,7 @@ from nmt_pbt.run.records import Evaluated
 from nmt_pbt.tasks.protocol import MemberState
 
 if TYPE_CHECKING:
-    from nmt_pbt.search.oracles import JournaledOracle
+    from nmt_pbt.search.oracles.base import JournaledOracle
 
 
 class SavedStates(Protocol):

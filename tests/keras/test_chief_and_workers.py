@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from nmt_pbt.search.pbt import INHERITED, PARENT
+from nmt_pbt.search.oracles.pbt import INHERITED, PARENT
 
 ROOT = Path(__file__).parents[2]
 EPOCHS, MEMBERS = 4, 4

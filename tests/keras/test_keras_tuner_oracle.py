@@ -15,7 +15,7 @@ import pytest
 from keras_tuner.engine.trial import Trial
 
 from nmt_pbt.base.errors import SearchError, UsageError
-from nmt_pbt.search.pbt import AGE, GENERATION, INHERITED, MEMBER, PARENT, PBTOracle
+from nmt_pbt.search.oracles.pbt import AGE, GENERATION, INHERITED, MEMBER, PARENT, PBTOracle
 
 
 def space() -> keras_tuner.HyperParameters:

@@ -14,7 +14,7 @@ import pytest
 from keras_tuner.engine.trial import Trial
 
 from nmt_pbt.base.errors import SearchError, StateError, UsageError
-from nmt_pbt.search.pbt import MEMBER, PARENT
+from nmt_pbt.search.oracles.pbt import MEMBER, PARENT
 from nmt_pbt.tasks.keras import oracle as stored
 from nmt_pbt.tasks.keras.oracle import PBTOracle
 

@@ -13,7 +13,7 @@ import pytest
 
 import nmt_pbt
 from nmt_pbt.base.errors import UsageError
-from nmt_pbt.search.pbt import AGE, INHERITED, PARENT
+from nmt_pbt.search.oracles.pbt import AGE, INHERITED, PARENT
 from nmt_pbt.track.feed import TrackedModel
 from tests.keras.keras_models import CALLS, Live, Rebuilt, build, data, search, story, trials, tuner
 

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from nmt_pbt.base.errors import SearchError, UsageError
-from nmt_pbt.search.pbt import INHERITED, PARENT
+from nmt_pbt.search.oracles.pbt import INHERITED, PARENT
 from tests.keras.keras_models import (
     Held,
     Live,

@@ -12,7 +12,7 @@ import pytest
 import nmt_pbt
 from nmt_pbt.base.errors import UsageError
 from nmt_pbt.run.worker import TrainablePool
-from nmt_pbt.search.pbt import AGE
+from nmt_pbt.search.oracles.pbt import AGE
 from nmt_pbt.tasks.keras.data import FitArguments
 from nmt_pbt.tasks.keras.task import KerasTask
 from nmt_pbt.tasks.keras.trainable import KerasTrainable

@@ -16,7 +16,7 @@ from nmt_pbt.report.run import Run, load_run
 from nmt_pbt.report.series import diagnosis_table
 from nmt_pbt.report.statistics import results_of
 from nmt_pbt.run.records import AnyRecord
-from nmt_pbt.search.diagnostics import ANCESTOR, DIVERSITY, LEARNING_RATE, Diagnosis
+from nmt_pbt.search.population.diagnostics import ANCESTOR, DIVERSITY, LEARNING_RATE, Diagnosis
 from tests.report.fake_run import write_fake_run
 from tests.report.journals import search, small_population
 

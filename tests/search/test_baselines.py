@@ -10,12 +10,12 @@ from keras_tuner import oracles
 from scipy.optimize import minimize
 
 from nmt_pbt.base.errors import UsageError
-from nmt_pbt.search.baselines import BayesOracle, GridOracle, HyperbandOracle, RandomOracle
 from nmt_pbt.search.budget import Budget
-from nmt_pbt.search.grid_points import points_within
-from nmt_pbt.search.keras_tuner_space import to_hyperparameters
-from nmt_pbt.search.manual import ManualOracle
-from nmt_pbt.search.pb2 import minimise
+from nmt_pbt.search.oracles.baselines import BayesOracle, GridOracle, HyperbandOracle, RandomOracle
+from nmt_pbt.search.oracles.grid_points import points_within
+from nmt_pbt.search.oracles.keras_tuner_space import to_hyperparameters
+from nmt_pbt.search.oracles.manual import ManualOracle
+from nmt_pbt.search.population.pb2 import minimise
 from nmt_pbt.space.domains import Choice, Integer, Real
 from nmt_pbt.space.space import Space
 from nmt_pbt.tasks.translation.tree import load_settings

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from nmt_pbt.base.errors import UsageError
 from nmt_pbt.search.assignment import Assignment
 from nmt_pbt.search.budget import Budget
-from nmt_pbt.search.member import last_decision
 from nmt_pbt.search.methods.registry import build_method
+from nmt_pbt.search.population.member import last_decision
 from nmt_pbt.tasks.translation.tree import load_settings
 from tests.search.driving import SMALL, Session
 

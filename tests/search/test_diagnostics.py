@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nmt_pbt.search.assignment import Assignment
-from nmt_pbt.search.diagnostics import (
+from nmt_pbt.search.population.diagnostics import (
     ANCESTOR,
     DIVERSITY,
     LEARNING_RATE,

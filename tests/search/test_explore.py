@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from nmt_pbt.base.errors import UsageError
 from nmt_pbt.base.types import Value
-from nmt_pbt.search.explore import Observation, Perturb, UserExplore
-from nmt_pbt.search.strategies import explore_named
+from nmt_pbt.search.population.explore import Observation, Perturb, UserExplore
+from nmt_pbt.search.population.strategies import explore_named
 from nmt_pbt.space.domains import Choice, Constant, Domain, Integer, Real
 from nmt_pbt.space.space import Space
 

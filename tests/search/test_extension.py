@@ -20,7 +20,7 @@ class FirstsSettings(Section):
 
 
 def build(plan, section, seed, pairs_per_epoch, segments):
-    from nmt_pbt.search.oracles import BudgetedOracle
+    from nmt_pbt.search.oracles.base import BudgetedOracle
 
     class FirstsOracle(BudgetedOracle):
         def choose(self, trial_id):
@@ -32,9 +32,9 @@ def build(plan, section, seed, pairs_per_epoch, segments):
 register_method(MethodSpec("firsts", "Firsts", "constant", build, section="firsts", settings=FirstsSettings))
 '''
 STRATEGIES = """
-from nmt_pbt.search.exploit import PresentScores, copy_of
-from nmt_pbt.search.explore import UserExplore
-from nmt_pbt.search.strategies import ExploitSpec, ExploreSpec, register_exploit, register_explore
+from nmt_pbt.search.population.exploit import PresentScores, copy_of
+from nmt_pbt.search.population.explore import UserExplore
+from nmt_pbt.search.population.strategies import ExploitSpec, ExploreSpec, register_exploit, register_explore
 
 
 class FollowBest(PresentScores):

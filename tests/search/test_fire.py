@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from nmt_pbt.base.errors import UsageError
-from nmt_pbt.search.exploit import Adoption
-from nmt_pbt.search.fire import FIRE
-from nmt_pbt.search.improvement import chance_of_being_better, faster_by, overlap, smoothed
-from nmt_pbt.search.member import Snapshot
 from nmt_pbt.search.methods.registry import METHODS, build_method
-from nmt_pbt.search.ranking import FAILED, Ranking
+from nmt_pbt.search.population.exploit import Adoption
+from nmt_pbt.search.population.fire import FIRE
+from nmt_pbt.search.population.improvement import chance_of_being_better, faster_by, overlap, smoothed
+from nmt_pbt.search.population.member import Snapshot
+from nmt_pbt.search.population.ranking import FAILED, Ranking
 from nmt_pbt.tasks.translation.tree import load_settings
 from tests.search.driving import SMALL, Session
 

@@ -12,7 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 
-from nmt_pbt.search.gaussian_process import Likelihood, fitted, kernel_of
+from nmt_pbt.search.population.gaussian_process import Likelihood, fitted, kernel_of
 
 
 class OnColumns(Matern):

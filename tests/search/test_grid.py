@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nmt_pbt.base.errors import UsageError
-from nmt_pbt.search.grid_points import LARGEST, grid_points
 from nmt_pbt.search.methods.grid import check_levels
+from nmt_pbt.search.oracles.grid_points import LARGEST, grid_points
 from nmt_pbt.space.domains import Choice, Integer, Real
 from nmt_pbt.space.space import Space
 

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from nmt_pbt.base.errors import UsageError
-from nmt_pbt.search.exploit import Adoption
-from nmt_pbt.search.iterated import IPBT, Restart
-from nmt_pbt.search.member import Snapshot
 from nmt_pbt.search.methods.registry import METHODS, build_method
-from nmt_pbt.search.ranking import FAILED, Ranking
+from nmt_pbt.search.population.exploit import Adoption
+from nmt_pbt.search.population.iterated import IPBT, Restart
+from nmt_pbt.search.population.member import Snapshot
+from nmt_pbt.search.population.ranking import FAILED, Ranking
 from nmt_pbt.space.domains import Choice, Real
 from nmt_pbt.space.space import Space
 from nmt_pbt.tasks.translation.tree import load_settings

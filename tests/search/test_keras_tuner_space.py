@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nmt_pbt.search.keras_tuner_space import from_hyperparameters, to_hyperparameters
+from nmt_pbt.search.oracles.keras_tuner_space import from_hyperparameters, to_hyperparameters
 from nmt_pbt.space.domains import Choice, Condition, Constant, Integer, Real
 from nmt_pbt.space.space import Space
 

@@ -6,10 +6,10 @@ import sys
 import pytest
 
 from nmt_pbt.base.errors import UsageError
-from nmt_pbt.search.exploit import Backtrack, Tournament, Truncation, TTest
 from nmt_pbt.search.methods.registry import METHODS, build_method
-from nmt_pbt.search.multi_frequency import MultiFrequency
-from nmt_pbt.search.pb2 import PB2
+from nmt_pbt.search.population.exploit import Backtrack, Tournament, Truncation, TTest
+from nmt_pbt.search.population.multi_frequency import MultiFrequency
+from nmt_pbt.search.population.pb2 import PB2
 from nmt_pbt.tasks.translation.tree import load_settings
 from tests.search.driving import SMALL, Session
 

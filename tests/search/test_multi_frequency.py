@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from nmt_pbt.base.errors import UsageError
-from nmt_pbt.search.exploit import Adoption, Exploit, Truncation
-from nmt_pbt.search.explore import Perturb
-from nmt_pbt.search.member import Snapshot, Turn
-from nmt_pbt.search.multi_frequency import MultiFrequency
-from nmt_pbt.search.population import Population
-from nmt_pbt.search.ranking import FAILED, Ranking
+from nmt_pbt.search.population.exploit import Adoption, Exploit, Truncation
+from nmt_pbt.search.population.explore import Perturb
+from nmt_pbt.search.population.member import Snapshot, Turn
+from nmt_pbt.search.population.multi_frequency import MultiFrequency
+from nmt_pbt.search.population.population import Population
+from nmt_pbt.search.population.ranking import FAILED, Ranking
 from nmt_pbt.space.domains import Real
 from nmt_pbt.space.space import Space
 

@@ -8,9 +8,9 @@ import pytest
 
 from nmt_pbt.base.errors import UsageError
 from nmt_pbt.base.types import Value
-from nmt_pbt.search.explore import Observation
-from nmt_pbt.search.pb2 import MOST, PB2
-from nmt_pbt.search.strategies import explore_named
+from nmt_pbt.search.population.explore import Observation
+from nmt_pbt.search.population.pb2 import MOST, PB2
+from nmt_pbt.search.population.strategies import explore_named
 from nmt_pbt.space.domains import Choice, Condition, Integer, Real
 from nmt_pbt.space.space import Space
 

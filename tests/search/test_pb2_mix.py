@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from nmt_pbt.base.types import Value
-from nmt_pbt.search.categories import Round, agreement, choose, probabilities, rounds_of
-from nmt_pbt.search.explore import Observation
 from nmt_pbt.search.methods.registry import METHODS, build_method
-from nmt_pbt.search.pb2 import PB2
-from nmt_pbt.search.pb2_mix import PB2Mix
+from nmt_pbt.search.population.categories import Round, agreement, choose, probabilities, rounds_of
+from nmt_pbt.search.population.explore import Observation
+from nmt_pbt.search.population.pb2 import PB2
+from nmt_pbt.search.population.pb2_mix import PB2Mix
 from nmt_pbt.space.domains import Choice, Condition, Real
 from nmt_pbt.space.space import Space
 from nmt_pbt.tasks.translation.tree import load_settings

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nmt_pbt.search.exploit import Exploit, Truncation
-from nmt_pbt.search.explore import Perturb
-from nmt_pbt.search.fire import FIRE, LONGEST_EVALUATION
-from nmt_pbt.search.iterated import IPBT, Restart
-from nmt_pbt.search.multi_frequency import MultiFrequency
-from nmt_pbt.search.pb2 import PB2
-from nmt_pbt.search.pb2_mix import PB2Mix
+from nmt_pbt.search.population.exploit import Exploit, Truncation
+from nmt_pbt.search.population.explore import Perturb
+from nmt_pbt.search.population.fire import FIRE, LONGEST_EVALUATION
+from nmt_pbt.search.population.iterated import IPBT, Restart
+from nmt_pbt.search.population.multi_frequency import MultiFrequency
+from nmt_pbt.search.population.pb2 import PB2
+from nmt_pbt.search.population.pb2_mix import PB2Mix
 from tests.pbt_zoo import DECISIONS, MEMBERS, SPACE, by_schedule, line, search
 
 SEEDS = range(20)

@@ -17,10 +17,10 @@ from nmt_pbt.base.errors import UsageError
 from nmt_pbt.base.types import Value
 from nmt_pbt.search.assignment import Assignment
 from nmt_pbt.search.budget import Budget
-from nmt_pbt.search.exploit import Truncation
-from nmt_pbt.search.explore import Observation, Perturb
-from nmt_pbt.search.pb2 import PB2
-from nmt_pbt.search.pbt import JournaledPBTOracle, PBTOracle
+from nmt_pbt.search.oracles.pbt import JournaledPBTOracle, PBTOracle
+from nmt_pbt.search.population.exploit import Truncation
+from nmt_pbt.search.population.explore import Observation, Perturb
+from nmt_pbt.search.population.pb2 import PB2
 from nmt_pbt.space.domains import Choice, Constant, Integer, Real
 from nmt_pbt.space.space import Space
 

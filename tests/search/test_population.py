@@ -13,10 +13,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nmt_pbt.base.errors import SearchError, UsageError
-from nmt_pbt.search.exploit import Adoption, Backtrack, Exploit, PresentScores, Standings, Tournament, Truncation
-from nmt_pbt.search.explore import Perturb
-from nmt_pbt.search.member import Turn
-from nmt_pbt.search.population import Pause, Population
+from nmt_pbt.search.population.exploit import (
+    Adoption,
+    Backtrack,
+    Exploit,
+    PresentScores,
+    Standings,
+    Tournament,
+    Truncation,
+)
+from nmt_pbt.search.population.explore import Perturb
+from nmt_pbt.search.population.member import Turn
+from nmt_pbt.search.population.population import Pause, Population
 from nmt_pbt.space.domains import Integer, Real
 from nmt_pbt.space.space import Space
 

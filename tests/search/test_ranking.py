@@ -6,7 +6,7 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nmt_pbt.search.ranking import FAILED, Ranking
+from nmt_pbt.search.population.ranking import FAILED, Ranking
 
 moves = st.lists(
     st.tuples(st.integers(0, 9), st.none() | st.sampled_from([FAILED, 0.0, 1.0]) | st.floats(-5, 5)), max_size=60

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from nmt_pbt.base.types import Value
-from nmt_pbt.search.explore import Observation
-from nmt_pbt.search.pb2 import PB2
-from nmt_pbt.search.pb2_mix import PB2Mix
+from nmt_pbt.search.population.explore import Observation
+from nmt_pbt.search.population.pb2 import PB2
+from nmt_pbt.search.population.pb2_mix import PB2Mix
 from nmt_pbt.space.domains import Choice, Real
 from nmt_pbt.space.space import Space
 

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from nmt_pbt.base.types import Value
-from nmt_pbt.search.baselines import GridOracle
-from nmt_pbt.search.exploit import Truncation
-from nmt_pbt.search.explore import Perturb
-from nmt_pbt.search.grid_points import points_within
-from nmt_pbt.search.pbt import JournaledPBTOracle
+from nmt_pbt.search.oracles.baselines import GridOracle
+from nmt_pbt.search.oracles.grid_points import points_within
+from nmt_pbt.search.oracles.pbt import JournaledPBTOracle
+from nmt_pbt.search.population.exploit import Truncation
+from nmt_pbt.search.population.explore import Perturb
 from nmt_pbt.space.domains import Choice, Real
 from nmt_pbt.space.space import Space
 from tests.toys import LENGTH, MOVING, PAPER, Search, best_rate, budget, search

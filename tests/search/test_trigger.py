@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nmt_pbt.search.exploit import Truncation
-from nmt_pbt.search.explore import UserExplore
+from nmt_pbt.search.population.exploit import Truncation
+from nmt_pbt.search.population.explore import UserExplore
 from nmt_pbt.space.space import Space
 from tests.search.test_population import population, run, score
 

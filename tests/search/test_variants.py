@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from nmt_pbt.base.errors import UsageError
-from nmt_pbt.search.exploit import Backtrack, Tournament, TTest
 from nmt_pbt.search.methods.registry import build_method
-from nmt_pbt.search.multi_frequency import MultiFrequency
+from nmt_pbt.search.population.exploit import Backtrack, Tournament, TTest
+from nmt_pbt.search.population.multi_frequency import MultiFrequency
 from nmt_pbt.settings.fingerprint import settings_hash
 from nmt_pbt.tasks.translation.bootstrap import Bootstrap
 from nmt_pbt.tasks.translation.tree import TranslationSettings, load_settings

@@ -17,7 +17,7 @@ from nmt_pbt.search.plan import SearchPlan
 from nmt_pbt.search.segments import Segment
 
 if TYPE_CHECKING:
-    from nmt_pbt.search.oracles import JournaledOracle
+    from nmt_pbt.search.oracles.base import JournaledOracle
 
 
 def _exploit_only(

@@ -11,7 +11,7 @@ from nmt_pbt.search.plan import SearchPlan
 from nmt_pbt.search.segments import Segment
 
 if TYPE_CHECKING:
-    from nmt_pbt.search.oracles import JournaledOracle
+    from nmt_pbt.search.oracles.base import JournaledOracle
 
 
 class BayesSettings(Section):
@@ -26,7 +26,7 @@ class BayesSettings(Section):
 def _build(
     plan: SearchPlan, section: BayesSettings, seed: int, pairs_per_epoch: int, segments: Sequence[Segment]
 ) -> JournaledOracle:
-    from nmt_pbt.search.baselines import BayesOracle
+    from nmt_pbt.search.oracles.baselines import BayesOracle
 
     arguments = plan.oracle_arguments(seed, pairs_per_epoch)
     return BayesOracle(**arguments, initial_points=section.initial_points, exploration=section.exploration)

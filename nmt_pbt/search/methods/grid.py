@@ -15,7 +15,7 @@ from nmt_pbt.space.domains import describe
 from nmt_pbt.space.space import Space
 
 if TYPE_CHECKING:
-    from nmt_pbt.search.oracles import JournaledOracle
+    from nmt_pbt.search.oracles.base import JournaledOracle
 
 
 class GridSettings(Section):
@@ -53,8 +53,8 @@ def _check(plan: SearchPlan, section: GridSettings) -> None:
 def _build(
     plan: SearchPlan, section: GridSettings, seed: int, pairs_per_epoch: int, segments: Sequence[Segment]
 ) -> JournaledOracle:
-    from nmt_pbt.search.baselines import GridOracle
-    from nmt_pbt.search.grid_points import points_within
+    from nmt_pbt.search.oracles.baselines import GridOracle
+    from nmt_pbt.search.oracles.grid_points import points_within
 
     points = points_within(plan.space, plan.budget(pairs_per_epoch), plan.epochs, section.levels, seed)
     return GridOracle(**plan.oracle_arguments(seed, pairs_per_epoch), points=points)

@@ -14,7 +14,7 @@ from nmt_pbt.search.plan import SearchPlan
 from nmt_pbt.search.segments import Segment
 
 if TYPE_CHECKING:
-    from nmt_pbt.search.oracles import JournaledOracle
+    from nmt_pbt.search.oracles.base import JournaledOracle
 
 
 class HyperbandSettings(Section):
@@ -36,7 +36,7 @@ def _check(plan: SearchPlan, section: HyperbandSettings) -> None:
 def _build(
     plan: SearchPlan, section: HyperbandSettings, seed: int, pairs_per_epoch: int, segments: Sequence[Segment]
 ) -> JournaledOracle:
-    from nmt_pbt.search.baselines import HyperbandOracle
+    from nmt_pbt.search.oracles.baselines import HyperbandOracle
 
     arguments = plan.oracle_arguments(seed, pairs_per_epoch)
     return HyperbandOracle(**arguments, factor=section.factor, kept=plan.settings.population)

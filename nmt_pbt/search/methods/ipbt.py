@@ -15,7 +15,7 @@ from nmt_pbt.search.plan import SearchPlan
 from nmt_pbt.search.segments import Segment
 
 if TYPE_CHECKING:
-    from nmt_pbt.search.oracles import JournaledOracle
+    from nmt_pbt.search.oracles.base import JournaledOracle
 
 
 class IPBTSettings(Section):
@@ -58,7 +58,7 @@ def _check(plan: SearchPlan, section: IPBTSettings) -> None:
 def _build(
     plan: SearchPlan, section: IPBTSettings, seed: int, pairs_per_epoch: int, segments: Sequence[Segment]
 ) -> JournaledOracle:
-    from nmt_pbt.search.iterated import IPBT, Restart  # brings NumPy and SciPy along
+    from nmt_pbt.search.population.iterated import IPBT, Restart  # brings NumPy and SciPy along
 
     population = _population(plan)
     restart = Restart(section.patience, section.slow_decisions, section.growth, section.random_share)

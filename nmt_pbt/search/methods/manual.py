@@ -14,7 +14,7 @@ from nmt_pbt.search.plan import SearchPlan
 from nmt_pbt.search.segments import Segment
 
 if TYPE_CHECKING:
-    from nmt_pbt.search.oracles import JournaledOracle
+    from nmt_pbt.search.oracles.base import JournaledOracle
 
 
 class ManualSettings(Section):
@@ -77,14 +77,14 @@ def _most_states(plan: SearchPlan, section: ManualSettings) -> int:
 def _build(
     plan: SearchPlan, section: ManualSettings, seed: int, pairs_per_epoch: int, segments: Sequence[Segment]
 ) -> JournaledOracle:
-    from nmt_pbt.search.manual import ManualOracle
+    from nmt_pbt.search.oracles.manual import ManualOracle
 
     return ManualOracle(**plan.oracle_arguments(seed, pairs_per_epoch), guesses=_guesses(plan, section))
 
 
 def build_search_by_hand(plan: SearchPlan, seed: int, pairs_per_epoch: int) -> JournaledOracle:
     """Build a search by hand that has no guesses yet; see `build_method` for the arguments."""
-    from nmt_pbt.search.manual import ManualOracle
+    from nmt_pbt.search.oracles.manual import ManualOracle
 
     return ManualOracle(**plan.oracle_arguments(seed, pairs_per_epoch), guesses=[])
 

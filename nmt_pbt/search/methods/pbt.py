@@ -13,18 +13,18 @@ from nmt_pbt.base.section import Count, NotNegative, Section
 from nmt_pbt.base.text import counted
 from nmt_pbt.base.types import Value
 from nmt_pbt.search.budget import Budget
-from nmt_pbt.search.exploit import Exploit
-from nmt_pbt.search.member import check_population, last_decision
 from nmt_pbt.search.methods.registry import MethodSpec
-from nmt_pbt.search.multi_frequency import MultiFrequency
 from nmt_pbt.search.plan import SearchPlan, keras_tuner_objective
+from nmt_pbt.search.population.exploit import Exploit
+from nmt_pbt.search.population.member import check_population, last_decision
+from nmt_pbt.search.population.multi_frequency import MultiFrequency
+from nmt_pbt.search.population.starts import initial_values
+from nmt_pbt.search.population.strategies import EXPLOITS, EXPLORES, exploit_named, explore_named
 from nmt_pbt.search.segments import Segment
-from nmt_pbt.search.starts import initial_values
-from nmt_pbt.search.strategies import EXPLOITS, EXPLORES, exploit_named, explore_named
 from nmt_pbt.space.space import Space
 
 if TYPE_CHECKING:
-    from nmt_pbt.search.oracles import JournaledOracle
+    from nmt_pbt.search.oracles.base import JournaledOracle
 
 
 class PBTSettings(Section):
@@ -151,7 +151,7 @@ def build_population(
     Raises:
         UsageError: The last interval would be empty.
     """
-    from nmt_pbt.search.pbt import JournaledPBTOracle
+    from nmt_pbt.search.oracles.pbt import JournaledPBTOracle
 
     interval, epochs = plan.settings.interval, member_epochs(plan, section)
     size = members(plan, section)
@@ -206,7 +206,10 @@ def _fire(plan: SearchPlan, section: PBTSettings) -> Exploit:
             "search.pbt.evaluators: needs exploit truncation, no frequencies, and synchronous true; correct that, or "
             "leave the evaluators out"
         )
-    from nmt_pbt.search.fire import FIRE, LONGEST_EVALUATION  # brings NumPy along, which refusals need not wait for
+    from nmt_pbt.search.population.fire import (  # brings NumPy along, which refusals need not wait for
+        FIRE,
+        LONGEST_EVALUATION,
+    )
 
     return FIRE(
         members(plan, section),

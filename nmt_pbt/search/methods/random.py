@@ -10,13 +10,13 @@ from nmt_pbt.search.plan import SearchPlan
 from nmt_pbt.search.segments import Segment
 
 if TYPE_CHECKING:
-    from nmt_pbt.search.oracles import JournaledOracle
+    from nmt_pbt.search.oracles.base import JournaledOracle
 
 
 def _build(
     plan: SearchPlan, section: NoSettings, seed: int, pairs_per_epoch: int, segments: Sequence[Segment]
 ) -> JournaledOracle:
-    from nmt_pbt.search.baselines import RandomOracle
+    from nmt_pbt.search.oracles.baselines import RandomOracle
 
     return RandomOracle(**plan.oracle_arguments(seed, pairs_per_epoch))
 

@@ -18,7 +18,7 @@ from nmt_pbt.search.settings import SearchSettings
 from nmt_pbt.space.domains import Choice, Integer, Real
 
 if TYPE_CHECKING:
-    from nmt_pbt.search.oracles import JournaledOracle
+    from nmt_pbt.search.oracles.base import JournaledOracle
 
 S = TypeVar("S", bound=Section)
 

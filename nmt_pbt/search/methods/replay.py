@@ -14,7 +14,7 @@ from nmt_pbt.search.plan import SearchPlan
 from nmt_pbt.search.segments import Segment
 
 if TYPE_CHECKING:
-    from nmt_pbt.search.oracles import JournaledOracle
+    from nmt_pbt.search.oracles.base import JournaledOracle
 
 _SLACK = 1e-9  # epochs: what sums of floats may be off by
 
@@ -67,7 +67,7 @@ def _build(
     pairs_per_epoch: int,
     segments: Sequence[Segment],
 ) -> JournaledOracle:
-    from nmt_pbt.search.replay import ReplayOracle
+    from nmt_pbt.search.oracles.replay import ReplayOracle
 
     arguments = plan.oracle_arguments(seed, pairs_per_epoch)
     found = section.schedule or segments

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from nmt_pbt.base.errors import UsageError, suggest
-from nmt_pbt.search.exploit import Exploit
-from nmt_pbt.search.keras_tuner_internals import has_chief_oracle
-from nmt_pbt.search.strategies import exploit_named
+from nmt_pbt.search.oracles.keras_tuner_internals import has_chief_oracle
+from nmt_pbt.search.population.exploit import Exploit
+from nmt_pbt.search.population.strategies import exploit_named
 from nmt_pbt.tasks.keras.data import FitArguments
 
 _RENAMED = {
@@ -75,7 +75,9 @@ def check_exploit(exploit: Exploit | str | None) -> None:
     if strategy is None:
         return
     if not hasattr(strategy, "evidence"):
-        raise UsageError(f"exploit={exploit!r}: give the name of a strategy, or an object of nmt_pbt.search.exploit")
+        raise UsageError(
+            f"exploit={exploit!r}: give the name of a strategy, or an object of nmt_pbt.search.population.exploit"
+        )
     if strategy.evidence is not None:
         needed = strategy.evidence.replace("_", " ")
         raise UsageError(

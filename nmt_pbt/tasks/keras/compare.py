@@ -17,9 +17,9 @@ from nmt_pbt.base.errors import UsageError
 from nmt_pbt.run.own_task import check_count, check_counts
 from nmt_pbt.run.records import Evaluated
 from nmt_pbt.run.run_directory import RunDirectory
-from nmt_pbt.search.keras_tuner_internals import create_objective, get_hypermodel
-from nmt_pbt.search.keras_tuner_space import from_hyperparameters
 from nmt_pbt.search.methods.registry import METHODS
+from nmt_pbt.search.oracles.keras_tuner_internals import create_objective, get_hypermodel
+from nmt_pbt.search.oracles.keras_tuner_space import from_hyperparameters
 from nmt_pbt.tasks.keras.arguments import check_fit_arguments, check_project, check_whole
 from nmt_pbt.tasks.keras.data import FitArguments
 from nmt_pbt.tasks.keras.models import check_model

@@ -14,7 +14,7 @@ from keras_tuner.errors import FailedTrialError, FatalTypeError
 
 from nmt_pbt.base.errors import UsageError
 from nmt_pbt.base.types import Value
-from nmt_pbt.search.keras_tuner_internals import maybe_compute_model_size
+from nmt_pbt.search.oracles.keras_tuner_internals import maybe_compute_model_size
 from nmt_pbt.tasks.keras.data import FitArguments
 from nmt_pbt.tasks.keras.in_force import (
     InForce,

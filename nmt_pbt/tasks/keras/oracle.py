@@ -14,9 +14,9 @@ from keras_tuner.engine.trial import Trial
 
 from nmt_pbt.base.errors import NOT_FINITE, StateError, UsageError
 from nmt_pbt.base.files import cannot_write, replace_file
-from nmt_pbt.search import pbt
-from nmt_pbt.search.oracles import EPOCHS, SafeOracle, locked
-from nmt_pbt.search.pbt import JournaledPBTOracle
+from nmt_pbt.search.oracles import pbt
+from nmt_pbt.search.oracles.base import EPOCHS, SafeOracle, locked
+from nmt_pbt.search.oracles.pbt import JournaledPBTOracle
 
 
 class StoredOracle(SafeOracle):
@@ -164,7 +164,7 @@ class PBTOracle(StoredOracle, pbt.PBTOracle):
     `search/epochs` (epochs to train).
 
     Args:
-        *args: Of `nmt_pbt.search.pbt.PBTOracle`.
+        *args: Of `nmt_pbt.search.oracles.pbt.PBTOracle`.
         **kwargs: Likewise.
     """
 
@@ -231,7 +231,7 @@ class SearchOracle(JournaledPBTOracle):
 
     @locked
     def end_trial(self, trial: Trial) -> None:
-        """Record the end of a trial; see `nmt_pbt.search.pbt.PBTOracle`."""
+        """Record the end of a trial; see `nmt_pbt.search.oracles.pbt.PBTOracle`."""
         pbt.PBTOracle.end_trial(self, trial)
         if trial.status == "FAILED" and trial.message == NOT_FINITE:
             self.trials[trial.trial_id].score = -math.inf if self.objective.direction == "max" else math.inf

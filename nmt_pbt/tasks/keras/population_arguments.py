@@ -13,11 +13,11 @@ from nmt_pbt.base.errors import UsageError
 from nmt_pbt.base.types import Value
 from nmt_pbt.run.own_task import check_count
 from nmt_pbt.search.budget import Budget
-from nmt_pbt.search.exploit import Exploit
-from nmt_pbt.search.explore import ExploreFunction, Explorer
-from nmt_pbt.search.keras_tuner_internals import MultiObjective
-from nmt_pbt.search.keras_tuner_space import from_hyperparameters
 from nmt_pbt.search.methods.pbt import check_whole_intervals
+from nmt_pbt.search.oracles.keras_tuner_internals import MultiObjective
+from nmt_pbt.search.oracles.keras_tuner_space import from_hyperparameters
+from nmt_pbt.search.population.exploit import Exploit
+from nmt_pbt.search.population.explore import ExploreFunction, Explorer
 from nmt_pbt.settings.own_task import OwnTaskSettings, own_task_settings
 from nmt_pbt.space.space import Space
 from nmt_pbt.tasks.keras.arguments import check_exploit, check_whole

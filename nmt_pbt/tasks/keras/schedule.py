@@ -9,8 +9,8 @@ import pandas as pd
 
 from nmt_pbt.base.errors import UsageError
 from nmt_pbt.run.records import AnyRecord, Assigned, Evaluated
-from nmt_pbt.search.oracles import EPOCHS
-from nmt_pbt.search.pbt import AGE, INHERITED, MEMBER, PARENT
+from nmt_pbt.search.oracles.base import EPOCHS
+from nmt_pbt.search.oracles.pbt import AGE, INHERITED, MEMBER, PARENT
 from nmt_pbt.tasks.keras.in_force import LEARNING_RATE
 
 

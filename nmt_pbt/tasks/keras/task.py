@@ -13,8 +13,8 @@ import keras_tuner
 
 from nmt_pbt.base.errors import UsageError
 from nmt_pbt.base.types import Value
-from nmt_pbt.search.keras_tuner_internals import MultiObjective
-from nmt_pbt.search.keras_tuner_space import from_hyperparameters
+from nmt_pbt.search.oracles.keras_tuner_internals import MultiObjective
+from nmt_pbt.search.oracles.keras_tuner_space import from_hyperparameters
 from nmt_pbt.space.space import Space
 from nmt_pbt.tasks.keras.data import FitArguments, check_sendable
 from nmt_pbt.tasks.keras.models import check_model

@@ -32,10 +32,10 @@ from nmt_pbt.run.own_task import (
 from nmt_pbt.run.preflight import is_finished
 from nmt_pbt.run.records import SearchRecord, search_started
 from nmt_pbt.run.run_directory import RunDirectory
-from nmt_pbt.search.exploit import Exploit
-from nmt_pbt.search.explore import ExploreFunction, Explorer
-from nmt_pbt.search.keras_tuner_internals import get_hypermodel
+from nmt_pbt.search.oracles.keras_tuner_internals import get_hypermodel
 from nmt_pbt.search.plan import SearchPlan
+from nmt_pbt.search.population.exploit import Exploit
+from nmt_pbt.search.population.explore import ExploreFunction, Explorer
 from nmt_pbt.search.segments import Segment
 from nmt_pbt.settings.own_task import OwnTaskSettings
 from nmt_pbt.tasks.keras.arguments import check_fit_arguments, check_known, check_project, check_tuner_arguments
@@ -80,10 +80,11 @@ class PopulationBasedTraining(keras_tuner.Tuner):
         population_size: Models in training, at least 2.
         interval: Whole epochs between two decisions of a model.
         epochs: Whole epochs each of them trains in all.
-        exploit: Who takes over from whom: the name of a strategy, an object of `nmt_pbt.search.exploit`, or None for
-            nobody.
-        explore: How the hyperparameters then move: the name of a way, an object of `nmt_pbt.search.explore`, a
-            function of (values, space, generator) that returns new values, or None for not at all.
+        exploit: Who takes over from whom: the name of a strategy, an object of
+            `nmt_pbt.search.population.exploit`, or None for nobody.
+        explore: How the hyperparameters then move: the name of a way, an object of
+            `nmt_pbt.search.population.explore`, a function of (values, space, generator) that returns new values, or
+            None for not at all.
         structural: Names of hyperparameters that change the shapes of weights or the kind of optimizer. They stay as
             they are along a lineage. `units_*` stands for all that begin so.
         frozen: Names of further hyperparameters that explore leaves alone.

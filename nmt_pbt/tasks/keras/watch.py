@@ -10,7 +10,7 @@ import keras
 import numpy as np
 
 from nmt_pbt.base.errors import UsageError, suggest
-from nmt_pbt.search.keras_tuner_internals import MultiObjective, validate_trial_results
+from nmt_pbt.search.oracles.keras_tuner_internals import MultiObjective, validate_trial_results
 from nmt_pbt.tasks.keras.model_state import array_of
 
 

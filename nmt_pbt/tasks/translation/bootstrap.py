@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from nmt_pbt.base.errors import SearchError, UsageError
-from nmt_pbt.search.exploit import Adoption, Standings, check_significance, copy_of, draw_rival
+from nmt_pbt.search.population.exploit import Adoption, Standings, check_significance, copy_of, draw_rival
 from nmt_pbt.tasks.translation.significance import Counts, corpus_scores, paired_bootstrap, unpack_counts
 
 EVIDENCE = "sentence_counts"

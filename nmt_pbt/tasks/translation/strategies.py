@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from nmt_pbt.search.exploit import Exploit
-from nmt_pbt.search.strategies import ExploitSpec, register_exploit
+from nmt_pbt.search.population.exploit import Exploit
+from nmt_pbt.search.population.strategies import ExploitSpec, register_exploit
 
 
 def _bootstrap(**settings: Any) -> Exploit:

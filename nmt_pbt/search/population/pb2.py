@@ -19,9 +19,9 @@ from threadpoolctl import ThreadpoolController
 
 from nmt_pbt.base.errors import UsageError
 from nmt_pbt.base.types import Value
-from nmt_pbt.search.categories import Kinds, agreement
-from nmt_pbt.search.explore import Observation, Perturb
-from nmt_pbt.search.gaussian_process import Process, fitted
+from nmt_pbt.search.population.categories import Kinds, agreement
+from nmt_pbt.search.population.explore import Observation, Perturb
+from nmt_pbt.search.population.gaussian_process import Process, fitted
 from nmt_pbt.space.domains import Choice, Domain
 from nmt_pbt.space.space import Space
 

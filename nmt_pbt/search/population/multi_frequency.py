@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from nmt_pbt.base.errors import UsageError
-from nmt_pbt.search.exploit import Adoption, PresentScores, Standings, copy_of
-from nmt_pbt.search.ranking import FAILED, Entry
+from nmt_pbt.search.population.exploit import Adoption, PresentScores, Standings, copy_of
+from nmt_pbt.search.population.ranking import FAILED, Entry
 
 if TYPE_CHECKING:
     import numpy as np

@@ -18,8 +18,8 @@ from nmt_pbt.base.randomness import derive_seed, generator
 from nmt_pbt.base.types import Value
 from nmt_pbt.search.assignment import Assignment
 from nmt_pbt.search.budget import Budget
-from nmt_pbt.search.oracles import BudgetedOracle
-from nmt_pbt.search.pb2 import minimise, thread_pools
+from nmt_pbt.search.oracles.base import BudgetedOracle
+from nmt_pbt.search.population.pb2 import minimise, thread_pools
 
 
 class RandomOracle(BudgetedOracle, oracles.RandomSearchOracle):

@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from nmt_pbt.base.errors import UsageError
-from nmt_pbt.search.exploit import Adoption, Standings, copy_of
-from nmt_pbt.search.improvement import Curve, chance_of_being_better, faster_by, overlap
+from nmt_pbt.search.population.exploit import Adoption, Standings, copy_of
+from nmt_pbt.search.population.improvement import Curve, chance_of_being_better, faster_by, overlap
 
 if TYPE_CHECKING:
     import numpy as np

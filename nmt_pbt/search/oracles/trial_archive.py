@@ -9,7 +9,7 @@ from collections.abc import Iterator, MutableMapping
 import keras_tuner
 from keras_tuner.engine.trial import Trial
 
-from nmt_pbt.search.keras_tuner_internals import MetricsTracker
+from nmt_pbt.search.oracles.keras_tuner_internals import MetricsTracker
 
 
 class TrialArchive(MutableMapping[str, Trial]):

@@ -17,8 +17,8 @@ from nmt_pbt.base.errors import AllFailedError
 from nmt_pbt.base.types import Value
 from nmt_pbt.search.assignment import Assignment
 from nmt_pbt.search.budget import Budget
-from nmt_pbt.search.keras_tuner_internals import LOCKS, THREADS, MetricsTracker, infer_metric_direction
-from nmt_pbt.search.keras_tuner_space import to_hyperparameters
+from nmt_pbt.search.oracles.keras_tuner_internals import LOCKS, THREADS, MetricsTracker, infer_metric_direction
+from nmt_pbt.search.oracles.keras_tuner_space import to_hyperparameters
 from nmt_pbt.space.space import Space
 
 Method = TypeVar("Method", bound=Callable[..., Any])

@@ -13,7 +13,7 @@ from keras_tuner.engine.trial import Trial
 from nmt_pbt.base.types import Value
 from nmt_pbt.search.assignment import Assignment
 from nmt_pbt.search.budget import Budget
-from nmt_pbt.search.oracles import EPOCHS, BudgetedOracle, locked
+from nmt_pbt.search.oracles.base import EPOCHS, BudgetedOracle, locked
 from nmt_pbt.search.segments import Segment
 
 MODEL = "replay/model"

@@ -8,7 +8,7 @@ from typing import Any
 
 from nmt_pbt.base.types import Value
 from nmt_pbt.search.budget import Budget
-from nmt_pbt.search.oracles import EPOCHS, BudgetedOracle
+from nmt_pbt.search.oracles.base import EPOCHS, BudgetedOracle
 
 
 class ManualOracle(BudgetedOracle):

@@ -15,9 +15,9 @@ from typing import Any
 from nmt_pbt.base.errors import AllFailedError, UsageError
 from nmt_pbt.base.randomness import derive_seed, generator
 from nmt_pbt.base.types import Value
-from nmt_pbt.search.exploit import Adoption, Exploit
-from nmt_pbt.search.explore import Explorer, Observation
-from nmt_pbt.search.member import (
+from nmt_pbt.search.population.exploit import Adoption, Exploit
+from nmt_pbt.search.population.explore import Explorer, Observation
+from nmt_pbt.search.population.member import (
     KEPT_EVALUATIONS,
     Member,
     Plan,
@@ -27,9 +27,9 @@ from nmt_pbt.search.member import (
     generations,
     last_decision,
 )
-from nmt_pbt.search.ranking import FAILED, GenerationRankings, Ranking
-from nmt_pbt.search.retention import Keeping
-from nmt_pbt.search.starts import initial_values
+from nmt_pbt.search.population.ranking import FAILED, GenerationRankings, Ranking
+from nmt_pbt.search.population.retention import Keeping
+from nmt_pbt.search.population.starts import initial_values
 from nmt_pbt.space.space import Space
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
-from nmt_pbt.search.member import Member
+from nmt_pbt.search.population.member import Member
 
 
 class Keeping:

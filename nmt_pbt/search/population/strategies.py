@@ -8,8 +8,8 @@ from typing import Any
 
 from nmt_pbt.base.errors import UsageError
 from nmt_pbt.base.section import Section
-from nmt_pbt.search.exploit import Backtrack, Exploit, Tournament, Truncation, TTest
-from nmt_pbt.search.explore import Explorer, Perturb
+from nmt_pbt.search.population.exploit import Backtrack, Exploit, Tournament, Truncation, TTest
+from nmt_pbt.search.population.explore import Explorer, Perturb
 from nmt_pbt.search.registry import Registry
 from nmt_pbt.tasks.protocol import Objective
 
@@ -89,13 +89,13 @@ def _arguments(names: tuple[str, ...], section: Section | None) -> dict[str, Any
 
 
 def _pb2(resample_probability: float = 0.25, factor: float = 1.25, fraction_of_range: float = 0.15) -> Explorer:
-    from nmt_pbt.search.pb2 import PB2  # SciPy takes a second to import
+    from nmt_pbt.search.population.pb2 import PB2  # SciPy takes a second to import
 
     return PB2(resample_probability, Perturb(factor, fraction_of_range, resample_probability))
 
 
 def _pb2_mix(resample_probability: float = 0.25, factor: float = 1.25, fraction_of_range: float = 0.15) -> Explorer:
-    from nmt_pbt.search.pb2_mix import PB2Mix
+    from nmt_pbt.search.population.pb2_mix import PB2Mix
 
     return PB2Mix(resample_probability, Perturb(factor, fraction_of_range, resample_probability))
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from nmt_pbt.base.errors import UsageError
 from nmt_pbt.base.types import Value
-from nmt_pbt.search.exploit import Stateless
+from nmt_pbt.search.population.exploit import Stateless
 from nmt_pbt.space.domains import Choice, Constant, Domain, Integer, Real
 from nmt_pbt.space.space import Space
 

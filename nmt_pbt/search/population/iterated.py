@@ -25,10 +25,10 @@ import numpy as np
 
 from nmt_pbt.base.errors import UsageError
 from nmt_pbt.base.types import Value
-from nmt_pbt.search.exploit import Adoption, Standings, Truncation
-from nmt_pbt.search.explore import Observation
-from nmt_pbt.search.improvement import smoothed
-from nmt_pbt.search.pb2_mix import PB2Mix
+from nmt_pbt.search.population.exploit import Adoption, Standings, Truncation
+from nmt_pbt.search.population.explore import Observation
+from nmt_pbt.search.population.improvement import smoothed
+from nmt_pbt.search.population.pb2_mix import PB2Mix
 from nmt_pbt.space.space import Space
 
 

@@ -14,14 +14,14 @@ from nmt_pbt.base.errors import UsageError
 from nmt_pbt.base.types import Value
 from nmt_pbt.search.assignment import Assignment
 from nmt_pbt.search.budget import Budget
-from nmt_pbt.search.exploit import EvidenceExploit, Exploit
-from nmt_pbt.search.explore import ExploreFunction, Explorer, UserExplore
-from nmt_pbt.search.keras_tuner_space import from_hyperparameters
-from nmt_pbt.search.member import generations
-from nmt_pbt.search.oracles import EPOCHS, JournaledOracle, SafeOracle, locked
-from nmt_pbt.search.population import Pause, Population
-from nmt_pbt.search.strategies import exploit_named, explore_named
-from nmt_pbt.search.trial_archive import TrialArchive
+from nmt_pbt.search.oracles.base import EPOCHS, JournaledOracle, SafeOracle, locked
+from nmt_pbt.search.oracles.keras_tuner_space import from_hyperparameters
+from nmt_pbt.search.oracles.trial_archive import TrialArchive
+from nmt_pbt.search.population.exploit import EvidenceExploit, Exploit
+from nmt_pbt.search.population.explore import ExploreFunction, Explorer, UserExplore
+from nmt_pbt.search.population.member import generations
+from nmt_pbt.search.population.population import Pause, Population
+from nmt_pbt.search.population.strategies import exploit_named, explore_named
 from nmt_pbt.space.space import Space
 
 MEMBER = "pbt/member"

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from nmt_pbt.base.types import Value
-from nmt_pbt.search.categories import choose, rounds_of
-from nmt_pbt.search.explore import Observation
-from nmt_pbt.search.pb2 import FEWEST, PB2, is_scaled, kinds_of
+from nmt_pbt.search.population.categories import choose, rounds_of
+from nmt_pbt.search.population.explore import Observation
+from nmt_pbt.search.population.pb2 import FEWEST, PB2, is_scaled, kinds_of
 from nmt_pbt.space.domains import Choice
 from nmt_pbt.space.space import Space
 
