@@ -20,7 +20,7 @@ from turns import Command, Competitor, Turns, in_turn, ratio, table
 from workload import settings_for, write_workload
 
 from nmt_pbt.tasks.translation.corpus.subwords import Subwords
-from nmt_pbt.tasks.translation.metrics import score_translations
+from nmt_pbt.tasks.translation.scoring.metrics import score_translations
 
 OURS = "nmt-pbt"
 WINDOW = 1280

@@ -19,9 +19,9 @@ from nmt_pbt.run.handover import check_in_force, check_taken_over
 from nmt_pbt.run.jobs import StateReference, TrainingJob
 from nmt_pbt.tasks.state import StateStore
 from nmt_pbt.tasks.translation.corpus.prepared import check, prepare
-from nmt_pbt.tasks.translation.runtime import use_threads
+from nmt_pbt.tasks.translation.model.runtime import use_threads
+from nmt_pbt.tasks.translation.settings.tree import load_settings
 from nmt_pbt.tasks.translation.task import TranslationTask
-from nmt_pbt.tasks.translation.tree import load_settings
 
 PARTS = (
     "read the donor's file, check its hash",

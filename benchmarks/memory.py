@@ -25,7 +25,7 @@ import numpy as np
 
 from nmt_pbt.base.memory import give_back_memory
 from nmt_pbt.base.randomness import generator
-from nmt_pbt.tasks.translation.decoding_options import DecodingOptions
+from nmt_pbt.tasks.translation.decoding.decoding_options import DecodingOptions
 
 VOCABULARY = 200_000  # words of each language of a corpus that is made up
 STEPS = 200  # of training, before the workers' memory is read
@@ -111,7 +111,7 @@ def _prepare(run: Path, config: Path | None, corpus: str) -> None:
 def _task(config: Path | None, corpus: str | None, run: Path | None = None) -> Any:
     from nmt_pbt.cli.running import prepare_run
     from nmt_pbt.run.run_directory import RunDirectory
-    from nmt_pbt.tasks.translation.tree import for_new_run, load_settings
+    from nmt_pbt.tasks.translation.settings.tree import for_new_run, load_settings
 
     overrides: dict[str, Any] = {"engine.threads": 1, **({"corpus.name": corpus} if corpus else {})}
     if config is None and run is not None:

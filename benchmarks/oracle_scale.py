@@ -26,9 +26,9 @@ from nmt_pbt.search.oracles.pbt import JournaledPBTOracle
 from nmt_pbt.search.population.exploit import Backtrack, Exploit, Tournament, Truncation, TTest
 from nmt_pbt.search.population.explore import Perturb
 from nmt_pbt.search.population.multi_frequency import MultiFrequency
-from nmt_pbt.tasks.translation.bootstrap import Bootstrap
-from nmt_pbt.tasks.translation.significance import pack_counts
-from nmt_pbt.tasks.translation.tree import TranslationSettings
+from nmt_pbt.tasks.translation.scoring.bootstrap import Bootstrap
+from nmt_pbt.tasks.translation.scoring.significance import pack_counts
+from nmt_pbt.tasks.translation.settings.tree import TranslationSettings
 
 STRATEGIES: dict[str, Callable[[int], Exploit]] = {
     "truncation": lambda size: Truncation(),

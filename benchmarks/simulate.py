@@ -39,7 +39,7 @@ from nmt_pbt.run.records import Assigned, Evaluated, RunStarted, SearchStarted, 
 from nmt_pbt.run.scheduler import Scheduler
 from nmt_pbt.search.methods.registry import build_method
 from nmt_pbt.tasks.protocol import MemberState
-from nmt_pbt.tasks.translation.tree import TranslationSettings, load_settings
+from nmt_pbt.tasks.translation.settings.tree import TranslationSettings, load_settings
 
 EPOCH = 1000
 """Sentence pairs of an interval."""

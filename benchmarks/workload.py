@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from nmt_pbt.tasks.translation.batches import by_length, source_batch, target_batch
 from nmt_pbt.tasks.translation.corpus.prepared import check, prepare
-from nmt_pbt.tasks.translation.tree import TranslationSettings
+from nmt_pbt.tasks.translation.decoding.batches import by_length, source_batch, target_batch
+from nmt_pbt.tasks.translation.settings.tree import TranslationSettings
 
 UNITS, BATCH_SIZE, DROPOUT, LEARNING_RATE, CLIP_NORM = 256, 64, 0.2, 1e-3, 1.0
 DECODE_BATCH_SIZE = 128

@@ -166,7 +166,7 @@ def check_method(name: str, *assignments: str, plan: SearchPlan | None = None) -
         UsageError: There is no such method, or it refuses the settings.
     """
     if plan is None:
-        from nmt_pbt.tasks.translation.tree import load_settings
+        from nmt_pbt.tasks.translation.settings.tree import load_settings
 
         plan = load_settings(assignments=[*SMALL_SEARCH, *assignments]).search_plan()
     searched = plan

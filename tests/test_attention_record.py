@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from nmt_pbt.base.errors import UsageError
-from nmt_pbt.tasks.translation.attention_record import (
+from nmt_pbt.tasks.translation.decoding.attention_record import (
     SentenceAttention,
     attention_path,
     read_attention,

@@ -18,7 +18,7 @@ from nmt_pbt.search.methods.registry import METHODS
 from nmt_pbt.settings.loading import dump_settings
 from nmt_pbt.tasks.protocol import MemberState
 from nmt_pbt.tasks.state import StateStore
-from nmt_pbt.tasks.translation.tree import TranslationSettings
+from nmt_pbt.tasks.translation.settings.tree import TranslationSettings
 from tests.report.journals import assigned, evaluated, run_started, search, search_ended
 from tests.timing import least_seconds
 from tests.translation.made_run import make_run, write_corpus

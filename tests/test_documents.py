@@ -15,7 +15,7 @@ import pytest
 import typer
 
 from nmt_pbt.cli.main import app
-from nmt_pbt.tasks.translation.tree import load_settings
+from nmt_pbt.tasks.translation.settings.tree import load_settings
 from tests.report.test_load_run import COLUMNS, VALUES
 
 ROOT = Path(__file__).parents[1]

@@ -16,7 +16,7 @@ import pytest
 
 from nmt_pbt.run.journal import read_journal, without_times
 from nmt_pbt.run.records import Evaluated, SearchEnded, Tested
-from nmt_pbt.tasks.translation.attention_record import attention_path, read_attention
+from nmt_pbt.tasks.translation.decoding.attention_record import attention_path, read_attention
 from tests.commands_here import nmt_pbt_here
 from tests.translation.made_run import write_corpus
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from nmt_pbt.tasks.translation.corpus.catalog import load_corpus
-from nmt_pbt.tasks.translation.settings import CorpusSettings
-from nmt_pbt.tasks.translation.tree import load_settings
+from nmt_pbt.tasks.translation.settings.sections import CorpusSettings
+from nmt_pbt.tasks.translation.settings.tree import load_settings
 from nmt_pbt.testing import check_task
 
 ROOT = Path(__file__).parents[1]

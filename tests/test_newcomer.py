@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from nmt_pbt.tasks.translation.corpus.catalog import load_corpus
-from nmt_pbt.tasks.translation.settings import CorpusSettings
+from nmt_pbt.tasks.translation.settings.sections import CorpusSettings
 
 ROOT = Path(__file__).parents[1]
 TINY = (

@@ -11,7 +11,7 @@ import pytest
 from nmt_pbt.base.errors import NmtPbtError
 from nmt_pbt.report.page import write_report
 from nmt_pbt.report.run import load_run
-from nmt_pbt.tasks.translation.tree import load_settings
+from nmt_pbt.tasks.translation.settings.tree import load_settings
 from tests.report.fake_run import write_fake_run
 
 ROOT = Path(__file__).parents[1]

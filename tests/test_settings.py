@@ -18,8 +18,8 @@ from nmt_pbt.base.yaml_text import dump_yaml, parse_yaml
 from nmt_pbt.settings.fingerprint import settings_hash
 from nmt_pbt.settings.loading import dump_settings
 from nmt_pbt.space.settings import ChoiceDomain, NumberDomain
-from nmt_pbt.tasks.translation.settings import MUTABLE, SEARCHABLE, STRUCTURAL, ModelSettings, TrainingSettings
-from nmt_pbt.tasks.translation.tree import TranslationSettings, load_settings
+from nmt_pbt.tasks.translation.settings.sections import MUTABLE, SEARCHABLE, STRUCTURAL, ModelSettings, TrainingSettings
+from nmt_pbt.tasks.translation.settings.tree import TranslationSettings, load_settings
 
 
 def recorded_hash(settings: TranslationSettings) -> str:
@@ -540,7 +540,7 @@ def test_a_section_that_came_later_leaves_the_hash_as_it_was_until_one_of_its_se
 
 def test_the_hash_is_the_same_in_every_process() -> None:
     program = (
-        "from nmt_pbt.tasks.translation.tree import TranslationSettings; "
+        "from nmt_pbt.tasks.translation.settings.tree import TranslationSettings; "
         "from nmt_pbt.settings.fingerprint import settings_hash; "
         "print(settings_hash(TranslationSettings().model_dump(mode='json'), TranslationSettings))"
     )

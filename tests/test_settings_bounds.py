@@ -18,8 +18,8 @@ from nmt_pbt.cli.options import Beam, NoRepeatNgram
 from nmt_pbt.run.preflight import check_memory, need_of
 from nmt_pbt.space.settings import NumberDomain
 from nmt_pbt.tasks.translation.footprint import state_bytes
-from nmt_pbt.tasks.translation.settings import EvaluationSettings
-from nmt_pbt.tasks.translation.tree import TranslationSettings, load_settings
+from nmt_pbt.tasks.translation.settings.sections import EvaluationSettings
+from nmt_pbt.tasks.translation.settings.tree import TranslationSettings, load_settings
 
 
 def constraints(metadata: list[Any]) -> Iterator[Any]:

@@ -12,7 +12,7 @@ from sacrebleu.metrics import BLEU, CHRF, TER
 from sacrebleu.significance import PairedTest
 
 from nmt_pbt.base.errors import JournalError, UsageError
-from nmt_pbt.tasks.translation.significance import (
+from nmt_pbt.tasks.translation.scoring.significance import (
     approximate_randomisation,
     approximate_randomisations,
     corpus_scores,
@@ -101,7 +101,7 @@ def test_the_number_of_resamples_drawn_together_changes_no_bootstrap(monkeypatch
     references, (a, b) = corpus(40, (0.2, 0.3))
     counts = [sentence_counts(text, references)["bleu"] for text in (a, b)]
     at_once = paired_bootstrap("bleu", *counts, np.random.default_rng(1), 300)
-    monkeypatch.setattr("nmt_pbt.tasks.translation.significance._CHUNK", 7)
+    monkeypatch.setattr("nmt_pbt.tasks.translation.scoring.significance._CHUNK", 7)
     assert paired_bootstrap("bleu", *counts, np.random.default_rng(1), 300) == at_once
 
 

@@ -16,12 +16,12 @@ def build(workload: Workload, arguments: argparse.Namespace) -> Calls:
     from nmt_pbt.tasks.translation.corpus.catalog import load_corpus
     from nmt_pbt.tasks.translation.corpus.prepared import prepare
     from nmt_pbt.tasks.translation.corpus.subwords import Subwords
-    from nmt_pbt.tasks.translation.decoder import first_texts
-    from nmt_pbt.tasks.translation.decoding_options import DecodingOptions
-    from nmt_pbt.tasks.translation.metrics import score_translations
-    from nmt_pbt.tasks.translation.runtime import use_threads
-    from nmt_pbt.tasks.translation.trainable import TranslationTask
-    from nmt_pbt.tasks.translation.tree import TranslationSettings
+    from nmt_pbt.tasks.translation.decoding.decoder import first_texts
+    from nmt_pbt.tasks.translation.decoding.decoding_options import DecodingOptions
+    from nmt_pbt.tasks.translation.model.runtime import use_threads
+    from nmt_pbt.tasks.translation.scoring.metrics import score_translations
+    from nmt_pbt.tasks.translation.settings.tree import TranslationSettings
+    from nmt_pbt.tasks.translation.training.trainable import TranslationTask
 
     settings = TranslationSettings.model_validate(workload.settings["settings"])
     engine = settings.engine.model_copy(update={"threads": arguments.threads})

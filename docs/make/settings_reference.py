@@ -19,8 +19,8 @@ from pydantic_core import PydanticUndefined
 
 from nmt_pbt.search.registry import Registry
 from nmt_pbt.space.settings import ChoiceDomain, NumberDomain
-from nmt_pbt.tasks.translation.settings import MUTABLE, STRUCTURAL
-from nmt_pbt.tasks.translation.tree import TranslationSettings
+from nmt_pbt.tasks.translation.settings.sections import MUTABLE, STRUCTURAL
+from nmt_pbt.tasks.translation.settings.tree import TranslationSettings
 
 HEAD = """# Settings
 

@@ -100,6 +100,6 @@ def compare_command(
     if start_from is not None:
         config, start = settings_to_start_from(start_from, config)
         overrides = {**start, **overrides}
-    from nmt_pbt.tasks.translation.tree import load_settings
+    from nmt_pbt.tasks.translation.settings.tree import load_settings
 
     begin_run(load_settings(config or EMBEDDED, set_ or [], overrides), out, trackers=track or [])

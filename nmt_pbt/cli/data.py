@@ -49,7 +49,7 @@ def data_show_command(
     """Show the number of pairs in each split of a corpus, and the first pairs."""
     from nmt_pbt.cli.running import notes_of
     from nmt_pbt.tasks.translation.corpus.catalog import load_corpus
-    from nmt_pbt.tasks.translation.tree import load_settings
+    from nmt_pbt.tasks.translation.settings.tree import load_settings
 
     settings = load_settings(None, set_ or [], {"corpus.name": name})
     corpus = load_corpus(settings.corpus, settings.seed)

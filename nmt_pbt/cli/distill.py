@@ -49,13 +49,13 @@ def distill_command(
     """Translate a run's training text, and write it as a corpus to train on. Repeat an interrupted command to go on."""
     from nmt_pbt.base.files import check_new_folder
     from nmt_pbt.cli.models import models_of
-    from nmt_pbt.tasks.translation.decoding_options import DecodingOptions
+    from nmt_pbt.tasks.translation.decoding.decoding_options import DecodingOptions
 
     chosen = models_of(runs, method, seed, ensemble)
     backward = models_of(reverse) if reverse else ()
+    from nmt_pbt.tasks.translation.decoding.text import own_corpus
     from nmt_pbt.tasks.translation.distillation import RECORD, Distillation
     from nmt_pbt.tasks.translation.teachers import Teacher, check_reverse
-    from nmt_pbt.tasks.translation.text import own_corpus
 
     if not (out / RECORD).is_file():
         check_new_folder(out)

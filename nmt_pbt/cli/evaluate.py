@@ -17,10 +17,10 @@ from nmt_pbt.cli.streams import check_open, warn
 
 if TYPE_CHECKING:
     from nmt_pbt.tasks.kept_model import KeptModel
-    from nmt_pbt.tasks.translation.decoding_options import DecodingOptions
-    from nmt_pbt.tasks.translation.evaluation import Difference, MetricScore
-    from nmt_pbt.tasks.translation.text import EvaluatedText
-    from nmt_pbt.tasks.translation.tree import TranslationSettings
+    from nmt_pbt.tasks.translation.decoding.decoding_options import DecodingOptions
+    from nmt_pbt.tasks.translation.decoding.text import EvaluatedText
+    from nmt_pbt.tasks.translation.scoring.evaluation import Difference, MetricScore
+    from nmt_pbt.tasks.translation.settings.tree import TranslationSettings
 
 
 ALL = "all"
@@ -65,15 +65,15 @@ def evaluate_command(
 ) -> None:
     """Translate a text and score it: BLEU, chrF and TER, each with its signature, and the BLEU of the literature."""
     from nmt_pbt.cli.models import models_of
-    from nmt_pbt.tasks.translation.bleu_tokenizer import check_known
-    from nmt_pbt.tasks.translation.decoding_options import DecodingOptions
+    from nmt_pbt.tasks.translation.decoding.decoding_options import DecodingOptions
+    from nmt_pbt.tasks.translation.scoring.bleu_tokenizer import check_known
 
     check_open()
     if tokenize is not None:
         check_known(tokenize, "--tokenize")
     chosen = models_of(runs, method, seed, ensemble)
-    from nmt_pbt.tasks.translation.metrics import check_tokenizer
-    from nmt_pbt.tasks.translation.text import pair_up, read_translations, same_direction
+    from nmt_pbt.tasks.translation.decoding.text import pair_up, read_translations, same_direction
+    from nmt_pbt.tasks.translation.scoring.metrics import check_tokenizer
 
     rivals: tuple[KeptModel[TranslationSettings], ...] = ()
     given: list[str] | None = None
@@ -90,7 +90,7 @@ def evaluate_command(
     tokenize = tokenize or chosen[0].settings.bleu_tokenizer
     check_tokenizer(tokenize, "--tokenize")
     start_tensorflow()
-    from nmt_pbt.tasks.translation.evaluation import compare_scores, score_text
+    from nmt_pbt.tasks.translation.scoring.evaluation import compare_scores, score_text
 
     language = chosen[0].settings.corpus.target_language
     options = DecodingOptions.of(chosen[0].settings.evaluation, beam, no_repeat_ngram)
@@ -133,7 +133,7 @@ def _texts(
     corpus: str | None,
 ) -> list[EvaluatedText]:
     """Return the texts to evaluate on."""
-    from nmt_pbt.tasks.translation.text import given_text, own_corpus, split_of
+    from nmt_pbt.tasks.translation.decoding.text import given_text, own_corpus, split_of
 
     if (src is None) != (ref is None):
         raise UsageError("--src and --ref go together: give both, or none for a split of the run's own corpus")
@@ -160,7 +160,7 @@ def _translate(
     split_sentences: bool,
 ) -> list[list[str]]:
     """Return translations of each text, and tell of lines that are too long; the model and its memory are let go."""
-    from nmt_pbt.tasks.translation.translator import Translator
+    from nmt_pbt.tasks.translation.decoding.translator import Translator
 
     translator = Translator(chosen, options, split_sentences)
     translations = [translator.translate(text.pairs.source) for text in texts]

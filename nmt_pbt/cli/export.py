@@ -23,12 +23,12 @@ def export_command(
     """Write a TensorFlow SavedModel that translates text, for use without this program."""
     from nmt_pbt.base.files import check_new_folder
     from nmt_pbt.cli.models import models_of
-    from nmt_pbt.tasks.translation.decoding_options import DecodingOptions
+    from nmt_pbt.tasks.translation.decoding.decoding_options import DecodingOptions
 
     chosen = models_of(runs, method, seed, ensemble)
     check_new_folder(folder)
     start_tensorflow()
-    from nmt_pbt.tasks.translation.export import export
+    from nmt_pbt.tasks.translation.decoding.export import export
 
     export(chosen, folder, DecodingOptions.of(chosen[0].settings.evaluation, beam, no_repeat_ngram))
     typer.echo(str(folder))

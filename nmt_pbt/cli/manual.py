@@ -15,7 +15,7 @@ from nmt_pbt.cli.running import corpus_of, dev_samples, drawn_report, going_on, 
 if TYPE_CHECKING:
     from nmt_pbt.base.types import Value
     from nmt_pbt.run.run_directory import RunDirectory
-    from nmt_pbt.tasks.translation.tree import TranslationSettings
+    from nmt_pbt.tasks.translation.settings.tree import TranslationSettings
 
 
 def manual_command(
@@ -34,7 +34,7 @@ def manual_command(
     """Show what a run has tried, and train values chosen by hand, to compare with it."""
     from nmt_pbt.run.manual import check_free_to_guess, check_free_to_test, is_under_way
     from nmt_pbt.run.run_directory import RunDirectory
-    from nmt_pbt.tasks.translation.tree import TranslationSettings, load_settings
+    from nmt_pbt.tasks.translation.settings.tree import TranslationSettings, load_settings
 
     if bool(set_) + resume + test > 1:
         raise UsageError("--set, --resume and --test are one thing each; give one of them")
@@ -75,7 +75,7 @@ def read_guess(assignments: Sequence[str], settings: TranslationSettings) -> dic
             searched range.
     """
     from nmt_pbt.base.yaml_text import parse_yaml
-    from nmt_pbt.tasks.translation.settings import SEARCHABLE, check_value
+    from nmt_pbt.tasks.translation.settings.sections import SEARCHABLE, check_value
 
     known = [name for name in SEARCHABLE if name != "epochs" or name in settings.search.space]
     guess: dict[str, Value] = {}

@@ -10,7 +10,7 @@ from nmt_pbt.base.errors import UsageError
 
 if TYPE_CHECKING:
     from nmt_pbt.tasks.kept_model import KeptModel
-    from nmt_pbt.tasks.translation.tree import TranslationSettings
+    from nmt_pbt.tasks.translation.settings.tree import TranslationSettings
 
 
 def models_of(
@@ -28,7 +28,7 @@ def models_of(
         UsageError: A run has not so many, or the runs do not go together.
     """
     from nmt_pbt.run.best_model import choose_models
-    from nmt_pbt.tasks.translation.tree import TranslationSettings
+    from nmt_pbt.tasks.translation.settings.tree import TranslationSettings
 
     chosen = [choose_models(run, TranslationSettings, method, seed, of_each) for run in runs]
     _check_together(chosen)
@@ -44,8 +44,8 @@ def _check_together(chosen: Sequence[Sequence[KeptModel[TranslationSettings]]]) 
     Raises:
         UsageError: A run is named twice, or has other languages or subwords than the first.
     """
-    from nmt_pbt.tasks.translation.text import same_direction
-    from nmt_pbt.tasks.translation.tree import TranslationSettings
+    from nmt_pbt.tasks.translation.decoding.text import same_direction
+    from nmt_pbt.tasks.translation.settings.tree import TranslationSettings
 
     first, *others = [models[0] for models in chosen]
     (name,) = TranslationSettings.model_files

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from nmt_pbt.tasks.translation.corpus.parallel import Corpus
     from nmt_pbt.tasks.translation.corpus.prepared import PreparedCorpus
     from nmt_pbt.tasks.translation.corpus.subwords import Subwords
+    from nmt_pbt.tasks.translation.settings.tree import TranslationSettings
     from nmt_pbt.tasks.translation.task import TranslationTask
-    from nmt_pbt.tasks.translation.tree import TranslationSettings
 
 _MANY_PAIRS = 10_000  # whose subwords take seconds to learn
 
@@ -59,7 +59,7 @@ def resume_run(
     """Go on with a run, whichever command began it."""
     check_trackers(trackers)
     from nmt_pbt.run.run_directory import RunDirectory
-    from nmt_pbt.tasks.translation.tree import TranslationSettings, load_settings
+    from nmt_pbt.tasks.translation.settings.tree import TranslationSettings, load_settings
 
     run = RunDirectory(folder, accept_changes)
     run.check_run(TranslationSettings)
@@ -91,15 +91,15 @@ def begin_run(
 ) -> None:
     """Begin a run in a new folder."""
     from nmt_pbt.run.run_directory import RunDirectory
-    from nmt_pbt.tasks.translation.bleu_tokenizer import missing_tokenizer
-    from nmt_pbt.tasks.translation.tree import for_new_run
+    from nmt_pbt.tasks.translation.scoring.bleu_tokenizer import missing_tokenizer
+    from nmt_pbt.tasks.translation.settings.tree import for_new_run
 
     check_trackers(trackers)
     settings.check_searches()
     run = RunDirectory(out or Path("results") / settings.run_name)
     run.check_new()
     if settings.start_from is not None:
-        from nmt_pbt.tasks.translation.start_from import choose_start
+        from nmt_pbt.tasks.translation.training.start_from import choose_start
 
         start = choose_start(settings, _best_winner(Path(settings.start_from)))
         settings = settings.model_copy(update={"start_digest": start.digest})
@@ -153,7 +153,7 @@ def prepare_run(
     from nmt_pbt.run.preflight import check_engine, check_memory, check_room, need_of
     from nmt_pbt.tasks.translation.corpus.catalog import known_train_pairs, load_corpus
     from nmt_pbt.tasks.translation.footprint import state_bytes
-    from nmt_pbt.tasks.translation.metrics import check_tokenizer
+    from nmt_pbt.tasks.translation.scoring.metrics import check_tokenizer
 
     check_engine(settings.engine)
     check_tokenizer(settings.bleu_tokenizer)
@@ -168,7 +168,7 @@ def prepare_run(
     from nmt_pbt.tasks.translation.corpus.prepared import corpus_of_run, train_subwords
     from nmt_pbt.tasks.translation.corpus.stored import find_stored, most_bytes
     from nmt_pbt.tasks.translation.corpus.subwords import SUBWORDS, Subwords
-    from nmt_pbt.tasks.translation.start_from import start_of_run
+    from nmt_pbt.tasks.translation.training.start_from import start_of_run
 
     start = start_of_run(run.path, settings, _best_winner)
     # Workers of a cluster may not see this folder: they are sent the corpus itself.
@@ -199,7 +199,7 @@ def prepare_run(
     check_room(need, run.path)
 
     from nmt_pbt.cli.progress import CONSOLE
-    from nmt_pbt.tasks.translation.foresight import foreseen
+    from nmt_pbt.tasks.translation.corpus.foresight import foreseen
 
     CONSOLE.print(f"{run.path} takes {need}", highlight=False, soft_wrap=True)
     expected = foreseen(text, subwords, settings.search.objective, settings.bleu_tokenizer)
@@ -207,7 +207,7 @@ def prepare_run(
         CONSOLE.print(note, highlight=False, markup=False, soft_wrap=True)
     with CONSOLE.status("Starting TensorFlow"):
         start_tensorflow()
-        from nmt_pbt.tasks.translation.runtime import use_threads
+        from nmt_pbt.tasks.translation.model.runtime import use_threads
         from nmt_pbt.tasks.translation.task import TranslationTask
 
         use_threads(settings.engine.threads)
@@ -221,7 +221,7 @@ def prepare_run(
 
 def _best_winner(folder: Path) -> KeptModel[TranslationSettings]:
     from nmt_pbt.run.best_model import best_winner
-    from nmt_pbt.tasks.translation.tree import TranslationSettings
+    from nmt_pbt.tasks.translation.settings.tree import TranslationSettings
 
     return best_winner(folder, TranslationSettings)
 
@@ -347,7 +347,7 @@ def drawn_report(folder: Path, settings: RunSettings) -> str:
 def dev_samples(task: TranslationTask) -> list[tuple[str, str]]:
     """Return the dev sentences, with their references, whose translations a search shows."""
     from nmt_pbt.tasks.translation.corpus.parallel import sample_lines
-    from nmt_pbt.tasks.translation.settings import MOST_SAMPLES
+    from nmt_pbt.tasks.translation.settings.sections import MOST_SAMPLES
 
     dev = task.prepared.corpus.dev
     return [(dev.source[line], dev.target[line]) for line in sample_lines(task.settings.seed, len(dev), MOST_SAMPLES)]

@@ -13,8 +13,8 @@ from nmt_pbt.run.run_directory import RunDirectory
 from nmt_pbt.run.schedule import Schedule, read_schedule, schedule_of_run
 from nmt_pbt.search.methods.pbt import PBTSettings
 from nmt_pbt.space.settings import ChoiceDomain
-from nmt_pbt.tasks.translation.settings import STRUCTURAL
-from nmt_pbt.tasks.translation.tree import TranslationSettings, check_schedule, load_settings
+from nmt_pbt.tasks.translation.settings.sections import STRUCTURAL
+from nmt_pbt.tasks.translation.settings.tree import TranslationSettings, check_schedule, load_settings
 
 FREE = ("name", "engine", "report", "evaluation", "training.epochs", "search.replay.models")
 """What a replay may have otherwise than the run it replays: where it runs, whether it draws its report, how it

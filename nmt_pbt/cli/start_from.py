@@ -21,8 +21,8 @@ def settings_to_start_from(folder: Path, config: Path | None) -> tuple[Path, dic
     """
     from nmt_pbt.run.best_model import best_winner
     from nmt_pbt.settings.loading import SETTINGS_FILE
-    from nmt_pbt.tasks.translation.start_from import shape_of
-    from nmt_pbt.tasks.translation.tree import TranslationSettings
+    from nmt_pbt.tasks.translation.settings.tree import TranslationSettings
+    from nmt_pbt.tasks.translation.training.start_from import shape_of
 
     winner = best_winner(folder, TranslationSettings)
     overrides: dict[str, Any] = {"start_from": str(folder), "start_digest": None}

@@ -45,7 +45,7 @@ def train_command(
     elif schedule is not None:
         _replay(schedule, method, seed, config, corpus, out, set_ or [], track or [])
     else:
-        from nmt_pbt.tasks.translation.tree import load_settings, without_search
+        from nmt_pbt.tasks.translation.settings.tree import load_settings, without_search
 
         if start_from is not None:
             config, start = settings_to_start_from(start_from, config)

@@ -18,8 +18,8 @@ from nmt_pbt.cli.startup import start_tensorflow
 from nmt_pbt.cli.streams import check_open, warn
 
 if TYPE_CHECKING:
-    from nmt_pbt.tasks.translation.decoder import Translation
-    from nmt_pbt.tasks.translation.translator import Translator
+    from nmt_pbt.tasks.translation.decoding.decoder import Translation
+    from nmt_pbt.tasks.translation.decoding.translator import Translator
 
 STANDARD_INPUT = "standard input"
 MOST_DRAWN = 16
@@ -52,11 +52,11 @@ def translate_command(
 ) -> None:
     """Translate standard input to standard output, one sentence per line; at a terminal, ask for sentences."""
     from nmt_pbt.cli.models import models_of
-    from nmt_pbt.tasks.translation.decoding_options import DecodingOptions
+    from nmt_pbt.tasks.translation.decoding.decoding_options import DecodingOptions
 
     check_open(input_too=True)
     chosen = models_of(runs, method, seed, ensemble)
-    from nmt_pbt.tasks.translation.text import in_chunks, n_best_lines, read_arriving
+    from nmt_pbt.tasks.translation.decoding.text import in_chunks, n_best_lines, read_arriving
 
     options = DecodingOptions.of(chosen[0].settings.evaluation, beam, no_repeat_ngram)
     _check_options(options.beam, nbest, score, attention, split_sentences)
@@ -74,13 +74,13 @@ def translate_command(
     if not begin and not sys.stdin.isatty():
         return
     start_tensorflow()
-    from nmt_pbt.tasks.translation.translator import Translator
+    from nmt_pbt.tasks.translation.decoding.translator import Translator
 
     translator = Translator(chosen, options, split_sentences)
 
     def answer(chunk: Sequence[str], first: int) -> Iterator[str]:
         """Return what is written for some lines, and draw what is to be drawn."""
-        from nmt_pbt.tasks.translation.decoder import first_texts
+        from nmt_pbt.tasks.translation.decoding.decoder import first_texts
 
         if split_sentences:
             return iter(translator.translate(chunk))
@@ -150,7 +150,7 @@ def _few(lines: Iterator[str], attention: Path) -> Iterator[str]:
 
 def _pairs(lines: Iterable[str], score: Path) -> tuple[Iterator[str], list[str]]:
     """Return the lines of standard input, and the translations to score, as many."""
-    from nmt_pbt.tasks.translation.text import read_lines
+    from nmt_pbt.tasks.translation.decoding.text import read_lines
 
     try:
         with open(score, "rb") as file:
@@ -171,7 +171,7 @@ def _draw(path: Path, translator: Translator, lines: Sequence[str], found: Seque
     from nmt_pbt.base.files import replace_file
     from nmt_pbt.report.figures.attention import render_attention
     from nmt_pbt.report.figures.fonts import missing_text
-    from nmt_pbt.tasks.translation.decoder import NOTHING
+    from nmt_pbt.tasks.translation.decoding.decoder import NOTHING
 
     looked = translator.attention(lines, [translations[0] if translations else NOTHING for translations in found])
     if not looked:

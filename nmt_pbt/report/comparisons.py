@@ -27,7 +27,7 @@ from nmt_pbt.report.inference import (
 )
 from nmt_pbt.report.methods import base_method, method_info
 from nmt_pbt.report.run import Run, metric_direction
-from nmt_pbt.tasks.translation.significance import (
+from nmt_pbt.tasks.translation.scoring.significance import (
     Counts,
     Scores,
     approximate_randomisations,

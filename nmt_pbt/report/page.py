@@ -36,7 +36,7 @@ from nmt_pbt.report.several import load_runs
 from nmt_pbt.report.statistics import Results, population_methods, results_of
 from nmt_pbt.report.words import TEMPLATES, label
 from nmt_pbt.run.schedule import dump_schedule, found_schedule
-from nmt_pbt.tasks.translation.bleu_tokenizer import is_unspaced
+from nmt_pbt.tasks.translation.scoring.bleu_tokenizer import is_unspaced
 
 _SECTIONS = {
     "progress": "How good, for what it cost",

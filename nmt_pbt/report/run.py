@@ -22,8 +22,8 @@ from nmt_pbt.run.journal import read_journal
 from nmt_pbt.run.records import AnyRecord, Assigned, Guessed, RunStarted, SearchStarted, Tested
 from nmt_pbt.space.settings import ChoiceDomain, Domain, NumberDomain
 from nmt_pbt.space.space import Space, domain_of
-from nmt_pbt.tasks.translation.attention_record import SentenceAttention, attention_path, read_attention
-from nmt_pbt.tasks.translation.significance import Counts, corpus_scores, counts_path, read_counts
+from nmt_pbt.tasks.translation.decoding.attention_record import SentenceAttention, attention_path, read_attention
+from nmt_pbt.tasks.translation.scoring.significance import Counts, corpus_scores, counts_path, read_counts
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ from nmt_pbt.report.methods import combined_name
 from nmt_pbt.report.run import Run, Sample, load_run
 from nmt_pbt.run.records import AnyRecord, RunStarted
 from nmt_pbt.space.settings import ChoiceDomain, Domain, NumberDomain
-from nmt_pbt.tasks.translation.attention_record import SentenceAttention
-from nmt_pbt.tasks.translation.significance import Counts
+from nmt_pbt.tasks.translation.decoding.attention_record import SentenceAttention
+from nmt_pbt.tasks.translation.scoring.significance import Counts
 
 
 @dataclass(frozen=True)

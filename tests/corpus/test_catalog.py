@@ -9,7 +9,7 @@ from nmt_pbt.base.errors import UsageError
 from nmt_pbt.tasks.translation.corpus import catalog
 from nmt_pbt.tasks.translation.corpus.catalog import list_corpora, load_corpus
 from nmt_pbt.tasks.translation.corpus.parallel import Corpus
-from nmt_pbt.tasks.translation.settings import CorpusSettings
+from nmt_pbt.tasks.translation.settings.sections import CorpusSettings
 
 
 def load(name: str = "toy", seed: int = 0, **settings: Any) -> Corpus:

@@ -15,15 +15,15 @@ from nmt_pbt.base.errors import UsageError
 from nmt_pbt.base.yaml_text import dump_yaml, read_yaml
 from nmt_pbt.run.run_directory import RunDirectory
 from nmt_pbt.tasks.translation.corpus.catalog import load_corpus
+from nmt_pbt.tasks.translation.corpus.foresight import foreseen, unwritable_text
 from nmt_pbt.tasks.translation.corpus.normalization import BREAKS, Normalization
 from nmt_pbt.tasks.translation.corpus.parallel import Corpus, ParallelText, one_line
 from nmt_pbt.tasks.translation.corpus.prepared import PreparedCorpus, check, corpus_of_run
 from nmt_pbt.tasks.translation.corpus.subwords import UNK, Subwords
-from nmt_pbt.tasks.translation.foresight import foreseen, unwritable_text
-from nmt_pbt.tasks.translation.metrics import score_translations
-from nmt_pbt.tasks.translation.settings import CorpusSettings
-from nmt_pbt.tasks.translation.significance import sentence_counts
-from nmt_pbt.tasks.translation.tree import TranslationSettings, load_settings
+from nmt_pbt.tasks.translation.scoring.metrics import score_translations
+from nmt_pbt.tasks.translation.scoring.significance import sentence_counts
+from nmt_pbt.tasks.translation.settings.sections import CorpusSettings
+from nmt_pbt.tasks.translation.settings.tree import TranslationSettings, load_settings
 
 ODD = "½ cup … No. № 5 ™, ＦＵＬＬ　width, ﬁne\u00a0print \u202f! x² ① ㎏ 神 Å Ω"
 TEXTS = [ODD, "A plain line of text, and one more.", "Ein schlichter Satz, größer."] * 3

@@ -9,7 +9,7 @@ import pytest
 
 from nmt_pbt.base.errors import UsageError
 from nmt_pbt.tasks.translation.corpus.prepared import PreparedCorpus, check, corpus_of_run, digest_of, prepare
-from nmt_pbt.tasks.translation.settings import CorpusSettings
+from nmt_pbt.tasks.translation.settings.sections import CorpusSettings
 from tests.timing import least_seconds
 
 SETTINGS = CorpusSettings(train_pairs=200, dev_pairs=20, test_pairs=10, vocabulary_size=200)
@@ -62,7 +62,7 @@ def test_a_length_that_leaves_no_pair_is_refused() -> None:
 def test_a_refusal_takes_less_than_a_second_of_processor_time(settings: str) -> None:
     code = (
         "from nmt_pbt.tasks.translation.corpus.prepared import check\n"
-        "from nmt_pbt.tasks.translation.settings import CorpusSettings\n"
+        "from nmt_pbt.tasks.translation.settings.sections import CorpusSettings\n"
         "from nmt_pbt.base.errors import UsageError\n"
         f"try: check(CorpusSettings({settings}), 0)\n"
         "except UsageError: import time; print(time.process_time())\n"

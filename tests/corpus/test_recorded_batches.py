@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from nmt_pbt.tasks.translation.corpus.prepared import PreparedCorpus, check, prepare
-from nmt_pbt.tasks.translation.settings import CorpusSettings
+from nmt_pbt.tasks.translation.settings.sections import CorpusSettings
 
 TOY = CorpusSettings(train_pairs=1500, dev_pairs=20, test_pairs=10, vocabulary_size=300, max_length=24)
 BATCHES = {

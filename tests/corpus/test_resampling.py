@@ -10,7 +10,7 @@ from nmt_pbt.tasks.translation.corpus.catalog import load_corpus
 from nmt_pbt.tasks.translation.corpus.stream import PairStream
 from nmt_pbt.tasks.translation.corpus.subword_regularization import CANDIDATES, SMOOTHING, Cuts, Resampling
 from nmt_pbt.tasks.translation.corpus.subwords import BOS, EOS, PAD, UNK, Subwords
-from nmt_pbt.tasks.translation.settings import CorpusSettings
+from nmt_pbt.tasks.translation.settings.sections import CorpusSettings
 
 CORPUS = load_corpus(CorpusSettings(train_pairs=300, dev_pairs=50, test_pairs=50), 0)
 SUBWORDS = Subwords.train((*CORPUS.train.source, *CORPUS.train.target), 200, 0)

@@ -22,7 +22,7 @@ from nmt_pbt.tasks.translation.corpus.parallel import Corpus, ParallelText
 from nmt_pbt.tasks.translation.corpus.prepared import PreparedCorpus, check, prepare
 from nmt_pbt.tasks.translation.corpus.stored import StoredCorpus, find_stored, open_stored, store
 from nmt_pbt.tasks.translation.corpus.subwords import Subwords
-from nmt_pbt.tasks.translation.settings import CorpusSettings
+from nmt_pbt.tasks.translation.settings.sections import CorpusSettings
 
 SETTINGS = CorpusSettings(train_pairs=200, dev_pairs=20, test_pairs=10, vocabulary_size=200, max_length=20)
 SPLITS = ("train_source", "train_target", "dev_source", "dev_target", "test_source", "test_target")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from nmt_pbt.tasks.translation.corpus.catalog import load_corpus
 from nmt_pbt.tasks.translation.corpus.stream import Batch, PairStream
 from nmt_pbt.tasks.translation.corpus.subwords import BOS, EOS, PAD, Subwords
-from nmt_pbt.tasks.translation.settings import CorpusSettings
+from nmt_pbt.tasks.translation.settings.sections import CorpusSettings
 
 Pair = tuple[tuple[int, ...], tuple[int, ...]]
 

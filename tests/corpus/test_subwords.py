@@ -16,7 +16,7 @@ from nmt_pbt.base.errors import UsageError
 from nmt_pbt.tasks.translation.corpus import subwords as module
 from nmt_pbt.tasks.translation.corpus.catalog import load_corpus
 from nmt_pbt.tasks.translation.corpus.subwords import BOS, CONTROLS, EOS, FIRST_WORD, PAD, REPLACEMENT, UNK, Subwords
-from nmt_pbt.tasks.translation.settings import CorpusSettings
+from nmt_pbt.tasks.translation.settings.sections import CorpusSettings
 
 CORPUS = load_corpus(CorpusSettings(train_pairs=300, dev_pairs=50, test_pairs=50), 0)
 TEXTS = (*CORPUS.train.source, *CORPUS.train.target)
@@ -206,7 +206,7 @@ def test_what_is_no_model_is_refused(model: bytes) -> None:
 def test_training_does_not_import_tensorflow() -> None:
     code = (
         "import sys; from nmt_pbt.tasks.translation.corpus.prepared import check; "
-        "from nmt_pbt.tasks.translation.settings import CorpusSettings; "
+        "from nmt_pbt.tasks.translation.settings.sections import CorpusSettings; "
         "check(CorpusSettings(), 0); print([m for m in ('tensorflow', 'tensorflow_text', 'keras') if m in sys.modules])"
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

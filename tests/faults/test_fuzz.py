@@ -30,7 +30,7 @@ from nmt_pbt.tasks.protocol import MemberState
 from nmt_pbt.tasks.state import StateStore
 from nmt_pbt.tasks.translation.corpus.prepared import check
 from nmt_pbt.tasks.translation.footprint import state_bytes
-from nmt_pbt.tasks.translation.tree import TranslationSettings, load_settings
+from nmt_pbt.tasks.translation.settings.tree import TranslationSettings, load_settings
 from tests.report.fake_run import write_fake_run
 from tests.run.cheap import CheapTask, cheap_settings, inline, opened, search
 

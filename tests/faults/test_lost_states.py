@@ -15,7 +15,7 @@ from nmt_pbt.run.jobs import Engine, JobResult, Result, TrainingJob
 from nmt_pbt.run.journal import read_journal, without_times
 from nmt_pbt.run.preflight import need_of
 from nmt_pbt.tasks.state import StateStore
-from nmt_pbt.tasks.translation.tree import TranslationSettings
+from nmt_pbt.tasks.translation.settings.tree import TranslationSettings
 from tests.run.cheap import CheapTask, CheapTrainable, PassingOn, cheap_settings, driver, finish, inline, opened, search
 
 METHODS = ("pbt", "random", "grid", "bayes", "hyperband", "exploit-only", "explore-only", "manual")

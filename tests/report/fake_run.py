@@ -27,9 +27,9 @@ from nmt_pbt.run.schedule import found_schedule
 from nmt_pbt.search.methods.replay import final_values, lengthened
 from nmt_pbt.settings.loading import dump_settings
 from nmt_pbt.space.settings import NumberDomain
-from nmt_pbt.tasks.translation.attention_record import SentenceAttention, attention_path, write_attention
-from nmt_pbt.tasks.translation.significance import corpus_scores, counts_path, sentence_counts, write_counts
-from nmt_pbt.tasks.translation.tree import TranslationSettings
+from nmt_pbt.tasks.translation.decoding.attention_record import SentenceAttention, attention_path, write_attention
+from nmt_pbt.tasks.translation.scoring.significance import corpus_scores, counts_path, sentence_counts, write_counts
+from nmt_pbt.tasks.translation.settings.tree import TranslationSettings
 
 EPOCH = 10_000
 WORDS = [

@@ -14,7 +14,7 @@ from nmt_pbt.report.run import Run, load_run
 from nmt_pbt.report.statistics import best_baseline, population_methods, results_of
 from nmt_pbt.run.records import Guessed, Tested
 from nmt_pbt.run.schedule import found_schedule, read_schedule
-from nmt_pbt.tasks.translation.tree import check_schedule
+from nmt_pbt.tasks.translation.settings.tree import check_schedule
 from tests.report.fake_run import write_fake_run
 from tests.report.journals import assigned, evaluated, run_started, search, search_ended, small_population
 

@@ -13,7 +13,7 @@ from matplotlib.image import imread
 from nmt_pbt.report.figures.attention import attention_size, draw_attention, render_attention
 from nmt_pbt.report.figures.palette import BLUE
 from nmt_pbt.report.figures.style import DOTS_PER_INCH
-from nmt_pbt.tasks.translation.attention_record import SentenceAttention
+from nmt_pbt.tasks.translation.decoding.attention_record import SentenceAttention
 
 SOURCE = ["▁The", "▁cat", "s", "</s>"]
 TARGET = ["▁Die", "▁Katzen", "</s>"]

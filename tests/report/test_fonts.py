@@ -17,7 +17,7 @@ from nmt_pbt.report import watch as watching
 from nmt_pbt.report.figures import fonts
 from nmt_pbt.report.figures.attention import attention_size, render_attention
 from nmt_pbt.report.figures.fonts import FONT, fonts_for, missing_text
-from nmt_pbt.tasks.translation.attention_record import (
+from nmt_pbt.tasks.translation.decoding.attention_record import (
     SentenceAttention,
     attention_path,
     read_attention,

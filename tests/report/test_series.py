@@ -10,7 +10,7 @@ import pytest
 from nmt_pbt.base.errors import JournalError
 from nmt_pbt.report import series
 from nmt_pbt.run.records import Tested
-from nmt_pbt.tasks.translation.settings import SEARCHABLE
+from nmt_pbt.tasks.translation.settings.sections import SEARCHABLE
 from tests.report.journals import (
     assigned,
     ended,

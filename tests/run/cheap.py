@@ -24,8 +24,8 @@ from nmt_pbt.run.worker import TrainablePool, Worker
 from nmt_pbt.search.methods.registry import build_method
 from nmt_pbt.tasks.protocol import Evaluation, MemberState, TestResult, Trainable
 from nmt_pbt.tasks.state import StateStore
-from nmt_pbt.tasks.translation.significance import Counts, pack_counts
-from nmt_pbt.tasks.translation.tree import TranslationSettings, load_settings
+from nmt_pbt.tasks.translation.scoring.significance import Counts, pack_counts
+from nmt_pbt.tasks.translation.settings.tree import TranslationSettings, load_settings
 
 DEFAULTS: dict[str, Value] = {"learning_rate": 1e-3, "dropout": 0.0, "recurrent_dropout": 0.0, "batch_size": 32}
 

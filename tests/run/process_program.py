@@ -8,7 +8,7 @@ from pathlib import Path
 from nmt_pbt.run.compare import compare
 from nmt_pbt.run.run_directory import RunDirectory
 from nmt_pbt.search.methods.registry import METHODS
-from nmt_pbt.tasks.translation.tree import TranslationSettings
+from nmt_pbt.tasks.translation.settings.tree import TranslationSettings
 from tests.run.cheap import CheapTask, cheap_settings
 
 SEEDS = 2

@@ -20,7 +20,7 @@ from nmt_pbt.run.run_directory import RunDirectory
 from nmt_pbt.search.methods.manual import build_search_by_hand
 from nmt_pbt.search.methods.registry import build_method
 from nmt_pbt.tasks.state import StateStore
-from nmt_pbt.tasks.translation.tree import TranslationSettings
+from nmt_pbt.tasks.translation.settings.tree import TranslationSettings
 from tests.report.fake_run import write_fake_run
 from tests.report.journals import assigned, ended, evaluated, run_started, search, search_ended, small_population
 from tests.run.cheap import CheapTask, cheap_settings, finish, inline, opened

@@ -12,8 +12,8 @@ import pytest
 from nmt_pbt.base.errors import UsageError
 from nmt_pbt.run.preflight import Need, check_room, need_of
 from nmt_pbt.tasks.translation.footprint import parameters, state_bytes
-from nmt_pbt.tasks.translation.settings import ModelSettings
-from nmt_pbt.tasks.translation.tree import TranslationSettings, load_settings
+from nmt_pbt.tasks.translation.settings.sections import ModelSettings
+from nmt_pbt.tasks.translation.settings.tree import TranslationSettings, load_settings
 
 
 def need_with(settings: TranslationSettings, vocabulary: int) -> Need:
@@ -100,7 +100,7 @@ def test_a_saved_state_is_no_larger_than_told(tmp_path: Path) -> None:
     from nmt_pbt.tasks.state import StateStore
     from nmt_pbt.tasks.translation.model.bindings import Bindings
     from nmt_pbt.tasks.translation.model.seq2seq import Seq2Seq
-    from nmt_pbt.tasks.translation.optimizer import FusedAdam
+    from nmt_pbt.tasks.translation.training.optimizer import FusedAdam
 
     settings = TranslationSettings()
     model = Seq2Seq(vocabulary=50, **settings.model.model_dump())

@@ -16,7 +16,7 @@ from nmt_pbt.run.jobs import Engine, Result, TrainingJob, Undone
 from nmt_pbt.run.journal import read_journal, without_times
 from nmt_pbt.run.records import Assigned, Ended, Evaluated, SearchEnded
 from nmt_pbt.tasks.state import StateStore
-from nmt_pbt.tasks.translation.significance import corpus_scores, unpack_counts
+from nmt_pbt.tasks.translation.scoring.significance import corpus_scores, unpack_counts
 from tests.run.cheap import CheapTask, PassingOn, TakingTurns, cheap_settings, inline, opened, search
 
 CHEAP = CheapTask()

@@ -6,7 +6,7 @@ import pytest
 
 from nmt_pbt.run.preflight import is_finished
 from nmt_pbt.run.records import AnyRecord, Tested
-from nmt_pbt.tasks.translation.tree import load_settings
+from nmt_pbt.tasks.translation.settings.tree import load_settings
 from tests.report.journals import assigned, evaluated, run_started, search, search_ended
 
 

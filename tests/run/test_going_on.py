@@ -16,7 +16,7 @@ from nmt_pbt.run.records import Evaluated, Extended, Tested
 from nmt_pbt.run.run_directory import RunDirectory
 from nmt_pbt.search.methods.registry import check_methods
 from nmt_pbt.tasks.state import StateStore
-from nmt_pbt.tasks.translation.tree import TranslationSettings
+from nmt_pbt.tasks.translation.settings.tree import TranslationSettings
 from tests.run.cheap import CheapTask, cheap_settings, driver, finish, inline, opened
 from tests.run.test_driver import Killed, KillingEngine
 

@@ -10,7 +10,7 @@ import pytest
 
 from nmt_pbt.base.errors import UsageError
 from nmt_pbt.run.run_directory import RunDirectory
-from nmt_pbt.tasks.translation.tree import TranslationSettings, load_settings
+from nmt_pbt.tasks.translation.settings.tree import TranslationSettings, load_settings
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from nmt_pbt.run.schedule import (
     read_schedule,
     schedule_of_run,
 )
-from nmt_pbt.tasks.translation.tree import check_schedule
+from nmt_pbt.tasks.translation.settings.tree import check_schedule
 from tests.report.journals import assigned, evaluated, run_started, search
 
 

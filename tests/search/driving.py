@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from nmt_pbt.tasks.translation.significance import pack_counts
+from nmt_pbt.tasks.translation.scoring.significance import pack_counts
 from nmt_pbt.testing import SMALL_SEARCH as SMALL
 from nmt_pbt.testing import OracleSession, Score
 from nmt_pbt.testing import smooth_score as smooth

@@ -18,7 +18,7 @@ from nmt_pbt.search.oracles.manual import ManualOracle
 from nmt_pbt.search.population.pb2 import minimise
 from nmt_pbt.space.domains import Choice, Integer, Real
 from nmt_pbt.space.space import Space
-from nmt_pbt.tasks.translation.tree import load_settings
+from nmt_pbt.tasks.translation.settings.tree import load_settings
 from tests.search.driving import Session
 
 BLEU = keras_tuner.Objective("val_bleu", "max")

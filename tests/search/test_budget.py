@@ -14,7 +14,7 @@ from nmt_pbt.search.assignment import Assignment
 from nmt_pbt.search.budget import Budget
 from nmt_pbt.search.methods.registry import build_method
 from nmt_pbt.search.population.member import last_decision
-from nmt_pbt.tasks.translation.tree import load_settings
+from nmt_pbt.tasks.translation.settings.tree import load_settings
 from tests.search.driving import SMALL, Session
 
 

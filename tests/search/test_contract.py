@@ -15,7 +15,7 @@ import pytest
 from nmt_pbt.base.errors import SearchError
 from nmt_pbt.search.assignment import Assignment
 from nmt_pbt.search.methods.registry import METHODS, build_method
-from nmt_pbt.tasks.translation.tree import TranslationSettings, load_settings
+from nmt_pbt.tasks.translation.settings.tree import TranslationSettings, load_settings
 from nmt_pbt.testing import Begin, check_budget, check_repeats, check_resumes, check_state, check_values
 from tests.search.driving import SMALL, Session
 

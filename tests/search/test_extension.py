@@ -53,7 +53,7 @@ register_explore(ExploreSpec("keep", "not at all", lambda: UserExplore(keep)))
 PROGRAM = """
 import extension.method, extension.strategies
 from nmt_pbt.settings.loading import dump_settings
-from nmt_pbt.tasks.translation.tree import TranslationSettings, load_settings
+from nmt_pbt.tasks.translation.settings.tree import TranslationSettings, load_settings
 from nmt_pbt.testing import check_method
 from tests.run.cheap import CheapTask, cheap_settings, inline, opened, search
 from pathlib import Path
@@ -106,7 +106,7 @@ def test_plugins_are_imported_before_the_settings_that_name_them_are_read(tmp_pa
     program = """
 from pathlib import Path
 from nmt_pbt.base.errors import UsageError
-from nmt_pbt.tasks.translation.tree import TranslationSettings, load_settings
+from nmt_pbt.tasks.translation.settings.tree import TranslationSettings, load_settings
 settings = load_settings(Path("my.yaml"))
 settings.check_searches()
 assert settings.search.firsts.different == 3

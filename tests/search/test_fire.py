@@ -15,7 +15,7 @@ from nmt_pbt.search.population.fire import FIRE
 from nmt_pbt.search.population.improvement import chance_of_being_better, faster_by, overlap, smoothed
 from nmt_pbt.search.population.member import Snapshot
 from nmt_pbt.search.population.ranking import FAILED, Ranking
-from nmt_pbt.tasks.translation.tree import load_settings
+from nmt_pbt.tasks.translation.settings.tree import load_settings
 from tests.search.driving import SMALL, Session
 
 # --- curves ---

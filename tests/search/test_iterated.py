@@ -16,7 +16,7 @@ from nmt_pbt.search.population.member import Snapshot
 from nmt_pbt.search.population.ranking import FAILED, Ranking
 from nmt_pbt.space.domains import Choice, Real
 from nmt_pbt.space.space import Space
-from nmt_pbt.tasks.translation.tree import load_settings
+from nmt_pbt.tasks.translation.settings.tree import load_settings
 from tests.search.driving import SMALL, Session
 
 SPACE = Space(

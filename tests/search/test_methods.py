@@ -10,7 +10,7 @@ from nmt_pbt.search.methods.registry import METHODS, build_method
 from nmt_pbt.search.population.exploit import Backtrack, Tournament, Truncation, TTest
 from nmt_pbt.search.population.multi_frequency import MultiFrequency
 from nmt_pbt.search.population.pb2 import PB2
-from nmt_pbt.tasks.translation.tree import load_settings
+from nmt_pbt.tasks.translation.settings.tree import load_settings
 from tests.search.driving import SMALL, Session
 
 WITHOUT_DRAWS = ("manual", "grid", "hyperband", "replay", "final-values", "mf-pbt", "pbt-sobol")
@@ -19,7 +19,7 @@ WITHOUT_DRAWS = ("manual", "grid", "hyperband", "replay", "final-values", "mf-pb
 def test_names_and_budgets_are_checked_without_importing_keras_tuner() -> None:
     program = (
         "import sys\n"
-        "from nmt_pbt.tasks.translation.tree import load_settings\n"
+        "from nmt_pbt.tasks.translation.settings.tree import load_settings\n"
         "load_settings().check_searches()\n"
         "heavy = {'keras_tuner', 'tensorflow', 'keras', 'sklearn', 'scipy'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"

@@ -17,7 +17,7 @@ from nmt_pbt.search.population.pb2 import PB2
 from nmt_pbt.search.population.pb2_mix import PB2Mix
 from nmt_pbt.space.domains import Choice, Condition, Real
 from nmt_pbt.space.space import Space
-from nmt_pbt.tasks.translation.tree import load_settings
+from nmt_pbt.tasks.translation.settings.tree import load_settings
 from tests.search.driving import SMALL
 
 KINDS = ("a", "b", "c")

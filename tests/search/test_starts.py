@@ -9,7 +9,7 @@ from nmt_pbt.search.methods.registry import build_method
 from nmt_pbt.search.population.starts import initial_values, sobol_values
 from nmt_pbt.space.domains import Choice, Condition, Constant, Integer, Real
 from nmt_pbt.space.space import Space
-from nmt_pbt.tasks.translation.tree import load_settings
+from nmt_pbt.tasks.translation.settings.tree import load_settings
 from tests.search.driving import SMALL
 
 SPACE = Space(

@@ -9,8 +9,8 @@ from nmt_pbt.search.methods.registry import build_method
 from nmt_pbt.search.population.exploit import Backtrack, Tournament, TTest
 from nmt_pbt.search.population.multi_frequency import MultiFrequency
 from nmt_pbt.settings.fingerprint import settings_hash
-from nmt_pbt.tasks.translation.bootstrap import Bootstrap
-from nmt_pbt.tasks.translation.tree import TranslationSettings, load_settings
+from nmt_pbt.tasks.translation.scoring.bootstrap import Bootstrap
+from nmt_pbt.tasks.translation.settings.tree import TranslationSettings, load_settings
 from tests.search.driving import SMALL, Session
 
 SLOW = "search.variants={pbt-slow: {method: pbt, label: 'PBT, slow', fraction: 0.5}}"

@@ -12,7 +12,7 @@ from nmt_pbt.base.errors import UsageError
 from nmt_pbt.run.compare import compare
 from nmt_pbt.run.records import Assigned, Evaluated, SearchRecord, Tested
 from nmt_pbt.run.run_directory import RunDirectory
-from nmt_pbt.tasks.translation.tree import TranslationSettings
+from nmt_pbt.tasks.translation.settings.tree import TranslationSettings
 from nmt_pbt.track import tracking as module
 from nmt_pbt.track.feed import TrackedModel
 from nmt_pbt.track.names import check_trackers

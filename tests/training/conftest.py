@@ -9,11 +9,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from nmt_pbt.tasks.translation.batches import source_batch, target_batch
 from nmt_pbt.tasks.translation.corpus.subwords import EOS
+from nmt_pbt.tasks.translation.decoding.batches import source_batch, target_batch
+from nmt_pbt.tasks.translation.settings.tree import load_settings
 from nmt_pbt.tasks.translation.task import TranslationTask
-from nmt_pbt.tasks.translation.trainable import TranslationTrainable
-from nmt_pbt.tasks.translation.tree import load_settings
+from nmt_pbt.tasks.translation.training.trainable import TranslationTrainable
 
 
 class Digits:

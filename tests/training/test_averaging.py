@@ -7,9 +7,9 @@ import pytest
 
 from nmt_pbt.base.errors import StateError
 from nmt_pbt.tasks.state import content_hash
+from nmt_pbt.tasks.translation.decoding.translation_model import TranslationModel
+from nmt_pbt.tasks.translation.settings.tree import load_settings
 from nmt_pbt.tasks.translation.task import TranslationTask
-from nmt_pbt.tasks.translation.translation_model import TranslationModel
-from nmt_pbt.tasks.translation.tree import load_settings
 
 KINDS = ["exponential", "checkpoints"]
 

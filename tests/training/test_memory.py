@@ -9,9 +9,9 @@ from nmt_pbt.run.jobs import StateReference, TrainingJob
 from nmt_pbt.run.worker import TrainablePool, Worker
 from nmt_pbt.tasks.protocol import MemberState
 from nmt_pbt.tasks.state import content_hash
+from nmt_pbt.tasks.translation.decoding.translation_model import Seq2Seq
+from nmt_pbt.tasks.translation.settings.tree import load_settings
 from nmt_pbt.tasks.translation.task import TranslationTask
-from nmt_pbt.tasks.translation.translation_model import Seq2Seq
-from nmt_pbt.tasks.translation.tree import load_settings
 
 
 class InMemory:

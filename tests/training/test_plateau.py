@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nmt_pbt.tasks.translation.optimizer import Plateau
+from nmt_pbt.tasks.translation.training.optimizer import Plateau
 
 LOSSES = st.lists(st.floats(0.1, 10), max_size=30)
 

@@ -7,8 +7,8 @@ import time
 import numpy as np
 import pytest
 
+from nmt_pbt.tasks.translation.settings.tree import load_settings
 from nmt_pbt.tasks.translation.task import TranslationTask
-from nmt_pbt.tasks.translation.tree import load_settings
 
 
 @pytest.mark.alone

@@ -4,7 +4,7 @@ import pytest
 import sacrebleu
 
 from nmt_pbt.base.errors import UsageError
-from nmt_pbt.tasks.translation.metrics import score_translations
+from nmt_pbt.tasks.translation.scoring.metrics import score_translations
 
 REFERENCES = ["The cat sat on the mat.", "Two dogs are running in the snow.", "A man sleeps."]
 TRANSLATIONS = ["The cat sat on a mat.", "Two dogs run in the snow.", "A man sleeps."]

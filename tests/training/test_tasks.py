@@ -19,8 +19,8 @@ from nmt_pbt.base.randomness import generator
 from nmt_pbt.tasks.translation.corpus.parallel import ParallelText
 from nmt_pbt.tasks.translation.corpus.stream import PairStream
 from nmt_pbt.tasks.translation.corpus.synthetic import digit_pairs
+from nmt_pbt.tasks.translation.settings.tree import load_settings
 from nmt_pbt.tasks.translation.task import TranslationTask
-from nmt_pbt.tasks.translation.tree import load_settings
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 HELD_OUT = 1_000

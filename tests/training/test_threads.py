@@ -5,7 +5,7 @@ import sys
 
 CODE = """
 import tensorflow as tf
-from nmt_pbt.tasks.translation.runtime import use_threads
+from nmt_pbt.tasks.translation.model.runtime import use_threads
 early = use_threads(1)
 tf.constant(1) + 1
 print(early, tf.config.threading.get_inter_op_parallelism_threads(), use_threads(2), use_threads(0))

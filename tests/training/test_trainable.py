@@ -15,13 +15,13 @@ from nmt_pbt.base.section import Rate
 from nmt_pbt.space.declarations import Searchable, declared_hyperparameters
 from nmt_pbt.tasks.protocol import MemberState
 from nmt_pbt.tasks.state import StateStore, content_hash
-from nmt_pbt.tasks.translation import translation_model
+from nmt_pbt.tasks.translation.decoding import translation_model
 from nmt_pbt.tasks.translation.model.seq2seq import Seq2Seq
-from nmt_pbt.tasks.translation.settings import ModelSettings, TrainingSettings
-from nmt_pbt.tasks.translation.significance import COLUMNS, corpus_scores, unpack_counts
+from nmt_pbt.tasks.translation.scoring.significance import COLUMNS, corpus_scores, unpack_counts
+from nmt_pbt.tasks.translation.settings.sections import ModelSettings, TrainingSettings
+from nmt_pbt.tasks.translation.settings.tree import TranslationSettings
 from nmt_pbt.tasks.translation.task import TranslationTask
-from nmt_pbt.tasks.translation.trainable import TranslationTrainable, configured_values
-from nmt_pbt.tasks.translation.tree import TranslationSettings
+from nmt_pbt.tasks.translation.training.trainable import TranslationTrainable, configured_values
 
 OTHER = {
     "learning_rate": 7e-4,

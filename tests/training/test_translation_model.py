@@ -5,10 +5,10 @@ import pytest
 import tensorflow as tf
 
 from nmt_pbt.base.errors import OutOfMemoryError, UsageError
-from nmt_pbt.tasks.translation.batches import source_batch, target_batch
-from nmt_pbt.tasks.translation.decoder import NOTHING, TextDecoder
-from nmt_pbt.tasks.translation.decoding_options import DecodingOptions
-from nmt_pbt.tasks.translation.translation_model import TranslationModel
+from nmt_pbt.tasks.translation.decoding.batches import source_batch, target_batch
+from nmt_pbt.tasks.translation.decoding.decoder import NOTHING, TextDecoder
+from nmt_pbt.tasks.translation.decoding.decoding_options import DecodingOptions
+from nmt_pbt.tasks.translation.decoding.translation_model import TranslationModel
 
 
 @pytest.fixture(scope="module")

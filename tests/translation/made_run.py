@@ -15,7 +15,7 @@ from nmt_pbt.settings.loading import dump_settings
 from nmt_pbt.tasks.translation.corpus.catalog import load_corpus
 from nmt_pbt.tasks.translation.corpus.prepared import PreparedCorpus
 from nmt_pbt.tasks.translation.corpus.subwords import Subwords
-from nmt_pbt.tasks.translation.tree import TranslationSettings, load_settings
+from nmt_pbt.tasks.translation.settings.tree import TranslationSettings, load_settings
 
 SETTINGS = {
     "corpus.name": "toy",
@@ -111,7 +111,7 @@ def write_corpus(folder: Path, run: Path) -> None:
 def _save_models(folder: Path, settings, subwords: Subwords) -> None:
     from nmt_pbt.tasks.protocol import MemberState
     from nmt_pbt.tasks.state import StateStore
-    from nmt_pbt.tasks.translation.translation_model import TranslationModel
+    from nmt_pbt.tasks.translation.decoding.translation_model import TranslationModel
 
     store = StateStore(folder / "models")
     units = {"pbt-seed0": 16, "random-seed0": 16, "pbt-seed0-trial1-interval0": 20, "pbt-seed0-trial2-interval0": 24}

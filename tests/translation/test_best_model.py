@@ -9,7 +9,7 @@ import pytest
 
 from nmt_pbt.base.errors import UsageError
 from nmt_pbt.run.best_model import choose_models
-from nmt_pbt.tasks.translation.tree import TranslationSettings
+from nmt_pbt.tasks.translation.settings.tree import TranslationSettings
 from tests.translation.made_run import make_run
 
 FILES = ("pbt-seed0", "random-seed0", "pbt-seed0-trial1-interval0", "pbt-seed0-trial2-interval0")

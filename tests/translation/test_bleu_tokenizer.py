@@ -16,12 +16,12 @@ from nmt_pbt.base.errors import UsageError
 from nmt_pbt.base.yaml_text import dump_yaml, read_yaml
 from nmt_pbt.run.run_directory import RunDirectory
 from nmt_pbt.settings.fingerprint import settings_hash
-from nmt_pbt.tasks.translation import bleu_tokenizer
-from nmt_pbt.tasks.translation.bleu_tokenizer import TOKENIZERS, missing_tokenizer, tokenizer_for
-from nmt_pbt.tasks.translation.evaluation import compare_scores, score_text
-from nmt_pbt.tasks.translation.metrics import check_tokenizer, score_translations
-from nmt_pbt.tasks.translation.significance import corpus_scores, pack_counts, sentence_counts, unpack_counts
-from nmt_pbt.tasks.translation.tree import TranslationSettings, for_new_run, load_settings
+from nmt_pbt.tasks.translation.scoring import bleu_tokenizer
+from nmt_pbt.tasks.translation.scoring.bleu_tokenizer import TOKENIZERS, missing_tokenizer, tokenizer_for
+from nmt_pbt.tasks.translation.scoring.evaluation import compare_scores, score_text
+from nmt_pbt.tasks.translation.scoring.metrics import check_tokenizer, score_translations
+from nmt_pbt.tasks.translation.scoring.significance import corpus_scores, pack_counts, sentence_counts, unpack_counts
+from nmt_pbt.tasks.translation.settings.tree import TranslationSettings, for_new_run, load_settings
 
 TEXTS = {
     "zh": (["我非常喜欢红色的猫。", "他今天早上去了学校，没有吃饭。", "那只狗在公园里睡觉。"],

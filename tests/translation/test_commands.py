@@ -20,10 +20,10 @@ from nmt_pbt.cli.main import app
 from nmt_pbt.cli.usage import run_app
 from nmt_pbt.run.best_model import choose_models
 from nmt_pbt.tasks.kept_model import KeptModel
-from nmt_pbt.tasks.translation.decoder import TextDecoder
-from nmt_pbt.tasks.translation.decoding_options import DecodingOptions
-from nmt_pbt.tasks.translation.translator import Translator, load_decoder
-from nmt_pbt.tasks.translation.tree import TranslationSettings
+from nmt_pbt.tasks.translation.decoding.decoder import TextDecoder
+from nmt_pbt.tasks.translation.decoding.decoding_options import DecodingOptions
+from nmt_pbt.tasks.translation.decoding.translator import Translator, load_decoder
+from nmt_pbt.tasks.translation.settings.tree import TranslationSettings
 
 LINES = ["The cat sleeps.", "", "The old dogs see a small house.", "  ", "She is here."]
 TEXT = "".join(line + "\n" for line in LINES)
@@ -47,7 +47,7 @@ def models_are_loaded_once(
             loaded[models] = load_decoder(chosen)
         return loaded[models]
 
-    monkeypatch.setattr("nmt_pbt.tasks.translation.translator.load_decoder", load)
+    monkeypatch.setattr("nmt_pbt.tasks.translation.decoding.translator.load_decoder", load)
 
 
 @pytest.fixture
@@ -253,7 +253,7 @@ def test_evaluate_against_a_run_or_a_file_tells_differences_with_their_p_values(
 
 def test_evaluate_lets_the_first_model_go_before_the_second_is_built(run, command, monkeypatch):
     alive = []
-    import nmt_pbt.tasks.translation.translator as module
+    import nmt_pbt.tasks.translation.decoding.translator as module
 
     built = []
 

@@ -18,10 +18,10 @@ from nmt_pbt.cli.models import models_of
 from nmt_pbt.tasks.translation import distillation as module
 from nmt_pbt.tasks.translation.corpus.catalog import load_corpus
 from nmt_pbt.tasks.translation.corpus.parallel import Corpus, ParallelText, read_folder
-from nmt_pbt.tasks.translation.decoding_options import DecodingOptions
+from nmt_pbt.tasks.translation.decoding.decoding_options import DecodingOptions
+from nmt_pbt.tasks.translation.decoding.translator import Translator
+from nmt_pbt.tasks.translation.settings.tree import load_settings
 from nmt_pbt.tasks.translation.teachers import Teacher
-from nmt_pbt.tasks.translation.translator import Translator
-from nmt_pbt.tasks.translation.tree import load_settings
 from tests.translation.made_run import make_run
 from tests.translation.test_commands import command
 

@@ -6,7 +6,7 @@ import pytest
 import sacrebleu
 
 from nmt_pbt.base.errors import UsageError
-from nmt_pbt.tasks.translation.evaluation import MosesText, compare_scores, score_text
+from nmt_pbt.tasks.translation.scoring.evaluation import MosesText, compare_scores, score_text
 
 REFERENCES = [
     "Ein Mann mit einem orangefarbenen Hut, der etwas anstarrt.",

@@ -11,11 +11,11 @@ import pytest
 
 from nmt_pbt.base.errors import UsageError
 from nmt_pbt.run.best_model import choose_models
-from nmt_pbt.tasks.translation import export as module
-from nmt_pbt.tasks.translation.decoding_options import DecodingOptions
-from nmt_pbt.tasks.translation.export import export
-from nmt_pbt.tasks.translation.translator import Translator
-from nmt_pbt.tasks.translation.tree import TranslationSettings
+from nmt_pbt.tasks.translation.decoding import export as module
+from nmt_pbt.tasks.translation.decoding.decoding_options import DecodingOptions
+from nmt_pbt.tasks.translation.decoding.export import export
+from nmt_pbt.tasks.translation.decoding.translator import Translator
+from nmt_pbt.tasks.translation.settings.tree import TranslationSettings
 
 LINES = ["The cat sleeps.", "", "The old dogs see a small house.", " ", "Ünïcode, 1 + 1 = 2!", "She is here."]
 PROGRAM = """

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nmt_pbt.base.errors import UsageError
-from nmt_pbt.tasks.translation.decoder import NOTHING, Translation
-from nmt_pbt.tasks.translation.text import in_chunks, n_best_lines, read_arriving, read_lines
+from nmt_pbt.tasks.translation.decoding.decoder import NOTHING, Translation
+from nmt_pbt.tasks.translation.decoding.text import in_chunks, n_best_lines, read_arriving, read_lines
 
 
 def lines(data: bytes) -> list[str]:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nmt_pbt.tasks.translation.long_lines import LongLines, SentenceSplitter
+from nmt_pbt.tasks.translation.decoding.long_lines import LongLines, SentenceSplitter
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,9 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nmt_pbt.tasks.translation.batches import source_batch
-from nmt_pbt.tasks.translation.decoder import output_limits
-from nmt_pbt.tasks.translation.output_limit import OutputLimit
+from nmt_pbt.tasks.translation.decoding.batches import source_batch
+from nmt_pbt.tasks.translation.decoding.decoder import output_limits
+from nmt_pbt.tasks.translation.decoding.output_limit import OutputLimit
 
 LENGTHS = st.lists(st.tuples(st.integers(1, 60), st.integers(1, 60)), min_size=1, max_size=30)
 

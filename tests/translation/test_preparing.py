@@ -14,7 +14,7 @@ from nmt_pbt.cli.running import ExpectedCorpus, prepare_run
 from nmt_pbt.run.run_directory import RunDirectory
 from nmt_pbt.tasks.translation.corpus.prepared import PreparedCorpus
 from nmt_pbt.tasks.translation.corpus.subwords import SUBWORDS
-from nmt_pbt.tasks.translation.tree import TranslationSettings, load_settings
+from nmt_pbt.tasks.translation.settings.tree import TranslationSettings, load_settings
 
 SETTINGS = load_settings(
     None,

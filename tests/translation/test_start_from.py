@@ -20,8 +20,8 @@ from nmt_pbt.run.run_directory import RunDirectory
 from nmt_pbt.tasks.kept_model import KeptModel
 from nmt_pbt.tasks.protocol import MemberState
 from nmt_pbt.tasks.state import START, StateStore, content_hash, weights_of
-from nmt_pbt.tasks.translation.start_from import Start, choose_start, start_of_run
-from nmt_pbt.tasks.translation.tree import TranslationSettings, load_settings
+from nmt_pbt.tasks.translation.settings.tree import TranslationSettings, load_settings
+from nmt_pbt.tasks.translation.training.start_from import Start, choose_start, start_of_run
 from tests.translation.made_run import SETTINGS, make_run
 
 SHORT = ("--set=training.epochs=0.4", "--set=search.interval=0.2", "--set=engine.name=inline")

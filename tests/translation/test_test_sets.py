@@ -22,9 +22,9 @@ from nmt_pbt.tasks.protocol import MemberState
 from nmt_pbt.tasks.state import StateStore
 from nmt_pbt.tasks.translation.corpus.parallel import Corpus, ParallelText
 from nmt_pbt.tasks.translation.corpus.prepared import PreparedCorpus, corpus_of_run
-from nmt_pbt.tasks.translation.decoder import Translation
+from nmt_pbt.tasks.translation.decoding.decoder import Translation
+from nmt_pbt.tasks.translation.settings.tree import TranslationSettings, load_settings
 from nmt_pbt.tasks.translation.task import TranslationTask
-from nmt_pbt.tasks.translation.tree import TranslationSettings, load_settings
 from tests.translation.made_run import make_run
 from tests.translation.test_text import chosen, own_text
 

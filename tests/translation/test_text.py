@@ -12,7 +12,7 @@ from nmt_pbt.settings.loading import dump_settings
 from nmt_pbt.tasks.kept_model import KeptModel
 from nmt_pbt.tasks.translation.corpus.catalog import load_corpus
 from nmt_pbt.tasks.translation.corpus.parallel import ParallelText
-from nmt_pbt.tasks.translation.text import (
+from nmt_pbt.tasks.translation.decoding.text import (
     EvaluatedText,
     given_text,
     own_corpus,
@@ -21,7 +21,7 @@ from nmt_pbt.tasks.translation.text import (
     same_direction,
     split_of,
 )
-from nmt_pbt.tasks.translation.tree import TranslationSettings, load_settings
+from nmt_pbt.tasks.translation.settings.tree import TranslationSettings, load_settings
 from tests.translation.made_run import make_run, write_corpus
 
 

@@ -10,9 +10,9 @@ import pytest
 from nmt_pbt.base.errors import UsageError
 from nmt_pbt.cli.models import models_of
 from nmt_pbt.run.best_model import choose_models
-from nmt_pbt.tasks.translation.decoder import TextDecoder
-from nmt_pbt.tasks.translation.translator import Translator
-from nmt_pbt.tasks.translation.tree import TranslationSettings
+from nmt_pbt.tasks.translation.decoding.decoder import TextDecoder
+from nmt_pbt.tasks.translation.decoding.translator import Translator
+from nmt_pbt.tasks.translation.settings.tree import TranslationSettings
 from tests.translation.made_run import make_run
 from tests.translation.test_commands import LINES, TEXT, command
 

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 
 from nmt_pbt.report.figures.palette import BLUE, FAINT
 from nmt_pbt.report.figures.style import Rendered, render_figure
-from nmt_pbt.tasks.translation.attention_record import SentenceAttention
+from nmt_pbt.tasks.translation.decoding.attention_record import SentenceAttention
 
 _CORNERS = np.array([(-0.5, -0.5), (0.5, -0.5), (0.5, 0.5), (-0.5, 0.5)])  # of a cell, from its middle
 _CELL = 0.22  # inches of a subword

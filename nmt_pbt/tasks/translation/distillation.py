@@ -27,8 +27,8 @@ from nmt_pbt.tasks.translation.corpus.flat import TextLines, encoded_lines, sele
 from nmt_pbt.tasks.translation.corpus.parallel import Corpus
 from nmt_pbt.tasks.translation.corpus.subwords import Subwords
 from nmt_pbt.tasks.translation.corpus.text_file import file_content
+from nmt_pbt.tasks.translation.settings.tree import TranslationSettings
 from nmt_pbt.tasks.translation.teachers import Part, Teacher
-from nmt_pbt.tasks.translation.tree import TranslationSettings
 
 RECORD = "distillation.json"
 """File of a distilled corpus that tells what made it."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import itertools
 
 from nmt_pbt.space.settings import ChoiceDomain
-from nmt_pbt.tasks.translation.settings import STRUCTURAL, ModelSettings, TrainingSettings
-from nmt_pbt.tasks.translation.tree import TranslationSettings
+from nmt_pbt.tasks.translation.settings.sections import STRUCTURAL, ModelSettings, TrainingSettings
+from nmt_pbt.tasks.translation.settings.tree import TranslationSettings
 
 _FLOAT32_BYTES = 4
 _NORMALISED = 10  # values for each unit of a layer-normalised LSTM

@@ -12,19 +12,19 @@ from nmt_pbt.base.files import replace_file
 from nmt_pbt.base.types import Value
 from nmt_pbt.tasks.protocol import MemberState, TestResult, Trainable
 from nmt_pbt.tasks.state import START, StateStore
-from nmt_pbt.tasks.translation.attention_record import attention_path, write_attention
 from nmt_pbt.tasks.translation.corpus.parallel import ParallelText, sample_lines
 from nmt_pbt.tasks.translation.corpus.subwords import SUBWORDS
-from nmt_pbt.tasks.translation.decoder import Translation, first_texts
-from nmt_pbt.tasks.translation.decoding_options import DecodingOptions
-from nmt_pbt.tasks.translation.metrics import score_translations
-from nmt_pbt.tasks.translation.output_limit import OutputLimit
-from nmt_pbt.tasks.translation.runtime import fitting_into_memory
-from nmt_pbt.tasks.translation.settings import MOST_SAMPLES, STRUCTURAL
-from nmt_pbt.tasks.translation.significance import counts_path, sentence_counts, write_counts
+from nmt_pbt.tasks.translation.decoding.attention_record import attention_path, write_attention
+from nmt_pbt.tasks.translation.decoding.decoder import Translation, first_texts
+from nmt_pbt.tasks.translation.decoding.decoding_options import DecodingOptions
+from nmt_pbt.tasks.translation.decoding.output_limit import OutputLimit
+from nmt_pbt.tasks.translation.model.runtime import fitting_into_memory
+from nmt_pbt.tasks.translation.scoring.metrics import score_translations
+from nmt_pbt.tasks.translation.scoring.significance import counts_path, sentence_counts, write_counts
+from nmt_pbt.tasks.translation.settings.sections import MOST_SAMPLES, STRUCTURAL
+from nmt_pbt.tasks.translation.settings.tree import TranslationSettings
 from nmt_pbt.tasks.translation.tensorflow_start import IMPORTS, TensorflowStarts, make_after
-from nmt_pbt.tasks.translation.trainable import TranslationTrainable
-from nmt_pbt.tasks.translation.tree import TranslationSettings
+from nmt_pbt.tasks.translation.training.trainable import TranslationTrainable
 
 if TYPE_CHECKING:
     from nmt_pbt.tasks.translation.corpus.prepared import PreparedCorpus

@@ -13,10 +13,10 @@ from nmt_pbt.base.yaml_text import read_yaml
 from nmt_pbt.settings.fingerprint import settings_hash
 from nmt_pbt.settings.loading import SETTINGS_FILE
 from nmt_pbt.tasks.kept_model import KeptModel
-from nmt_pbt.tasks.translation.decoding_options import DecodingOptions
+from nmt_pbt.tasks.translation.decoding.decoding_options import DecodingOptions
+from nmt_pbt.tasks.translation.decoding.translator import Translator
+from nmt_pbt.tasks.translation.settings.tree import TranslationSettings
 from nmt_pbt.tasks.translation.tensorflow_start import import_tensorflow
-from nmt_pbt.tasks.translation.translator import Translator
-from nmt_pbt.tasks.translation.tree import TranslationSettings
 
 
 @dataclass(frozen=True)

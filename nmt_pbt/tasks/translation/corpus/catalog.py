@@ -13,7 +13,7 @@ from nmt_pbt.base.randomness import generator
 from nmt_pbt.tasks.translation.corpus.grammar_file import toy_grammar
 from nmt_pbt.tasks.translation.corpus.parallel import Corpus, ParallelText, read_folder
 from nmt_pbt.tasks.translation.corpus.synthetic import TASKS, digit_lines, digit_pairs
-from nmt_pbt.tasks.translation.settings import CorpusSettings
+from nmt_pbt.tasks.translation.settings.sections import CorpusSettings
 
 if TYPE_CHECKING:
     import numpy as np

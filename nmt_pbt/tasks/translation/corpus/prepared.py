@@ -16,7 +16,7 @@ from nmt_pbt.tasks.translation.corpus.flat import IdSequences, JoinedLines
 from nmt_pbt.tasks.translation.corpus.parallel import Corpus, ParallelText, text_digest
 from nmt_pbt.tasks.translation.corpus.stream import PairStream
 from nmt_pbt.tasks.translation.corpus.subwords import Subwords
-from nmt_pbt.tasks.translation.settings import CorpusSettings
+from nmt_pbt.tasks.translation.settings.sections import CorpusSettings
 
 _MOST_SUBSETS = 1 << 16  # of the test sets that there are now, looked through for those that a run began with
 

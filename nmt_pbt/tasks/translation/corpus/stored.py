@@ -18,7 +18,7 @@ from nmt_pbt.tasks.translation.corpus.parallel import Corpus, ParallelText
 from nmt_pbt.tasks.translation.corpus.prepared import PreparedCorpus, digest_of, encoded_pairs
 from nmt_pbt.tasks.translation.corpus.subwords import SUBWORDS, Subwords
 from nmt_pbt.tasks.translation.corpus.text_file import file_content
-from nmt_pbt.tasks.translation.settings import CorpusSettings
+from nmt_pbt.tasks.translation.settings.sections import CorpusSettings
 
 _CONTENTS = "corpus.json"
 """Written last: a folder that holds it is whole."""

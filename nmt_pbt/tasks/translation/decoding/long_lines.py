@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from nmt_pbt.base.text import counted
-from nmt_pbt.tasks.translation.bleu_tokenizer import is_unspaced, language_code
+from nmt_pbt.tasks.translation.scoring.bleu_tokenizer import is_unspaced, language_code
 
 _END = re.compile(r"""(?<![.!?…؟।])[.!?…؟।]+["'”’»)\]]*\s+|[。！？｡]+[」』”’）]*\s*""")
 _OPENING = " \"'“‘«„»([¿¡"

@@ -11,8 +11,8 @@ from nmt_pbt.base.errors import UsageError
 from nmt_pbt.space.settings import ChoiceDomain
 from nmt_pbt.tasks.kept_model import KeptModel
 from nmt_pbt.tasks.protocol import MemberState
-from nmt_pbt.tasks.translation.settings import STRUCTURAL, ModelSettings
-from nmt_pbt.tasks.translation.tree import TranslationSettings
+from nmt_pbt.tasks.translation.settings.sections import STRUCTURAL, ModelSettings
+from nmt_pbt.tasks.translation.settings.tree import TranslationSettings
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from nmt_pbt.tasks.translation.settings import EvaluationSettings
+from nmt_pbt.tasks.translation.settings.sections import EvaluationSettings
 
 
 @dataclass(frozen=True)

@@ -18,10 +18,10 @@ from nmt_pbt.base.files import check_new_folder, named
 from nmt_pbt.tasks.kept_model import KeptModel
 from nmt_pbt.tasks.translation.corpus.normalization import BREAKS
 from nmt_pbt.tasks.translation.corpus.subwords import CONTROLS, EOS, FIRST_WORD, PAD, REPLACEMENT
-from nmt_pbt.tasks.translation.decoder import TextDecoder
-from nmt_pbt.tasks.translation.decoding_options import DecodingOptions
-from nmt_pbt.tasks.translation.translator import Translator
-from nmt_pbt.tasks.translation.tree import TranslationSettings
+from nmt_pbt.tasks.translation.decoding.decoder import TextDecoder
+from nmt_pbt.tasks.translation.decoding.decoding_options import DecodingOptions
+from nmt_pbt.tasks.translation.decoding.translator import Translator
+from nmt_pbt.tasks.translation.settings.tree import TranslationSettings
 
 _DESCRIPTION = Path("assets.extra", "nmt-pbt.json")  # where SavedModels keep what is not TensorFlow's
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from nmt_pbt.base.errors import SearchError, UsageError
 from nmt_pbt.search.population.exploit import Adoption, Standings, check_significance, copy_of, draw_rival
-from nmt_pbt.tasks.translation.significance import Counts, corpus_scores, paired_bootstrap, unpack_counts
+from nmt_pbt.tasks.translation.scoring.significance import Counts, corpus_scores, paired_bootstrap, unpack_counts
 
 EVIDENCE = "sentence_counts"
 """What the strategy decides by: counts of each dev sentence, of which BLEU is made."""
@@ -44,7 +44,7 @@ class Bootstrap:
 
         Args:
             trial: The trial's id.
-            evidence: As packed by `nmt_pbt.tasks.translation.significance.pack_counts`.
+            evidence: As packed by `nmt_pbt.tasks.translation.scoring.significance.pack_counts`.
         """
         self._counts[trial] = np.asarray(unpack_counts("bleu", evidence), dtype=np.int64)
 

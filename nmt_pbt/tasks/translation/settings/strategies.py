@@ -9,7 +9,9 @@ from nmt_pbt.search.population.strategies import ExploitSpec, register_exploit
 
 
 def _bootstrap(**settings: Any) -> Exploit:
-    from nmt_pbt.tasks.translation.bootstrap import Bootstrap  # brings NumPy along, which refusals need not wait for
+    from nmt_pbt.tasks.translation.scoring.bootstrap import (
+        Bootstrap,  # brings NumPy along, which refusals need not wait for
+    )
 
     return Bootstrap(**settings)
 

@@ -9,12 +9,12 @@ from nmt_pbt.base.errors import StateError
 from nmt_pbt.base.types import Value
 from nmt_pbt.tasks.protocol import MemberState
 from nmt_pbt.tasks.state import AVERAGE, WEIGHTS
-from nmt_pbt.tasks.translation.decoder import TextDecoder
+from nmt_pbt.tasks.translation.decoding.decoder import TextDecoder
+from nmt_pbt.tasks.translation.decoding.output_limit import OutputLimit
+from nmt_pbt.tasks.translation.model.runtime import use_threads
 from nmt_pbt.tasks.translation.model.seq2seq import Seq2Seq
-from nmt_pbt.tasks.translation.output_limit import OutputLimit
-from nmt_pbt.tasks.translation.runtime import use_threads
-from nmt_pbt.tasks.translation.settings import STRUCTURAL, ModelSettings
-from nmt_pbt.tasks.translation.tree import TranslationSettings
+from nmt_pbt.tasks.translation.settings.sections import STRUCTURAL, ModelSettings
+from nmt_pbt.tasks.translation.settings.tree import TranslationSettings
 
 if TYPE_CHECKING:
     from nmt_pbt.tasks.translation.corpus.subwords import Subwords

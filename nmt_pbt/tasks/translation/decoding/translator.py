@@ -7,14 +7,14 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from nmt_pbt.tasks.kept_model import KeptModel
-from nmt_pbt.tasks.translation.attention_record import SentenceAttention
-from nmt_pbt.tasks.translation.decoding_options import DecodingOptions
-from nmt_pbt.tasks.translation.long_lines import LongLines, SentenceSplitter
-from nmt_pbt.tasks.translation.output_limit import OutputLimit
-from nmt_pbt.tasks.translation.tree import TranslationSettings
+from nmt_pbt.tasks.translation.decoding.attention_record import SentenceAttention
+from nmt_pbt.tasks.translation.decoding.decoding_options import DecodingOptions
+from nmt_pbt.tasks.translation.decoding.long_lines import LongLines, SentenceSplitter
+from nmt_pbt.tasks.translation.decoding.output_limit import OutputLimit
+from nmt_pbt.tasks.translation.settings.tree import TranslationSettings
 
 if TYPE_CHECKING:
-    from nmt_pbt.tasks.translation.decoder import TextDecoder, Translation
+    from nmt_pbt.tasks.translation.decoding.decoder import TextDecoder, Translation
 
 
 class Translator:
@@ -60,7 +60,7 @@ class Translator:
         Raises:
             OutOfMemoryError: Even one sentence does not fit into memory.
         """
-        from nmt_pbt.tasks.translation.decoder import first_texts
+        from nmt_pbt.tasks.translation.decoding.decoder import first_texts
 
         if self._splitter is None:
             return first_texts(self.n_best(lines, 1))
@@ -107,8 +107,8 @@ def load_decoder(chosen: Sequence[KeptModel[TranslationSettings]]) -> TextDecode
     """
     from nmt_pbt.tasks.state import StateStore
     from nmt_pbt.tasks.translation.corpus.subwords import SUBWORDS, Subwords
-    from nmt_pbt.tasks.translation.decoder import TextDecoder
-    from nmt_pbt.tasks.translation.translation_model import TranslationModel
+    from nmt_pbt.tasks.translation.decoding.decoder import TextDecoder
+    from nmt_pbt.tasks.translation.decoding.translation_model import TranslationModel
 
     run, settings = chosen[0].run, chosen[0].settings
     subwords = Subwords.load((run / SUBWORDS).read_bytes())

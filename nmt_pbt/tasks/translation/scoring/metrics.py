@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from nmt_pbt.base.errors import UsageError, first_line
-from nmt_pbt.tasks.translation.bleu_tokenizer import DEFAULT, SELF_CONTAINED, how_to_get
+from nmt_pbt.tasks.translation.scoring.bleu_tokenizer import DEFAULT, SELF_CONTAINED, how_to_get
 
 if TYPE_CHECKING:
     from sacrebleu.metrics.bleu import BLEU

@@ -18,10 +18,10 @@ from nmt_pbt.base.text import counted
 from nmt_pbt.tasks.kept_model import KeptModel
 from nmt_pbt.tasks.translation.corpus.catalog import load_corpus
 from nmt_pbt.tasks.translation.corpus.parallel import Corpus, ParallelText, one_line, read_pair
-from nmt_pbt.tasks.translation.tree import TranslationSettings
+from nmt_pbt.tasks.translation.settings.tree import TranslationSettings
 
 if TYPE_CHECKING:
-    from nmt_pbt.tasks.translation.decoder import Translation
+    from nmt_pbt.tasks.translation.decoding.decoder import Translation
 
 
 Split = Literal["dev", "test"]

@@ -11,14 +11,14 @@ import numpy as np
 
 from nmt_pbt.base.errors import UsageError
 from nmt_pbt.base.randomness import generator
-from nmt_pbt.tasks.translation.bleu_tokenizer import (
+from nmt_pbt.tasks.translation.scoring.bleu_tokenizer import (
     is_split_for_ter,
     is_unspaced,
     language_code,
     tokenizer_for,
 )
-from nmt_pbt.tasks.translation.metrics import bleu_metric, composed
-from nmt_pbt.tasks.translation.significance import (
+from nmt_pbt.tasks.translation.scoring.metrics import bleu_metric, composed
+from nmt_pbt.tasks.translation.scoring.significance import (
     Counts,
     PairedResult,
     approximate_randomisation,

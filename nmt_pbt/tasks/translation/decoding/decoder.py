@@ -10,16 +10,16 @@ import numpy as np
 import tensorflow as tf
 
 from nmt_pbt.base.errors import UsageError
-from nmt_pbt.tasks.translation.attention_record import SentenceAttention
-from nmt_pbt.tasks.translation.batches import in_batches, padded, source_batch
 from nmt_pbt.tasks.translation.corpus.parallel import one_line
 from nmt_pbt.tasks.translation.corpus.subwords import BOS, EOS, PAD
-from nmt_pbt.tasks.translation.decoding_options import DecodingOptions
+from nmt_pbt.tasks.translation.decoding.attention_record import SentenceAttention
+from nmt_pbt.tasks.translation.decoding.batches import in_batches, padded, source_batch
+from nmt_pbt.tasks.translation.decoding.decoding_options import DecodingOptions
+from nmt_pbt.tasks.translation.decoding.output_limit import LEAST_OFFSET, LEAST_RATIO, OutputLimit
 from nmt_pbt.tasks.translation.model.decoding import NEVER, BeamSampler, Coverage, GreedySampler, Hypotheses
+from nmt_pbt.tasks.translation.model.runtime import graph_function
 from nmt_pbt.tasks.translation.model.scoring import Forced, ensemble, teacher_forced_scores
 from nmt_pbt.tasks.translation.model.seq2seq import Seq2Seq
-from nmt_pbt.tasks.translation.output_limit import LEAST_OFFSET, LEAST_RATIO, OutputLimit
-from nmt_pbt.tasks.translation.runtime import graph_function
 
 if TYPE_CHECKING:
     from nmt_pbt.tasks.translation.corpus.subwords import Subwords

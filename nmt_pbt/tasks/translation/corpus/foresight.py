@@ -9,7 +9,7 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from nmt_pbt.base.text import counted
-from nmt_pbt.tasks.translation.metrics import bleu_metric
+from nmt_pbt.tasks.translation.scoring.metrics import bleu_metric
 
 if TYPE_CHECKING:
     from nmt_pbt.tasks.translation.corpus.parallel import Corpus

@@ -15,21 +15,21 @@ from nmt_pbt.base.types import Value
 from nmt_pbt.space.declarations import declared_hyperparameters
 from nmt_pbt.tasks.protocol import Evaluation, MemberState
 from nmt_pbt.tasks.state import ITERATIONS, OPTIMIZER
-from nmt_pbt.tasks.translation.attention_record import SentenceAttention
-from nmt_pbt.tasks.translation.averaging import CheckpointAverage, MovingAverage, NoAverage
-from nmt_pbt.tasks.translation.batches import in_batches, source_batch, target_batch
 from nmt_pbt.tasks.translation.corpus.parallel import sample_lines
-from nmt_pbt.tasks.translation.decoder import Translation, first_texts
-from nmt_pbt.tasks.translation.decoding_options import DecodingOptions
-from nmt_pbt.tasks.translation.metrics import score_translations
+from nmt_pbt.tasks.translation.decoding.attention_record import SentenceAttention
+from nmt_pbt.tasks.translation.decoding.batches import in_batches, source_batch, target_batch
+from nmt_pbt.tasks.translation.decoding.decoder import Translation, first_texts
+from nmt_pbt.tasks.translation.decoding.decoding_options import DecodingOptions
+from nmt_pbt.tasks.translation.decoding.output_limit import OutputLimit
+from nmt_pbt.tasks.translation.decoding.translation_model import TranslationModel, assign
 from nmt_pbt.tasks.translation.model.bindings import PlainValue
-from nmt_pbt.tasks.translation.optimizer import FusedAdam, LearningRateSchedule
-from nmt_pbt.tasks.translation.output_limit import OutputLimit
-from nmt_pbt.tasks.translation.runtime import fitting_into_memory, graph_function
-from nmt_pbt.tasks.translation.settings import STRUCTURAL, TrainingSettings
-from nmt_pbt.tasks.translation.significance import pack_counts, sentence_counts
-from nmt_pbt.tasks.translation.translation_model import TranslationModel, assign
-from nmt_pbt.tasks.translation.tree import TranslationSettings
+from nmt_pbt.tasks.translation.model.runtime import fitting_into_memory, graph_function
+from nmt_pbt.tasks.translation.scoring.metrics import score_translations
+from nmt_pbt.tasks.translation.scoring.significance import pack_counts, sentence_counts
+from nmt_pbt.tasks.translation.settings.sections import STRUCTURAL, TrainingSettings
+from nmt_pbt.tasks.translation.settings.tree import TranslationSettings
+from nmt_pbt.tasks.translation.training.averaging import CheckpointAverage, MovingAverage, NoAverage
+from nmt_pbt.tasks.translation.training.optimizer import FusedAdam, LearningRateSchedule
 
 if TYPE_CHECKING:
     from nmt_pbt.tasks.translation.corpus.prepared import PreparedCorpus

@@ -28,7 +28,7 @@ import numpy.typing as npt
 
 from nmt_pbt.base.errors import JournalError, UsageError
 from nmt_pbt.base.files import replace_file
-from nmt_pbt.tasks.translation.bleu_tokenizer import DEFAULT
+from nmt_pbt.tasks.translation.scoring.bleu_tokenizer import DEFAULT
 
 Counts = npt.NDArray[np.int64]
 Scores = npt.NDArray[np.float64]
@@ -86,7 +86,7 @@ def sentence_counts(hypotheses: Sequence[str], references: Sequence[str], tokeni
     """
     from sacrebleu.metrics.chrf import CHRF
 
-    from nmt_pbt.tasks.translation.metrics import bleu_metric, composed
+    from nmt_pbt.tasks.translation.scoring.metrics import bleu_metric, composed
 
     if len(hypotheses) != len(references):
         raise UsageError(

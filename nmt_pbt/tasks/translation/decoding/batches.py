@@ -8,7 +8,7 @@ import numpy as np
 
 from nmt_pbt.base.errors import OutOfMemoryError
 from nmt_pbt.tasks.translation.corpus.subwords import BOS, EOS, PAD
-from nmt_pbt.tasks.translation.runtime import fitting_into_memory
+from nmt_pbt.tasks.translation.model.runtime import fitting_into_memory
 
 
 def source_batch(sentences: Sequence[np.ndarray]) -> np.ndarray:

@@ -11,7 +11,7 @@ from nmt_pbt.base.errors import suggest
 from nmt_pbt.base.section import Count, FileName, NotNegative, Positive, Rate, Section
 from nmt_pbt.base.types import Value
 from nmt_pbt.space.declarations import Searchable, declared_hyperparameters
-from nmt_pbt.tasks.translation.bleu_tokenizer import DEFAULT, TOKENIZERS
+from nmt_pbt.tasks.translation.scoring.bleu_tokenizer import DEFAULT, TOKENIZERS
 
 Pairs = Annotated[int, Field(ge=1, le=1_000_000_000)]
 BatchSize = Annotated[int, Field(ge=1, le=100_000)]
