@@ -316,6 +316,7 @@ _NUMBERS = {
     "clip_norm": st.floats(1e-6, 1e6),
     "word_dropout": st.floats(0, 0.999),
     "subword_sampling": st.floats(0, 1),
+    "consistency": st.floats(0, 1e3),
     "weight_decay": st.floats(0, 1e3),
     "average_decay": st.floats(0, 0.999),
     "learning_rate_decay": st.floats(1e-6, 1),

@@ -21,7 +21,7 @@ def build(workload: Workload, arguments: argparse.Namespace) -> Calls:
     from nmt_pbt.tasks.translation.model.runtime import use_threads
     from nmt_pbt.tasks.translation.scoring.metrics import score_translations
     from nmt_pbt.tasks.translation.settings.tree import TranslationSettings
-    from nmt_pbt.tasks.translation.training.trainable import TranslationTask
+    from nmt_pbt.tasks.translation.task import TranslationTask
 
     settings = TranslationSettings.model_validate(workload.settings["settings"])
     engine = settings.engine.model_copy(update={"threads": arguments.threads})

@@ -13,7 +13,8 @@ from protocol import Calls, Stopwatch, Workload, serve
 from search_task import read_task
 
 if TYPE_CHECKING:
-    from nmt_pbt.tasks.translation.training.trainable import TranslationTask, TranslationTrainable
+    from nmt_pbt.tasks.translation.task import TranslationTask
+    from nmt_pbt.tasks.translation.training.trainable import TranslationTrainable
 
 
 def build(workload: Workload, arguments: argparse.Namespace) -> Calls:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from protocol import Workload
 
 if TYPE_CHECKING:
-    from nmt_pbt.tasks.translation.training.trainable import TranslationTask
+    from nmt_pbt.tasks.translation.task import TranslationTask
 
 
 def read_task(workload: Workload) -> TranslationTask:
@@ -17,7 +17,7 @@ def read_task(workload: Workload) -> TranslationTask:
     from nmt_pbt.tasks.translation.corpus.subwords import Subwords
     from nmt_pbt.tasks.translation.model.runtime import use_threads
     from nmt_pbt.tasks.translation.settings.tree import TranslationSettings
-    from nmt_pbt.tasks.translation.training.trainable import TranslationTask
+    from nmt_pbt.tasks.translation.task import TranslationTask
 
     settings = TranslationSettings.model_validate(workload.settings["settings"])
     use_threads(settings.engine.threads)

@@ -164,6 +164,28 @@ def test_dropout_acts_in_training_only_and_at_every_place():
         rate.assign(0.0)
 
 
+def test_consistency_compares_two_passes_under_different_masks():
+    model = make()
+    weight = tf.Variable(0.0)
+
+    @tf.function(autograph=False)
+    def passed():
+        return model.batch_loss(SOURCE, TARGET, training=True, consistency=tf.convert_to_tensor(weight))
+
+    once = passed()
+    weight.assign(5.0)
+    twice = passed()  # without dropout both passes are the same
+    assert [float(each) for each in twice] == pytest.approx([2 * float(each) for each in once], rel=1e-6)
+    for rate in model.bindings.holders("dropout"):
+        rate.assign(0.5)
+    apart = passed()
+    assert float(apart.objective) > float(apart.likelihood) + 0.1
+    weight.assign(0.0)
+    dropped = passed()
+    assert float(dropped.objective) == float(dropped.likelihood)
+    assert float(dropped.tokens) == float(once.tokens) == float(apart.tokens) / 2
+
+
 def test_a_fresh_weight_s_scale_fits_its_kind():
     model = Seq2Seq(50, 32, 24, seed=0)
     weights = {weight.path: weight.numpy() for weight in model.trainable_variables}

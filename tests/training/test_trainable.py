@@ -32,6 +32,7 @@ OTHER = {
     "clip_norm": 0.5,
     "word_dropout": 0.15,
     "subword_sampling": 0.25,
+    "consistency": 2.5,
     "weight_decay": 0.02,
     "average_decay": 0.9,
     "learning_rate_decay": 0.8,
@@ -65,6 +66,7 @@ def test_all_values_and_the_batch_size_change_without_a_trace(trainable):
             "clip_norm": 1 + step,
             "word_dropout": step,
             "subword_sampling": step,
+            "consistency": index * 2.0,
             "weight_decay": step,
             "average_decay": step,
             "learning_rate_decay": step + 0.2,
@@ -324,6 +326,19 @@ def test_a_state_from_before_there_was_a_value_has_it_as_configured(trainable, s
     older = {name: a for name, a in state.arrays.items() if name not in ("values/word_dropout", "plateau/scale")}
     trainable.load(MemberState(older, state.age))
     assert trainable.effective_values() == {**OTHER, "word_dropout": small_settings.training.word_dropout}
+
+
+def test_consistency_makes_predictions_depend_less_on_what_is_dropped(trainable):
+    def divergence(consistency):
+        """Return the divergence between two passes after training with this weight, nats a position."""
+        trainable.reset(0)
+        trainable.set_hyperparameters({"dropout": 0.4, "consistency": consistency, "learning_rate": 5e-3})
+        trainable.train(600)
+        batch = next(trainable._stream.batches(0, 100, 100, 0.0))
+        loss = trainable.model.batch_loss(batch.source, batch.target, training=True, consistency=tf.constant(2.0))
+        return float((loss.objective - loss.likelihood) / loss.tokens)
+
+    assert divergence(5.0) < 0.5 * divergence(0.0)
 
 
 def test_sentence_counts_add_up_to_the_bleu_of_the_evaluation(trainable):

@@ -51,7 +51,7 @@ class Loss(NamedTuple):
     """Sums over the real target positions of a batch.
 
     Attributes:
-        objective: Label-smoothed cross-entropy, nats.
+        objective: Label-smoothed cross-entropy, nats; with the divergence between two passes, where that counts.
         likelihood: Negative log-likelihood without smoothing, nats.
         tokens: Real target positions, float.
     """
@@ -268,7 +268,12 @@ class Seq2Seq(keras.Model):
         return tf.nn.bias_add(product, self.output_bias.value)
 
     def batch_loss(
-        self, source: tf.Tensor, target: tf.Tensor, label_smoothing: tf.Tensor | float = 0.0, training: bool = False
+        self,
+        source: tf.Tensor,
+        target: tf.Tensor,
+        label_smoothing: tf.Tensor | float = 0.0,
+        training: bool = False,
+        consistency: tf.Tensor | None = None,
     ) -> Loss:
         """Return the loss of a batch, summed over its real target positions.
 
@@ -277,7 +282,12 @@ class Seq2Seq(keras.Model):
             target: Ids, int32 `[B, T]`, from BOS to EOS.
             label_smoothing: Probability mass spread over the vocabulary; scalar.
             training: Whether dropout acts.
+            consistency: Weight of the divergence between two passes under different dropout masks; see
+                `smoothed_cross_entropy`. Where it is above 0, each pair is passed twice and counts twice.
         """
+        if consistency is not None:
+            passes = tf.where(consistency > 0.0, 2, 1)
+            source, target = (tf.tile(ids, [passes, 1]) for ids in (source, target))
         wanted = target[:, 1:]
         flat = tf.reshape(wanted, [-1])
         real = tf.cast(tf.where(tf.not_equal(flat, PAD))[:, 0], tf.int32)
@@ -288,6 +298,7 @@ class Seq2Seq(keras.Model):
             self.output_bias.value,
             tf.gather(flat, real),
             tf.convert_to_tensor(label_smoothing, tf.float32),
+            consistency,
         )
         return Loss(objective, likelihood, tf.cast(tf.shape(real)[0], tf.float32))
 

@@ -91,6 +91,8 @@ class ModelSettings(Section):
 class TrainingSettings(Section):
     """Values of hyperparameters that are not searched."""
 
+    earlier_values: ClassVar[Mapping[str, object]] = {"consistency": 0.0}
+
     epochs: Annotated[Positive, Searchable(mutable=False)] = 24.0
     """Passes over the training pairs: by each member of a population, and by each trial of the other methods"""
     learning_rate: Annotated[Positive, Searchable(mutable=True)] = 4e-3
@@ -110,6 +112,9 @@ class TrainingSettings(Section):
     subword_sampling: Annotated[float, Field(ge=0.0, le=1.0), Searchable(mutable=True)] = 0.0
     """Share of the words of the training text that are cut into randomly drawn subwords, anew each epoch (Kudo 2018). A
     sentence that would then be longer than `corpus.max_length` stays as it is"""
+    consistency: Annotated[NotNegative, Searchable(mutable=True)] = 0.0
+    """Weight of the divergence between what two passes over a batch predict, each with its own dropout masks (R-Drop,
+    Liang et al. 2021, who take 5). Above 0, a step takes twice as long"""
     weight_decay: Annotated[NotNegative, Searchable(mutable=True)] = 0.0
     """Share of each matrix that a step subtracts, times the learning rate; decoupled from the gradient (Loshchilov &
     Hutter 2019)"""

@@ -79,6 +79,7 @@ class TranslationTrainable(TranslationModel):
         self._optimizer.build(self.model.trainable_variables)
         self._schedule = LearningRateSchedule(self._optimizer.scale, self._bindings)
         self._label_smoothing = self._bindings.bind("label_smoothing", tf.Variable(0.0, trainable=False))
+        self._consistency = self._bindings.bind("consistency", tf.Variable(0.0, trainable=False))
         self._clip_norm = self._bindings.bind("clip_norm", tf.Variable(1.0, trainable=False))
         self._batch_size = self._bindings.bind("batch_size", PlainValue(1))
         self._subword_sampling = self._bindings.bind("subword_sampling", PlainValue(0.0))
@@ -251,7 +252,8 @@ class TranslationTrainable(TranslationModel):
         self.traces += 1
         weights = self.model.trainable_variables
         with tf.GradientTape() as tape:
-            loss = self.model.batch_loss(source, target, self._label_smoothing, training=True)
+            consistency = tf.convert_to_tensor(self._consistency)
+            loss = self.model.batch_loss(source, target, self._label_smoothing, True, consistency)
             objective = loss.objective / loss.tokens
         gradients = [tf.convert_to_tensor(g) for g in tape.gradient(objective, [weight.value for weight in weights])]
         scale = self._clip_norm / tf.maximum(tf.linalg.global_norm(gradients), self._clip_norm)
