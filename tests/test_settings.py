@@ -18,8 +18,16 @@ from nmt_pbt.base.yaml_text import dump_yaml, parse_yaml
 from nmt_pbt.settings.fingerprint import settings_hash
 from nmt_pbt.settings.loading import dump_settings
 from nmt_pbt.space.settings import ChoiceDomain, NumberDomain
-from nmt_pbt.tasks.translation.settings.sections import MUTABLE, SEARCHABLE, STRUCTURAL, ModelSettings, TrainingSettings
+from nmt_pbt.tasks.translation.settings.sections import (
+    HYPERPARAMETERS,
+    MUTABLE,
+    SEARCHABLE,
+    STRUCTURAL,
+    ModelSettings,
+    TrainingSettings,
+)
 from nmt_pbt.tasks.translation.settings.tree import TranslationSettings, load_settings
+from tests.hyperparameters import values_of
 
 
 def recorded_hash(settings: TranslationSettings) -> str:
@@ -306,42 +314,21 @@ def test_a_missing_file_a_folder_and_bytes_that_are_not_text_are_refused(tmp_pat
 
 # Round trips
 
-SWITCHES = [name for name in STRUCTURAL if isinstance(ModelSettings.model_fields[name].default, bool)]
-_NUMBERS = {
-    "learning_rate": st.floats(1e-8, 1e3),
-    "batch_size": st.integers(1, 10_000),
-    "dropout": st.floats(0, 0.999),
-    "recurrent_dropout": st.floats(0, 0.999),
-    "label_smoothing": st.floats(0, 0.999),
-    "clip_norm": st.floats(1e-6, 1e6),
-    "word_dropout": st.floats(0, 0.999),
-    "subword_sampling": st.floats(0, 1),
-    "consistency": st.floats(0, 1e3),
-    "weight_decay": st.floats(0, 1e3),
-    "average_decay": st.floats(0, 0.999),
-    "learning_rate_decay": st.floats(1e-6, 1),
-    "plateau_factor": st.floats(1e-6, 1),
-    "plateau_patience": st.integers(1, 100),
-    "epochs": st.floats(1, 1e6),
-    "embedding_units": st.integers(1, 4096),
-    "units": st.integers(1, 4096),
-    "encoder_layers": st.integers(1, 8),
-    "decoder_layers": st.integers(1, 8),
-}
+
+EPOCHS = values_of("epochs").filter(lambda epochs: epochs >= 1)
+"""Not shorter than an interval, which is one epoch here."""
 
 
 @st.composite
 def domains(draw: st.DrawFn, name: str) -> dict[str, Any]:
-    if name == "attention":
-        kinds = st.sampled_from(["additive", "general", "dot"])
-        return {"choices": draw(st.lists(kinds, min_size=1, unique=True)), "ordered": draw(st.booleans())}
-    if name in SWITCHES:
-        return {"choices": draw(st.lists(st.booleans(), min_size=1, unique=True))}
-    numbers = _NUMBERS[name]
-    if draw(st.booleans()):
-        return {"choices": draw(st.lists(numbers, min_size=1, max_size=5, unique=True))}
-    low, high = sorted([draw(numbers), draw(numbers)])
-    whole = isinstance(low, int)
+    values = EPOCHS if name == "epochs" else values_of(name)
+    default = HYPERPARAMETERS[name].default
+    if isinstance(default, str):
+        return {"choices": draw(st.lists(values, min_size=1, unique=True)), "ordered": draw(st.booleans())}
+    if isinstance(default, bool) or draw(st.booleans()):
+        return {"choices": draw(st.lists(values, min_size=1, max_size=5, unique=True))}
+    low, high = sorted([draw(values), draw(values)])
+    whole = HYPERPARAMETERS[name].integer
     return {"min": low, "max": high, "integer": whole, "scale": "log" if low > 0 and draw(st.booleans()) else "linear"}
 
 
@@ -354,7 +341,7 @@ def trees(draw: st.DrawFn) -> dict[str, Any]:
         "name": draw(st.none() | st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,30}", fullmatch=True)),
         "seed": draw(st.integers(0, 2**63 - 1)),
         "corpus": {"name": draw(text), "source_language": draw(st.sampled_from(["en", "no", "1e5", "010", "null"]))},
-        "training": {name: draw(_NUMBERS[name]) for name in MUTABLE} | {"epochs": draw(st.floats(1, 1e6))},
+        "training": {name: draw(values_of(name)) for name in MUTABLE} | {"epochs": draw(EPOCHS)},
         "search": {
             "methods": draw(st.lists(text, min_size=1, max_size=4)),
             "space": {name: draw(domains(name)) for name in names},

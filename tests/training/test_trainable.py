@@ -22,23 +22,9 @@ from nmt_pbt.tasks.translation.settings.sections import ModelSettings, TrainingS
 from nmt_pbt.tasks.translation.settings.tree import TranslationSettings
 from nmt_pbt.tasks.translation.task import TranslationTask
 from nmt_pbt.tasks.translation.training.trainable import TranslationTrainable, configured_values
+from tests.hyperparameters import changed_values
 
-OTHER = {
-    "learning_rate": 7e-4,
-    "batch_size": 5,
-    "dropout": 0.45,
-    "recurrent_dropout": 0.3,
-    "label_smoothing": 0.05,
-    "clip_norm": 0.5,
-    "word_dropout": 0.15,
-    "subword_sampling": 0.25,
-    "consistency": 2.5,
-    "weight_decay": 0.02,
-    "average_decay": 0.9,
-    "learning_rate_decay": 0.8,
-    "plateau_factor": 0.7,
-    "plateau_patience": 3,
-}
+OTHER = {**changed_values(0.25), "learning_rate": 7e-4, "batch_size": 5}
 
 
 def test_a_task_knows_its_epoch_and_what_changes_shapes(small_settings, digits):
@@ -56,23 +42,7 @@ def test_all_values_and_the_batch_size_change_without_a_trace(trainable):
     traced = trainable.traces
     assert traced == 3  # a training step, the likelihood of a batch, greedy decoding
     for index, batch_size in enumerate((1, 3, 16, 64)):
-        step = (index + 1) / 5
-        values = {
-            "learning_rate": 10 ** -(index + 2),
-            "batch_size": batch_size,
-            "dropout": step,
-            "recurrent_dropout": step,
-            "label_smoothing": step / 5,
-            "clip_norm": 1 + step,
-            "word_dropout": step,
-            "subword_sampling": step,
-            "consistency": index * 2.0,
-            "weight_decay": step,
-            "average_decay": step,
-            "learning_rate_decay": step + 0.2,
-            "plateau_factor": step + 0.1,
-            "plateau_patience": index + 1,
-        }
+        values = {**changed_values((index + 1) / 5), "learning_rate": 10 ** -(index + 2), "batch_size": batch_size}
         trainable.set_hyperparameters(values)
         assert trainable.effective_values() == pytest.approx(values, rel=1e-6)
         loaded = trainable.state()
