@@ -10,14 +10,14 @@ corpus; proportional set size counts what n processes map as an nth for each.
 from __future__ import annotations
 
 import argparse
-import multiprocessing
 import os
 import pickle
 import resource
 import subprocess
 import sys
 import tempfile
-from multiprocessing.connection import Connection
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,8 @@ import numpy as np
 
 from nmt_pbt.base.memory import give_back_memory
 from nmt_pbt.base.randomness import generator
+from nmt_pbt.run.jobs import Undone
+from nmt_pbt.run.process_pool import ProcessPool
 from nmt_pbt.tasks.translation.decoding.decoding_options import DecodingOptions
 
 VOCABULARY = 200_000  # words of each language of a corpus that is made up
@@ -123,33 +125,39 @@ def _task(config: Path | None, corpus: str | None, run: Path | None = None) -> A
         return prepare_run(RunDirectory(Path(name) / "run"), settings)  # its files stay mapped
 
 
-def _proportional(task: bytes, workers: int) -> float:
+def _proportional(pickled: bytes, workers: int) -> float:
     """Return the proportional set sizes of workers that train on a corpus, all at once, together."""
-    context = multiprocessing.get_context("spawn")
-    pipes = []
-    for _ in range(workers):
-        mine, theirs = context.Pipe()
-        context.Process(target=_work, args=(theirs, task), daemon=True).start()
-        pipes.append(mine)
-    for pipe in pipes:
-        pipe.recv()
-    sizes = []
-    for pipe in pipes:  # all are still there
-        pipe.send("measure")
-        sizes.append(pipe.recv())
-    for pipe in pipes:
-        pipe.send("end")
+    task = pickle.loads(pickled)  # noqa: S301 - our own
+    with ProcessPool(_Measuring(pickled), workers, imports=task.worker_imports) as pool:
+        sizes = []
+        for job in ("train", "measure"):  # all are still there
+            for worker in pool.workers:
+                pool.submit(worker, job)
+            for _ in pool.workers:
+                answer = pool.wait()
+                if isinstance(answer, Undone):
+                    raise SystemExit(f"{answer.worker} died: {answer.cause}")
+                sizes.append(answer[1])
     return sum(sizes)
 
 
-def _work(pipe: Connection, pickled: bytes) -> None:
-    trainable = pickle.loads(pickled).build({})  # noqa: S301 - our own
-    trainable.reset(0)
-    trainable.train(STEPS * 64)
-    pipe.send("ready")
-    pipe.recv()
-    pipe.send(_memory("Pss"))
-    pipe.recv()
+@dataclass(frozen=True)
+class _Measuring:
+    """Builds a worker that trains a little, and then tells its proportional set size in MB."""
+
+    task: bytes
+
+    def __call__(self, name: str) -> Callable[[str], float]:
+        trainable = pickle.loads(self.task).build({})  # noqa: S301 - our own
+
+        def work(job: str) -> float:
+            if job == "measure":
+                return _memory("Pss")
+            trainable.reset(0)
+            trainable.train(STEPS * 64)
+            return 0.0
+
+        return work
 
 
 def _tell(stage: str) -> None:
