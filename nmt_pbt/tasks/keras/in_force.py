@@ -16,12 +16,13 @@ import numpy as np
 from nmt_pbt.base.errors import UsageError
 from nmt_pbt.base.types import Value
 from nmt_pbt.tasks.keras.model_state import learning_rates, shape_of, state_variables
+from nmt_pbt.tasks.protocol import LEARNING_RATE
 
 Scalars = Mapping[str, tuple[str, float]]
-"""Variables that are single numbers and not trained, where a model may keep a hyperparameter: path and value by key."""
+"""Variables that are single numbers and not trained, where a model may keep a hyperparameter: path and value by key.
 
-LEARNING_RATE = ".learning_rate"
-"""Their keys end so where they are constant learning rates; before it stands the optimizer."""
+A key is that of `model_state.state_variables`, or an optimizer and `LEARNING_RATE` for a constant learning rate.
+"""
 
 
 def held_scalars(model: keras.Model) -> dict[str, keras.Variable]:

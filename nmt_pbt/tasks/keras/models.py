@@ -17,7 +17,6 @@ from nmt_pbt.base.types import Value
 from nmt_pbt.search.keras_tuner_internals import maybe_compute_model_size
 from nmt_pbt.tasks.keras.data import FitArguments
 from nmt_pbt.tasks.keras.in_force import (
-    LEARNING_RATE,
     InForce,
     Scalars,
     check_learning_rates,
@@ -40,7 +39,7 @@ from nmt_pbt.tasks.keras.model_state import (
     state_variables,
     trained_by,
 )
-from nmt_pbt.tasks.protocol import MemberState
+from nmt_pbt.tasks.protocol import LEARNING_RATE, MemberState
 
 
 class WhatToFit(Protocol):
