@@ -16,9 +16,9 @@ import pytest
 
 import nmt_pbt
 from nmt_pbt.base.errors import AllFailedError, SearchError, UsageError
+from nmt_pbt.run.own_task import tell_words_that_change
 from nmt_pbt.space.domains import Choice
 from nmt_pbt.space.space import Space
-from nmt_pbt.tasks.keras.space import tell_words_that_change
 from nmt_pbt.tasks.state import content_hash
 from tests.keras.keras_models import Live, Scaled, build, data, search, trials, tuner
 from tests.keras.test_compare import records

@@ -19,12 +19,11 @@ from nmt_pbt.run.records import Evaluated
 from nmt_pbt.run.run_directory import RunDirectory
 from nmt_pbt.search.keras_tuner_internals import create_objective, get_hypermodel
 from nmt_pbt.search.keras_tuner_space import from_hyperparameters
-from nmt_pbt.search.methods.registry import METHODS
 from nmt_pbt.tasks.keras.arguments import check_fit_arguments, check_project, check_whole
 from nmt_pbt.tasks.keras.data import FitArguments
 from nmt_pbt.tasks.keras.models import check_model
 from nmt_pbt.tasks.keras.schedule import rates_in
-from nmt_pbt.tasks.keras.space import find_space, fits_itself, tell_words_that_change, with_space_of_fit
+from nmt_pbt.tasks.keras.space import find_space, fits_itself, with_space_of_fit
 from nmt_pbt.tasks.keras.start import starting_from
 from nmt_pbt.tasks.keras.task import KerasTask, one_thread_each
 from nmt_pbt.tasks.keras.trainable import KerasTrainable
@@ -162,8 +161,6 @@ def compare(
     )
     if start_from is not None:
         task = starting_from(start_from, task, run)
-    if any(map(_is_population, methods)) and run.started() is None:
-        tell_words_that_change(task.search_space)
     found = comparison.compare_task(
         task,
         methods=methods,
@@ -183,11 +180,6 @@ def compare(
         verbose=verbose,
     )
     return Comparison(task, found.run, found.report)
-
-
-def _is_population(method: str) -> bool:
-    """Return whether a method changes values in mid-training; one that is not registered is a variant, and may."""
-    return method not in METHODS.names or METHODS.get(method).kind == "population"
 
 
 def keras_task(

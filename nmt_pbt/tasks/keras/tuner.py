@@ -27,6 +27,7 @@ from nmt_pbt.run.own_task import (
     run_name,
     say,
     say_nothing,
+    tell_words_that_change,
     telling_full_disks,
 )
 from nmt_pbt.run.preflight import is_finished
@@ -44,7 +45,7 @@ from nmt_pbt.tasks.keras.models import check_model
 from nmt_pbt.tasks.keras.oracle import SearchOracle
 from nmt_pbt.tasks.keras.population_arguments import METHOD, PopulationArguments
 from nmt_pbt.tasks.keras.schedule import history, schedule
-from nmt_pbt.tasks.keras.space import find_space, fits_itself, tell_words_that_change, with_space_of_fit
+from nmt_pbt.tasks.keras.space import find_space, fits_itself, with_space_of_fit
 from nmt_pbt.tasks.keras.start import starting_from
 from nmt_pbt.tasks.keras.task import CompileOverrides, KerasTask, one_thread_each
 from nmt_pbt.tasks.keras.trial_states import TrialStates
