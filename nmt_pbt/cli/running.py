@@ -19,7 +19,6 @@ from nmt_pbt.cli.streams import warn
 from nmt_pbt.track.names import check_trackers
 
 if TYPE_CHECKING:
-    from nmt_pbt.run.records import SearchRecord
     from nmt_pbt.run.run_directory import RunDirectory
     from nmt_pbt.settings.tree import RunSettings
     from nmt_pbt.tasks.kept_model import KeptModel
@@ -291,6 +290,7 @@ def _run(
     task = prepare_run(run, settings, corpus)
     from nmt_pbt.cli.progress import CONSOLE, SearchProgress
     from nmt_pbt.run.compare import compare
+    from nmt_pbt.run.driver import combined_listener
     from nmt_pbt.run.greediness import Greediness
     from nmt_pbt.track.tracking import tracking
 
@@ -301,12 +301,8 @@ def _run(
         SearchProgress(dev_samples(task), Greediness.of(settings.search_plan())) as progress,
         tracking(trackers, run, warn) as track,
     ):
-
-        def listener(record: SearchRecord) -> None:
-            progress(record)
-            track(record)
-
-        compare(run, settings, task, listener, lambda text: CONSOLE.print(text, highlight=False))
+        tell = combined_listener(progress, track)
+        compare(run, settings, task, tell, lambda text: CONSOLE.print(text, highlight=False))
         del task  # it maps what was prepared
         run.clear_finished()
     typer.echo("")

@@ -14,7 +14,7 @@ from nmt_pbt.base.errors import UsageError
 from nmt_pbt.base.files import FULL, cannot_write
 from nmt_pbt.base.text import counted
 from nmt_pbt.run.compare import compare
-from nmt_pbt.run.driver import Listener
+from nmt_pbt.run.driver import Listener, combined_listener
 from nmt_pbt.run.preflight import check_engine, ended_by_rules, is_finished
 from nmt_pbt.run.records import Evaluated, Extended, SearchEnded, SearchRecord, SearchStarted, Tested, now
 from nmt_pbt.run.run_directory import RunDirectory
@@ -78,12 +78,7 @@ def run_searches(
         if is_finished(records, settings):
             run.check_same(settings)
             return False
-    progress = Progress(bool(verbose), verbose > 1, settings.unit)
-
-    def tell(record: SearchRecord) -> None:
-        progress(record)
-        listener(record)
-
+    tell = combined_listener(Progress(bool(verbose), verbose > 1, settings.unit), listener)
     with telling_full_disks():
         compare(run, settings, task, tell, say if verbose else say_nothing, build_oracle)
     return True

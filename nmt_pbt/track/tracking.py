@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from nmt_pbt.base.errors import UsageError
-from nmt_pbt.run.driver import Listener
+from nmt_pbt.run.driver import Listener, combined_listener
 from nmt_pbt.run.records import RunStarted, SearchRecord, now
 from nmt_pbt.run.run_directory import RunDirectory
 from nmt_pbt.track.feed import Feed, Tracker
@@ -50,13 +50,8 @@ def tracking(names: Sequence[str], run: RunDirectory, warn: Callable[[str], None
         UsageError: A tracker cannot be had.
     """
     live = [_Live(name, open_tracker(name, run), run, warn) for name in dict.fromkeys(names)]
-
-    def tell(record: SearchRecord) -> None:
-        for one in live:
-            one(record)
-
     try:
-        yield tell
+        yield combined_listener(*live)
     finally:
         for one in live:
             one.close()

@@ -18,7 +18,7 @@ from nmt_pbt.base.errors import UsageError
 from nmt_pbt.base.types import Value
 from nmt_pbt.base.yaml_text import read_yaml
 from nmt_pbt.run import compare
-from nmt_pbt.run.driver import Driver
+from nmt_pbt.run.driver import Driver, combined_listener
 from nmt_pbt.run.journal import Journal
 from nmt_pbt.run.own_task import (
     Progress,
@@ -31,7 +31,7 @@ from nmt_pbt.run.own_task import (
     telling_full_disks,
 )
 from nmt_pbt.run.preflight import is_finished
-from nmt_pbt.run.records import SearchRecord, search_started
+from nmt_pbt.run.records import search_started
 from nmt_pbt.run.run_directory import RunDirectory
 from nmt_pbt.search.exploit import Exploit
 from nmt_pbt.search.explore import ExploreFunction, Explorer
@@ -305,12 +305,8 @@ class PopulationBasedTraining(keras_tuner.Tuner):
         if self._workers != 1 or self._address is not None:
             task.check_sendable()
         progress, told = Progress(show, intervals=True), say if show else say_nothing
-        with telling_full_disks(), tracking(self._track, self._run, _LOG.warning) as listener:
-
-            def tell(record: SearchRecord) -> None:
-                progress(record)
-                listener(record)
-
+        with telling_full_disks(), tracking(self._track, self._run, _LOG.warning) as track:
+            tell = combined_listener(progress, track)
             compare.compare(self._run, self._settings(), task, tell, told, self._oracle_of_search)
 
     def _oracle_of_search(
