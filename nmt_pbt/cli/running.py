@@ -16,7 +16,7 @@ from nmt_pbt.base.errors import UsageError
 from nmt_pbt.base.text import counted
 from nmt_pbt.cli.startup import start_tensorflow
 from nmt_pbt.cli.streams import warn
-from nmt_pbt.track.names import check_trackers
+from nmt_pbt.track.names import check_trackers, warn_unsent
 
 if TYPE_CHECKING:
     from nmt_pbt.run.run_directory import RunDirectory
@@ -76,7 +76,7 @@ def resume_run(
         searches = counted(len(settings.search.methods) * settings.search.seeds, "search", "searches")
         typer.echo(f"{folder}: nothing was left to do after {searches}; its report:", err=True)
         _report(run, settings)
-        warn_unsent(folder, trackers)
+        warn_unsent(run, trackers, warn)
         return
     settings.check_searches()
     _run(run, settings, corpus_of(run), trackers)
@@ -105,13 +105,6 @@ def begin_run(
     if settings.evaluation.tokenize is None and (missing := missing_tokenizer(settings.corpus.target_language)):
         warn(missing)
     _run(run, for_new_run(settings), corpus, trackers)
-
-
-def warn_unsent(folder: Path, trackers: Sequence[str]) -> None:
-    """Say how a run in which nothing was left to do gets to trackers, if any were asked for."""
-    if trackers:
-        options = "".join(f" --track {name}" for name in trackers)
-        warn(f"nothing was tracked; nmt-pbt report {shlex.quote(str(folder))}{options} sends a finished run")
 
 
 @dataclass(frozen=True)
@@ -315,7 +308,7 @@ def _report(run: RunDirectory, settings: TranslationSettings) -> None:
     from nmt_pbt.report.answer import unspent_budgets
     from nmt_pbt.report.run import load_run
 
-    where = drawn_report(run.path, settings)
+    where = drawn_report(run, settings)
     found = load_run(run.path)
     CONSOLE.print(results_table(found.tested, settings.search.objective))
     for line in unspent_budgets(found):
@@ -323,21 +316,21 @@ def _report(run: RunDirectory, settings: TranslationSettings) -> None:
     typer.echo(where)
 
 
-def drawn_report(folder: Path, settings: RunSettings) -> str:
+def drawn_report(run: RunDirectory, settings: RunSettings) -> str:
     """Draw a run's report if its settings ask for it.
 
     Args:
-        folder: The run's folder.
-        settings: The run's settings.
+        run: The run.
+        settings: Its settings.
 
     Returns:
         Where the report is, or the command that draws it.
     """
     if not settings.report:
-        return f"nmt-pbt report {shlex.quote(str(folder))}"
+        return run.report_command
     from nmt_pbt.report.page import write_report
 
-    return str(write_report(folder, tell=warn))
+    return str(write_report(run.path, tell=warn))
 
 
 def dev_samples(task: TranslationTask) -> list[tuple[str, str]]:

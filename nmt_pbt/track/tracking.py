@@ -12,7 +12,7 @@ from nmt_pbt.run.driver import Listener, combined_listener
 from nmt_pbt.run.records import RunStarted, SearchRecord, now
 from nmt_pbt.run.run_directory import RunDirectory
 from nmt_pbt.track.feed import Feed, Tracker
-from nmt_pbt.track.names import TRACKERS, check_trackers
+from nmt_pbt.track.names import TRACKERS, check_trackers, sending_command
 
 
 def open_tracker(name: str, run: RunDirectory) -> Tracker:
@@ -115,8 +115,8 @@ class _Live:
         except Exception as error:  # noqa: BLE001 - of a library or a server: no search shall end by it
             self._failed = True
             self._warn(
-                f"tracker {self._name!r}: {_reason(error)}; the search goes on without it. `nmt-pbt report "
-                f"{self._run.path} --track {self._name}` sends what is missing"
+                f"tracker {self._name!r}: {_reason(error)}; the search goes on without it. "
+                f"`{sending_command(self._run, [self._name])}` sends what is missing"
             )
 
 

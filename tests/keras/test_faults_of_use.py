@@ -511,7 +511,10 @@ def test_a_plateau_that_no_interval_is_long_enough_for_is_refused(tmp_path: Path
 
 
 def test_a_folder_is_gone_on_with_by_the_same_search_alone(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     made = search(tuner(tmp_path, Live(), population_size=2, epochs=1))
     for changes, message in (
@@ -525,6 +528,9 @@ def test_a_folder_is_gone_on_with_by_the_same_search_alone(
     capsys.readouterr()
     made.search(*data(0), validation_data=DEV)
     assert "this search is finished" in capsys.readouterr().out
+    monkeypatch.setattr("nmt_pbt.tasks.keras.tuner.check_trackers", lambda names: None)
+    search(tuner(tmp_path, Live(), population_size=2, epochs=1, track=["mlflow"]))
+    assert "nothing was tracked; nmt-pbt report" in caplog.text
     (tmp_path / "project" / "oracle.json").write_text("{}")
     with pytest.raises(UsageError, match="holds a project of another form"):
         tuner(tmp_path, Live(), population_size=2, epochs=1)

@@ -90,6 +90,7 @@ def compare(
     settings: Mapping[str, Any] | None = None,
     accept_changes: bool = False,
     track: Sequence[str] = (),
+    report: bool = True,
     verbose: int = 1,
     **fit_arguments: Any,
 ) -> Comparison:
@@ -132,6 +133,7 @@ def compare(
         settings: More settings under `search`, for instance `{"pbt": {"fraction": 0.3}}`; see docs/settings.md.
         accept_changes: Go on with a run under another version of this program or of its libraries.
         track: Trackers that follow each model while it is trained: `mlflow`, `wandb`.
+        report: Draw the report when the searches are over; False leaves it to `nmt-pbt report`.
         verbose: 0 prints nothing, 1 a line for each search, 2 for each interval.
         **fit_arguments: Others of `Model.fit`, such as `batch_size` and `callbacks`.
 
@@ -177,6 +179,7 @@ def compare(
         settings=settings,
         accept_changes=accept_changes,
         track=track,
+        report=report,
         verbose=verbose,
     )
     return Comparison(task, found.run, found.report)

@@ -51,7 +51,7 @@ from nmt_pbt.tasks.keras.task import CompileOverrides, KerasTask, one_thread_eac
 from nmt_pbt.tasks.keras.trial_states import TrialStates
 from nmt_pbt.tasks.protocol import MemberState
 from nmt_pbt.tasks.state import StateStore, content_hash
-from nmt_pbt.track.names import check_trackers
+from nmt_pbt.track.names import check_trackers, warn_unsent
 from nmt_pbt.track.tracking import tracking
 
 _LOG = logging.getLogger("nmt_pbt")
@@ -296,6 +296,7 @@ class PopulationBasedTraining(keras_tuner.Tuner):
         if is_finished(written, self._settings()):
             if show:
                 say(f"{self.project_dir}: this search is finished; see get_best_models(), report()")
+            warn_unsent(self._run, self._track, _LOG.warning)
             return
         self.oracle = self._new_oracle()
         self._population.check_structural(self.oracle.space, self._changes_shapes)
