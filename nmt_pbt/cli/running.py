@@ -90,7 +90,7 @@ def begin_run(
 ) -> None:
     """Begin a run in a new folder."""
     from nmt_pbt.run.run_directory import RunDirectory
-    from nmt_pbt.tasks.translation.bleu_tokenizer import missing_tokenizer
+    from nmt_pbt.tasks.translation.bleu_tokenizer import missing_tokenizer, mistaken_code
     from nmt_pbt.tasks.translation.tree import for_new_run
 
     check_trackers(trackers)
@@ -102,6 +102,9 @@ def begin_run(
 
         start = choose_start(settings, _best_winner(Path(settings.start_from)))
         settings = settings.model_copy(update={"start_digest": start.digest})
+    for language in (settings.corpus.source_language, settings.corpus.target_language):
+        if (mistaken := mistaken_code(language)) is not None:
+            warn(mistaken)
     if settings.evaluation.tokenize is None and (missing := missing_tokenizer(settings.corpus.target_language)):
         warn(missing)
     _run(run, for_new_run(settings), corpus, trackers)
