@@ -22,6 +22,7 @@ from nmt_pbt.settings.own_task import OwnTaskSettings
 from nmt_pbt.tasks.kept_model import revived
 from nmt_pbt.tasks.protocol import SearchableTask, Trainable
 from nmt_pbt.tasks.state import StateStore
+from nmt_pbt.track.names import warn_unsent
 from nmt_pbt.track.tracking import tracking
 
 _LOG = logging.getLogger("nmt_pbt")
@@ -35,12 +36,12 @@ class Comparison:
     Attributes:
         task: What was trained.
         run: Its tables, as `nmt_pbt.load_run` reads them.
-        report: The page of its report.
+        report: The page of its report; None where it was not drawn.
     """
 
     task: SearchableTask
     run: Run
-    report: Path
+    report: Path | None
 
     def winner(self, method: str | None = None, seed: int | None = None) -> Trainable:
         """Return a winner, as it was when it was evaluated.
@@ -113,6 +114,7 @@ def compare_task(
     settings: Mapping[str, Any] | None = None,
     accept_changes: bool = False,
     track: Sequence[str] = (),
+    report: bool = True,
     verbose: int = 1,
 ) -> Comparison:
     """Search for the hyperparameters of anything that can be trained, with several methods at equal budget.
@@ -140,6 +142,7 @@ def compare_task(
         settings: More settings under `search`, for instance `{"pbt": {"fraction": 0.3}}`; see docs/settings.md.
         accept_changes: Go on with a run under another version of this program or of its libraries.
         track: Trackers that follow each model while it is trained: `mlflow`, `wandb`.
+        report: Draw the report when the searches are over; False leaves it to `nmt-pbt report`.
         verbose: 0 prints nothing, 1 a line for each search, 2 for each interval.
 
     Returns:
@@ -167,12 +170,15 @@ def compare_task(
                 "more_epochs": float(more_epochs),
             },
             "engine": engine_settings(workers, address),
+            "report": report,
         },
     )
     run = RunDirectory(folder, accept_changes, elsewhere="another directory=")
     with tracking(track, run, _LOG.warning) as listener:
         left = run_searches(run, tree, task, verbose, listener)
-    page = write_report(folder)
+    if not left:
+        warn_unsent(run, track, _LOG.warning)
+    page = write_report(folder) if report else None
     if verbose:
-        say(page if left else f"{folder}: nothing was left to do")
+        say((page or run.report_command) if left else f"{folder}: nothing was left to do")
     return Comparison(task, load_run(folder), page)

@@ -63,6 +63,36 @@ def test_what_is_found_does_not_depend_on_workers_and_can_be_gone_on_with(
         compared(task, tmp_path / "one", epochs=6)
 
 
+def test_the_report_is_left_out_where_it_is_not_wanted_and_a_finished_run_tells_how_it_is_tracked(
+    tmp_path: Path,
+    task: SearchableTask,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    found = compared(task, Path("run"), methods=("random",), report=False, verbose=1)
+    assert found.report is None
+    assert not Path("run", "report").exists()
+    assert capsys.readouterr().out.splitlines()[-1] == "nmt-pbt report run"
+    tracked: list[Any] = []
+    monkeypatch.setattr("nmt_pbt.track.tracking.open_tracker", lambda name, run: Nowhere(tracked))
+    found = compared(task, Path("run"), methods=("random",), track=("mlflow",))
+    assert found.report == Path("run", "report", "index.html")
+    assert found.report.exists()
+    assert "nothing was tracked; nmt-pbt report run --track mlflow sends a finished run" in caplog.text
+    assert not tracked
+
+
+class Nowhere:
+    """A tracker that only notes that it is told something."""
+
+    def __init__(self, tracked: list[Any]) -> None:
+        self.start = self.log = self.result = self.tag = self.finish = lambda *told: tracked.append(told)
+
+    def close(self) -> None: ...
+
+
 class Killed(Exception):
     """Ends a search as a kill does."""
 

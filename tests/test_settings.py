@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, get_args
 
 import pytest
 from hypothesis import example, given, settings
@@ -17,6 +17,7 @@ from nmt_pbt.base.section import Section
 from nmt_pbt.base.yaml_text import dump_yaml, parse_yaml
 from nmt_pbt.settings.fingerprint import settings_hash
 from nmt_pbt.settings.loading import dump_settings
+from nmt_pbt.settings.own_task import OwnTaskSettings
 from nmt_pbt.space.settings import ChoiceDomain, NumberDomain
 from nmt_pbt.tasks.translation.settings.sections import (
     HYPERPARAMETERS,
@@ -524,6 +525,25 @@ def test_a_section_that_came_later_leaves_the_hash_as_it_was_until_one_of_its_se
     assert settings_hash({"seed": 1, "later": {"rate": 1}}, After) == before
     assert settings_hash({"seed": 1, "later": {"rate": 2}}, After) != before
     assert settings_hash({"seed": 1, "grown": {"rate": 1, "size": 1}}, Other) != before  # size has always been there
+
+
+def sections(kind: type[Section]) -> Iterator[type[Section]]:
+    """Yield a class of settings and those of all sections within it."""
+    yield kind
+    for field in kind.model_fields.values():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, Section):
+            yield from sections(field.annotation)
+
+
+def test_null_means_as_before_in_every_setting_that_came_later() -> None:
+    """A fingerprint leaves it out, whatever the earlier value."""
+    found = {
+        name
+        for kind in (*sections(TranslationSettings), *sections(OwnTaskSettings))
+        for name, earlier in kind.earlier_values.items()
+        if earlier is not None and type(None) in get_args(kind.model_fields[name].annotation)
+    }
+    assert found == {"tokenize"}, "its null is written out before a run is recorded; see `for_new_run`"
 
 
 def test_the_hash_is_the_same_in_every_process() -> None:

@@ -23,11 +23,9 @@ class Section(BaseModel):
 
     decides_nothing: ClassVar[frozenset[str]] = frozenset()
     """Settings that do not change what a search finds: a run may be continued with other ones"""
-    decides_if_set: ClassVar[frozenset[str]] = frozenset()
-    """Settings that a run's fingerprint leaves out while they are empty: they came later than runs that there are"""
     earlier_values: ClassVar[Mapping[str, object]] = {}
     """Settings that came later than runs that there are, with what was in force in those: a fingerprint leaves them out
-    at that value, and the file of a run that does not name them means it, whatever the default is now"""
+    at that value and at null, and the file of a run that does not name them means it, whatever the default is now"""
 
 
 def add_section(kind: type[Section], name: str, section: type[Section]) -> None:

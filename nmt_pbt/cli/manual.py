@@ -109,7 +109,7 @@ def _guess(run: RunDirectory, settings: TranslationSettings, values: dict[str, V
         guess(run, settings, task, values, test, progress)
         del task  # it maps what was prepared
         run.clear_prepared()
-    where = drawn_report(run.path, settings)
+    where = drawn_report(run, settings)
     typer.echo("")
     _show_tried(run, settings, latest=True)
     typer.echo(where)

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, cast
 import typer
 
 from nmt_pbt.base.errors import UsageError, suggest
-from nmt_pbt.cli.running import drawn_report, going_on, warn_unsent
+from nmt_pbt.cli.running import drawn_report, going_on
 from nmt_pbt.cli.streams import warn
-from nmt_pbt.track.names import check_trackers
+from nmt_pbt.track.names import check_trackers, warn_unsent
 
 if TYPE_CHECKING:
     from nmt_pbt.tasks.protocol import SearchableTask
@@ -73,8 +73,8 @@ def compare_own_task(
     ):
         if not run_searches(run, settings, task, verbose=1, listener=listener):
             typer.echo(f"{folder}: nothing was left to do; its report:", err=True)
-            warn_unsent(folder, trackers)
-    typer.echo(drawn_report(folder, settings))
+            warn_unsent(run, trackers, warn)
+    typer.echo(drawn_report(run, settings))
 
 
 def task_named(name: str) -> SearchableTask:

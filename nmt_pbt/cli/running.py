@@ -16,10 +16,9 @@ from nmt_pbt.base.errors import UsageError
 from nmt_pbt.base.text import counted
 from nmt_pbt.cli.startup import start_tensorflow
 from nmt_pbt.cli.streams import warn
-from nmt_pbt.track.names import check_trackers
+from nmt_pbt.track.names import check_trackers, warn_unsent
 
 if TYPE_CHECKING:
-    from nmt_pbt.run.records import SearchRecord
     from nmt_pbt.run.run_directory import RunDirectory
     from nmt_pbt.settings.tree import RunSettings
     from nmt_pbt.tasks.kept_model import KeptModel
@@ -77,7 +76,7 @@ def resume_run(
         searches = counted(len(settings.search.methods) * settings.search.seeds, "search", "searches")
         typer.echo(f"{folder}: nothing was left to do after {searches}; its report:", err=True)
         _report(run, settings)
-        warn_unsent(folder, trackers)
+        warn_unsent(run, trackers, warn)
         return
     settings.check_searches()
     _run(run, settings, corpus_of(run), trackers)
@@ -91,7 +90,7 @@ def begin_run(
 ) -> None:
     """Begin a run in a new folder."""
     from nmt_pbt.run.run_directory import RunDirectory
-    from nmt_pbt.tasks.translation.scoring.bleu_tokenizer import missing_tokenizer
+    from nmt_pbt.tasks.translation.scoring.bleu_tokenizer import missing_tokenizer, mistaken_code
     from nmt_pbt.tasks.translation.settings.tree import for_new_run
 
     check_trackers(trackers)
@@ -103,16 +102,12 @@ def begin_run(
 
         start = choose_start(settings, _best_winner(Path(settings.start_from)))
         settings = settings.model_copy(update={"start_digest": start.digest})
+    for language in (settings.corpus.source_language, settings.corpus.target_language):
+        if (mistaken := mistaken_code(language)) is not None:
+            warn(mistaken)
     if settings.evaluation.tokenize is None and (missing := missing_tokenizer(settings.corpus.target_language)):
         warn(missing)
     _run(run, for_new_run(settings), corpus, trackers)
-
-
-def warn_unsent(folder: Path, trackers: Sequence[str]) -> None:
-    """Say how a run in which nothing was left to do gets to trackers, if any were asked for."""
-    if trackers:
-        options = "".join(f" --track {name}" for name in trackers)
-        warn(f"nothing was tracked; nmt-pbt report {shlex.quote(str(folder))}{options} sends a finished run")
 
 
 @dataclass(frozen=True)
@@ -291,6 +286,7 @@ def _run(
     task = prepare_run(run, settings, corpus)
     from nmt_pbt.cli.progress import CONSOLE, SearchProgress
     from nmt_pbt.run.compare import compare
+    from nmt_pbt.run.driver import combined_listener
     from nmt_pbt.run.greediness import Greediness
     from nmt_pbt.track.tracking import tracking
 
@@ -301,12 +297,8 @@ def _run(
         SearchProgress(dev_samples(task), Greediness.of(settings.search_plan())) as progress,
         tracking(trackers, run, warn) as track,
     ):
-
-        def listener(record: SearchRecord) -> None:
-            progress(record)
-            track(record)
-
-        compare(run, settings, task, listener, lambda text: CONSOLE.print(text, highlight=False))
+        tell = combined_listener(progress, track)
+        compare(run, settings, task, tell, lambda text: CONSOLE.print(text, highlight=False))
         del task  # it maps what was prepared
         run.clear_finished()
     typer.echo("")
@@ -319,7 +311,7 @@ def _report(run: RunDirectory, settings: TranslationSettings) -> None:
     from nmt_pbt.report.answer import unspent_budgets
     from nmt_pbt.report.run import load_run
 
-    where = drawn_report(run.path, settings)
+    where = drawn_report(run, settings)
     found = load_run(run.path)
     CONSOLE.print(results_table(found.tested, settings.search.objective))
     for line in unspent_budgets(found):
@@ -327,21 +319,21 @@ def _report(run: RunDirectory, settings: TranslationSettings) -> None:
     typer.echo(where)
 
 
-def drawn_report(folder: Path, settings: RunSettings) -> str:
+def drawn_report(run: RunDirectory, settings: RunSettings) -> str:
     """Draw a run's report if its settings ask for it.
 
     Args:
-        folder: The run's folder.
-        settings: The run's settings.
+        run: The run.
+        settings: Its settings.
 
     Returns:
         Where the report is, or the command that draws it.
     """
     if not settings.report:
-        return f"nmt-pbt report {shlex.quote(str(folder))}"
+        return run.report_command
     from nmt_pbt.report.page import write_report
 
-    return str(write_report(folder, tell=warn))
+    return str(write_report(run.path, tell=warn))
 
 
 def dev_samples(task: TranslationTask) -> list[tuple[str, str]]:

@@ -11,6 +11,7 @@ import pandas as pd
 from nmt_pbt.report.methods import base_method, method_info
 from nmt_pbt.report.run import Run
 from nmt_pbt.space.settings import ChoiceDomain, Domain, NumberDomain
+from nmt_pbt.tasks.protocol import LEARNING_RATE
 
 _NEAR_BOUND = 0.02  # share of the range that counts as being at its end
 
@@ -196,6 +197,12 @@ def member_schedules(run: Run, method: str) -> pd.DataFrame:
             steps.insert(2, "winner", winner)
             found.append(steps)
     return pd.concat(found, ignore_index=True) if found else pd.DataFrame()
+
+
+def rates_set_in_training(run: Run, method: str) -> list[str]:
+    """Return the metrics that tell what training made of learning rates, for instance callbacks of a Keras model."""
+    mine = run.evaluations[run.evaluations["method"] == method].dropna(axis="columns", how="all")
+    return [str(name) for name in mine if str(name).endswith(LEARNING_RATE) and name not in run.hyperparameters]
 
 
 def schedules_vary(schedules: pd.DataFrame, hyperparameter: str) -> bool:

@@ -235,6 +235,7 @@ def _schedules(run: Run, reference: str) -> Iterator[Drawing]:
     for method in population_methods(run):
         schedules = figure_tables.member_schedules(run, method)
         vary = [name for name in run.hyperparameters if figure_tables.schedules_vary(schedules, name)]
+        rates = figure_tables.rates_set_in_training(run, method)
         for name in vary:
             won = schedules[schedules["winner"]].groupby("seed", sort=False)[name]
             winners = {seed: [value for value, _ in itertools.groupby(values)] for seed, values in won}
@@ -242,7 +243,7 @@ def _schedules(run: Run, reference: str) -> Iterator[Drawing]:
             yield _drawing(
                 "schedules",
                 file_name("schedule", method, name),
-                paragraphs("schedule", again=name != vary[0], winners=winners, **facts),
+                paragraphs("schedule", again=name != vary[0], winners=winners, rates=rates, **facts),
                 partial(draw_schedule, schedules=schedules, domain=run.space.get(name), **facts),
                 aside=method != reference,
             )

@@ -30,8 +30,19 @@ if TYPE_CHECKING:
     from nmt_pbt.search.oracles.base import JournaledOracle
 
 Listener = Callable[[SearchRecord], None]
+"""Told every record of a search, replayed ones too."""
 _TEST = "test"
 """The purpose of the job that tests the winner."""
+
+
+def combined_listener(*listeners: Listener) -> Listener:
+    """Return a listener that tells each of several, in their order."""
+
+    def tell(record: SearchRecord) -> None:
+        for listener in listeners:
+            listener(record)
+
+    return tell
 
 
 class Driver:

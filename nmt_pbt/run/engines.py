@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import psutil
 
+from nmt_pbt.base.machine import cores_here, memory_here
 from nmt_pbt.base.text import counted
 from nmt_pbt.run.jobs import Engine
 from nmt_pbt.run.worker import InlineEngine, TrainablePool
@@ -17,7 +16,6 @@ from nmt_pbt.tasks.answers import check_answer
 from nmt_pbt.tasks.protocol import Task
 from nmt_pbt.tasks.state import StateStore
 
-_CGROUP = Path("/sys/fs/cgroup")
 _IN_TRAINING = 2.2
 """Memory that a worker in training has of its own, as a multiple of that of a process that only has the libraries."""
 
@@ -64,40 +62,15 @@ def workers_that_fit(bytes_each: int, threads: int, most: int) -> Workers:
         threads: Threads of a worker.
         most: More would be of no use.
     """
-    cores, each = _cores(), bytes_each
-    fitting = max(1, _free_memory() // each)
-    return Workers(max(1, min(cores // max(1, threads), fitting, most)), cores, fitting, each)
+    cores = cores_here()
+    fitting = max(1, memory_here().free_bytes // bytes_each)
+    return Workers(max(1, min(cores // max(1, threads), fitting, most)), cores, fitting, bytes_each)
 
 
 def own_memory() -> int:
     """Return the bytes that this process shares with no other: without what it maps from files."""
     memory = psutil.Process().memory_info()
     return int(memory.rss - getattr(memory, "shared", 0))
-
-
-def _cores() -> int:
-    """Return how many cores this process may use, by its affinity and by the limit of its container."""
-    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    limit = _read(_CGROUP / "cpu.max").split()  # microseconds in each period
-    if len(limit) == 2 and limit[0].isdigit():
-        return max(1, min(allowed, int(limit[0]) // int(limit[1])))
-    return allowed
-
-
-def _free_memory() -> int:
-    """Return the bytes that are free, on the machine and in the container."""
-    free = int(psutil.virtual_memory().available)
-    limit, used = _read(_CGROUP / "memory.max"), _read(_CGROUP / "memory.current")
-    if limit.isdigit() and used.isdigit():
-        return min(free, int(limit) - int(used))
-    return free
-
-
-def _read(file: Path) -> str:
-    try:
-        return file.read_text().strip()
-    except OSError:
-        return ""  # another system, or no container
 
 
 def build_engine(

@@ -14,14 +14,15 @@ from nmt_pbt.base.errors import UsageError
 from nmt_pbt.base.files import FULL, cannot_write
 from nmt_pbt.base.text import counted
 from nmt_pbt.run.compare import compare
-from nmt_pbt.run.driver import Listener
+from nmt_pbt.run.driver import Listener, combined_listener
 from nmt_pbt.run.preflight import check_engine, ended_by_rules, is_finished
 from nmt_pbt.run.records import Evaluated, Extended, SearchEnded, SearchRecord, SearchStarted, Tested, now
 from nmt_pbt.run.run_directory import RunDirectory
-from nmt_pbt.search.methods.registry import build_method, check_methods
+from nmt_pbt.search.methods.registry import build_method, check_methods, method_spec
 from nmt_pbt.search.plan import SearchPlan
 from nmt_pbt.search.segments import Segment
 from nmt_pbt.settings.own_task import OwnTaskSettings, own_task_settings
+from nmt_pbt.space.domains import Choice
 from nmt_pbt.space.space import Space
 from nmt_pbt.tasks.answers import check_complete, declared
 from nmt_pbt.tasks.protocol import Objective, SearchableTask
@@ -68,6 +69,8 @@ def run_searches(
 
     if run.started() is None:
         run.check_new()
+        if getattr(task, "finds_structural", False) and _changes_values(settings):
+            tell_words_that_change(space)
     else:
         records = run.records()
         for told in ended_by_rules(records, run.elsewhere) if verbose else ():
@@ -75,15 +78,38 @@ def run_searches(
         if is_finished(records, settings):
             run.check_same(settings)
             return False
-    progress = Progress(bool(verbose), verbose > 1, settings.unit)
-
-    def tell(record: SearchRecord) -> None:
-        progress(record)
-        listener(record)
-
+    tell = combined_listener(Progress(bool(verbose), verbose > 1, settings.unit), listener)
     with telling_full_disks():
         compare(run, settings, task, tell, say if verbose else say_nothing, build_oracle)
     return True
+
+
+def _changes_values(settings: OwnTaskSettings) -> bool:
+    """Return whether a method changes values in mid-training."""
+    return any(method_spec(name, settings.search).kind == "population" for name in settings.search.methods)
+
+
+def tell_words_that_change(space: Space) -> None:
+    """Say which words and truth values explore may change: no model's shapes tell whether weights belong to them.
+
+    Args:
+        space: With what is structural or frozen.
+    """
+    held = space.structural | space.frozen
+    words = [
+        domain.name
+        for domain in space.domains
+        if isinstance(domain, Choice) and isinstance(domain.values[0], (str, bool)) and domain.values[1:]
+    ]
+    changing = tuple(name for name in dict.fromkeys(words) if name not in held)
+    if changing:
+        _LOG.warning(
+            "%s: Population Based Training may change %s in mid-training, under weights that were trained with "
+            "another value; if they belong together, declare structural=%r",
+            ", ".join(changing),
+            "them" if changing[1:] else "this",
+            changing,
+        )
 
 
 def task_settings(task: SearchableTask, tree: Mapping[str, Any]) -> OwnTaskSettings:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 import re
 import shutil
 import socket
@@ -12,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nmt_pbt.base.errors import UsageError
+from nmt_pbt.base.machine import memory_here
 from nmt_pbt.base.text import counted
 from nmt_pbt.run.records import AnyRecord, Evaluated, Extended, SearchEnded, SearchStarted, Tested
 from nmt_pbt.search.methods.registry import is_replay, method_spec, waits_for_pbt
@@ -103,18 +103,19 @@ def check_memory(need: Need, engine: EngineSettings) -> None:
         engine: Where its workers run.
 
     Raises:
-        UsageError: The machine has less memory than their models and TensorFlow take before any data are read.
+        UsageError: There is less memory than their models and TensorFlow take before any data are read.
     """
     if engine.address is not None:
         return
     processes = max(1, engine.workers)
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    memory = memory_here().total_bytes
     wanted = processes * (_PROCESS + need.state * 4 // 3)
     if memory < wanted:
         raise UsageError(
-            f"this machine has {_megabytes(memory)} of memory, training needs {_megabytes(wanted)} at least: "
-            f"{counted(processes, 'process', 'processes')} with a model whose state takes {_megabytes(need.state)}; "
-            "make the model smaller (model.units, model.embedding_units, layers), or engine.workers fewer"
+            f"this machine or its container has {_megabytes(memory)} of memory, training needs {_megabytes(wanted)} at "
+            f"least: {counted(processes, 'process', 'processes')} with a model whose state takes "
+            f"{_megabytes(need.state)}; make the model smaller (model.units, model.embedding_units, layers), or "
+            "engine.workers fewer"
         )
 
 

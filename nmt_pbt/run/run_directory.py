@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -45,6 +46,11 @@ class RunDirectory:
         self.states = path / "states"
         self.models = path / "models"
         self.prepared = path / "prepared"
+
+    @property
+    def report_command(self) -> str:
+        """The command that draws the run's report."""
+        return f"nmt-pbt report {shlex.quote(str(self.path))}"
 
     def check_new(self) -> None:
         """Refuse a folder that already holds something, before anything is built.

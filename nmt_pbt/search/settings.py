@@ -55,7 +55,7 @@ class SearchSettings(Section):
     """What is searched, by which methods, for which budget."""
 
     decides_nothing: ClassVar[frozenset[str]] = frozenset({"methods", "seeds", "more_epochs"})
-    decides_if_set: ClassVar[frozenset[str]] = frozenset({"variants"})
+    earlier_values: ClassVar[Mapping[str, object]] = {"variants": {}}
 
     methods: Annotated[list[str], Field(min_length=1)] = ["pbt", "random", "grid", "bayes"]
     """Methods to compare"""

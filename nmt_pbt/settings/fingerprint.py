@@ -38,9 +38,9 @@ def _is_later(kind: type[Section]) -> bool:
 
 
 def _decides(kind: type[Section], name: str, value: Any) -> bool:
-    if name in kind.decides_nothing or (name in kind.decides_if_set and not value):
+    if name in kind.decides_nothing:
         return False
-    return name not in kind.earlier_values or value != kind.earlier_values[name]
+    return name not in kind.earlier_values or value not in (kind.earlier_values[name], None)
 
 
 def settings_hash(tree: Mapping[str, Any], kind: type[Section]) -> str:

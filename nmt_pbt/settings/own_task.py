@@ -28,7 +28,12 @@ class OwnTaskSettings(RunSettings):
 
     of_others: ClassVar[frozenset[str]] = frozenset({"corpus"})
     decides_nothing: ClassVar[frozenset[str]] = RunSettings.decides_nothing | {"task", "kept"}
-    decides_if_set: ClassVar[frozenset[str]] = RunSettings.decides_if_set | {"strategies", "structural", "domains"}
+    earlier_values: ClassVar[Mapping[str, object]] = {
+        **RunSettings.earlier_values,
+        "strategies": {},
+        "structural": [],
+        "domains": [],
+    }
 
     task: str = "keras"
     """What is trained: a word for it, or `package.module:name`"""

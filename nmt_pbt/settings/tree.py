@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
@@ -33,7 +34,7 @@ class RunSettings(Section):
     """The part of the tree that every task has; a task adds sections of its own."""
 
     decides_nothing: ClassVar[frozenset[str]] = frozenset({"name", "engine", "start_from", "report"})
-    decides_if_set: ClassVar[frozenset[str]] = frozenset({"plugins", "start_digest"})
+    earlier_values: ClassVar[Mapping[str, object]] = {"plugins": [], "start_digest": None}
     of_others: ClassVar[frozenset[str]] = frozenset()
     """Names that only settings of runs of another kind have"""
     model_files: ClassVar[tuple[str, ...]] = ()

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from nmt_pbt.space.space import Space
 
 
+LEARNING_RATE = ".learning_rate"
+"""Metrics whose names end so tell what training, not the search, made of a learning rate; before it stands whose."""
+
+
 @dataclass(frozen=True)
 class MemberState:
     """Everything that makes a member what it is.

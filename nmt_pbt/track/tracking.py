@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from nmt_pbt.base.errors import UsageError
-from nmt_pbt.run.driver import Listener
+from nmt_pbt.run.driver import Listener, combined_listener
 from nmt_pbt.run.records import RunStarted, SearchRecord, now
 from nmt_pbt.run.run_directory import RunDirectory
 from nmt_pbt.track.feed import Feed, Tracker
-from nmt_pbt.track.names import TRACKERS, check_trackers
+from nmt_pbt.track.names import TRACKERS, check_trackers, sending_command
 
 
 def open_tracker(name: str, run: RunDirectory) -> Tracker:
@@ -50,13 +50,8 @@ def tracking(names: Sequence[str], run: RunDirectory, warn: Callable[[str], None
         UsageError: A tracker cannot be had.
     """
     live = [_Live(name, open_tracker(name, run), run, warn) for name in dict.fromkeys(names)]
-
-    def tell(record: SearchRecord) -> None:
-        for one in live:
-            one(record)
-
     try:
-        yield tell
+        yield combined_listener(*live)
     finally:
         for one in live:
             one.close()
@@ -120,8 +115,8 @@ class _Live:
         except Exception as error:  # noqa: BLE001 - of a library or a server: no search shall end by it
             self._failed = True
             self._warn(
-                f"tracker {self._name!r}: {_reason(error)}; the search goes on without it. `nmt-pbt report "
-                f"{self._run.path} --track {self._name}` sends what is missing"
+                f"tracker {self._name!r}: {_reason(error)}; the search goes on without it. "
+                f"`{sending_command(self._run, [self._name])}` sends what is missing"
             )
 
 

@@ -160,6 +160,13 @@ def test_a_damaged_gzip_file_is_refused(tmp_path: Path, damage: slice) -> None:
         read_pair(tmp_path / "x.en.gz", tmp_path / "x.de.gz")
 
 
+def test_a_file_is_compressed_by_its_content_whatever_its_name(tmp_path: Path) -> None:
+    (tmp_path / "x.en").write_bytes(gzip.compress(b"one\ntwo\n"))
+    (tmp_path / "x.de").write_bytes(b"eins\nzwei\n")
+    pairs, _ = read_pair(tmp_path / "x.en", tmp_path / "x.de")
+    assert list(pairs.source) == ["one", "two"]
+
+
 def test_a_temporary_folder_without_room_is_not_taken_for_a_damaged_file(
     tmp_path: Path, small_disk: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -16,9 +16,9 @@ import pytest
 
 import nmt_pbt
 from nmt_pbt.base.errors import AllFailedError, SearchError, UsageError
+from nmt_pbt.run.own_task import tell_words_that_change
 from nmt_pbt.space.domains import Choice
 from nmt_pbt.space.space import Space
-from nmt_pbt.tasks.keras.space import tell_words_that_change
 from nmt_pbt.tasks.state import content_hash
 from tests.keras.keras_models import Live, Scaled, build, data, search, trials, tuner
 from tests.keras.test_compare import records
@@ -446,6 +446,30 @@ def test_what_training_makes_of_a_hyperparameter_goes_on_in_whatever_process(kin
             other.set_hyperparameters({**values, "scale": 0.7})
 
 
+@pytest.mark.parametrize("kind", [ScaledAnew(), Scaled({"scale", "learning_rate"})])
+def test_what_training_made_of_a_hyperparameter_goes_on_where_another_takes_a_new_value(kind: Any) -> None:
+    halving = keras.callbacks.LearningRateScheduler(lambda epoch, rate: rate / 2)
+    task = nmt_pbt.keras_task(kind, *data(0), validation_data=DEV, callbacks=[Halves(), halving])
+    live, other = task.build({}), task.build({})
+    values = {"scale": 1.6, "learning_rate": 0.01, "constant": 1.0}
+    live.reset(1)
+    live.set_hyperparameters(values)
+    live.train(1)
+    donor = live.state()
+    live.set_hyperparameters({**values, "constant": 0.5})
+    for trainable in (live, other):
+        trainable.load(donor)
+        trainable.set_hyperparameters({**values, "constant": 0.5})
+        assert float(trainable.model.layers[1].scale) == pytest.approx(0.8)
+        assert float(trainable.model.optimizer.learning_rate) == pytest.approx(0.005)
+        trainable.train(1)
+    assert content_hash(live.state()) == content_hash(other.state())
+    live.load(donor)
+    live.set_hyperparameters({**values, "learning_rate": 0.04})
+    assert float(live.model.layers[1].scale) == pytest.approx(0.8)
+    assert float(live.model.optimizer.learning_rate) == pytest.approx(0.02)
+
+
 def test_a_hyperparameter_that_training_changes_is_no_fault_where_values_stay(tmp_path: Path) -> None:
     common: dict[str, Any] = {"methods": ("random",), "seeds": 1, "population": 3, "epochs": 2, "verbose": 0}
     for workers in (1, 2):
@@ -487,7 +511,10 @@ def test_a_plateau_that_no_interval_is_long_enough_for_is_refused(tmp_path: Path
 
 
 def test_a_folder_is_gone_on_with_by_the_same_search_alone(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     made = search(tuner(tmp_path, Live(), population_size=2, epochs=1))
     for changes, message in (
@@ -501,6 +528,9 @@ def test_a_folder_is_gone_on_with_by_the_same_search_alone(
     capsys.readouterr()
     made.search(*data(0), validation_data=DEV)
     assert "this search is finished" in capsys.readouterr().out
+    monkeypatch.setattr("nmt_pbt.tasks.keras.tuner.check_trackers", lambda names: None)
+    search(tuner(tmp_path, Live(), population_size=2, epochs=1, track=["mlflow"]))
+    assert "nothing was tracked; nmt-pbt report" in caplog.text
     (tmp_path / "project" / "oracle.json").write_text("{}")
     with pytest.raises(UsageError, match="holds a project of another form"):
         tuner(tmp_path, Live(), population_size=2, epochs=1)

@@ -30,6 +30,15 @@ from tests.keras.keras_models import build, data
 task = keras_task(build, *data(0), validation_data=data(1, 64), test_data=data(2, 64))
 nothing = 3
 """
+ACTIVATED = """
+import keras
+
+def activated(hp):
+    model = build(hp)
+    model.layers[1].activation = keras.activations.get(hp.Choice("activation", ["relu", "tanh"]))
+    return model
+
+task = keras_task("""
 SPACE = Space(
     (
         Choice("kind", ("flat", "deep")),
@@ -76,16 +85,19 @@ def test_a_task_in_a_file_of_ones_own_starts_from_given_weights_and_is_gone_on_w
 
 
 def test_a_task_in_a_file_of_ones_own_is_compared_and_gone_on_with(tmp_path: Path) -> None:
-    (tmp_path / "my_model.py").write_text(MODULE)
+    (tmp_path / "my_model.py").write_text(MODULE.replace("\ntask = keras_task(build", f"{ACTIVATED}activated"))
     settings = ["--set", "training.epochs=2", "--set", "search.population=2", "--engine", "inline"]
     done = nmt_pbt(tmp_path, "compare", "--task", "my_model:task", "--methods", "pbt", *settings)
     assert done.returncode == 0, done.stderr[-3000:]
     assert (tmp_path / "results" / "task" / "report" / "index.html").exists()
     assert "pbt, seed 0: on test data" in done.stdout
+    told = "activation: Population Based Training may change this in mid-training"
+    assert told in done.stderr
     again = nmt_pbt(
         tmp_path, "compare", "--task", "my_model:task", "--resume", "results/task", "--methods", "pbt,random"
     )
     assert again.returncode == 0, again.stderr[-3000:]
+    assert told not in again.stderr
     records = read_journal(tmp_path / "results" / "task" / "journal.jsonl")
     assert [record.method for record in records if isinstance(record, SearchStarted)] == ["pbt", "random"]
     assert all(record.test for record in records if isinstance(record, Tested))

@@ -28,9 +28,10 @@ from nmt_pbt.report.labels import metric_label
 from nmt_pbt.report.methods import method_info
 from nmt_pbt.report.run import Run, load_run
 from nmt_pbt.report.statistics import results_of
+from nmt_pbt.run.records import Evaluated
 from nmt_pbt.space.settings import ChoiceDomain, NumberDomain
 from tests.report.fake_run import write_fake_run
-from tests.report.journals import assigned, ended, evaluated, run_started, search
+from tests.report.journals import assigned, ended, evaluated, run_started, search, small_population
 
 
 def gallery(run: Run) -> list:
@@ -187,6 +188,22 @@ def test_what_has_not_changed_yet_in_one_generation_is_not_drawn():
     names = [drawing.name for drawing in gallery(run)]
     assert "learning_curves_pbt_seed0" in names
     assert not [name for name in names if name.startswith(("founders", "diversity", "family_tree"))]
+
+
+def test_a_schedule_says_that_it_does_not_show_what_callbacks_made_of_a_learning_rate():
+    def first_caption(rates: dict[str, float]) -> str:
+        records = [
+            record.model_copy(update={"metrics": {**record.metrics, **rates}})
+            if isinstance(record, Evaluated) and record.trial == "b1"
+            else record
+            for record in small_population()
+        ]
+        run = Run(Path("nowhere"), {"search": {"space": {}}}, {}, records)
+        return next(drawing.caption for drawing in gallery(run) if drawing.name == "schedule_pbt_rate")
+
+    assert "callbacks" not in first_caption({})
+    told = first_caption({"optimizer.learning_rate": 0.04})
+    assert "what callbacks made of learning rates is not drawn: optimizer.learning_rate in evaluations.csv." in told
 
 
 def test_best_so_far_is_drawn_of_rivals_and_ablations_apart(three_path):

@@ -14,10 +14,12 @@ import sacrebleu
 
 from nmt_pbt.base.errors import UsageError
 from nmt_pbt.base.yaml_text import dump_yaml, read_yaml
+from nmt_pbt.cli.main import app
+from nmt_pbt.cli.usage import run_app
 from nmt_pbt.run.run_directory import RunDirectory
 from nmt_pbt.settings.fingerprint import settings_hash
 from nmt_pbt.tasks.translation.scoring import bleu_tokenizer
-from nmt_pbt.tasks.translation.scoring.bleu_tokenizer import TOKENIZERS, missing_tokenizer, tokenizer_for
+from nmt_pbt.tasks.translation.scoring.bleu_tokenizer import TOKENIZERS, missing_tokenizer, mistaken_code, tokenizer_for
 from nmt_pbt.tasks.translation.scoring.evaluation import compare_scores, score_text
 from nmt_pbt.tasks.translation.scoring.metrics import check_tokenizer, score_translations
 from nmt_pbt.tasks.translation.scoring.significance import corpus_scores, pack_counts, sentence_counts, unpack_counts
@@ -99,6 +101,18 @@ def test_codes_with_a_region_or_a_script_and_of_three_letters_are_understood():
     assert {tokenizer_for(code) for code in ("zh-CN", "zh_Hant", "ZH", "zho", "cmn", "yue")} == {"zh"}
     assert {tokenizer_for(code) for code in ("th", "tha_Thai", "lo", "km", "my", "bo")} == {"char"}
     assert {tokenizer_for(code) for code in ("de", "de-AT", "ar", "cs", "hi", "vi", "digits")} == {"13a"}
+
+
+def test_a_code_of_a_country_is_told_with_that_of_its_language(tmp_path, capfd):
+    assert [mistaken_code(code) for code in ("de", "zh-CN", "ko_KR", "digits")] == [None] * 4
+    for code, right in (("cn", "zh"), ("JP", "ja"), ("kr", "ko")):
+        assert f"language '{code}': the code of " in mistaken_code(code)
+        assert f" is {right}, by which " in mistaken_code(code)
+    arguments = ["train", "--corpus", str(tmp_path), "--out", str(tmp_path / "run"), "--set"]
+    assert run_app(app, [*arguments, "corpus.target_language=cn"]) == 2
+    told, refused = capfd.readouterr().err.splitlines()
+    assert "language 'cn': the code of Chinese is zh, by which " in told
+    assert "train.cn not found" in refused
 
 
 def test_every_tokenizer_of_sacrebleu_can_be_named_and_no_other():

@@ -159,8 +159,10 @@ def test_a_kill_while_the_corpus_is_put_together_costs_nothing(whole, run, tmp_p
     assert not out.exists()
     assert command(*arguments) == [str(out)]
     assert len(translated) == len((out / "train.de").read_text(encoding="utf-8").splitlines())
-    (tmp_path / "corpus.unfinished").mkdir()
-    shutil.copy(out / module.RECORD, tmp_path / "corpus.unfinished")  # killed before its folder was gone
+    (tmp_path / "corpus.unfinished").mkdir()  # killed before its folder was gone
+    record = json.loads((out / module.RECORD).read_text(encoding="utf-8"))
+    del record["pairs"]
+    (tmp_path / "corpus.unfinished" / module.RECORD).write_text(json.dumps(record), encoding="utf-8")
     before = content(out)
     assert command(*arguments) == [str(out)]
     assert content(out) == before
@@ -206,6 +208,18 @@ def test_what_is_not_its_own_is_never_written_over(run, back, tmp_path, command,
     assert "was begun otherwise (tensorflow was '2.0' and is " in refused("new")
     with held(begun / "lock", "somebody else"):
         assert "new.unfinished: another process is at work here" in refused("new")
+
+
+def test_a_finished_corpus_is_no_work_folder_of_another(whole, run, back, tmp_path, command):
+    arguments = ("distill", str(run), "--reverse", str(back), "--out", str(tmp_path / "corpus"))
+    finished = tmp_path / "corpus.unfinished"
+    shutil.copytree(whole, finished)
+    (line,) = command(*arguments, code=2)
+    assert f"{finished}: holds a finished corpus; move it away, or give another --out" in line
+    assert not (tmp_path / "corpus").exists()
+    shutil.copytree(whole, tmp_path / "corpus")
+    assert command(*arguments) == [str(tmp_path / "corpus")]
+    assert content(finished) == content(whole)
 
 
 def test_a_corpus_that_is_there_is_not_made_again_nor_changed(whole, run, back, command):

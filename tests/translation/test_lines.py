@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import os
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -13,7 +15,13 @@ from hypothesis import strategies as st
 
 from nmt_pbt.base.errors import UsageError
 from nmt_pbt.tasks.translation.decoding.decoder import NOTHING, Translation
-from nmt_pbt.tasks.translation.decoding.text import in_chunks, n_best_lines, read_arriving, read_lines
+from nmt_pbt.tasks.translation.decoding.text import (
+    in_chunks,
+    n_best_lines,
+    read_arriving,
+    read_lines,
+    read_translations,
+)
 
 
 def lines(data: bytes) -> list[str]:
@@ -138,3 +146,23 @@ def test_a_pipe_that_does_not_wait_is_waited_for() -> None:
         chunks = list(read_arriving(file, "standard input", 2048, patience=0.01))
     writer.join()
     assert [line for chunk in chunks for line in chunk] == ["one", "two"]
+
+
+PACKED = gzip.compress(b"\xef\xbb\xbfa\r\n\n") + gzip.compress("ä".encode())  # as by `cat one.gz two.gz`
+
+
+def test_what_is_compressed_is_read_wherever_it_comes_from(tmp_path: Path) -> None:
+    assert lines(PACKED) == ["a", "", "ä"]
+    assert list(read_arriving(io.BytesIO(PACKED), "standard input", 2)) == [["a", ""], ["ä"]]
+    (tmp_path / "text").write_bytes(PACKED)
+    assert read_translations(tmp_path / "text") == ["a", "", "ä"]
+    with open(tmp_path / "text", "rb") as file:
+        assert list(read_arriving(file, "standard input", 2048)) == [["a", "", "ä"]]
+
+
+@pytest.mark.parametrize("damage", [slice(0, -9), slice(0, 5)])
+def test_a_damaged_compressed_text_is_named(damage: slice) -> None:
+    data = gzip.compress(b"a line\n" * 100)[damage]
+    for read in (lines, lambda data: list(read_arriving(io.BytesIO(data), "standard input", 2048))):
+        with pytest.raises(UsageError, match=r"^standard input: damaged gzip file"):
+            read(data)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from nmt_pbt.base.errors import UsageError
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class ManualSettings(Section):
     """Values somebody chose by hand."""
 
-    decides_if_set: ClassVar[frozenset[str]] = frozenset({"repeat"})
+    earlier_values: ClassVar[Mapping[str, object]] = {"repeat": False}
 
     guesses: list[dict[str, Value]] = []
     """Values to try in order; what is left out is as in the sections training and model. They may name what is not

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
@@ -30,9 +30,12 @@ if TYPE_CHECKING:
 class PBTSettings(Section):
     """Population Based Training (Jaderberg et al. 2017)."""
 
-    decides_if_set: ClassVar[frozenset[str]] = frozenset(
-        {"population", "sobol_start", "evaluators", "longest_evaluation"}
-    )
+    earlier_values: ClassVar[Mapping[str, object]] = {
+        "population": None,
+        "sobol_start": False,
+        "evaluators": 0.0,
+        "longest_evaluation": None,
+    }
 
     synchronous: bool = True
     """All members finish a generation before any of them adopts another; false lets free workers go on at once, for

@@ -17,14 +17,13 @@ from nmt_pbt.base.errors import UsageError
 from nmt_pbt.run.own_task import check_count, check_counts
 from nmt_pbt.run.records import Evaluated
 from nmt_pbt.run.run_directory import RunDirectory
-from nmt_pbt.search.methods.registry import METHODS
 from nmt_pbt.search.oracles.keras_tuner_internals import create_objective, get_hypermodel
 from nmt_pbt.search.oracles.keras_tuner_space import from_hyperparameters
 from nmt_pbt.tasks.keras.arguments import check_fit_arguments, check_project, check_whole
 from nmt_pbt.tasks.keras.data import FitArguments
 from nmt_pbt.tasks.keras.models import check_model
 from nmt_pbt.tasks.keras.schedule import rates_in
-from nmt_pbt.tasks.keras.space import find_space, fits_itself, tell_words_that_change, with_space_of_fit
+from nmt_pbt.tasks.keras.space import find_space, fits_itself, with_space_of_fit
 from nmt_pbt.tasks.keras.start import starting_from
 from nmt_pbt.tasks.keras.task import KerasTask, one_thread_each
 from nmt_pbt.tasks.keras.trainable import KerasTrainable
@@ -91,6 +90,7 @@ def compare(
     settings: Mapping[str, Any] | None = None,
     accept_changes: bool = False,
     track: Sequence[str] = (),
+    report: bool = True,
     verbose: int = 1,
     **fit_arguments: Any,
 ) -> Comparison:
@@ -133,6 +133,7 @@ def compare(
         settings: More settings under `search`, for instance `{"pbt": {"fraction": 0.3}}`; see docs/settings.md.
         accept_changes: Go on with a run under another version of this program or of its libraries.
         track: Trackers that follow each model while it is trained: `mlflow`, `wandb`.
+        report: Draw the report when the searches are over; False leaves it to `nmt-pbt report`.
         verbose: 0 prints nothing, 1 a line for each search, 2 for each interval.
         **fit_arguments: Others of `Model.fit`, such as `batch_size` and `callbacks`.
 
@@ -162,8 +163,6 @@ def compare(
     )
     if start_from is not None:
         task = starting_from(start_from, task, run)
-    if any(map(_is_population, methods)) and run.started() is None:
-        tell_words_that_change(task.search_space)
     found = comparison.compare_task(
         task,
         methods=methods,
@@ -180,14 +179,10 @@ def compare(
         settings=settings,
         accept_changes=accept_changes,
         track=track,
+        report=report,
         verbose=verbose,
     )
     return Comparison(task, found.run, found.report)
-
-
-def _is_population(method: str) -> bool:
-    """Return whether a method changes values in mid-training; one that is not registered is a variant, and may."""
-    return method not in METHODS.names or METHODS.get(method).kind == "population"
 
 
 def keras_task(

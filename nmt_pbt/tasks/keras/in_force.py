@@ -16,24 +16,30 @@ import numpy as np
 from nmt_pbt.base.errors import UsageError
 from nmt_pbt.base.types import Value
 from nmt_pbt.tasks.keras.model_state import learning_rates, shape_of, state_variables
+from nmt_pbt.tasks.protocol import LEARNING_RATE
 
 Scalars = Mapping[str, tuple[str, float]]
-"""Variables that are single numbers and not trained, where a model may keep a hyperparameter: path and value by key."""
+"""Variables that are single numbers and not trained, where a model may keep a hyperparameter: path and value by key.
 
-LEARNING_RATE = ".learning_rate"
-"""Their keys end so where they are constant learning rates; before it stands the optimizer."""
+A key is that of `model_state.state_variables`, or an optimizer and `LEARNING_RATE` for a constant learning rate.
+"""
 
 
-def scalars(model: keras.Model) -> Scalars:
-    """Return a built model's single numbers: weights that are not trained, and constant learning rates."""
+def held_scalars(model: keras.Model) -> dict[str, keras.Variable]:
+    """Return a built model's variables of single numbers: weights that are not trained, and constant learning rates."""
     rates = {f"{name}{LEARNING_RATE}": rate for name, rate in learning_rates(model).items()}
     untrained = {id(variable) for variable in model.non_trainable_variables}
     held = {key: variable for key, variable in state_variables(model).items() if id(variable) in untrained}
     return {
-        key: (variable.path, float(variable))
+        key: variable
         for key, variable in {**held, **rates}.items()
         if shape_of(variable) == () and "float" in str(variable.dtype)
     }
+
+
+def scalars(model: keras.Model) -> Scalars:
+    """Return path and value of each of `held_scalars`."""
+    return {key: (variable.path, float(variable)) for key, variable in held_scalars(model).items()}
 
 
 def check_not_overwritten(

@@ -22,6 +22,7 @@ from nmt_pbt.tasks.keras.in_force import (
     check_learning_rates,
     check_not_changed,
     check_not_overwritten,
+    held_scalars,
     same,
     scalars,
 )
@@ -38,7 +39,7 @@ from nmt_pbt.tasks.keras.model_state import (
     state_variables,
     trained_by,
 )
-from nmt_pbt.tasks.protocol import MemberState
+from nmt_pbt.tasks.protocol import LEARNING_RATE, MemberState
 
 
 class WhatToFit(Protocol):
@@ -206,11 +207,22 @@ class LiveModel:
         if self._apply is None:
             in_force = self._held_at_start(hp)
             check_not_overwritten(in_force, loaded, brought, own)
-        else:
-            self._apply(hp, self.model)
-            in_force = scalars(self.model)
-            self._in_force.check(in_force, own)
+            check_not_changed(in_force, loaded, brought, own, lambda: self._begun(donor.hp))
+            return
+        as_donor = self._applied(donor.hp)
+        in_force = self._applied(hp)
+        self._in_force.check(in_force, own)
         check_not_changed(in_force, loaded, brought, own, lambda: self._begun(donor.hp))
+        for key, variable in held_scalars(self.model).items():
+            # Where apply assigns what it assigned to the donor's model, what training made of that goes on.
+            if not key.endswith(LEARNING_RATE) and as_donor[key] == in_force[key] != loaded[key]:
+                variable.assign(loaded[key][1])
+
+    def _applied(self, hp: keras_tuner.HyperParameters) -> Scalars:
+        """Put hyperparameters in force in the live model, and return its single numbers then."""
+        assert self._apply is not None
+        self._apply(hp, self.model)
+        return scalars(self.model)
 
     def _held_at_start(self, hp: keras_tuner.HyperParameters) -> Scalars:
         """Return the current model's single numbers as it was built, with its variables."""

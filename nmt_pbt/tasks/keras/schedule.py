@@ -11,7 +11,7 @@ from nmt_pbt.base.errors import UsageError
 from nmt_pbt.run.records import AnyRecord, Assigned, Evaluated
 from nmt_pbt.search.oracles.base import EPOCHS
 from nmt_pbt.search.oracles.pbt import AGE, INHERITED, MEMBER, PARENT
-from nmt_pbt.tasks.keras.in_force import LEARNING_RATE
+from nmt_pbt.tasks.protocol import LEARNING_RATE
 
 
 def rates_in(metrics: Iterable[str]) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import logging
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -13,13 +12,10 @@ import keras
 import keras_tuner
 
 from nmt_pbt.base.types import Value
-from nmt_pbt.space.domains import Choice
-from nmt_pbt.space.space import Space
 from nmt_pbt.tasks.keras.data import FitArguments
 from nmt_pbt.tasks.keras.model_state import is_built
 from nmt_pbt.tasks.keras.models import Shapes, shapes_of
 
-_LOG = logging.getLogger("nmt_pbt")
 _DECLARING = {"Boolean", "Choice", "Fixed", "Float", "Int"}
 _MOST_CHOICES = 8  # of a list of values, so many are tried
 
@@ -102,29 +98,6 @@ def _extremes(known: Any) -> Iterator[Value]:
     else:
         values = list(getattr(known, "values", ()))
         yield from values if len(values) <= _MOST_CHOICES else (values[0], values[-1])
-
-
-def tell_words_that_change(space: Space) -> None:
-    """Say which words and truth values explore may change: no model's shapes tell whether weights belong to them.
-
-    Args:
-        space: With what is structural or frozen.
-    """
-    held = space.structural | space.frozen
-    words = [
-        domain.name
-        for domain in space.domains
-        if isinstance(domain, Choice) and isinstance(domain.values[0], (str, bool)) and domain.values[1:]
-    ]
-    changing = tuple(name for name in dict.fromkeys(words) if name not in held)
-    if changing:
-        _LOG.warning(
-            "%s: Population Based Training may change %s in mid-training, under weights that were trained with "
-            "another value; if they belong together, declare structural=%r",
-            ", ".join(changing),
-            "them" if changing[1:] else "this",
-            changing,
-        )
 
 
 def fits_itself(hypermodel: keras_tuner.HyperModel) -> bool:

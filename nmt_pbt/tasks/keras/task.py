@@ -85,6 +85,9 @@ class KerasTask(SearchableTask):
     pairs_per_epoch: int = field(default=1, init=False)
     brings_its_code: bool = field(default=True, init=False)
     """A worker needs nothing of the main script: what is defined there is sent along."""
+    finds_structural: bool = field(default=True, init=False)
+    """What is structural was found by building models, whose shapes say nothing of words: a search tells which change.
+    """
 
     @property
     def worker_imports(self) -> tuple[str, ...]:

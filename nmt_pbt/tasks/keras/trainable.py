@@ -20,7 +20,6 @@ from nmt_pbt.base.errors import NmtPbtError, OutOfMemoryError, TrialFailedError,
 from nmt_pbt.base.files import FULL
 from nmt_pbt.base.randomness import derive_seed
 from nmt_pbt.base.types import Value
-from nmt_pbt.tasks.keras.in_force import LEARNING_RATE
 from nmt_pbt.tasks.keras.model_state import (
     ShapeError,
     build_optimizer,
@@ -35,7 +34,7 @@ from nmt_pbt.tasks.keras.model_state import (
 )
 from nmt_pbt.tasks.keras.models import Donor, LiveModel, WhatToFit, searched
 from nmt_pbt.tasks.keras.watch import Watch, found_in, last_metrics
-from nmt_pbt.tasks.protocol import Evaluation, MemberState
+from nmt_pbt.tasks.protocol import LEARNING_RATE, Evaluation, MemberState
 
 MASKS = "generator/seed"
 ORIGIN = "values/origin"

@@ -18,7 +18,7 @@ from nmt_pbt.base.errors import UsageError
 from nmt_pbt.base.types import Value
 from nmt_pbt.base.yaml_text import read_yaml
 from nmt_pbt.run import compare
-from nmt_pbt.run.driver import Driver
+from nmt_pbt.run.driver import Driver, combined_listener
 from nmt_pbt.run.journal import Journal
 from nmt_pbt.run.own_task import (
     Progress,
@@ -27,10 +27,11 @@ from nmt_pbt.run.own_task import (
     run_name,
     say,
     say_nothing,
+    tell_words_that_change,
     telling_full_disks,
 )
 from nmt_pbt.run.preflight import is_finished
-from nmt_pbt.run.records import SearchRecord, search_started
+from nmt_pbt.run.records import search_started
 from nmt_pbt.run.run_directory import RunDirectory
 from nmt_pbt.search.oracles.keras_tuner_internals import get_hypermodel
 from nmt_pbt.search.plan import SearchPlan
@@ -44,13 +45,13 @@ from nmt_pbt.tasks.keras.models import check_model
 from nmt_pbt.tasks.keras.oracle import SearchOracle
 from nmt_pbt.tasks.keras.population_arguments import METHOD, PopulationArguments
 from nmt_pbt.tasks.keras.schedule import history, schedule
-from nmt_pbt.tasks.keras.space import find_space, fits_itself, tell_words_that_change, with_space_of_fit
+from nmt_pbt.tasks.keras.space import find_space, fits_itself, with_space_of_fit
 from nmt_pbt.tasks.keras.start import starting_from
 from nmt_pbt.tasks.keras.task import CompileOverrides, KerasTask, one_thread_each
 from nmt_pbt.tasks.keras.trial_states import TrialStates
 from nmt_pbt.tasks.protocol import MemberState
 from nmt_pbt.tasks.state import StateStore, content_hash
-from nmt_pbt.track.names import check_trackers
+from nmt_pbt.track.names import check_trackers, warn_unsent
 from nmt_pbt.track.tracking import tracking
 
 _LOG = logging.getLogger("nmt_pbt")
@@ -296,6 +297,7 @@ class PopulationBasedTraining(keras_tuner.Tuner):
         if is_finished(written, self._settings()):
             if show:
                 say(f"{self.project_dir}: this search is finished; see get_best_models(), report()")
+            warn_unsent(self._run, self._track, _LOG.warning)
             return
         self.oracle = self._new_oracle()
         self._population.check_structural(self.oracle.space, self._changes_shapes)
@@ -305,12 +307,8 @@ class PopulationBasedTraining(keras_tuner.Tuner):
         if self._workers != 1 or self._address is not None:
             task.check_sendable()
         progress, told = Progress(show, intervals=True), say if show else say_nothing
-        with telling_full_disks(), tracking(self._track, self._run, _LOG.warning) as listener:
-
-            def tell(record: SearchRecord) -> None:
-                progress(record)
-                listener(record)
-
+        with telling_full_disks(), tracking(self._track, self._run, _LOG.warning) as track:
+            tell = combined_listener(progress, track)
             compare.compare(self._run, self._settings(), task, tell, told, self._oracle_of_search)
 
     def _oracle_of_search(

@@ -37,6 +37,7 @@ _LEAST_SENTENCES = 128  # of a part, at least: a batch
 _PARTS_WANTED = 64  # of a small text, so that many cores have something to do
 _LOCK = "lock"
 _CORPUS = "corpus"  # where the corpus is put together within the work's folder
+_PAIRS = "pairs"  # in the record of a finished corpus alone
 _PARTS = "*-[0-9][0-9][0-9][0-9][0-9][0-9].txt"
 
 
@@ -191,9 +192,11 @@ class Distillation:
             yield
 
     def _check_own(self) -> None:
-        """Refuse a folder that this program did not make."""
-        if not (self.work.exists() or self.work.is_symlink()) or (self.work / RECORD).is_file():
+        """Refuse a folder that is not one of finished parts, made by this program."""
+        if not (self.work.exists() or self.work.is_symlink()) or _is_begun(self.work):
             return
+        if (self.work / RECORD).is_file():
+            raise UsageError(f"{self.work}: holds a finished corpus; move it away, or give another --out")
         left = {_LOCK, *(file.name for file in self.work.glob(TEMPORARY))}  # of a process killed as it began
         if not self.work.is_dir() or any(file.name not in left for file in self.work.iterdir()):
             raise UsageError(f"{self.work}: holds no distillation; move it away, or give another --out")
@@ -233,13 +236,13 @@ class Distillation:
                     for part in parts:
                         for lines in encoded_lines(part[side]):
                             file.write(lines)
-        _write_record(folder / RECORD, {**_read(self.work / RECORD), "pairs": asdict(counts)})
+        _write_record(folder / RECORD, {**_read(self.work / RECORD), _PAIRS: asdict(counts)})
         folder.rename(self.out)
         return counts
 
     def clear(self) -> None:
-        """Remove the work folder if this program made it."""
-        if (self.work / RECORD).is_file():
+        """Remove the work folder if this program made it, and it holds no finished corpus."""
+        if _is_begun(self.work):
             refuse_links(self.work)
             shutil.rmtree(self.work)
 
@@ -268,6 +271,11 @@ class Distillation:
 def work_folder(out: Path) -> Path:
     """Return the folder that holds the finished parts of a distilled corpus until it is complete."""
     return out.with_name(f"{out.name}.unfinished")
+
+
+def _is_begun(folder: Path) -> bool:
+    """Return whether a folder is one of finished parts: the record of a finished corpus tells its pairs."""
+    return (folder / RECORD).is_file() and _PAIRS not in _read(folder / RECORD)
 
 
 def _difference(recorded: Mapping[str, Any], wanted: Mapping[str, Any]) -> str | None:

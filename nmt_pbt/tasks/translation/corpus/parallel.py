@@ -136,7 +136,7 @@ def read_pair(
     lines below stay aligned.
 
     Args:
-        source_path: UTF-8 text, one sentence a line; compressed when its name ends in `.gz`.
+        source_path: UTF-8 text, one sentence a line; may be compressed by gzip.
         target_path: Its translation, as many lines.
         tell: Called with a sentence on each other character that may be taken for the end of a line.
 

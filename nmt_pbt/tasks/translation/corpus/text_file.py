@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import gzip
 import os
 import re
 import stat
 import tempfile
-import zlib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -21,6 +19,7 @@ import numpy as np
 
 from nmt_pbt.base.errors import UsageError
 from nmt_pbt.base.text import counted
+from nmt_pbt.base.unpacking import unpacking
 from nmt_pbt.tasks.translation.corpus.flat import TextLines
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -60,7 +59,7 @@ def read_lines(path: Path, tell: Callable[[str], None] = lambda note: None) -> F
     A carriage return before a line feed and a leading byte order mark are taken off.
 
     Args:
-        path: UTF-8 text; compressed when its name ends in `.gz`.
+        path: UTF-8 text, which may be compressed by gzip.
         tell: Called with a sentence on each other character that may be taken for the end of a line.
 
     Raises:
@@ -166,14 +165,10 @@ class _Cutter:
 def _read(path: Path) -> bytes | mmap:
     """Return what a file holds, decompressed; mapped, not read, where it is large."""
     try:
-        if path.name.endswith(".gz"):
-            with gzip.open(path, "rb") as compressed:
-                return _unpacked(path, iter(partial(compressed.read, _BLOCK), b""))
-        return file_content(path)
+        with open(path, "rb") as file, unpacking(file, str(path)) as plain:
+            return _content(file) if plain is file else _unpacked(path, iter(partial(plain.read, _BLOCK), b""))
     except FileNotFoundError:
         raise UsageError(f"{path}: no such file; give the path of a text file") from None
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise UsageError(f"{path}: damaged gzip file ({error}); fetch or compress it again") from None
     except OSError as error:
         raise UsageError(f"{path}: cannot be read ({error.strerror or error}); check the file") from None
 

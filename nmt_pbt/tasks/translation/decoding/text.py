@@ -11,10 +11,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Literal
+from typing import TYPE_CHECKING, Literal
 
 from nmt_pbt.base.errors import UsageError, suggest
 from nmt_pbt.base.text import counted
+from nmt_pbt.base.unpacking import unpacking
 from nmt_pbt.tasks.kept_model import KeptModel
 from nmt_pbt.tasks.translation.corpus.catalog import load_corpus
 from nmt_pbt.tasks.translation.corpus.parallel import Corpus, ParallelText, one_line, read_pair
@@ -100,7 +101,7 @@ def read_translations(path: Path) -> list[str]:
     """Read somebody's translations of a text.
 
     Args:
-        path: UTF-8, a sentence a line.
+        path: UTF-8, a sentence a line; may be compressed by gzip.
 
     Raises:
         UsageError: The file cannot be read.
@@ -154,28 +155,30 @@ _READ = 1 << 16  # bytes taken at once: what a pipe holds
 _PATIENCE = 0.1  # seconds: nothing beside starting up, much for a program that only copies text
 
 
-def read_lines(file: BinaryIO, name: str) -> Iterator[str]:
+def read_lines(file: io.BufferedIOBase, name: str) -> Iterator[str]:
     """Read text a line at a time.
 
     Args:
-        file: UTF-8; a byte order mark and the ends of lines are taken off. Only a line feed ends a line.
+        file: UTF-8, which may be compressed by gzip; a byte order mark and the ends of lines are taken off. Only a line
+            feed ends a line.
         name: What it is, for messages.
 
     Yields:
         Each line; blank ones too.
 
     Raises:
-        UsageError: A line is not UTF-8; it is named.
+        UsageError: A line is not UTF-8; it is named. Or the compressed file is damaged.
     """
-    for number, data in enumerate(file, start=1):
-        yield _line(data.removesuffix(b"\n"), name, number)
+    with unpacking(file, name) as plain:
+        for number, data in enumerate(plain, start=1):
+            yield _line(data.removesuffix(b"\n"), name, number)
 
 
 def read_arriving(file: io.BufferedIOBase, name: str, size: int, patience: float = _PATIENCE) -> Iterator[list[str]]:
     """Read the lines of `read_lines` in lists: of `size` where text comes fast, of what is there where it comes slowly.
 
     Args:
-        file: UTF-8, a file or a pipe. Nothing has been read of it.
+        file: UTF-8, a file or a pipe, which may be compressed by gzip. Nothing has been read of it.
         name: What it is, for messages.
         size: Most lines of a list.
         patience: How long a line that is there waits for others, in seconds.
@@ -184,36 +187,43 @@ def read_arriving(file: io.BufferedIOBase, name: str, size: int, patience: float
         The lines in their order, at least one a time.
 
     Raises:
-        UsageError: A line is not UTF-8; it is named.
+        UsageError: A line is not UTF-8; it is named. Or the compressed file is damaged.
     """
     lines: list[bytes] = []
     begun: list[bytes] = []  # parts of a line whose end has not come
     number, due, ended = 1, 0.0, False
-    while lines or not ended:
-        if not lines or (not ended and len(lines) < size and _has_more(file, due - time.monotonic())):
-            data = _arrived(file)
-            if not lines:
-                due = time.monotonic() + patience
-            first, *others = data.split(b"\n")
-            begun.append(first)
-            if others:
-                lines += [b"".join(begun), *others[:-1]]
-                begun = others[-1:]
-            if not data:
-                ended = True
-                lines += filter(None, [b"".join(begun)])
-            continue
-        given, lines = lines[:size], lines[size:]
-        yield [_line(line, name, place) for place, line in enumerate(given, start=number)]
-        number += len(given)
-        due = time.monotonic() + patience
+    _let_wait(file)
+    with unpacking(file, name) as plain:
+        while lines or not ended:
+            if not lines or (not ended and len(lines) < size and _has_more(plain, due - time.monotonic())):
+                data = _arrived(plain)
+                if not lines:
+                    due = time.monotonic() + patience
+                first, *others = data.split(b"\n")
+                begun.append(first)
+                if others:
+                    lines += [b"".join(begun), *others[:-1]]
+                    begun = others[-1:]
+                if not data:
+                    ended = True
+                    lines += filter(None, [b"".join(begun)])
+                continue
+            given, lines = lines[:size], lines[size:]
+            yield [_line(line, name, place) for place, line in enumerate(given, start=number)]
+            number += len(given)
+            due = time.monotonic() + patience
 
 
 def _arrived(file: io.BufferedIOBase) -> bytes:
-    """Return what can be read, waiting for it; nothing at the end. Whoever shares a pipe may not have it wait."""
+    """Return what can be read, waiting for it; nothing at the end."""
+    _let_wait(file)
+    return file.read1(_READ)
+
+
+def _let_wait(file: io.BufferedIOBase) -> None:
+    """Have reading a file wait for what comes: whoever shares a pipe may not have it wait."""
     with contextlib.suppress(OSError, ValueError):  # in memory, or of a system that has no such files
         os.set_blocking(file.fileno(), True)
-    return file.read1(_READ)
 
 
 def _has_more(file: io.BufferedIOBase, seconds: float) -> bool:

