@@ -38,7 +38,7 @@ class Dies(keras.callbacks.Callback):
 
 
 @pytest.mark.timeout(900)
-def test_every_method_finds_the_same_on_one_worker_and_on_two_of_which_one_is_killed(tmp_path: Path) -> None:
+def test_every_method_finds_the_same_on_one_worker_on_four_and_on_two_of_which_one_is_killed(tmp_path: Path) -> None:
     halving = keras.callbacks.LearningRateScheduler(lambda epoch, rate: rate / 2)
     common: dict[str, Any] = {"methods": METHODS, "epochs": 3, "population": 2}
     compared(tmp_path / "one", callbacks=[halving], **common)
@@ -46,8 +46,11 @@ def test_every_method_finds_the_same_on_one_worker_and_on_two_of_which_one_is_ki
     assert set(one) == set(METHODS)
     compared(tmp_path / "two", workers=2, callbacks=[halving, Dies(tmp_path / "notes")], **common)
     assert len(set((tmp_path / "notes").read_text().split())) == 3  # processes: of the two, one was started again
-    for method in METHODS:
-        assert records(tmp_path / "two")[method] == one[method]
+    compared(tmp_path / "four", workers=4, callbacks=[halving], **common)
+    for folder in ("two", "four"):
+        found = records(tmp_path / folder)
+        for method in METHODS:
+            assert found[method] == one[method], (folder, method)
 
 
 @pytest.mark.timeout(900)
