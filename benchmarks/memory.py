@@ -127,8 +127,7 @@ def _task(config: Path | None, corpus: str | None, run: Path | None = None) -> A
 
 def _proportional(pickled: bytes, workers: int) -> float:
     """Return the proportional set sizes of workers that train on a corpus, all at once, together."""
-    task = pickle.loads(pickled)  # noqa: S301 - our own
-    with ProcessPool(_Measuring(pickled), workers, imports=task.worker_imports) as pool:
+    with ProcessPool(_Measuring(pickled), workers) as pool:
         sizes = []
         for job in ("train", "measure"):  # all are still there
             for worker in pool.workers:

@@ -88,7 +88,6 @@ def _translate(work: Distillation, workers: int) -> None:
     from nmt_pbt.run.engines import workers_that_fit
     from nmt_pbt.run.process_pool import ProcessPool
     from nmt_pbt.tasks.translation.teachers import Part, PartTranslator
-    from nmt_pbt.tasks.translation.tensorflow_start import IMPORTS
 
     set_environment()
     with TranslationProgress(work.sentences, work.done()) as progress:
@@ -97,9 +96,7 @@ def _translate(work: Distillation, workers: int) -> None:
             if not parts:
                 continue
             count = workers or workers_that_fit(_WORKER_BYTES + teacher.bytes, 1, parts).count
-            pool: ProcessPool[Part, list[str]] = ProcessPool(
-                PartTranslator(teacher), min(count, parts), brings_its_code=True, imports=[IMPORTS]
-            )
+            pool: ProcessPool[Part, list[str]] = ProcessPool(PartTranslator(teacher), min(count, parts), True)
             with pool:
                 for part, translations in pool.do_all(work.parts(teacher)):
                     work.keep(part, translations)

@@ -29,9 +29,7 @@ class ProcessEngine:
 
     def __init__(self, task: Task, states: StateStore, workers: int) -> None:
         build = _WorkerBuilder(task, states.folder)
-        self._pool: ProcessPool[Job, Result] = ProcessPool(
-            build, workers, getattr(task, "brings_its_code", False), getattr(task, "worker_imports", ())
-        )
+        self._pool: ProcessPool[Job, Result] = ProcessPool(build, workers, getattr(task, "brings_its_code", False))
 
     @property
     def workers(self) -> tuple[str, ...]:

@@ -9,10 +9,9 @@ import sys
 import tempfile
 import threading
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
-from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from multiprocessing.reduction import ForkingPickler
@@ -42,35 +41,20 @@ class ProcessPool(Generic[Job, Answer]):
 
     A worker that dies is started again. Workers end with this process, however that ends.
 
-    On Linux, workers are forked from a server process that has done nothing but import what they need: they share the
-    memory of that, and start in no time. TensorFlow may be imported before a fork, but must not have computed anything.
-
     Args:
         build: Called in each worker with its name when its first job comes; returns what does jobs. Pickled once, for
             all of them.
         workers: How many processes.
         brings_its_code: Whether workers need nothing of the main script, which may have no guard: it is not run again.
-        imports: Modules that every worker needs. Only the first pool of this process decides; in later ones, workers
-            import what is missing themselves.
     """
 
     def __init__(
-        self,
-        build: Callable[[str], Callable[[Job], Answer]],
-        workers: int,
-        brings_its_code: bool = False,
-        imports: Sequence[str] = (),
+        self, build: Callable[[str], Callable[[Job], Answer]], workers: int, brings_its_code: bool = False
     ) -> None:
         self._build = bytes(ForkingPickler.dumps(build))
         self._brings_its_code = brings_its_code
+        self._context = multiprocessing.get_context("spawn")  # TensorFlow does not outlive a fork
         self._logs = tempfile.TemporaryDirectory(prefix="nmt-pbt-")
-        if sys.platform == "linux":
-            self._context = multiprocessing.get_context("forkserver")
-            self._context.set_forkserver_preload(list(imports))
-            with _standard_error_to(Path(self._logs.name) / "server.log"):  # what libraries write when imported
-                forkserver.ensure_running()
-        else:
-            self._context = multiprocessing.get_context("spawn")
         self._members = {f"worker{index}": self._start(f"worker{index}") for index in range(workers)}
 
     def __enter__(self) -> ProcessPool[Job, Answer]:
@@ -82,9 +66,7 @@ class ProcessPool(Generic[Job, Answer]):
     def _start(self, name: str) -> _Member:
         mine, theirs = self._context.Pipe()
         log = Path(self._logs.name) / f"{name}.log"
-        process = self._context.Process(
-            target=_work, args=(name, theirs, self._build, log, dict(os.environ)), name=name, daemon=True
-        )
+        process = self._context.Process(target=_work, args=(name, theirs, self._build, log), name=name, daemon=True)
         with _without_main_script() if self._brings_its_code else nullcontext():
             process.start()
         theirs.close()
@@ -197,20 +179,6 @@ def _without_main_script() -> Iterator[None]:
         sys.modules["__main__"] = script
 
 
-@contextmanager
-def _standard_error_to(file: Path) -> Iterator[None]:
-    """Send to a file what is written to standard error, for the processes that are started meanwhile."""
-    sys.stderr.flush()
-    terminal = os.dup(2)
-    with open(file, "wb") as aside:
-        os.dup2(aside.fileno(), 2)
-    try:
-        yield
-    finally:
-        os.dup2(terminal, 2)
-        os.close(terminal)
-
-
 def _cause(member: _Member) -> str:
     """Return why a worker died, as far as that is known: the signal, or the last thing it wrote."""
     code = member.process.exitcode or 0
@@ -220,12 +188,8 @@ def _cause(member: _Member) -> str:
     return next((line.strip() for line in reversed(lines) if line.strip()), f"exit code {code}")
 
 
-def _work(name: str, pipe: Connection, build: bytes, log: Path, environment: Mapping[str, str]) -> None:
+def _work(name: str, pipe: Connection, build: bytes, log: Path) -> None:
     """Do jobs until the other side closes the pipe; what a worker's process does."""
-    os.environ.clear()  # that of the server is of the time when it was started
-    os.environ.update(environment)
-    if numpy := sys.modules.get("numpy"):
-        numpy.random.seed()  # NumPy's global generator is the server's in all workers
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all; the one that waits for us decides
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     threading.Thread(target=_end_with_parent, daemon=True).start()

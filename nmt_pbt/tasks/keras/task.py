@@ -90,11 +90,6 @@ class KerasTask(SearchableTask):
     """
 
     @property
-    def worker_imports(self) -> tuple[str, ...]:
-        """Modules that may be imported before workers are forked; JAX may not."""
-        return ("keras",) if keras.backend.backend() == "tensorflow" else ()
-
-    @property
     def data_digest(self) -> str:
         """SHA-256 of the data that the models are fitted with."""
         return self.arguments.digest()

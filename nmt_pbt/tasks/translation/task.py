@@ -23,7 +23,7 @@ from nmt_pbt.tasks.translation.scoring.metrics import score_translations
 from nmt_pbt.tasks.translation.scoring.significance import counts_path, sentence_counts, write_counts
 from nmt_pbt.tasks.translation.settings.sections import MOST_SAMPLES, STRUCTURAL
 from nmt_pbt.tasks.translation.settings.tree import TranslationSettings
-from nmt_pbt.tasks.translation.tensorflow_start import IMPORTS, TensorflowStarts, make_after
+from nmt_pbt.tasks.translation.tensorflow_start import TensorflowStarts, make_after
 from nmt_pbt.tasks.translation.training.trainable import TranslationTrainable
 
 if TYPE_CHECKING:
@@ -57,11 +57,6 @@ class TranslationTask:
     def name(self) -> str:
         """A word for it, which a run records."""
         return "translation"
-
-    @property
-    def worker_imports(self) -> tuple[str, ...]:
-        """Modules that are imported before workers are forked."""
-        return (IMPORTS,)
 
     @property
     def structural(self) -> frozenset[str]:

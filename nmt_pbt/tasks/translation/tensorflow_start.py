@@ -10,9 +10,6 @@ UNUSED = ("matplotlib", "pandas", "sklearn")
 """What Keras imports where it is installed, for galleries of images, data frames and estimators. Nothing here uses
 these, and they take a third of the time and 140 MB of the memory that a process needs to start."""
 
-IMPORTS = "nmt_pbt.tasks.translation.worker_imports"
-"""The module that imports all that a worker needs."""
-
 
 def import_tensorflow() -> None:
     """Import TensorFlow and Keras as if `UNUSED` were not installed; whoever imports these later finds them."""
