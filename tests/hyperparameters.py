@@ -16,7 +16,7 @@ def changed_values(share: float, section: type[Section] = TrainingSettings) -> d
     """Return values of the mutable hyperparameters that differ from the defaults.
 
     Args:
-        share: Between 0 and 1, how far: numbers are made smaller by this share, whole numbers larger.
+        share: Above 0 and below 1, how far: numbers are made smaller by this share, whole numbers larger; 0 becomes it.
         section: Which declares them.
     """
     values: dict[str, Value] = {}
@@ -24,6 +24,8 @@ def changed_values(share: float, section: type[Section] = TrainingSettings) -> d
         if not declared.mutable:
             continue
         default = declared.default
+        if isinstance(default, (bool, str)):
+            raise TypeError(f"{declared.name}: no number; say here what else it may be")
         if declared.integer:
             values[declared.name] = int(default) + round(10 * share)
         else:
@@ -38,7 +40,5 @@ def values_of(name: str) -> st.SearchStrategy[Any]:
         if name in section.model_fields:
             field = section.model_fields[name]
             bounds = tuple(part for part in field.metadata if not isinstance(part, Searchable))
-            return st.from_type(
-                Annotated.__class_getitem__((field.annotation, *bounds)) if bounds else field.annotation
-            )
+            return st.from_type(Annotated[(field.annotation, *bounds)] if bounds else field.annotation)
     raise KeyError(name)

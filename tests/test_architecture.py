@@ -28,6 +28,7 @@ ORDER = [
     "tasks.translation",
     "tasks.translation.training",
     "tasks.translation.decoding",
+    "tasks.translation.decoding.attention_record",
     "tasks.translation.corpus",
     "tasks.translation.model",
     "tasks.translation.settings",
@@ -47,13 +48,15 @@ REPORTING = {"nmt_pbt.comparison", "nmt_pbt.tasks.keras.compare", "nmt_pbt.tasks
 TENSORFLOW = {"tensorflow", "tensorflow_text", "keras"}
 HEAVY = TENSORFLOW | {"keras_tuner", "matplotlib", "pandas", "ray", "scipy", "sklearn", "sentencepiece"}
 TRANSLATION = {room for room in ORDER if room.startswith("tasks.translation")}
+EVIDENCE = {f"tasks.translation.{name}" for name in ("decoding.attention_record", "scoring", "scoring.bleu_tokenizer")}
+"""What reads the files that a winner's test leaves; it needs no TensorFlow."""
 SEARCH = {room for room in ORDER if room.startswith("search")}
 NEVER: dict[str, set[str]] = {
     # Of what stands below it in the order, and of what is not ours, a room may import all but these.
     "tasks.keras": {"tensorflow", "tensorflow_text", *TRANSLATION},
     "track": TENSORFLOW | TRANSLATION | {"pandas", "matplotlib"},
     "run": TENSORFLOW | TRANSLATION | {"pandas", "matplotlib"},
-    "report": TENSORFLOW | {"keras_tuner", *(f"tasks.translation.{name}" for name in ("corpus", "model", "training"))},
+    "report": TENSORFLOW | {"keras_tuner"} | (TRANSLATION - EVIDENCE),
     **{part: {"keras_tuner"} for part in TRANSLATION},
     "tasks.translation.corpus": {"keras_tuner", "tasks.translation.model", *SEARCH},
     "tasks.translation.settings": HEAVY,

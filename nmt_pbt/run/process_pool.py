@@ -221,6 +221,9 @@ def _portable(error: Exception) -> Exception:
     """Return an error to send: one of ours as it is, any other one as text, with the place where it was raised."""
     if isinstance(error, NmtPbtError):
         return error
-    told = RuntimeError(f"{type(error).__name__}: {error}")
-    told.add_note(f"In a worker:\n{traceback.format_exc()}")
+    text, place = f"{type(error).__name__}: {error}", f"In a worker:\n{traceback.format_exc()}"
+    if sys.version_info < (3, 11):
+        return RuntimeError(f"{text}\n{place}")
+    told = RuntimeError(text)
+    told.add_note(place)
     return told

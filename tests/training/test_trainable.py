@@ -43,6 +43,7 @@ def test_all_values_and_the_batch_size_change_without_a_trace(trainable):
     assert traced == 3  # a training step, the likelihood of a batch, greedy decoding
     for index, batch_size in enumerate((1, 3, 16, 64)):
         values = {**changed_values((index + 1) / 5), "learning_rate": 10 ** -(index + 2), "batch_size": batch_size}
+        values |= {"consistency": index * 2.0, "clip_norm": 1.2 + index / 5}  # at 0 one pass, above it two
         trainable.set_hyperparameters(values)
         assert trainable.effective_values() == pytest.approx(values, rel=1e-6)
         loaded = trainable.state()

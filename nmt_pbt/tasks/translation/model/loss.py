@@ -1,4 +1,4 @@
-"""Label-smoothed cross-entropy that passes over the logits once."""
+"""Label-smoothed cross-entropy, and the divergence between two passes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ def smoothed_cross_entropy(
     """Cross-entropy of `softmax(vectors @ table^T + bias)` with smoothed targets (Szegedy et al. 2016, section 7).
 
     The smoothed target is `(1 - smoothing) * onehot + smoothing / V`. Smoothing is linear in the logits, and the
-    logits are linear in everything, so both its value and its gradient are computed without a pass over `[N, V]`.
+    logits are linear in everything, so both its value and its gradient are computed without a pass over `[N, V]` but
+    that of the softmax.
 
     With consistency, the rows are two passes over the same positions, and half of it times the symmetric divergence of
     their distributions, `KL(p || q) + KL(q || p)`, is added (Liang et al. 2021, equation 4, arXiv 2106.14448). Divided

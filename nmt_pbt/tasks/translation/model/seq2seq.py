@@ -283,7 +283,7 @@ class Seq2Seq(keras.Model):
             label_smoothing: Probability mass spread over the vocabulary; scalar.
             training: Whether dropout acts.
             consistency: Weight of the divergence between two passes under different dropout masks; see
-                `smoothed_cross_entropy`. Where it is above 0, each pair is passed twice and counts twice.
+                `smoothed_cross_entropy`. Where it is above 0, each pair is passed twice, and the sums are over both.
         """
         if consistency is not None:
             passes = tf.where(consistency > 0.0, 2, 1)

@@ -117,7 +117,8 @@ class TrainingSettings(Section):
     sentence that would then be longer than `corpus.max_length` stays as it is"""
     consistency: Annotated[NotNegative, Searchable(mutable=True)] = 0.0
     """Weight of the divergence between what two passes over a batch predict, each with its own dropout masks (R-Drop,
-    Liang et al. 2021, who take 5). Above 0, a step takes twice as long"""
+    Liang et al. 2021, who take 5). Above 0, a step takes more than twice the time and the memory; in the budget a pair
+    still counts once"""
     weight_decay: Annotated[NotNegative, Searchable(mutable=True)] = 0.0
     """Share of each matrix that a step subtracts, times the learning rate; decoupled from the gradient (Loshchilov &
     Hutter 2019)"""

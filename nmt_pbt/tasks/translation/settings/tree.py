@@ -19,7 +19,7 @@ from nmt_pbt.space.settings import ChoiceDomain, NumberDomain
 from nmt_pbt.space.space import Space
 from nmt_pbt.tasks.protocol import Objective
 from nmt_pbt.tasks.translation.scoring.bleu_tokenizer import tokenizer_for
-from nmt_pbt.tasks.translation.settings import strategies  # noqa: F401 - registers its exploit strategies
+from nmt_pbt.tasks.translation.settings import exploits  # noqa: F401 - registers its exploit strategies
 from nmt_pbt.tasks.translation.settings.sections import (
     HYPERPARAMETERS,
     MUTABLE,

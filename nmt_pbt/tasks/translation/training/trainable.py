@@ -1,4 +1,4 @@
-"""One live translation model in training, and the task that builds it."""
+"""One live translation model in training."""
 
 from __future__ import annotations
 
@@ -155,7 +155,8 @@ class TranslationTrainable(TranslationModel):
             OutOfMemoryError: A batch did not fit into memory.
         """
         likelihood = tokens = 0.0
-        with fitting_into_memory(f"batch_size {self._batch_size.value}", "make it smaller"):
+        twice = ", passed twice for consistency," if float(self._consistency) else ""
+        with fitting_into_memory(f"batch_size {self._batch_size.value}{twice}", "make it smaller"):
             for batch in self._stream.batches(self.age, pairs, self._batch_size.value, self._subword_sampling.value):
                 step_likelihood, step_tokens = self._step(batch.source, batch.target)
                 likelihood += float(step_likelihood)
