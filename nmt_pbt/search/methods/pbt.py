@@ -209,10 +209,8 @@ def _fire(plan: SearchPlan, section: PBTSettings) -> Exploit:
             "search.pbt.evaluators: needs exploit truncation, no frequencies, and synchronous true; correct that, or "
             "leave the evaluators out"
         )
-    from nmt_pbt.search.population.fire import (  # brings NumPy along, which refusals need not wait for
-        FIRE,
-        LONGEST_EVALUATION,
-    )
+    # It brings NumPy along, which refusals need not wait for.
+    from nmt_pbt.search.population.fire import FIRE, LONGEST_EVALUATION
 
     return FIRE(
         members(plan, section),
